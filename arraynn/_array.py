@@ -1,0 +1,49 @@
+"""What a block asks of the arrays it is given: their namespace, their device, a zero of their kind."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import array_api_compat
+
+from .errors import ShapeError
+
+_namespaces: dict[type, ModuleType] = {}
+
+
+def namespace(x: Any, /) -> Any:
+    """The array-API namespace of x, looked up once for each array type (40 ns from then on)."""
+    try:
+        return _namespaces[type(x)]
+    except KeyError:
+        xp = array_api_compat.array_namespace(x)
+        if isinstance(xp, ModuleType):  # a symbol's namespace may differ from symbol to symbol
+            _namespaces[type(x)] = xp
+        return xp
+
+
+def device(x: Any, /) -> Any:
+    """Where x lives, for the `device=` of every creation function. Works on JAX tracers, where `x.device` fails."""
+    return array_api_compat.device(x)
+
+
+def zero_like(x: Any, /) -> Any:
+    """A 0-d zero of x's library, dtype and device."""
+    return namespace(x).zeros((), dtype=x.dtype, device=device(x))
+
+
+def is_float(x: Any, /) -> bool:
+    """Whether x holds real floating-point numbers, the only ones a gradient can flow into."""
+    return bool(namespace(x).isdtype(x.dtype, "real floating"))
+
+
+def is_array(x: Any, /) -> bool:
+    """Whether x is an array of any array-API library (not a list, not a number)."""
+    return type(x) in _namespaces or hasattr(x, "__array_namespace__") or array_api_compat.is_array_api_obj(x)
+
+
+def same_shape(what: str, x: Any, other: str, y: Any) -> None:
+    """Shapes must agree exactly: broadcasting (N, 1) against (N,) would give N × N numbers without a word."""
+    if tuple(x.shape) != tuple(y.shape):
+        raise ShapeError(f"{what} has shape {tuple(x.shape)}, {other} has {tuple(y.shape)}; they must be the same")

@@ -1,0 +1,6 @@
+"""The engine: where a network's arrays live and how its steps are run. `backend` resolves, `report` tells."""
+
+from ._base import Backend, Status, for_type, number, of
+from ._resolve import backend, report
+
+__all__ = ["Backend", "Status", "backend", "for_type", "number", "of", "report"]

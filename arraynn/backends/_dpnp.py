@@ -1,0 +1,37 @@
+"""dpnp: Intel's array library for SYCL devices, with queues of their own and no hidden transfers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import BackendUnavailable
+from ._base import Backend
+
+
+class DPNP(Backend):
+    name = "dpnp"
+
+    @classmethod
+    def open(cls, device: str | None = None) -> Backend:
+        try:
+            import dpnp as xp
+        except ImportError as error:
+            raise BackendUnavailable(cls.name, str(error), "pip install dpnp") from None
+        try:
+            where = xp.empty(1, dtype="float32", device=device).device
+        except Exception as error:  # dpctl raises several kinds, none of them shared with another library
+            remedy = "A SYCL or OpenCL driver is needed; OCL_ICD_FILENAMES may name libintelocl.so for the CPU"
+            raise BackendUnavailable(cls.name, f"device {device!r}: {error}", remedy) from None
+        return cls(xp, where, version=xp.__version__, reason="asked for by name")
+
+    def to_numpy(self, x: Any) -> np.ndarray:
+        array: np.ndarray = self.xp.asnumpy(x)
+        return array
+
+    def synchronize(self) -> None:
+        self.device.sycl_queue.wait()
+
+
+BACKEND = DPNP

@@ -1,0 +1,78 @@
+"""JAX: arrays that are never written to, and a whole training step compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import BackendUnavailable
+from ._base import Backend
+
+
+class JAX(Backend):
+    name = "jax"
+
+    @classmethod
+    def open(cls, device: str | None = None) -> Backend:
+        try:
+            import jax
+            import jax.numpy as xp
+        except ImportError as error:
+            raise BackendUnavailable(cls.name, str(error), 'pip install "arraynn[jax]"') from None
+        platform, _, index = (device or "").partition(":")
+        try:
+            where = jax.devices(platform or None)[int(index or 0)]
+        except (RuntimeError, ValueError, IndexError) as error:
+            remedy = "arraynn.backends.report() lists the devices that work"
+            raise BackendUnavailable(cls.name, f"device {device!r}: {error}", remedy) from None
+        return cls(xp, where, version=jax.__version__, reason="asked for by name")
+
+    def devices(self) -> tuple[str, ...]:
+        import jax
+
+        return tuple(f"{d.platform}:{d.id}" for d in jax.devices())
+
+    def dtype(self, dtype: Any) -> Any:
+        import jax
+
+        if isinstance(dtype, str) and dtype in ("float64", "int64", "uint64") and not jax.config.jax_enable_x64:
+            remedy = 'Call jax.config.update("jax_enable_x64", True) first, or ask for float32'
+            raise BackendUnavailable(
+                self.name, f"64-bit numbers are switched off in JAX, so {dtype} is not to be had", remedy
+            )
+        return super().dtype(dtype)
+
+    def _put(self, x: Any, dtype: Any, copy: bool | None) -> Any:
+        import jax
+
+        if dtype is None and isinstance(x, np.ndarray) and _narrowed(x):
+            dtype = self.dtype(x.dtype.name)  # jnp.asarray would round, or cut bits off, without a word
+        # A copy even on the host: a NumPy array that JAX shares may change under it, or be donated.
+        array = self.xp.array(x, dtype=dtype, copy=copy or isinstance(x, np.ndarray))
+        return jax.device_put(array, self.device)
+
+    def synchronize(self) -> None:
+        import jax
+
+        jax.effects_barrier()
+        jax.device_put(0.0, self.device).block_until_ready()
+
+    @classmethod
+    def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
+        import jax
+
+        compiled: Callable[..., Any] = jax.jit(step, donate_argnums=donate)
+        return compiled
+
+
+def _narrowed(x: np.ndarray) -> bool:
+    """Whether x has numbers that 32 bits change: any float64, and whole numbers too large for them."""
+    if x.dtype.kind in "iu" and x.dtype.itemsize == 8 and x.size:
+        narrow = np.iinfo(f"{x.dtype.kind}4")
+        return bool(x.min() < narrow.min or x.max() > narrow.max)
+    return x.dtype == np.float64
+
+
+BACKEND = JAX

@@ -1,0 +1,61 @@
+"""What the generated data sets ask of their arguments."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError
+
+Floats = npt.NDArray[np.floating[Any]]
+Labels = npt.NDArray[np.int64]
+Seed = int | np.random.Generator | np.random.RandomState
+
+
+def count(name: str, value: Any) -> int:
+    """`value` as an int, at least 1."""
+    number = _integer(value)
+    if number is None or number < 1:
+        raise DataError(f"{name} is {value!r}; it must be an integer of at least 1, such as {name}=100")
+    return number
+
+
+def random_source(seed: Any) -> np.random.Generator | np.random.RandomState:
+    """A generator as it is, so that its stream goes on; an integer as the seed of a new Generator."""
+    if isinstance(seed, np.random.Generator | np.random.RandomState):
+        return seed
+    number = _integer(seed)
+    if number is None or number < 0:
+        raise DataError(
+            f"seed is {seed!r}; it must be an integer of at least 0, a numpy.random.Generator or a "
+            f"numpy.random.RandomState, such as seed=0"
+        )
+    return np.random.default_rng(number)
+
+
+def normal(rng: np.random.Generator | np.random.RandomState, size: int) -> Floats:
+    """`size` draws from N(0, 1): `randn` of a RandomState, the book's call, or `standard_normal` of a Generator."""
+    return rng.randn(size) if isinstance(rng, np.random.RandomState) else rng.standard_normal(size)
+
+
+def float_dtype(dtype: Any) -> np.dtype[np.floating[Any]]:
+    """`dtype` as a NumPy floating dtype."""
+    try:
+        found: np.dtype[Any] | None = None if dtype is None else np.dtype(dtype)  # np.dtype(None) is float64
+    except TypeError:
+        found = None
+    if found is None or found.kind != "f":
+        raise DataError(f'dtype is {dtype!r}; it must be a floating type, such as dtype="float32"')
+    return found
+
+
+def _integer(value: Any) -> int | None:
+    if isinstance(value, bool | np.bool_):  # True would count as 1, and is surely a slip
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None

@@ -1,0 +1,66 @@
+"""The errors of the library: each message names the value, the allowed range and the remedy."""
+
+from typing import Any
+
+
+class ArraynnError(Exception):
+    """The base of what this library raises of its own, so that one `except` catches it all."""
+
+
+class BackendUnavailable(ArraynnError, ImportError):
+    """A backend was asked for by name and cannot be used. `reason` says why, `remedy` what would help."""
+
+    def __init__(self, name: str, reason: str, remedy: str = "") -> None:
+        self.reason, self.remedy = reason, remedy
+        super().__init__(f"backend {name!r} cannot be used: {reason}" + (f". {remedy}" if remedy else ""), name=name)
+
+    def __reduce__(self) -> Any:  # so that it can leave a worker process
+        return type(self), (self.name, self.reason, self.remedy)
+
+
+class CheckpointError(ArraynnError, ValueError):
+    """A saved model cannot be read, or cannot be written."""
+
+
+class DataError(ArraynnError, ValueError):
+    """Data that cannot be trained on or read: empty, not finite, wrong labels, a broken file."""
+
+
+class DivergedError(ArraynnError, ArithmeticError):
+    """Training left the finite numbers. The model keeps the last finite weights.
+
+    epoch, step : where it happened, counted from 0.
+    layer : the first place whose value or gradient is not finite, such as "layers.2".
+    """
+
+    def __init__(self, epoch: int, step: int, layer: str, what: str) -> None:
+        self.epoch, self.step, self.layer, self.what = epoch, step, layer, what
+        super().__init__(
+            f"training diverged at epoch {epoch}, step {step}: {what} is not finite. The model keeps its last "
+            f"finite weights; a smaller learning_rate, or clip_norm, usually helps"
+        )
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.epoch, self.step, self.layer, self.what)
+
+
+class ShapeError(ArraynnError, ValueError):
+    """Shapes that do not agree. Each combinator on the way out adds where it is, through `inside`.
+
+    problem : what is wrong; layer : the kind of layer, such as "Dense"; path : such as "layers.2";
+    source : the layer that made the input.
+    """
+
+    def __init__(self, problem: str, *, layer: str = "", path: str = "", source: str = "") -> None:
+        self.problem, self.layer, self.path, self.source = problem, layer, path, source
+        where = f"{layer} {path!r}: " if layer else ""
+        super().__init__(where + problem + (f" from {source}" if source else ""))
+
+    def inside(self, layer: str, path: str, source: str = "") -> "ShapeError":
+        """The same problem, told by a combinator that knows the layer, its place and where its input came from."""
+        return ShapeError(
+            self.problem,
+            layer=self.layer or layer,
+            path=f"{path}.{self.path}" if self.path else path,
+            source=self.source or source,
+        )

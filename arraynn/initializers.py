@@ -1,0 +1,88 @@
+"""Initial weights: functions of (rng, shape) that draw float64 host arrays; `Dense` rounds them to its dtype.
+
+rng : NumPy Generator or legacy RandomState. shape : (n_in, n_out) for weights. One seed, the same start everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._types import Shape
+
+Initializer = Callable[[Any, Shape], np.ndarray]
+
+
+def _at_least_zero(name: str, value: float) -> None:
+    if not value >= 0:
+        raise ValueError(f"{name} must be at least 0, got {value!r}")
+
+
+@dataclass(frozen=True)
+class constant:  # noqa: N801 - used as a function: constant(0.1)
+    """Every element is `value`."""
+
+    value: float
+
+    def __call__(self, rng: Any, shape: Shape) -> np.ndarray:
+        return np.full(shape, float(self.value))
+
+
+@dataclass(frozen=True)
+class normal:  # noqa: N801
+    """Normal with mean 0 and standard deviation `std`, at least 0. The book's weights are normal(0.01)."""
+
+    std: float = 0.01
+
+    def __post_init__(self) -> None:
+        _at_least_zero("std", self.std)
+
+    def __call__(self, rng: Any, shape: Shape) -> np.ndarray:
+        drawn: np.ndarray = self.std * rng.standard_normal(shape)
+        return drawn
+
+
+@dataclass(frozen=True)
+class variance_scaling:  # noqa: N801
+    """Variance `scale` / fan, which keeps the size of signals from layer to layer.
+
+    scale : at least 0. fan : "in" (n_in), "out" (n_out) or "average" of the two.
+    distribution : "normal", or "uniform" on ±sqrt(3 scale / fan), which has the same variance. Keras cuts its normals
+    off at two standard deviations; these are not cut off.
+    """
+
+    scale: float
+    fan: str
+    distribution: str
+
+    def __post_init__(self) -> None:
+        _at_least_zero("scale", self.scale)
+        if self.fan not in ("in", "out", "average") or self.distribution not in ("normal", "uniform"):
+            raise ValueError(
+                f"fan must be 'in', 'out' or 'average' and distribution 'normal' or 'uniform', "
+                f"got {self.fan!r} and {self.distribution!r}"
+            )
+
+    def __call__(self, rng: Any, shape: Shape) -> np.ndarray:
+        n_in, n_out = math.prod(shape[:-1]), shape[-1]
+        fan = {"in": n_in, "out": n_out, "average": (n_in + n_out) / 2}[self.fan]
+        variance = self.scale / max(fan, 1)
+        if self.distribution == "normal":
+            drawn: np.ndarray = math.sqrt(variance) * rng.standard_normal(shape)
+        else:
+            drawn = math.sqrt(3 * variance) * rng.uniform(-1.0, 1.0, shape)
+        return drawn
+
+
+zeros = constant(0.0)  #: every element is 0: for biases
+glorot_uniform = variance_scaling(1.0, "average", "uniform")  #: Glorot and Bengio, AISTATS 2010, equation 16
+glorot_normal = variance_scaling(1.0, "average", "normal")  #: Glorot and Bengio, AISTATS 2010, equation 12
+he_uniform = variance_scaling(2.0, "in", "uniform")  #: He, Zhang, Ren and Sun, ICCV 2015, equation 10; for ReLU
+he_normal = variance_scaling(2.0, "in", "normal")  #: He, Zhang, Ren and Sun, ICCV 2015, equation 10; for ReLU
+lecun_uniform = variance_scaling(1.0, "in", "uniform")  #: LeCun, Bottou, Orr and Müller, 1998, section 4.6
+lecun_normal = variance_scaling(1.0, "in", "normal")  #: the same variance; for SELU
+

@@ -1,0 +1,89 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+from .. import initializers
+from .._array import namespace
+from .._types import Array, Backward, Nest, Shape
+from ..errors import ShapeError
+from ..regularizers import penalty_of
+from ._base import Layer
+
+
+def dense(x: Array, w: Array, b: Array, /) -> tuple[Array, Backward]:
+    """Affine map of each row, y = x w + b.
+
+    x : (N, n_in), w : (n_in, n_out), b : (n_out,), one float dtype.
+    Returns y : (N, n_out) and backward(dy, need_dx=True) -> dx, dw, db; dx is None where it is not needed.
+    Raises ShapeError where the shapes do not fit.
+
+    Weights are (n_in, n_out), as in the book and in JAX; PyTorch stores the transpose.
+
+    >>> import numpy as np
+    >>> y, backward = dense(np.asarray([[1.0, 2.0]]), np.asarray([[3.0], [4.0]]), np.asarray([0.5]))
+    >>> y, backward(np.asarray([[1.0]]))
+    (array([[11.5]]), (array([[3., 4.]]), array([[1.],
+           [2.]]), array([1.])))
+    """
+    if len(x.shape) != 2 or x.shape[1] != w.shape[0]:
+        rows = ", ".join(["N", *map(str, x.shape[1:])])
+        raise ShapeError(f"expected input (N, {w.shape[0]}), got ({rows})")
+    xp = namespace(x)
+    y = x @ w
+    y += b  # y is new, so this may write in place
+
+    def dense_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array]:
+        # forward was y = x w + b, so dL/dw = xᵀ dL/dy. Rows share w and b, so their parts add up.
+        dx = dy @ xp.matrix_transpose(w) if need_dx else None
+        return dx, xp.matrix_transpose(x) @ dy, xp.sum(dy, axis=0)
+
+    return y, dense_backward
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """The layer of `dense`: parameters {"weight": (n_in, units), "bias": (units,)}; n_in is inferred.
+
+    units : outputs, at least 1.
+    weight_initializer, bias_initializer : functions of (rng, shape), see `arraynn.initializers`.
+    weight_regularizer, bias_regularizer : L1, L2, L1L2 or None; what they penalize is taken once a step.
+    """
+
+    units: int
+    _: KW_ONLY
+    weight_initializer: initializers.Initializer = initializers.glorot_uniform
+    bias_initializer: initializers.Initializer = initializers.zeros
+    weight_regularizer: Any = None
+    bias_regularizer: Any = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Dense:
+        if len(args) > 1:  # the book's order of arguments
+            raise TypeError(f"Dense takes units only; n_in is inferred: Dense({args[1]})")
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.units, bool) or not isinstance(self.units, int) or self.units < 1:
+            raise ValueError(f"units must be an integer of at least 1, got {self.units!r}")
+
+    def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
+        if len(input_shape) != 1:
+            shape = ", ".join(["N", *map(str, input_shape)])
+            raise ShapeError(f"expected input (N, n_in), got ({shape}); put Flatten() before it")
+        weight = self.weight_initializer(rng, (input_shape[0], self.units))
+        bias = self.bias_initializer(rng, (self.units,))
+        return {"weight": weight.astype(dtype), "bias": bias.astype(dtype)}, (self.units,)
+
+    def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:
+        y, dense_backward = dense(x, params["weight"], params["bias"])
+
+        def layer_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Nest]:
+            dx, dw, db = dense_backward(dy, need_dx)
+            return dx, {"weight": dw, "bias": db}
+
+        return y, layer_backward
+
+    def penalty(self, params: Nest) -> tuple[Any, Backward]:
+        return penalty_of(params, {"weight": self.weight_regularizer, "bias": self.bias_regularizer})

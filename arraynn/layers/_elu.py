@@ -1,0 +1,57 @@
+"""The exponential linear unit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .._array import namespace, zero_like
+from .._types import Array, Backward
+from ._base import Activation
+
+
+def elu(x: Array, alpha: float = 1.0, /) -> tuple[Array, Backward]:
+    """Exponential linear unit, y = x where x > 0, else alpha (exp(x) - 1), elementwise.
+
+    x : float array, any shape; any value, -inf and inf included (y = -alpha and inf).
+    alpha : finite, at least 0; y tends to -alpha.
+    Returns y, shaped as x, and backward(dy) -> dx = dy where x > 0, else dy alpha exp(x).
+    At x = 0, a kink unless alpha is 1, the slope is alpha, as in PyTorch.
+
+    Clevert, Unterthiner and Hochreiter, ICLR 2016, equation 15.
+
+    >>> import numpy as np
+    >>> y, backward = elu(np.asarray([-1000.0, 0.0, 2.0]), 0.5)
+    >>> y, backward(np.asarray([1.0, 1.0, 1.0]))
+    (array([-0.5,  0. ,  2. ]), array([0. , 0.5, 1. ]))
+    """
+    xp = namespace(x)
+    zero = zero_like(x)
+    negative = xp.minimum(x, zero)  # never above 0, so its exponential does not overflow
+    y = alpha * xp.expm1(negative)
+    y += xp.maximum(x, zero)
+
+    def elu_backward(dy: Array) -> Array:
+        # dy/dx is alpha exp(x) where x <= 0. Where x > 0, exp(negative) is the mask's 1, and what is left is 1 exactly.
+        mask = xp.astype(x > 0, dy.dtype)
+        slope = xp.exp(negative)
+        slope -= mask
+        slope *= alpha
+        slope += mask
+        return dy * slope
+
+    return y, elu_backward
+
+
+@dataclass(frozen=True)
+class ELU(Activation):
+    """The layer of `elu`. alpha : finite, at least 0."""
+
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha < math.inf:
+            raise ValueError(f"alpha must be a finite number of at least 0, got {self.alpha!r}")
+
+    def function(self, x: Array, /) -> tuple[Array, Backward]:
+        return elu(x, self.alpha)

@@ -1,0 +1,28 @@
+"""The block that does nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .._types import Array, Backward
+from ._base import Activation
+
+
+def identity(x: Array, /) -> tuple[Array, Backward]:
+    """y = x, the linear activation: a shortcut in a residual network, or the output of a regression.
+
+    x : any array or nest. Returns x itself, not a copy, and backward(dy) -> dy itself.
+    """
+
+    def identity_backward(dy: Array) -> Array:
+        return dy
+
+    return x, identity_backward
+
+
+@dataclass(frozen=True)
+class Identity(Activation):
+    """The layer of `identity`."""
+
+    def function(self, x: Array, /) -> tuple[Array, Backward]:
+        return identity(x)

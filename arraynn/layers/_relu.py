@@ -1,0 +1,42 @@
+"""The rectifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .._array import namespace, zero_like
+from .._types import Array, Backward
+from ._base import Activation
+
+
+def relu(x: Array, /) -> tuple[Array, Backward]:
+    """Rectified linear unit, y = max(x, 0), elementwise.
+
+    x : float array, any shape.
+    Returns y, shaped as x, and backward(dy) -> dx.
+    At x = 0, where the slope is undefined, dx is 0. An infinite dy where x <= 0 gives nan, not 0.
+
+    Nair and Hinton, ICML 2010.
+
+    >>> import numpy as np
+    >>> y, backward = relu(np.asarray([-1.0, 0.0, 2.0]))
+    >>> y, backward(np.asarray([5.0, 6.0, 7.0]))
+    (array([0., 0., 2.]), array([0., 0., 7.]))
+    """
+    xp = namespace(x)
+    y = xp.maximum(x, zero_like(x))  # a 0-d zero: a full one costs a pass over memory
+
+    def relu_backward(dy: Array) -> Array:
+        # forward kept x where x > 0, so dy passes there. y > 0 just where x > 0, and the next block
+        # keeps y anyway. A product, not where: where mispredicts its branch on random signs.
+        return dy * xp.astype(y > 0, dy.dtype)
+
+    return y, relu_backward
+
+
+@dataclass(frozen=True)
+class ReLU(Activation):
+    """The layer of `relu`."""
+
+    def function(self, x: Array, /) -> tuple[Array, Backward]:
+        return relu(x)

@@ -1,0 +1,123 @@
+"""What losses share: rows are averaged with weights, and a batch's parts simply add."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import metrics
+from .._array import device, namespace
+from .._types import Array, Backward
+from ..errors import DataError, ShapeError
+
+
+class Loss:
+    """A loss with hyperparameters: a frozen dataclass called as its block is. It also says
+
+    targets : "classes" (N integers in [0, K), or (N, K) distributions), "binary" (0 or 1, or probabilities)
+        or "values" (numbers);
+    metric : what `Model` reports beside it unless told otherwise;
+    probabilities(outputs), the link from what the network returns to probabilities, and prediction(outputs), from
+        there to labels or values.
+    """
+
+    targets: ClassVar[str] = "values"
+    metric: ClassVar[Any] = None
+
+    def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must define __call__")
+
+    def total(self, targets: Array, sample_weight: Array | None = None) -> Any:
+        """What the loss of these rows divides by: the sum of the weights, or the number of rows."""
+        return targets.shape[0] if sample_weight is None else namespace(sample_weight).sum(sample_weight)
+
+    def probabilities(self, outputs: Array) -> Array:
+        raise DataError(f"{type(self).__name__} predicts values, not probabilities; use predict")
+
+    def prediction(self, outputs: Array) -> Array:
+        return outputs
+
+
+class ClassLoss(Loss):
+    """A loss whose targets are classes, and whose outputs are largest at the likeliest class."""
+
+    targets: ClassVar[str] = "classes"
+    metric: ClassVar[Any] = metrics.accuracy
+
+    def prediction(self, outputs: Array) -> Array:
+        return namespace(outputs).argmax(outputs, axis=-1)
+
+
+@dataclass(frozen=True)
+class FunctionLoss(Loss):
+    """A user's own loss block, given to `Model` as it is: targets and predictions are taken as values."""
+
+    function: Any
+
+    def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
+        return self.function(outputs, targets, sample_weight=sample_weight, total=total)
+
+
+def weighted_mean(rows: Array, sample_weight: Array | None, total: Any) -> tuple[Array, Backward]:
+    """Σ w_i rows_i / total, and backward(dloss=1.0) -> its gradient by each row: a number, or (N,) with weights.
+
+    rows : (N,). sample_weight : (N,) or None, all ones. total : None is Σ w_i; where it is 0, loss and gradient are 0.
+    """
+    xp = namespace(rows)
+    if sample_weight is not None:
+        if tuple(sample_weight.shape) != tuple(rows.shape):
+            raise ShapeError(f"sample_weight must have shape {tuple(rows.shape)}, got {tuple(sample_weight.shape)}")
+        sample_weight = xp.astype(sample_weight, rows.dtype, copy=False)
+        rows = rows * sample_weight
+    if total is None:
+        total = rows.shape[0] if sample_weight is None else xp.sum(sample_weight)
+    if isinstance(total, (int, float)):
+        total = total or 1
+    else:
+        total = xp.astype(total, rows.dtype, copy=False)
+        total = total + xp.astype(total == 0, rows.dtype)  # no weight, no loss: 0 / 1
+
+    def weighted_mean_backward(dloss: Any = 1.0) -> Any:
+        share = dloss / total
+        return share if sample_weight is None else sample_weight * share
+
+    return xp.sum(rows) / total, weighted_mean_backward
+
+
+def row_means(values: Array) -> Array:
+    """(N, …) to (N,): the mean over each row's numbers. With no columns at all it is 0."""
+    if len(values.shape) == 1:
+        return values
+    axes = tuple(range(1, len(values.shape)))
+    return namespace(values).mean(values, axis=axes)
+
+
+def spread(share: Any, like: Array) -> Any:
+    """The gradient by each number of `like` whose row means have the gradient `share`: `row_means` backwards."""
+    columns = 1
+    for size in like.shape[1:]:
+        columns *= size
+    if isinstance(share, (int, float)) or len(share.shape) == 0:
+        return share / columns
+    return namespace(share).reshape(share, (-1, *[1] * (len(like.shape) - 1))) / columns
+
+
+def target_distribution(targets: Array, like: Array) -> Array:
+    """Targets as (N, K) rows in the dtype of `like` (N, K): integer classes (N,) become one-hot rows.
+
+    Raises ShapeError where they are neither, and DataError where (N,) targets are not integers.
+    """
+    xp = namespace(like)
+    if len(like.shape) != 2:
+        raise ShapeError(f"a loss over classes takes outputs (N, K), got {tuple(like.shape)}")
+    if tuple(targets.shape) == tuple(like.shape):
+        return xp.astype(targets, like.dtype, copy=False)
+    if tuple(targets.shape) != (like.shape[0],):
+        raise ShapeError(
+            f"targets have shape {tuple(targets.shape)}, outputs {tuple(like.shape)}; "
+            f"expected {like.shape[0]} integer classes or {tuple(like.shape)} distributions"
+        )
+    if not xp.isdtype(targets.dtype, "integral"):
+        raise DataError(f"class targets (N,) must be integers, got {targets.dtype}")
+    classes = xp.arange(like.shape[1], dtype=targets.dtype, device=device(like))
+    return xp.astype(targets[:, None] == classes[None, :], like.dtype)

@@ -1,0 +1,180 @@
+"""Metrics: numbers for people, beside the loss. Each is made of sums over rows, so that batches and blocks add up.
+
+A metric is a frozen dataclass called as `metric(outputs, targets, sample_weight=None) -> number`, where outputs are
+what the network returns. Inside a training step `sums` gathers on the device and `value` divides on the host.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from ._array import is_float, namespace, same_shape
+from ._types import Array
+from .backends import number
+from .errors import ShapeError
+
+
+class Metric:
+    """name : under which history holds it. `sums` returns a dict of 0-d arrays (or numbers) that add over rows."""
+
+    name: ClassVar[str]
+
+    def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
+        raise NotImplementedError(f"{type(self).__name__} must define sums")
+
+    def value(self, sums: Mapping[str, float]) -> float:
+        """The metric, from its sums as Python floats. Without any weight it is nan."""
+        return sums["sum"] / sums["weight"] if sums["weight"] else math.nan
+
+    def prepare(self, targets: Array) -> Metric:
+        """The metric for a training run on these targets, read once on the host."""
+        return self
+
+    def __call__(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> float:
+        metric = self.prepare(targets)
+        return metric.value({k: number(v) for k, v in metric.sums(outputs, targets, sample_weight).items()})
+
+
+def _weighted(rows: Array, sample_weight: Array | None) -> dict[str, Any]:
+    """The sums of a mean over rows."""
+    xp = namespace(rows)
+    if sample_weight is None:
+        return {"sum": xp.sum(rows), "weight": rows.shape[0]}
+    return {"sum": xp.sum(rows * sample_weight), "weight": xp.sum(sample_weight)}
+
+
+def _row_means(values: Array) -> Array:
+    xp = namespace(values)
+    return values if len(values.shape) == 1 else xp.mean(values, axis=tuple(range(1, len(values.shape))))
+
+
+@dataclass(frozen=True)
+class Accuracy(Metric):
+    """The share of rows whose largest output is the target's class, Σ w [argmax ŷ = y] / Σ w, in [0, 1].
+
+    outputs : (N, K), logits or probabilities. targets : (N,) integers, or (N, K) distributions by their largest.
+
+    >>> import numpy as np
+    >>> accuracy(np.asarray([[0.1, 0.9], [0.8, 0.2]]), np.asarray([1, 1]))
+    0.5
+    """
+
+    name: ClassVar[str] = "accuracy"
+
+    def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
+        xp = namespace(outputs)
+        if len(outputs.shape) != 2 or targets.shape[0] != outputs.shape[0]:
+            raise ShapeError(f"accuracy takes outputs (N, K), got {outputs.shape} and targets {targets.shape}")
+        classes = targets if len(targets.shape) == 1 else xp.argmax(targets, axis=-1)
+        hits = xp.argmax(outputs, axis=-1) == xp.astype(classes, xp.argmax(outputs[:1, :], axis=-1).dtype, copy=False)
+        return _weighted(xp.astype(hits, outputs.dtype), sample_weight)
+
+
+@dataclass(frozen=True)
+class BinaryAccuracy(Metric):
+    """The share of outputs on the right side of the threshold, a mean over rows and outputs, in [0, 1].
+
+    outputs, targets : the same shape; targets of 0 or 1. threshold : 0.5 for probabilities, 0 for logits.
+    """
+
+    threshold: float = 0.5
+    name: ClassVar[str] = "accuracy"
+
+    def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
+        same_shape("targets", targets, "outputs", outputs)
+        yes = targets > 0.5 if is_float(targets) else targets > 0
+        hits = (outputs > self.threshold) == yes
+        return _weighted(_row_means(namespace(outputs).astype(hits, outputs.dtype)), sample_weight)
+
+
+@dataclass(frozen=True)
+class RegressionAccuracy(Metric):
+    """The book's accuracy of a regression: the share of |ŷ - y| < std(y) / 250, in [0, 1].
+
+    tolerance : None takes std(y) / divisor, once, of the targets trained on (population standard deviation).
+    """
+
+    divisor: float = 250.0
+    tolerance: float | None = None
+    name: ClassVar[str] = "accuracy"
+
+    def prepare(self, targets: Array) -> Metric:
+        if self.tolerance is not None:
+            return self
+        return replace(self, tolerance=number(namespace(targets).std(targets)) / self.divisor)
+
+    def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
+        same_shape("targets", targets, "outputs", outputs)
+        xp = namespace(outputs)
+        tolerance = xp.std(targets) / self.divisor if self.tolerance is None else self.tolerance
+        hits = xp.abs(outputs - targets) < tolerance
+        return _weighted(_row_means(xp.astype(hits, outputs.dtype)), sample_weight)
+
+
+@dataclass(frozen=True)
+class R2(Metric):
+    """Coefficient of determination, 1 - Σ w (ŷ - y)² / Σ w (y - ȳ)², over all outputs together; 1 is perfect.
+
+    center : a number near ȳ, subtracted before squares are summed, for precision; None takes the mean of the targets
+    trained on. Where y does not vary, 1 if it is met exactly, else 0. (scikit-learn averages R² over outputs.)
+    """
+
+    center: float | None = None
+    name: ClassVar[str] = "r2"
+
+    def prepare(self, targets: Array) -> Metric:
+        return self if self.center is not None else replace(self, center=number(namespace(targets).mean(targets)))
+
+    def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
+        same_shape("targets", targets, "outputs", outputs)
+        error, y = outputs - targets, targets - (self.center or 0.0)
+        parts = {"error": error * error, "first": y, "second": y * y}
+        means = {name: _weighted(_row_means(values), sample_weight) for name, values in parts.items()}
+        return {name: mean["sum"] for name, mean in means.items()} | {"weight": means["error"]["weight"]}
+
+    def value(self, sums: Mapping[str, float]) -> float:
+        if not sums["weight"]:
+            return math.nan
+        spread = sums["second"] - sums["first"] ** 2 / sums["weight"]
+        if spread <= 0:
+            return 1.0 if sums["error"] == 0 else 0.0
+        return 1 - sums["error"] / spread
+
+
+@dataclass(frozen=True)
+class MeanOf(Metric):
+    """A user's own metric: the mean over rows of function(outputs, targets), which returns one number a row, (N,)."""
+
+    function: Any
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return str(getattr(self.function, "__name__", "metric"))
+
+    def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
+        rows = self.function(outputs, targets)
+        if tuple(rows.shape) != tuple(outputs.shape[:1]):
+            raise ShapeError(f"metric {self.name!r} must return one number a row, {outputs.shape[:1]}, got {rows.shape}")
+        return _weighted(namespace(rows).astype(rows, outputs.dtype), sample_weight)
+
+
+accuracy = Accuracy()
+binary_accuracy = BinaryAccuracy()
+regression_accuracy = RegressionAccuracy()
+r2 = R2()
+
+
+def as_metric(metric: Any) -> Metric:
+    """A metric given as itself, by its name here ("accuracy", "r2", …), or as a function of (outputs, targets)."""
+    if isinstance(metric, Metric):
+        return metric
+    known = {"accuracy": accuracy, "binary_accuracy": binary_accuracy, "r2": r2}
+    known["regression_accuracy"] = regression_accuracy
+    if isinstance(metric, str) and metric in known:
+        return known[metric]
+    if callable(metric) and not isinstance(metric, type):
+        return MeanOf(metric)
+    raise ValueError(f"unknown metric {metric!r}; give one of {', '.join(known)}, a Metric, or a function")

@@ -1,0 +1,2 @@
+"""temporary"""
+def progress_for(verbose, epochs): return []

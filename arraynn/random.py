@@ -1,0 +1,135 @@
+"""Random bits that are the same on every backend and however a batch is split: a counter hashed in int32.
+
+A bit's address is (key, row in the global batch, flat index of the other axes). Nothing is drawn in sequence, so
+a row block, a core or a rank computes just its own rows, and a step replayed is the same step.
+
+The formula, for row r and word c, with k0, k1 the key's words and every operation wrapping at 32 bits:
+
+    mix(x):  x ^= x >>> 16;  x *= 0x7feb352d;  x ^= x >>> 15;  x *= 0x846ca68b;  x ^= x >>> 16
+    a = mix(mix(r + k0) ^ k1)          # two words for each row …
+    b = mix(mix(r + k1) ^ k0)
+    word(r, c) = mix(mix(c + a) ^ b)   # … and between the rounds too: an xor into c alone would only permute
+
+mix is Wellons' lowbias32 (nullprogram.com, 2018). int32 throughout, with logical shifts made of arithmetic ones and
+a mask: torch lacks most uint32 arithmetic, and JAX takes no Python integer above 2**31 - 1. Not cryptographic.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ._array import device, namespace
+
+_MULTIPLIERS = 0x7FEB352D, 0x846CA68B - 2**32
+
+
+def _wrap(x: Any) -> Any:
+    """x as a signed 32-bit number: arrays wrap by themselves, Python integers do not."""
+    return (x + 2**31) % 2**32 - 2**31 if isinstance(x, int) else x
+
+
+def _mix(x: Any) -> Any:
+    """lowbias32 of int32 numbers. Consumes x: an array is overwritten where its library allows."""
+    x ^= (x >> 16) & 0xFFFF
+    x *= _MULTIPLIERS[0]
+    x = _wrap(x)
+    x ^= (x >> 15) & 0x1FFFF
+    x *= _MULTIPLIERS[1]
+    x = _wrap(x)
+    x ^= (x >> 16) & 0xFFFF
+    return x
+
+
+def quantized(rate: float) -> tuple[int, float]:
+    """(threshold, scale): `rate` in steps of 2**-16, as masks realize it, and 1 / (1 - that rate).
+
+    A mask drops where a 16-bit decision is below the threshold, so the scale must match the rounded rate for the
+    expectation to be exact. A rate below 1 never rounds up to 1.
+
+    >>> quantized(0.5)
+    (32768, 2.0)
+    """
+    threshold = min(round(rate * 65536), 65535)
+    return threshold, 65536 / (65536 - threshold)
+
+
+class Key:
+    """A place in the space of random bits: `Key(seed)`, then `fold_in` for steps and layers, `rows` for row blocks.
+
+    seed : integer of any size, at least 0.
+    The key's two words are Python integers outside a compiled step and 0-d int32 arrays inside one.
+
+    >>> Key(0).fold_in(3) == Key(0).fold_in(3), Key(0).fold_in(1).fold_in(2) == Key(0).fold_in(2).fold_in(1)
+    (True, False)
+    """
+
+    __slots__ = ("row0", "words")
+
+    words: tuple[Any, Any]
+    row0: int
+
+    def __init__(self, seed: int) -> None:
+        folded = Key.of((0x243F6A88, 0x13198A2E), 0).fold_in(seed)  # digits of pi
+        self.words, self.row0 = folded.words, 0
+
+    @classmethod
+    def of(cls, words: tuple[Any, Any], row0: int = 0) -> Key:
+        """The key with these two int32 words: how a compiled step takes a key as arguments."""
+        key = object.__new__(cls)
+        key.words, key.row0 = words, row0
+        return key
+
+    def fold_in(self, number: int) -> Key:
+        """The key of part `number` of this one: a step, a layer. Order matters: a.b is not b.a.
+
+        number : Python integer of any size, at least 0; it is hashed on the host, 32 bits at a time.
+        """
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise ValueError(f"a key folds in integers of at least 0, got {number!r}")
+        k0, k1 = self.words
+        while True:
+            low = _wrap(number & 0xFFFFFFFF)
+            k0 = _mix(k0 ^ _mix(_wrap(low + 0x1E3779B9)))
+            k1 = _mix(k1 ^ _mix(low ^ 0x45EBCA6B))
+            number >>= 32
+            if not number:
+                return Key.of((k0, k1), self.row0)
+
+    def rows(self, start: int) -> Key:
+        """The key of the rows from `start` on: its row 0 is this key's row `start`."""
+        return Key.of(self.words, self.row0 + start)
+
+    def bits(self, rows: int, count: int, /, *, like: Any) -> Any:
+        """int32 array (rows, count) of uniform words, in the library and on the device of `like`."""
+        xp, where = namespace(like), device(like)
+        k0, k1 = self.words
+        r = xp.arange(self.row0, self.row0 + rows, dtype=xp.int32, device=where)
+        a = _mix(_mix(r + k0) ^ k1)
+        b = _mix(_mix(r + k1) ^ k0)
+        c = xp.arange(count, dtype=xp.int32, device=where)
+        return _mix(_mix(c[None, :] + a[:, None]) ^ b[:, None])
+
+    def keep(self, shape: tuple[int, ...], rate: float, /, *, like: Any) -> Any:
+        """Boolean mask of `shape`, False with probability `rate` (rounded to 2**-16, see `quantized`).
+
+        Axis 0 counts rows; the other axes are flattened in C order to m columns, and h = ceil(m / 2) words make a
+        row: column j < h is decided by the upper half of word j, column j >= h by the lower half of word j - h.
+        A half, read as signed, keeps where it is at least threshold - 2**15.
+        """
+        xp = namespace(like)
+        columns = math.prod(shape[1:])
+        words = self.bits(shape[0], (columns + 1) // 2, like=like)
+        floor = (quantized(rate)[0] - 2**15) * 2**16
+        # A half in the upper place compares as the whole word does, whatever lies below it.
+        mask = xp.concat([words >= floor, (words << 16) >= floor], axis=1)
+        return xp.reshape(mask[:, :columns], shape)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Key) and (self.words, self.row0) == (other.words, other.row0)
+
+    def __hash__(self) -> int:
+        return hash((self.words, self.row0))
+
+    def __repr__(self) -> str:
+        return f"Key(words={self.words}, row0={self.row0})"

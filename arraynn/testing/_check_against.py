@@ -1,0 +1,128 @@
+"""A second opinion: another library's autodiff of the same forward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from .._array import is_array, is_float
+from .._types import Array, Nest
+from ..backends import of
+from ._case import Case, Leaf, case_of, floats_of, host, is_loss, paired
+
+Gradients = Callable[[Case, list[Leaf], list[np.ndarray]], list[np.ndarray]]
+
+
+def check_against(
+    block: Any,
+    /,
+    *args: Any,
+    oracle: str = "torch",
+    key: Any = None,
+    seed: int = 0,
+    rtol: float = 1e-9,
+    wrt: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Compare backward with the autodiff of `oracle`, which runs the same forward on its own arrays, in float64.
+
+    block, args, key, seed, wrt, kwargs : as in `check_backward`; the arguments may be of any library, and are moved.
+    oracle : "torch" (torch.autograd) or "jax" (jax.vjp); ImportError where it is not installed.
+    rtol : of the largest element of each gradient, 1e-9 unless told.
+
+    Raises AssertionError that names the gradient, the worst element, and both values. Differences cannot tell an
+    error this small, and the oracle cannot tell a forward that is not the one meant: the checks go together.
+    At kinks the two may differ, as both are right: torch takes 1/2 at the tie of a maximum, where relu takes 0.
+    """
+    case = case_of(block, args, kwargs, key, seed, wrt)
+    if oracle not in ORACLES:
+        raise ValueError(f"oracle must be one of {', '.join(ORACLES)}, got {oracle!r}")
+    put, context, autodiff = ORACLES[oracle]()
+    with context:
+        case = case.map(lambda x: put(host(x) if is_float(x) else _on_host(x)))
+        y, backward = case.call()
+        loss = is_loss(backward)
+        rng = np.random.default_rng(seed)
+        outputs = [rng.standard_normal(leaf.shape) for leaf in floats_of(y)]
+        rest = iter(outputs)
+        dy = float(outputs[0]) if loss else tree.map(lambda leaf: put(next(rest)) if is_float(leaf) else None, y)
+        found = _float_gradients(case, case.gradients(backward(dy), loss))
+        expected = autodiff(case, [leaf for leaf, _ in found], outputs)
+    wrong = [line for (leaf, g), e in zip(found, expected, strict=True) for line in _differs(leaf, host(g), e, rtol)]
+    if wrong:
+        raise AssertionError(f"{case.name}: backward differs from {oracle}'s autodiff\n" + "\n".join(wrong))
+
+
+def _float_gradients(case: Case, gradients: dict[str, Nest]) -> list[tuple[Leaf, Array]]:
+    leaves = {leaf.path: leaf for leaf in case.leaves()}
+    pairs = [(path, g) for name, nest in gradients.items() for path, _, g in paired(name, case.inputs[name], nest)]
+    return [(leaves[path], g) for path, g in pairs if path in leaves and g is not None]
+
+
+def _differs(leaf: Leaf, got: np.ndarray, expected: np.ndarray, rtol: float) -> list[str]:
+    if not got.size:
+        return []
+    error = np.abs(got - expected)
+    if np.all(error <= rtol * np.max(np.abs(expected)) + 1e-300):
+        return []
+    at = np.unravel_index(int(np.nanargmax(np.where(np.isnan(error), np.inf, error))), got.shape)
+    place = [int(i) for i in at]
+    return [f"{leaf.gradient} is wrong, most at {place}: expected {expected[at]:.17g}, got {got[at]:.17g}"]
+
+
+def _on_host(x: Array) -> np.ndarray:
+    return of(x).to_numpy(x)
+
+
+def _torch() -> tuple[Callable[[np.ndarray], Any], AbstractContextManager[Any], Gradients]:
+    import torch
+
+    class Recorded(torch.Tensor):  # type: ignore[misc]
+        """A tensor on which augmented assignment rebinds: autograd must not lose a value that it needs again."""
+
+        __iadd__ = torch.Tensor.__add__
+        __isub__ = torch.Tensor.__sub__
+        __imul__ = torch.Tensor.__mul__
+        __itruediv__ = torch.Tensor.__truediv__
+        __ipow__ = torch.Tensor.__pow__
+
+    def put(x: np.ndarray) -> Any:
+        tensor = torch.from_numpy(np.array(x)).as_subclass(Recorded)
+        return tensor.requires_grad_() if tensor.is_floating_point() else tensor
+
+    def autodiff(case: Case, leaves: list[Leaf], cotangents: list[np.ndarray]) -> list[np.ndarray]:
+        arrays = [leaf.array for leaf in leaves]
+        y = [leaf for leaf in tree.leaves(case.call()[0]) if is_array(leaf) and is_float(leaf)]
+        dy = [torch.from_numpy(np.array(c)) for c in cotangents]
+        pairs = [(a, b) for a, b in zip(y, dy, strict=True) if a.requires_grad]
+        if not arrays or not pairs:
+            return [np.zeros(tuple(a.shape)) for a in arrays]
+        outputs, weights = zip(*pairs, strict=True)
+        found = torch.autograd.grad(outputs, arrays, weights, allow_unused=True)
+        return [np.zeros(tuple(a.shape)) if g is None else host(g) for a, g in zip(arrays, found, strict=True)]
+
+    return put, nullcontext(), autodiff
+
+
+def _jax() -> tuple[Callable[[np.ndarray], Any], AbstractContextManager[Any], Gradients]:
+    import jax
+
+    def autodiff(case: Case, leaves: list[Leaf], cotangents: list[np.ndarray]) -> list[np.ndarray]:
+        def forward(arrays: list[Any]) -> list[Any]:
+            moved = case
+            for leaf, array in zip(leaves, arrays, strict=True):
+                moved = moved.with_leaf(leaf, array)
+            return [leaf for leaf in tree.leaves(moved.call()[0]) if is_array(leaf) and is_float(leaf)]
+
+        _, vjp = jax.vjp(forward, [leaf.array for leaf in leaves])
+        return [host(g) for g in vjp([jax.numpy.asarray(c) for c in cotangents])[0]]
+
+    enabled = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+    return jax.numpy.asarray, enabled(True), autodiff
+
+
+ORACLES = {"torch": _torch, "jax": _jax}

@@ -1,0 +1,136 @@
+"""Slopes by central differences, and how much to trust them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Outputs = list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What differences can tell in a dtype. steps : relative to the size of what is moved, largest first."""
+
+    epsilon: float
+    rtol: float
+    steps: tuple[float, ...]
+
+
+ACCURACY = {
+    "float64": Accuracy(2.0**-52, 1e-6, (1e-3, 1e-4, 1e-5, 1e-6)),
+    "float32": Accuracy(2.0**-23, 2e-3, (5e-2, 1.2e-2, 3e-3)),  # a step smaller than this would drown in rounding
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One element: what backward says, and what differences found."""
+
+    index: tuple[int, ...]
+    value: float
+    got: float
+    expected: float
+    right: bool
+    kink: tuple[float, float] | None = None  #: the slopes from the left and from the right, where they differ
+
+
+def judge(
+    outputs_at: Callable[[float], tuple[float, Outputs]],
+    cotangents: Outputs,
+    base: Outputs,
+    index: tuple[int, ...],
+    value: float,
+    scale: float,
+    got: float,
+    accuracy: Accuracy,
+) -> Verdict:
+    """Whether `got` is the slope of Σ c y at `value`, the element at `index`.
+
+    outputs_at(t) : the element's value after it was moved by t (rounded) and the outputs there. base : unmoved.
+    """
+
+    def sides(h: float) -> tuple[float, float, float, float]:
+        """The slopes through both sides, from the left and from the right, and the size of the terms that move."""
+        (high, above), (low, below) = outputs_at(h), outputs_at(-h)
+        size = right = left = 0.0
+        for c, y, up, down in zip(cotangents, base, above, below, strict=True):
+            moved = up != down
+            size += float(np.sum(np.abs(c * up)[moved]))
+            # differences first, on the host, so that what does not move adds no rounding error
+            right += float(np.sum((c * (up - y))[moved]))
+            left += float(np.sum((c * (y - down))[moved]))
+        return (right + left) / (high - low), left / (value - low), right / (high - value), size
+
+    jumps: list[float] = []
+    slope, noise, one_sided = np.nan, 0.0, (np.nan, np.nan)
+    for step in accuracy.steps:
+        h = step * scale
+        first, *one_sided_first, size = sides(h)
+        second, *one_sided_second, _ = sides(h / 2)
+        # A central difference errs by a h² + O(h⁴). Halving h must quarter its distance from the derivative g:
+        # second - g = (first - g) / 4, up to rounding. That is to say that this extrapolation is g:
+        slope = (4 * second - first) / 3
+        noise = 30 * accuracy.epsilon * size / h
+        if abs(slope - got) <= accuracy.rtol * max(abs(slope), abs(got)) + noise:
+            return Verdict(index, value, got, slope, True)
+        jumps.append(abs(one_sided_first[1] - one_sided_first[0]))
+        one_sided = (one_sided_second[0], one_sided_second[1])
+    # The two sides' slopes differ by h f'' where f is smooth, and by as much as ever at a kink.
+    least, largest = accuracy.steps[-1], accuracy.steps[0]
+    kink = jumps[-1] > 4 * noise and jumps[-1] > jumps[0] * (least / largest) ** 0.5
+    return Verdict(index, value, got, slope, False, one_sided if kink else None)
+
+
+def wrong_or_kinked(verdicts: list[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
+    """The elements whose gradient is wrong, and those at a kink, of which differences can tell nothing."""
+    wrong = [v for v in verdicts if not v.right and v.kink is None]
+    return wrong, [v for v in verdicts if v.kink is not None]
+
+
+def hint(verdicts: list[Verdict], shape: tuple[int, ...], rows: int) -> str:
+    """What a wrong gradient looks like, or ""."""
+    told = [v for v in verdicts if v.kink is None]
+    got, expected = (np.asarray([getattr(v, name) for v in told]) for name in ("got", "expected"))
+    if not np.all(np.isfinite(got)):
+        return "it is not finite"
+    size = float(np.max(np.abs(expected)))
+    seen = np.abs(expected) > 1e-3 * size
+    if not np.any(got):
+        return "it is zero: is a term missing?"
+    if size <= 1e-6 * float(np.max(np.abs(got))):
+        return "it should be zero: forward does not depend on this argument"
+    if np.max(np.abs(got[~seen]), initial=0.0) <= 2e-3 * np.max(np.abs(got)):
+        ratios = got[seen] / expected[seen]
+        ratio = float(np.median(ratios))
+        if np.all(np.abs(ratios - ratio) <= 1e-3 * abs(ratio)):
+            return _factor(ratio, rows)
+        if len(told) > 1 and np.all(np.abs(np.abs(ratios) - 1) <= 1e-3):
+            return "some elements have the opposite sign"
+    right = np.asarray([v.right for v in told])
+    either = (np.abs(got) <= 1e-6 * size) != (np.abs(expected) <= 1e-6 * size)
+    if np.any(right) and np.all(right | either):
+        return "right or zero, element by element: is a mask made from the wrong array?"
+    if len(shape) == 2 and shape[0] == shape[1] > 1 and len(told) == shape[0] ** 2:
+        square = np.reshape(expected, shape)
+        if np.allclose(np.reshape(got, shape), square.T, rtol=1e-3, atol=1e-6 * size):
+            return "it is the transpose"
+    return ""
+
+
+def _factor(ratio: float, rows: int) -> str:
+    if abs(ratio + 1) < 1e-3:
+        return "it has the opposite sign"
+    told = f"it is off by a constant factor {round(ratio, 6):g}"
+    for size, meaning in ((rows, "the number of rows"), (1 / rows if rows else 0.0, "1 / the number of rows")):
+        if rows > 1 and abs(ratio - size) < 1e-3 * size:
+            return f"{told}, {meaning}: is a sum taken for a mean?"
+    return told
+
+
+def elements(size: int, limit: int, rng: Any) -> np.ndarray:
+    """The flat places to look at: all, or `limit` of them drawn at random."""
+    return np.arange(size) if size <= limit else np.sort(rng.choice(size, limit, replace=False))

@@ -1,0 +1,264 @@
+"""The fixtures that every test file shares: `xp`, one kind of array after another; `backend`, the names that
+`arraynn.backend` takes; `spy`, which sees arrays leave their device; `rng`.
+
+PyTorch, JAX and dpnp are tested where they are installed. What a machine is known to have can be demanded:
+under ARRAYNN_REQUIRE_TORCH=1, ARRAYNN_REQUIRE_JAX=1 and ARRAYNN_REQUIRE_CUDA=1 absence is a failure, not a skip.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Any
+
+import array_api_compat
+import array_api_compat.numpy
+import array_api_strict
+import numpy as np
+import pytest
+
+# ---------------------------------------------------------------- what there is to test on
+
+
+def required(library: str) -> bool:
+    return os.environ.get(f"ARRAYNN_REQUIRE_{library.upper()}") == "1"
+
+
+def installed(library: str) -> bool:
+    return find_spec(library) is not None
+
+
+@cache
+def cuda() -> Any:
+    """The status of CuPy, proved or not, with its reason."""
+    from arraynn.backends._cupy_probe import probe
+
+    return probe()
+
+
+@cache
+def dpnp_status() -> Any:
+    """The status of dpnp: installed, it still needs a driver."""
+    from arraynn.backends._dpnp import BACKEND
+
+    return BACKEND.status()
+
+
+CUPY = pytest.param("cupy", marks=pytest.mark.cuda)
+INSTALLED = [library for library in ("torch", "jax", "dpnp") if installed(library)]
+KINDS = ["numpy", "numpy-readonly", "strict", "strict-rebinding", "strict-no_float64", *INSTALLED, CUPY]
+BACKENDS = ["numpy", "array_api_strict:device1", *INSTALLED, CUPY]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for library in ("torch", "jax"):
+        if required(library) and not installed(library):
+            raise pytest.UsageError(
+                f"ARRAYNN_REQUIRE_{library.upper()}=1, but {library} is not installed: pip install {library}"
+            )
+    os.environ.pop("ARRAYNN_BACKEND", None)  # a person's own choice must not steer the tests
+    os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    found = []
+    for package in ("numpy", "array-api-compat", "array-api-strict", "torch", "jax", "dpnp", "numba", "matplotlib"):
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"{package} -")
+    status = cuda()
+    proved = f"{status.version} proved usable" if status.usable else f"not usable: {status.reason}"
+    return ["arrays: " + ", ".join(found), f"CuPy: {proved}"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("cuda") is None or cuda().usable:
+        return
+    if not required("cuda"):
+        pytest.skip(cuda().reason)
+    # A fixture that raises is counted as an error; a test that cannot run where it must is a failure.
+    item.setup = lambda: None  # type: ignore[method-assign]
+    item.runtest = partial(  # type: ignore[method-assign]
+        pytest.fail, f"ARRAYNN_REQUIRE_CUDA=1, but CuPy cannot be used: {cuda().reason}", pytrace=False
+    )
+
+
+# ---------------------------------------------------------------- xp: one kind of array after another
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of array under test: how to make one, how to read it back, and what it can hold."""
+
+    name: str
+    namespace: Any
+    put: Callable[[np.ndarray], Any]
+    to_numpy: Callable[[Any], np.ndarray]
+    has_float64: bool = True
+
+    def asarray(self, values: Any, dtype: Any = None) -> Any:
+        """values (a NumPy array, nested lists or a number) as an array of this kind, always a copy.
+
+        float64 becomes float32 where there is no float64, so that one test serves all; `has_float64` tells which
+        tolerance to ask for.
+        """
+        array = np.array(values, dtype=dtype, order="C")
+        if array.dtype == np.float64 and not self.has_float64:
+            array = array.astype(np.float32)
+        return self.put(array)
+
+    @property
+    def float_dtype(self) -> str:
+        """The name of the widest float dtype."""
+        return "float64" if self.has_float64 else "float32"
+
+    @property
+    def device(self) -> Any:
+        """Where the arrays of this kind live."""
+        return array_api_compat.device(self.asarray(0.0))
+
+    def __repr__(self) -> str:
+        return f"<arrays of {self.name}>"
+
+
+def _numpy(name: str) -> Kind:
+    def read_only(array: np.ndarray) -> np.ndarray:
+        array.flags.writeable = False  # any write into an argument raises
+        return array
+
+    put = read_only if name == "numpy-readonly" else lambda array: array
+    return Kind(name, array_api_compat.numpy, put, np.asarray)
+
+
+def _strict(name: str) -> Kind:
+    device = array_api_strict.Device("no_float64" if name == "strict-no_float64" else "device1")
+    host = array_api_strict.Device("CPU_DEVICE")
+    return Kind(
+        name,
+        array_api_strict,
+        partial(array_api_strict.asarray, device=device),
+        lambda x: np.array(x.to_device(host)),
+        has_float64=name != "strict-no_float64",
+    )
+
+
+def _torch(name: str) -> Kind:
+    import array_api_compat.torch
+    import torch
+
+    return Kind(name, array_api_compat.torch, torch.from_numpy, lambda x: x.detach().cpu().resolve_neg().numpy())
+
+
+def _jax(name: str) -> Kind:
+    import jax.numpy
+
+    return Kind(name, jax.numpy, jax.numpy.array, np.asarray)
+
+
+def _dpnp(name: str) -> Kind:
+    import dpnp
+
+    if not dpnp_status().usable:
+        pytest.skip(dpnp_status().reason)  # it installs, and imports, without any device it could run on
+    return Kind(name, dpnp, dpnp.asarray, dpnp.asnumpy)
+
+
+def _cupy(name: str) -> Kind:
+    import array_api_compat.cupy
+    import cupy
+
+    return Kind(name, array_api_compat.cupy, cupy.asarray, cupy.asnumpy)
+
+
+OPEN = {"numpy": _numpy, "strict": _strict, "torch": _torch, "jax": _jax, "dpnp": _dpnp, "cupy": _cupy}
+STRICT_ARRAY = type(array_api_strict.asarray(0.0))
+OPERATORS = ("add", "and", "floordiv", "lshift", "matmul", "mod", "mul", "or", "pow", "rshift", "sub", "truediv", "xor")
+
+
+@pytest.fixture(params=KINDS)
+def xp(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Kind:
+    """Each kind of array in turn: see `Kind`.
+
+    numpy, numpy-readonly (catches any write into an argument), strict (array-api-strict on a device that is not the
+    host: catches calls outside the standard, and device leaks), strict-rebinding (its in-place methods removed, so
+    that `y += b` rebinds: a JAX without JAX), strict-no_float64; torch, jax (with 64-bit numbers) and dpnp where
+    they are installed; cupy where a GPU is proved.
+    """
+    library = request.param.partition("-")[0]
+    if request.param == "strict-rebinding":
+        for operator in OPERATORS:
+            monkeypatch.delattr(STRICT_ARRAY, f"__i{operator}__")
+    if library == "jax":
+        request.getfixturevalue("jax_x64")
+    return OPEN[library](request.param)
+
+
+@pytest.fixture
+def jax_x64() -> Iterator[None]:
+    """64-bit numbers switched on in JAX, and afterwards as they were."""
+    import jax
+
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", before)
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each name in turn that `arraynn.backend` and `Model(backend=…)` can open here."""
+    name: str = request.param
+    if name == "dpnp" and not dpnp_status().usable:
+        pytest.skip(dpnp_status().reason)
+    return name
+
+
+# ---------------------------------------------------------------- spy, rng
+
+
+class Spy:
+    """What took strict arrays off their device, one line a time: "__float__ at arraynn/model.py:12"."""
+
+    #: every way out of the device that Python, NumPy or another library may take
+    EXITS = (
+        *("__array__", "__bool__", "__buffer__", "__complex__", "__dlpack__"),
+        *("__float__", "__index__", "__int__", "__iter__", "to_device"),
+    )
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def clear(self) -> None:
+        self.calls.clear()
+
+    def watch(self, method: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            caller = sys._getframe(1)
+            if not caller.f_globals.get("__name__", "").startswith("array_api_strict"):  # not its own business
+                self.calls.append(f"{method} at {caller.f_code.co_filename}:{caller.f_lineno}")
+            return original(*args, **kwargs)
+
+        return watched
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
+    """Counts how often array-api-strict arrays are made numbers, iterated, or moved: `spy.calls`, `spy.clear()`."""
+    spy = Spy()
+    for method in Spy.EXITS:
+        if method in vars(STRICT_ARRAY):
+            monkeypatch.setattr(STRICT_ARRAY, method, spy.watch(method, vars(STRICT_ARRAY)[method]))
+    return spy
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """The same random numbers for every test, whatever ran before it."""
+    return np.random.default_rng(0)

@@ -1,0 +1,272 @@
+"""The rules of the house that can be read off its files: who imports whom, what is public, what README promises."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import arraynn
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "arraynn"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+COMMANDS = ('pip install ".[plot]" && arraynn train spiral', 'pip install -e ".[test]" && pytest')
+
+# Each floor may import what lies above it in this list, and nothing on its own floor or below.
+FLOORS = (
+    {"errors", "_types"},
+    {"_array", "interrupts"},
+    {"tree"},
+    {"backends"},
+    {"random"},
+    {"initializers", "schedules", "regularizers", "metrics"},
+    {"layers", "optimizers"},
+    {"losses"},  # a fused loss answers probabilities(outputs) with the activation that it fuses
+    {"training"},
+    {"callbacks", "data", "diverged", "files", "plot"},
+    {"fitting", "progress"},
+    {"model"},
+    {"testing"},
+    {"datasets", "interop"},
+    {"sklearn", "cli"},
+    {"__init__", "__main__"},
+)
+
+# Files of blocks import none beside them, but what is made to be shared; a combinator holds other layers.
+BLOCKS = ("layers", "losses", "optimizers")
+SHARED = {
+    "layers": {"_base", "_summary"},
+    "losses": {"_base", "_binary", "_clip"},
+    "optimizers": {"_base"},
+}
+COMBINATORS = {"layers._sequential"}
+
+ARRAY_LIBRARIES = {
+    *("array_api_strict", "cupy", "cupyx", "dask", "dpctl", "dpnp", "jax", "jaxlib", "mlx", "ndonnx"),
+    *("numba", "sparse", "tensorflow", "torch"),
+}
+MAY_NAME_LIBRARIES = ("backends", "interop", "testing")
+
+# On the host and only there: files, data, numbers drawn, pictures. Whatever else touches arrays asks them.
+MAY_USE_NUMPY = (
+    *("backends", "callbacks", "cli", "data", "datasets", "files", "fitting", "initializers", "interop"),
+    *("layers._summary", "model", "plot", "progress", "sklearn", "testing", "training"),
+)
+
+OPTIONAL = ("cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx")
+
+
+def dotted(file: Path) -> str:
+    """The module's name inside the package: arraynn/layers/_relu.py is layers._relu."""
+    return ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
+
+
+@cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes that run; what stands under `if TYPE_CHECKING` does not."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
+            yield from runtime_nodes(child)
+
+
+@cache
+def imports(file: Path) -> tuple[str, ...]:
+    """What a file imports, at its top or inside its functions, by absolute name."""
+    found: list[str] = []
+    package = ["arraynn", *file.relative_to(PACKAGE).parts[:-1]]
+    for node in runtime_nodes(parsed(file)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            # `from . import tree` names a module, `from .errors import ShapeError` something in one
+            found += [
+                f"{source}.{alias.name}" if is_module(f"{source}.{alias.name}") else source for alias in node.names
+            ]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+            found += [arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant)]
+    return tuple(found)
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return name.startswith("arraynn.") and (path.with_suffix(".py").exists() or path.is_dir())
+
+
+def own_imports(file: Path) -> list[str]:
+    """The modules of arraynn that a file imports, as `dotted` names them."""
+    return [name.removeprefix("arraynn").lstrip(".") for name in imports(file) if name.partition(".")[0] == "arraynn"]
+
+
+def within(module: str, places: tuple[str, ...]) -> bool:
+    return any(module == place or module.startswith(f"{place}.") for place in places)
+
+
+# ---------------------------------------------------------------- layering
+
+
+def test_every_module_stands_on_a_floor():
+    known = set().union(*FLOORS)
+    assert [dotted(file) for file in FILES if dotted(file).partition(".")[0] not in known] == []
+
+
+def test_imports_run_only_downward():
+    level = {unit: i for i, units in enumerate(FLOORS) for unit in units}
+    upward = []
+    for file in FILES:
+        unit = dotted(file).partition(".")[0]
+        for name in own_imports(file):
+            target = name.partition(".")[0] or "__init__"
+            if target != unit and level.get(target, 0) >= level.get(unit, len(FLOORS)):
+                upward.append(f"{dotted(file)} imports {target}")
+    assert upward == []
+
+
+@pytest.mark.parametrize("package", BLOCKS)
+def test_blocks_do_not_import_one_another(package):
+    siblings = []
+    for file in (PACKAGE / package).glob("_[!_]*.py"):
+        for name in own_imports(file):
+            unit, _, sibling = name.partition(".")
+            if unit == package and sibling not in SHARED[package] and dotted(file) not in COMBINATORS:
+                siblings.append(f"{dotted(file)} imports {name}")
+    assert siblings == []
+
+
+def test_array_libraries_are_named_only_in_backends_and_interop():
+    named = [
+        f"{dotted(file)} imports {name}"
+        for file in FILES
+        for name in imports(file)
+        if name.partition(".")[0] in ARRAY_LIBRARIES and not within(dotted(file), MAY_NAME_LIBRARIES)
+    ]
+    assert named == []
+
+
+def test_numpy_is_used_only_on_the_host():
+    used = [
+        dotted(file)
+        for file in FILES
+        if any(name.partition(".")[0] == "numpy" for name in imports(file)) and not within(dotted(file), MAY_USE_NUMPY)
+    ]
+    assert used == []
+
+
+# ---------------------------------------------------------------- what is public
+
+
+def test_all_is_sorted_and_without_doubles():
+    # as ruff sorts the other lists: CAPITALS, then Classes, then the rest
+    order = sorted(set(arraynn.__all__), key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+    assert list(arraynn.__all__) == order
+
+
+def test_all_is_complete():
+    missing = [name for name in arraynn.__all__ if not hasattr(arraynn, name)]
+    public = [
+        name
+        for name, value in vars(arraynn).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType) and name != "annotations"
+    ]
+    modules = ["backends", "datasets", "initializers", "metrics", "plot", "testing", "tree"]
+    blocks = [name for package in BLOCKS for name in getattr(arraynn, package).__all__]
+    assert missing == []
+    assert set(public + modules + blocks) - set(arraynn.__all__) == set()
+
+
+def test_everything_public_has_a_docstring():
+    silent = [
+        f"{dotted(file)}.{node.name}"
+        for file in FILES
+        if not file.stem.startswith("_") or dotted(file).partition(".")[0] in BLOCKS
+        for node in parsed(file).body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
+        if not ast.get_docstring(node)
+    ]
+    silent += [f"{dotted(file)} itself" for file in FILES if not ast.get_docstring(parsed(file))]
+    silent += [f"arraynn.{name}" for name in arraynn.__all__ if not inspect.getdoc(getattr(arraynn, name))]
+    assert silent == []
+
+
+def test_every_block_tells_its_shapes_and_what_it_returns():
+    docs = {}
+    for package in BLOCKS[:2]:
+        for name in getattr(arraynn, package).__all__:
+            value = getattr(getattr(arraynn, package), name)
+            module = value.__module__.removeprefix(f"arraynn.{package}.")
+            if inspect.isfunction(value) and module.startswith("_") and module not in SHARED[package]:
+                docs[name] = inspect.getdoc(value) or ""
+    assert len(docs) > 10
+    for wanted in (r"\(N\b|any shape|any array|shaped as|as in `", r"\bReturns\b", r"\bbackward\("):
+        assert [name for name, doc in docs.items() if not re.search(wanted, doc)] == [], f"no {wanted} in these"
+
+
+# ---------------------------------------------------------------- files
+
+
+@pytest.mark.parametrize("package", BLOCKS)
+def test_every_block_has_its_test_file(package):
+    blocks = {file.stem for file in (PACKAGE / package).glob("_[!_]*.py")} - SHARED[package]
+    wanted = {f"test{block}.py" for block in blocks}
+    assert wanted - {file.name for file in (ROOT / "tests" / package).glob("test_*.py")} == set()
+
+
+def test_no_file_is_longer_than_350_lines():
+    lengths = {dotted(file): len(file.read_text(encoding="utf-8").splitlines()) for file in FILES}
+    assert {name: length for name, length in lengths.items() if length > 350} == {}
+
+
+def test_the_package_is_smaller_than_a_megabyte():
+    files = [file for file in PACKAGE.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    assert sum(file.stat().st_size for file in files) < 1_000_000
+
+
+def test_the_core_has_four_dependencies_and_the_extras_are_there():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = {re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]}
+    extras = {"cuda12", "cuda13", "torch", "jax", "fast", "cli", "plot", "sklearn", "onnx", "test"}
+    assert names == {"array-api-compat", "numpy", "safetensors", "threadpoolctl"}
+    assert extras <= set(project["optional-dependencies"])
+
+
+def test_import_brings_no_optional_library():
+    program = f"import sys, arraynn; print([name for name in {OPTIONAL!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+# ---------------------------------------------------------------- README
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_readme_and_ci_know_the_two_commands_to_the_letter(command):
+    assert command in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_the_python_in_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    assert blocks
+    names: dict[str, object] = {"__name__": "readme"}
+    for block in blocks:  # one after the other, as a reader pastes them
+        exec(compile(block, "README.md", "exec"), names)
