@@ -5,12 +5,12 @@ a row block, a core or a rank computes just its own rows, and a step replayed is
 
 The formula, for row r and word c, with k0, k1 the key's words and every operation wrapping at 32 bits:
 
-    mix(x):  x ^= x >>> 16;  x *= 0x7feb352d;  x ^= x >>> 15;  x *= 0x846ca68b;  x ^= x >>> 16
-    a = mix(mix(r + k0) ^ k1)          # two words for each row …
-    b = mix(mix(r + k1) ^ k0)
-    word(r, c) = mix(mix(c + a) ^ b)   # … and between the rounds too: an xor into c alone would only permute
+    mix(x, y):  x ^= x >>> 16;  x *= 0x7feb352d;  x ^= y;  x ^= x >>> 15;  x *= 0x846ca68b;  x ^= x >>> 16
+    a = mix(mix(r + k0, 0) ^ k1, 0)   # two words for each row, so that rows do not share windows of one sequence …
+    b = mix(mix(r + k1, 0) ^ k0, 0)
+    word(r, c) = mix(c + a, b)        # … one of them between the rounds: an xor into c alone would only permute
 
-mix is Wellons' lowbias32 (nullprogram.com, 2018). int32 throughout, with logical shifts made of arithmetic ones and
+mix(x, 0) is Wellons' lowbias32 (nullprogram.com, 2018). int32 throughout, with logical shifts made of arithmetic ones and
 a mask: torch lacks most uint32 arithmetic, and JAX takes no Python integer above 2**31 - 1. Not cryptographic.
 """
 
@@ -29,15 +29,23 @@ def _wrap(x: Any) -> Any:
     return (x + 2**31) % 2**32 - 2**31 if isinstance(x, int) else x
 
 
-def _mix(x: Any) -> Any:
-    """lowbias32 of int32 numbers. Consumes x: an array is overwritten where its library allows."""
-    x ^= (x >> 16) & 0xFFFF
+def _mix(x: Any, y: Any = None) -> Any:
+    """lowbias32 of int32 numbers, with y let in between its rounds. Consumes x: an array may be overwritten."""
+    t = x >> 16
+    t &= 0xFFFF
+    x ^= t
     x *= _MULTIPLIERS[0]
     x = _wrap(x)
-    x ^= (x >> 15) & 0x1FFFF
+    if y is not None:
+        x ^= y
+    t = x >> 15
+    t &= 0x1FFFF
+    x ^= t
     x *= _MULTIPLIERS[1]
     x = _wrap(x)
-    x ^= (x >> 16) & 0xFFFF
+    t = x >> 16
+    t &= 0xFFFF
+    x ^= t
     return x
 
 
@@ -108,7 +116,7 @@ class Key:
         a = _mix(_mix(r + k0) ^ k1)
         b = _mix(_mix(r + k1) ^ k0)
         c = xp.arange(count, dtype=xp.int32, device=where)
-        return _mix(_mix(c[None, :] + a[:, None]) ^ b[:, None])
+        return _mix(c[None, :] + a[:, None], b[:, None])
 
     def keep(self, shape: tuple[int, ...], rate: float, /, *, like: Any) -> Any:
         """Boolean mask of `shape`, False with probability `rate` (rounded to 2**-16, see `quantized`).

@@ -18,7 +18,7 @@ def elu(x: Array, alpha: float = 1.0, /) -> tuple[Array, Backward]:
     Returns y, shaped as x, and backward(dy) -> dx = dy where x > 0, else dy alpha exp(x).
     At x = 0, a kink unless alpha is 1, the slope is alpha, as in PyTorch.
 
-    Clevert, Unterthiner and Hochreiter, ICLR 2016, equation 15.
+    Clevert, Unterthiner and Hochreiter, ICLR 2016, section 3.
 
     >>> import numpy as np
     >>> y, backward = elu(np.asarray([-1000.0, 0.0, 2.0]), 0.5)

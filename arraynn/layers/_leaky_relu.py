@@ -17,7 +17,7 @@ def leaky_relu(x: Array, slope: float = 0.01, /) -> tuple[Array, Backward]:
     Returns y, shaped as x, and backward(dy) -> dx.
     At x = 0, where the slope is undefined, it is `slope`, as in PyTorch.
 
-    Maas, Hannun and Ng, ICML 2013, equation 2.
+    Maas, Hannun and Ng, ICML 2013.
 
     >>> import numpy as np
     >>> y, backward = leaky_relu(np.asarray([-2.0, 0.0, 2.0]), 0.25)

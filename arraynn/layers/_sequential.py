@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import tree
-from .._types import Backward, LayerLike, Nest, Shape
+from .._types import Backward, Nest, Shape
 from ..errors import ShapeError
 from ..random import Key
-from ._base import Layer
-from ._summary import summary
+from ._combinator import Combinator
 
 
 @dataclass(frozen=True, init=False)
-class Sequential(Layer):
+class Sequential(Combinator):
     """y = layer_n(… layer_1(layer_0(x))): itself a layer, whose parameters are the list of its layers' parameters.
 
     layers : layers, nested Sequentials too. Each gets its own key, folded from its position.
@@ -23,19 +22,7 @@ class Sequential(Layer):
     Raises ShapeError with the layer's name and place where shapes do not fit.
     """
 
-    layers: tuple[LayerLike, ...]
-
-    def __init__(self, *layers: LayerLike) -> None:
-        for i, layer in enumerate(layers):
-            if isinstance(layer, type) or not isinstance(layer, LayerLike):
-                raise TypeError(
-                    f"Sequential takes layers, one by one: Sequential(Dense(64), ReLU()); argument {i} is {layer!r}"
-                )
-        object.__setattr__(self, "layers", layers)
-
-    @property
-    def couples_rows(self) -> bool:
-        return any(layer.couples_rows for layer in self.layers)
+    transparent: ClassVar[bool] = True
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         params, shape = [], tuple(input_shape)
@@ -43,7 +30,7 @@ class Sequential(Layer):
             try:
                 own, shape = layer.init(rng, shape, dtype)
             except ShapeError as error:
-                raise self._placed(error, i) from None
+                raise self.placed(error, i) from None
             params.append(own)
         return params, shape
 
@@ -53,7 +40,7 @@ class Sequential(Layer):
             try:
                 x, backward = layer(own, x, None if key is None else key.fold_in(i))
             except ShapeError as error:
-                raise self._placed(error, i) from None
+                raise self.placed(error, i) from None
             backwards.append(backward)
 
         def sequential_backward(dy: Nest, need_dx: bool = True) -> tuple[Nest, Nest]:
@@ -65,19 +52,3 @@ class Sequential(Layer):
             return dy if need_dx else None, grads
 
         return x, sequential_backward
-
-    def penalty(self, params: Nest) -> tuple[Any, Backward]:
-        values, backwards = zip(*(layer.penalty(own) for layer, own in zip(self.layers, params, strict=True)), strict=True)
-
-        def penalty_backward(dpenalty: Any = 1.0) -> Nest:
-            return [backward(dpenalty) for backward in backwards]
-
-        return sum(values), penalty_backward
-
-    def summary(self, input_shape: Shape, dtype: str = "float32") -> str:
-        """A table of the layers: output shape, parameters, bytes. input_shape : without the batch axis."""
-        return summary(self, input_shape, dtype)
-
-    def _placed(self, error: ShapeError, i: int) -> ShapeError:
-        source = f"{type(self.layers[i - 1]).__name__} 'layers.{i - 1}'" if i else ""
-        return error.inside(type(self.layers[i]).__name__, f"layers.{i}", source)

@@ -18,7 +18,7 @@ def softplus(x: Array, /) -> tuple[Array, Backward]:
     No overflow for any x, and full precision for large negative x. PyTorch goes over to y = x above its threshold of
     20; here the formula holds everywhere.
 
-    Dugas, Bengio, Bélisle, Nadeau and Garcia, NeurIPS 2000, equation 4.
+    Dugas, Bengio, Bélisle, Nadeau and Garcia, NeurIPS 2000.
 
     >>> import numpy as np
     >>> y, backward = softplus(np.asarray([-1000.0, 0.0, 1000.0]))

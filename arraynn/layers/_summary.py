@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from .._types import Shape
+from .._types import Nest, Shape
 
 
 def summary(network: Any, input_shape: Shape, dtype: str) -> str:
-    """The layers of a Sequential, one a line: place, kind, output shape, parameters and bytes of `dtype`."""
+    """The layers of a combinator, one a line: place, kind, output shape, trained parameters and bytes of `dtype`.
+
+    A Residual or a Concatenate has a line of its own, above those of its layers.
+    """
     rows = [("", "layer", "output", "parameters", "bytes"), ("", "input", _shape(input_shape), "", "")]
     rows += [
         (path, kind, _shape(shape), f"{count:,}" if count else "", f"{size:,}" if size else "")
         for path, kind, shape, count, size in _lines(network, tuple(input_shape), dtype, "")
     ]
-    leaves = tree.leaves(network.init(np.random.default_rng(0), tuple(input_shape), dtype)[0])
-    count, size = sum(math.prod(leaf.shape) for leaf in leaves), sum(leaf.nbytes for leaf in leaves)
+    count, size = _cost(network.init(np.random.default_rng(0), tuple(input_shape), dtype)[0])
     rows.append(("", "total", "", f"{count:,}", f"{size:,}"))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     aligned = ("<", "<", "<", ">", ">")
@@ -32,14 +34,21 @@ def _lines(network: Any, shape: Shape, dtype: str, prefix: str) -> Iterator[tupl
     network.init(np.random.default_rng(0), shape, dtype)  # raises where shapes do not fit, with the layer's place
     for i, layer in enumerate(network.layers):
         path = f"{prefix}{i}"
-        if hasattr(layer, "layers"):
+        params, output = layer.init(np.random.default_rng(0), shape, dtype)
+        if not hasattr(layer, "layers"):
+            yield path, type(layer).__name__, output, *_cost(params)
+        else:
+            if not getattr(layer, "transparent", False):
+                yield path, type(layer).__name__, output, 0, 0  # what it holds is counted in the lines below
             yield from _lines(layer, shape, dtype, f"{path}.")
-            _, shape = layer.init(np.random.default_rng(0), shape, dtype)
-            continue
-        params, shape = layer.init(np.random.default_rng(0), shape, dtype)
-        leaves = tree.leaves(params)
-        count, size = sum(math.prod(leaf.shape) for leaf in leaves), sum(leaf.nbytes for leaf in leaves)
-        yield path, type(layer).__name__, shape, count, size
+        if not getattr(network, "parallel", False):
+            shape = output
+
+
+def _cost(params: Nest) -> tuple[int, int]:
+    """How many numbers are trained, and the bytes of all, statistics too."""
+    count = sum(math.prod(leaf.shape) for leaf in tree.leaves(tree.trained(params)))
+    return count, sum(leaf.nbytes for leaf in tree.leaves(params))
 
 
 def _shape(shape: Shape) -> str:

@@ -5,8 +5,15 @@ from typing import Any
 from ._base import ClassLoss, FunctionLoss, Loss
 from ._binary_cross_entropy import BinaryCrossEntropy, binary_cross_entropy
 from ._cross_entropy import CrossEntropy, cross_entropy
+from ._focal import Focal, focal
+from ._hinge import Hinge, hinge
+from ._huber import Huber, huber
+from ._kl_divergence import KLDivergence, kl_divergence
+from ._log_cosh import LogCosh, log_cosh
 from ._mean_absolute_error import MeanAbsoluteError, mean_absolute_error
 from ._mean_squared_error import MeanSquaredError, mean_squared_error
+from ._poisson import Poisson, poisson
+from ._quantile import Quantile, quantile
 from ._sigmoid_cross_entropy import SigmoidCrossEntropy, sigmoid_cross_entropy
 from ._softmax_cross_entropy import SoftmaxCrossEntropy, softmax_cross_entropy
 
@@ -14,17 +21,31 @@ __all__ = [
     "BinaryCrossEntropy",
     "ClassLoss",
     "CrossEntropy",
+    "Focal",
     "FunctionLoss",
+    "Hinge",
+    "Huber",
+    "KLDivergence",
+    "LogCosh",
     "Loss",
     "MeanAbsoluteError",
     "MeanSquaredError",
+    "Poisson",
+    "Quantile",
     "SigmoidCrossEntropy",
     "SoftmaxCrossEntropy",
     "as_loss",
     "binary_cross_entropy",
     "cross_entropy",
+    "focal",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
     "mean_absolute_error",
     "mean_squared_error",
+    "poisson",
+    "quantile",
     "sigmoid_cross_entropy",
     "softmax_cross_entropy",
 ]
@@ -32,8 +53,15 @@ __all__ = [
 _DATACLASS_OF = {
     binary_cross_entropy: BinaryCrossEntropy,
     cross_entropy: CrossEntropy,
+    focal: Focal,
+    hinge: Hinge,
+    huber: Huber,
+    kl_divergence: KLDivergence,
+    log_cosh: LogCosh,
     mean_absolute_error: MeanAbsoluteError,
     mean_squared_error: MeanSquaredError,
+    poisson: Poisson,
+    quantile: Quantile,
     sigmoid_cross_entropy: SigmoidCrossEntropy,
     softmax_cross_entropy: SoftmaxCrossEntropy,
 }

@@ -7,22 +7,34 @@ from typing import Any
 
 from .._array import namespace, zero_like
 from .._types import Array, Backward
+from ..errors import DataError
 from ..layers import softmax
 from ._base import ClassLoss, target_distribution, weighted_mean
 
 
 def softmax_cross_entropy(
-    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, total: Any = None
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    label_smoothing: float = 0.0,
+    ignore_label: int | None = None,
+    sample_weight: Array | None = None,
+    total: Any = None,
 ) -> tuple[Array, Backward]:
     """Cross-entropy of softmax(logits), loss = Σ_i w_i (log Σ_k exp(z_ik) - Σ_k t_ik z_ik) / total, in nats.
 
     logits : float array (N, K); any finite values, and -inf for a class that is impossible and not the target.
     labels : (N,) integers in [0, K), or (N, K) distributions, rows that sum to 1.
+    label_smoothing : ε in [0, 1]; t becomes (1 - ε) t + ε / K, so that no logit need grow without end
+        (Szegedy et al., CVPR 2016, section 7). Every class is then a target, so no logit may be -inf.
+    ignore_label : integer labels of this value (PyTorch has -100) have no loss, no gradient, and do not count in total.
     sample_weight : (N,), at least 0, or None for ones. total : what to divide by; None is Σ w_i. A caller that splits
         a batch passes the whole batch's total, so that the parts add. Where total is 0, loss and gradient are 0.
     Returns the loss, 0-d, and backward(dloss=1.0) -> dlogits = (softmax(z_i) - t_i) w_i / total · dloss.
-    Raises ShapeError where shapes differ, DataError for float (N,) labels. Labels outside [0, K) could be seen only by
-    reading the array, a trip to the device: `Model` looks for them once; here such a row is one without a target.
+    Raises ShapeError where shapes differ, DataError for float (N,) labels, or for (N, K) ones with an ignore_label.
+    Labels outside [0, K) could be seen only by reading the array, a trip to the device: `Model` looks for them once;
+    here such a row is one without a target.
 
     Nothing is clipped: log-sum-exp is exact for any logits (the book clips probabilities to [1e-7, 1 - 1e-7]).
 
@@ -30,9 +42,18 @@ def softmax_cross_entropy(
     >>> loss, backward = softmax_cross_entropy(np.zeros((1, 4)), np.asarray([2]))
     >>> round(float(loss), 6), backward()
     (1.386294, array([[ 0.25,  0.25, -0.75,  0.25]]))
+    >>> softmax_cross_entropy(np.zeros((2, 4)), np.asarray([2, -1]), ignore_label=-1)[1]()
+    array([[ 0.25,  0.25, -0.75,  0.25],
+           [ 0.  ,  0.  ,  0.  ,  0.  ]])
     """
     xp = namespace(logits)
     target = target_distribution(labels, logits)
+    if label_smoothing:
+        target = (1 - label_smoothing) * target + label_smoothing / max(logits.shape[1], 1)
+    if ignore_label is not None:
+        # a row that does not count is a row of weight 0
+        counted = xp.astype(_counted(labels, ignore_label), logits.dtype)
+        sample_weight = counted if sample_weight is None else counted * xp.astype(sample_weight, logits.dtype)
     z = logits - xp.max(logits, axis=1, keepdims=True)  # changes nothing, but exp cannot overflow
     p = xp.exp(z)
     sums = xp.sum(p, axis=1, keepdims=True)
@@ -52,12 +73,44 @@ def softmax_cross_entropy(
     return loss, softmax_cross_entropy_backward
 
 
+def _counted(labels: Array, ignore_label: int) -> Array:
+    if len(labels.shape) != 1:
+        raise DataError(f"ignore_label takes integer labels (N,), got {tuple(labels.shape)}; weigh rows by sample_weight")
+    return labels != ignore_label
+
+
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy(ClassLoss):
-    """The loss of `softmax_cross_entropy`: logits in, classes as targets, softmax as link."""
+    """The loss of `softmax_cross_entropy`: logits in, classes as targets, softmax as link.
+
+    label_smoothing : in [0, 1]. ignore_label : an integer label whose rows do not count, or None.
+    """
+
+    label_smoothing: float = 0.0
+    ignore_label: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing <= 1:
+            raise ValueError(f"label_smoothing must lie in [0, 1], got {self.label_smoothing!r}")
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
-        return softmax_cross_entropy(outputs, targets, sample_weight=sample_weight, total=total)
+        return softmax_cross_entropy(
+            outputs,
+            targets,
+            label_smoothing=self.label_smoothing,
+            ignore_label=self.ignore_label,
+            sample_weight=sample_weight,
+            total=total,
+        )
+
+    def total(self, targets: Array, sample_weight: Array | None = None) -> Any:
+        if self.ignore_label is None:
+            return super().total(targets, sample_weight)
+        xp = namespace(targets)
+        counted = _counted(targets, self.ignore_label)
+        if sample_weight is None:
+            return xp.sum(xp.astype(counted, targets.dtype))
+        return xp.sum(xp.astype(counted, sample_weight.dtype) * sample_weight)
 
     def probabilities(self, outputs: Array) -> Array:
         return softmax(outputs)[0]

@@ -1,0 +1,125 @@
+"""Threads for row blocks and slices, and BLAS held to one thread while they work.
+
+One pool for the process, made when first needed, remade after a fork. `limit` may be nested and shared between
+threads: it counts, takes BLAS down with the first and gives it back, as found, with the last.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import threadpoolctl
+
+_lock = threading.Lock()
+_holders = 0
+_workers = 1
+_limiter: Any = None
+_pool: ThreadPoolExecutor | None = None
+_inside = threading.local()
+
+
+def available() -> int:
+    """How many threads may compute at once, asked while BLAS is as it was found.
+
+    What ARRAYNN_NUM_THREADS says, or the cores this process may use, but no more than BLAS was allowed (joblib and
+    OMP_NUM_THREADS speak to it). 1 where BLAS cannot be held to one thread. ValueError for a wrong ARRAYNN_NUM_THREADS.
+    """
+    wanted = os.environ.get("ARRAYNN_NUM_THREADS", "")
+    if wanted and not (wanted.isdigit() and int(wanted) > 0):
+        raise ValueError(f"ARRAYNN_NUM_THREADS must be an integer of at least 1, got {wanted!r}")
+    blas = [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    if not blas or sys.platform == "emscripten":
+        return 1
+    return int(wanted) if wanted else min(*blas, cores())
+
+
+def cores() -> int:
+    """The cores that this process may use: its affinity, and its control group's share, rounded up."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+            quota, period = file.read().split()
+        if quota != "max":
+            found = min(found, -(-int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass  # no control groups here
+    return max(found, 1)
+
+
+class limit:  # noqa: N801 - used as `with limit():`
+    """BLAS at one thread, for the process, from the first `take` within it to the end of the outermost one.
+
+    Taking costs a quarter of a millisecond, so a fit that never splits a batch never does.
+    """
+
+    def __enter__(self) -> limit:
+        self.taken = False
+        self.outer = getattr(_inside, "limit", None)
+        _inside.limit = self
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        global _holders, _limiter
+        _inside.limit = self.outer
+        if self.taken:
+            with _lock:
+                _holders -= 1
+                if not _holders:
+                    _limiter.restore_original_limits()
+                    _limiter = None
+
+    def take(self) -> int:
+        """Hold BLAS from now on; returns how many threads may work, 1 off the main thread."""
+        global _holders, _limiter, _workers
+        with _lock:
+            if not _holders:
+                _workers = available()
+                _limiter = threadpoolctl.threadpool_limits(1, "blas")
+            if not self.taken:
+                _holders += 1
+                self.taken = True
+        return _workers if threading.current_thread() is threading.main_thread() else 1
+
+
+def run(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
+    """function(item) for each item, in order; on the pool within `limit`, else in the caller's thread.
+
+    Results come in the order of the items whoever makes them, so what is folded over them does not depend on that.
+    """
+    held = getattr(_inside, "limit", None)
+    count = held.take() if held is not None else 1
+    if count == 1:
+        return map(function, items)
+
+    def quiet(item: Any) -> Any:
+        with np.errstate(all="ignore"):  # the caller's setting does not reach other threads
+            return function(item)
+
+    return _executor(count).map(quiet, items)
+
+
+def _executor(count: int) -> ThreadPoolExecutor:
+    global _pool
+    with _lock:
+        if _pool is None or _pool._max_workers != count:
+            _pool = ThreadPoolExecutor(count, thread_name_prefix="arraynn")
+        return _pool
+
+
+def _after_fork() -> None:
+    # The threads did not come along, the lock may be held by one of them, and whoever limited BLAS is not here.
+    global _holders, _limiter, _lock, _pool
+    if _limiter is not None:
+        _limiter.restore_original_limits()
+    _holders, _limiter, _lock, _pool = 0, None, threading.Lock(), None
+    _inside.limit = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

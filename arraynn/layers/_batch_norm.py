@@ -1,0 +1,155 @@
+"""Batch normalization."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from .. import initializers
+from .._array import device, namespace
+from .._types import Array, Backward, Nest, Shape
+from ..errors import ShapeError
+from ._base import Layer
+
+
+def batch_norm(
+    x: Array,
+    scale: Array,
+    bias: Array,
+    mean: Array,
+    variance: Array,
+    /,
+    *,
+    training: bool,
+    mask: Array | None = None,
+    momentum: float = 0.9,
+    epsilon: float = 1e-5,
+) -> tuple[Array, Backward]:
+    """Batch normalization of each column, y = scale x̂ + bias with x̂ = (x - μ) / √(σ² + ε).
+
+    x : (N, D) or (N, …, D), channels last, its squares finite. scale, bias, mean, variance : (D,).
+    training : True takes μ and σ² from the batch, over all axes but the last (σ² divided by their count n);
+        False takes `mean` and `variance`, the running ones.
+    mask : (N,) of booleans or of 0 and 1; rows at 0, such as padding, are normalized but do not count for μ and σ².
+    momentum : in [0, 1), how slowly the running ones forget. It is what is *kept*, 0.9; Keras keeps 0.99;
+        PyTorch's momentum of 0.1 is what is taken, and the same as 0.9 here.
+    epsilon : ε > 0, under the root; 1e-5 as in PyTorch, Keras takes 1e-3.
+    Returns y, shaped as x, and backward(dy, need_dx=True) -> dx, dscale, dbias, new_mean, new_variance. The last two
+    are no gradients, but the running statistics to go on with: momentum · old + (1 - momentum) · the batch's,
+    where training; else the old ones. They take the unbiased variance, σ² n / (n - 1), as in the paper's Algorithm 2
+    and PyTorch (Keras and Flax take σ²). A batch without rows that count leaves them as they are.
+    Raises ShapeError where the shapes do not fit.
+
+    In training a row's y depends on the other rows, so dx flows to all of them, and a batch cannot be split.
+
+    Ioffe and Szegedy, ICML 2015, Algorithm 1, and the gradients of its section 3.
+
+    >>> import numpy as np
+    >>> x, one, zero = np.asarray([[1.0], [3.0]]), np.ones(1), np.zeros(1)
+    >>> y, backward = batch_norm(x, one, zero, zero, one, training=True, epsilon=0.0)
+    >>> y[:, 0]
+    array([-1.,  1.])
+    >>> backward(np.asarray([[1.0], [0.0]]), need_dx=False)
+    (None, array([-1.]), array([1.]), array([0.2]), array([1.1]))
+    """
+    if len(x.shape) < 2 or tuple(x.shape[-1:]) != tuple(scale.shape):
+        rows = ", ".join(["N", *map(str, x.shape[1:])])
+        raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got ({rows})")
+    if mask is not None and tuple(mask.shape) != tuple(x.shape[:1]):
+        raise ShapeError(f"mask must have one element a row, {tuple(x.shape[:1])}, got {tuple(mask.shape)}")
+    xp = namespace(x)
+    axes = tuple(range(len(x.shape) - 1))
+    if not training:
+        center, spread, new = mean, variance, (mean, variance)
+    else:
+        # n, the positions that count: a number from the shape, or from the mask an array, never read on the host
+        if mask is None:
+            weight, n = None, math.prod(x.shape[:-1])
+            divisor, taken = max(n, 1), (1 - momentum) * (n > 0)
+            unbiased = n / max(n - 1, 1)
+        else:
+            weight = xp.reshape(xp.astype(mask, x.dtype), (x.shape[0], *[1] * (len(x.shape) - 1)))
+            n = xp.sum(weight) * math.prod(x.shape[1:-1])
+            one = xp.asarray(1.0, dtype=x.dtype, device=device(x))
+            divisor, taken = xp.maximum(n, one), (1 - momentum) * xp.astype(n > 0, x.dtype)
+            unbiased = n / xp.maximum(n - 1, one)
+        center = xp.sum(x if weight is None else x * weight, axis=axes) / divisor
+        square = (x - center) ** 2  # two passes: E[x²] - E[x]² would lose the digits of a large mean
+        spread = xp.sum(square if weight is None else square * weight, axis=axes) / divisor
+        new = mean * (1 - taken) + center * taken, variance * (1 - taken) + spread * (unbiased * taken)
+    deviation = xp.sqrt(spread + epsilon)
+    normal = x - center
+    normal /= deviation
+
+    def batch_norm_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array, Array, Array]:
+        # y = scale x̂ + bias, the same scale and bias for all rows, so their parts add up
+        dscale, dbias = xp.sum(dy * normal, axis=axes), xp.sum(dy, axis=axes)
+        if not need_dx:
+            return None, dscale, dbias, *new
+        dx = dy
+        if training:
+            # x̂ = (x - μ) / deviation, and a row that counts has its n-th part in μ and, times 2 (x - μ), in σ². So
+            # with g = dL/dx̂ = dy scale: g goes straight through, μ takes Σg / n away from each row that counts, and
+            # the deviation x̂ Σ(g x̂) / n. Both sums are at hand: they are scale dbias and scale dscale.
+            through = (normal * dscale + dbias) / divisor
+            dx = dy - (through if weight is None else through * weight)
+        return dx * (scale / deviation), dscale, dbias, *new
+
+    y = normal * scale
+    y += bias
+    return y, batch_norm_backward
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """The layer of `batch_norm`: parameters {"scale": (D,), all 1, "bias": (D,), all 0,
+    "statistics": {"mean": (D,), all 0, "variance": (D,), all 1}}; D is inferred.
+
+    momentum : in [0, 1), what the running statistics keep. epsilon : ε > 0, finite.
+    With a key it trains: the batch's statistics normalize, and the backward returns the new running ones in the place
+    of their gradients, where `Optimizer.update` takes them from. Without, the running ones normalize, unchanged.
+    x : an array, or a pair (x, mask) whose rows at mask 0 do not count; its gradient is then the pair (dx, None).
+    """
+
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum is what running statistics keep and must lie in [0, 1), got {self.momentum!r}")
+        if not 0 < self.epsilon < math.inf:
+            raise ValueError(f"epsilon must be a finite number above 0, got {self.epsilon!r}")
+
+    @property
+    def couples_rows(self) -> bool:
+        return True
+
+    def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
+        if not input_shape:
+            raise ShapeError("expected input (N, …, D), got (N)")
+        zero, one = (initializers.constant(value)(rng, input_shape[-1:]).astype(dtype) for value in (0.0, 1.0))
+        statistics = {"mean": zero, "variance": one}
+        return {"scale": one.copy(), "bias": zero.copy(), "statistics": statistics}, tuple(input_shape)
+
+    def __call__(self, params: Nest, x: Nest, key: Any = None) -> tuple[Array, Backward]:
+        paired = isinstance(x, tuple)
+        x, mask = x if paired else (x, None)
+        y, batch_norm_backward = batch_norm(
+            x,
+            params["scale"],
+            params["bias"],
+            params["statistics"]["mean"],
+            params["statistics"]["variance"],
+            training=key is not None,
+            mask=mask,
+            momentum=self.momentum,
+            epsilon=self.epsilon,
+        )
+
+        def layer_backward(dy: Array, need_dx: bool = True) -> tuple[Nest, Nest]:
+            dx, dscale, dbias, mean, variance = batch_norm_backward(dy, need_dx)
+            grads = {"scale": dscale, "bias": dbias, "statistics": {"mean": mean, "variance": variance}}
+            return (dx, None) if paired and need_dx else dx, grads
+
+        return y, layer_backward

@@ -1,0 +1,57 @@
+"""What layers made of layers share: their list, their parameters' list, and errors that say where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .._types import Backward, LayerLike, Nest, Shape
+from ..errors import ShapeError
+from ._base import Layer
+from ._summary import summary
+
+
+@dataclass(frozen=True, init=False)
+class Combinator(Layer):
+    """A layer of layers, whose parameters are the list of its layers' parameters. A subclass says how they combine.
+
+    layers : layers, combinators too. Each gets its own key, folded from its position.
+    """
+
+    layers: tuple[LayerLike, ...]
+
+    #: whether each layer takes the combinator's input, not the output of the one before it
+    parallel: ClassVar[bool] = False
+    #: whether a table of the network shows the layers only, and no line for the combinator
+    transparent: ClassVar[bool] = False
+
+    def __init__(self, *layers: LayerLike) -> None:
+        name = type(self).__name__
+        for i, layer in enumerate(layers):
+            if isinstance(layer, type) or not isinstance(layer, LayerLike):
+                raise TypeError(
+                    f"{name} takes layers, one by one: {name}(Dense(64), ReLU()); argument {i} is {layer!r}"
+                )
+        object.__setattr__(self, "layers", layers)
+
+    @property
+    def couples_rows(self) -> bool:
+        return any(layer.couples_rows for layer in self.layers)
+
+    def penalty(self, params: Nest) -> tuple[Any, Backward]:
+        parts = [layer.penalty(own) for layer, own in zip(self.layers, params, strict=True)]
+
+        def penalty_backward(dpenalty: Any = 1.0) -> Nest:
+            return [backward(dpenalty) for _, backward in parts]
+
+        return sum(value for value, _ in parts) if parts else 0.0, penalty_backward
+
+    def summary(self, input_shape: Shape, dtype: str = "float32") -> str:
+        """A table of the layers: output shape, parameters, bytes. input_shape : without the batch axis."""
+        return summary(self, input_shape, dtype)
+
+    def placed(self, error: ShapeError, i: int) -> ShapeError:
+        """The error of layer i, told with its kind, its place, and the layer that its input came from."""
+        chained = i > 0 and not self.parallel
+        source = f"{type(self.layers[i - 1]).__name__} 'layers.{i - 1}'" if chained else ""
+        return error.inside(type(self.layers[i]).__name__, f"layers.{i}", source)

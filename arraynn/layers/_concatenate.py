@@ -1,0 +1,90 @@
+"""Several layers beside each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import tree
+from .._array import namespace
+from .._types import Array, Backward, LayerLike, Nest, Shape
+from ..errors import ShapeError
+from ..random import Key
+from ._combinator import Combinator
+
+
+@dataclass(frozen=True, init=False)
+class Concatenate(Combinator):
+    """y = (f_0(x), f_1(x), …), joined along the last axis: each branch is a layer applied to the same x.
+
+    branches : at least one layer; Identity() passes x itself on. Their outputs agree but for the last axis.
+    Parameters are the list of the branches' parameters. Each branch gets its own key, folded from its position.
+    backward(dy, need_dx=True) -> dx, grads: each branch gets its columns of dy, and dx is the sum of what they return.
+    Raises ShapeError where the outputs do not fit side by side.
+
+    The features of DenseNet (Huang, Liu, van der Maaten and Weinberger, CVPR 2017, equation 2) and of Inception.
+
+    >>> import numpy as np
+    >>> from arraynn import Identity, ReLU
+    >>> y, backward = Concatenate(Identity(), ReLU())([{}, {}], np.asarray([[-1.0, 2.0]]))
+    >>> y, backward(np.asarray([[1.0, 1.0, 10.0, 10.0]]))
+    (array([[-1.,  2.,  0.,  2.]]), (array([[ 1., 11.]]), [{}, {}]))
+    """
+
+    parallel: ClassVar[bool] = True
+
+    def __init__(self, *branches: LayerLike) -> None:
+        super().__init__(*branches)
+        if not branches:
+            raise ValueError("Concatenate takes at least one branch, such as Concatenate(Identity(), Dense(64))")
+
+    def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
+        params, shapes = [], []
+        for i, layer in enumerate(self.layers):
+            try:
+                own, shape = layer.init(rng, input_shape, dtype)
+            except ShapeError as error:
+                raise self.placed(error, i) from None
+            params.append(own)
+            shapes.append(tuple(shape))
+        return params, _joined(shapes)
+
+    def __call__(self, params: Nest, x: Nest, key: Key | None = None) -> tuple[Array, Backward]:
+        outputs, backwards = [], []
+        for i, (layer, own) in enumerate(zip(self.layers, params, strict=True)):
+            try:
+                y, backward = layer(own, x, None if key is None else key.fold_in(i))
+            except ShapeError as error:
+                raise self.placed(error, i) from None
+            outputs.append(y)
+            backwards.append(backward)
+        _joined([tuple(y.shape[1:]) for y in outputs])
+
+        def concatenate_backward(dy: Array, need_dx: bool = True) -> tuple[Nest, Nest]:
+            # forward put the outputs side by side, so each branch's dy is its columns; x went to all of them, so
+            # its gradients add
+            dx, grads, start = None, [], 0
+            for y, backward in zip(outputs, backwards, strict=True):
+                end = start + y.shape[-1]
+                part, own = backward(dy[..., start:end], need_dx)
+                dx = _sum(dx, part)
+                grads.append(own)
+                start = end
+            return dx, grads
+
+        return namespace(outputs[0]).concat(outputs, axis=-1), concatenate_backward
+
+
+def _joined(shapes: list[Shape]) -> Shape:
+    """The shape of outputs side by side, without the batch axis."""
+    if any(not shape or shape[:-1] != shapes[0][:-1] for shape in shapes):
+        told = " and ".join(f"({', '.join(['N', *map(str, shape)])})" for shape in shapes)
+        raise ShapeError(f"branches joined along the last axis must agree on the others, got outputs {told}")
+    return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+
+
+def _sum(a: Nest, b: Nest) -> Nest:
+    """a + b, a new nest; None, the gradient of what is not a float array, adds nothing."""
+    if a is None or b is None:
+        return b if a is None else a
+    return tree.map(lambda one, other: _sum(one, other) if one is None or other is None else one + other, a, b)

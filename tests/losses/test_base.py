@@ -1,0 +1,55 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import arraynn as nn
+from arraynn.losses import FunctionLoss, Loss, as_loss
+
+PAIRS = [
+    (nn.binary_cross_entropy, nn.BinaryCrossEntropy),
+    (nn.cross_entropy, nn.CrossEntropy),
+    (nn.mean_absolute_error, nn.MeanAbsoluteError),
+    (nn.mean_squared_error, nn.MeanSquaredError),
+    (nn.sigmoid_cross_entropy, nn.SigmoidCrossEntropy),
+    (nn.softmax_cross_entropy, nn.SoftmaxCrossEntropy),
+]
+
+
+@pytest.mark.parametrize(("block", "kind"), PAIRS)
+def test_a_block_stands_for_its_dataclass(block, kind):
+    assert as_loss(block) == kind()
+    assert as_loss(kind()) == kind()
+    assert hash(kind()) == hash(kind())
+    assert kind().metric is not None
+
+
+def test_the_total_is_the_number_of_rows_or_the_sum_of_the_weights(xp):
+    targets = xp.asarray([1, 2, 3])
+    assert nn.SoftmaxCrossEntropy().total(targets) == 3
+    assert float(nn.SoftmaxCrossEntropy().total(targets, xp.asarray([0.5, 0.5, 1.5]))) == 2.5
+
+
+def test_a_users_own_block_is_a_loss_of_values():
+    def own(outputs, targets, *, sample_weight=None, total=None):
+        return nn.mean_squared_error(outputs, targets, sample_weight=sample_weight, total=total)
+
+    loss = as_loss(own)
+    assert loss == FunctionLoss(own)
+    assert loss.targets == "values"
+    assert float(loss(np.ones(2), np.zeros(2), total=4)[0]) == 0.5
+
+
+@pytest.mark.parametrize("what", [nn.SoftmaxCrossEntropy, "mse", None, 3])
+def test_what_is_not_a_loss_is_refused(what):
+    with pytest.raises(TypeError, match="loss must be a loss block or a Loss, such as nn.softmax_cross_entropy, got"):
+        as_loss(what)
+
+
+def test_a_subclass_without_a_call_says_so():
+    @dataclass(frozen=True)
+    class Silent(Loss):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Silent must define __call__"):
+        Silent()(np.zeros(2), np.zeros(2))
