@@ -62,6 +62,27 @@ def quantized(rate: float) -> tuple[int, float]:
     return threshold, 65536 / (65536 - threshold)
 
 
+_PI = 0x243F6A88, 0x13198A2E  # digits of pi: where the hash of a seed begins
+
+
+def _fold(words: tuple[Any, Any], number: int) -> tuple[Any, Any]:
+    """The words with a number hashed into them."""
+    k0, k1 = words
+    while True:
+        low = _wrap(number & 0xFFFFFFFF)
+        k0 = _mix(k0 ^ _mix(_wrap(low + 0x1E3779B9)))
+        k1 = _mix(k1 ^ _mix(low ^ 0x45EBCA6B))
+        number >>= 32
+        if not number:
+            return k0, k1
+
+
+def _checked(number: int) -> int:
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise ValueError(f"a key takes integers of at least 0, got {number!r}")
+    return number
+
+
 class Key:
     """A place in the space of random bits: `Key(seed)`, then `fold_in` for steps and layers, `rows` for row blocks.
 
@@ -72,41 +93,36 @@ class Key:
     (True, False)
     """
 
-    __slots__ = ("row0", "words")
-
-    words: tuple[Any, Any]
-    row0: int
+    __slots__ = ("_path", "_words", "row0")
 
     def __init__(self, seed: int) -> None:
-        folded = Key.of((0x243F6A88, 0x13198A2E), 0).fold_in(seed)  # digits of pi
-        self.words, self.row0 = folded.words, 0
+        self._words, self._path, self.row0 = _fold(_PI, _checked(seed)), (), 0
 
     @classmethod
-    def of(cls, words: tuple[Any, Any], row0: int = 0) -> Key:
-        """The key with these two int32 words: how a compiled step takes a key as arguments."""
+    def of(cls, words: tuple[Any, Any], row0: int = 0, path: tuple[int, ...] = ()) -> Key:
+        """The key with these two int32 words, `path` folded in: how a compiled step takes a key as arguments."""
         key = object.__new__(cls)
-        key.words, key.row0 = words, row0
+        key._words, key._path, key.row0 = words, path, row0
         return key
+
+    @property
+    def words(self) -> tuple[Any, Any]:
+        """The two words. What was folded in is hashed when they are first asked for: most layers never do."""
+        for number in self._path:
+            self._words = _fold(self._words, number)
+        self._path = ()
+        return self._words
 
     def fold_in(self, number: int) -> Key:
         """The key of part `number` of this one: a step, a layer. Order matters: a.b is not b.a.
 
         number : Python integer of any size, at least 0; it is hashed on the host, 32 bits at a time.
         """
-        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            raise ValueError(f"a key folds in integers of at least 0, got {number!r}")
-        k0, k1 = self.words
-        while True:
-            low = _wrap(number & 0xFFFFFFFF)
-            k0 = _mix(k0 ^ _mix(_wrap(low + 0x1E3779B9)))
-            k1 = _mix(k1 ^ _mix(low ^ 0x45EBCA6B))
-            number >>= 32
-            if not number:
-                return Key.of((k0, k1), self.row0)
+        return Key.of(self._words, self.row0, (*self._path, _checked(number)))
 
     def rows(self, start: int) -> Key:
         """The key of the rows from `start` on: its row 0 is this key's row `start`."""
-        return Key.of(self.words, self.row0 + start)
+        return Key.of(self._words, self.row0 + start, self._path)
 
     def bits(self, rows: int, count: int, /, *, like: Any) -> Any:
         """int32 array (rows, count) of uniform words, in the library and on the device of `like`."""

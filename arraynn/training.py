@@ -58,7 +58,7 @@ def make_train_step(
 
     def train_step(params: Nest, state: Mapping[str, Any], batch: Batch, key: Key) -> Any:
         step = state["step"]
-        engine = for_type(type(tree.leaves(params)[0]))
+        engine = for_type(type(next(tree.items(params))[1]))
         if engine not in cores:
             cores[engine] = _core(engine, *options)
         words = key.fold_in(step).words
@@ -120,6 +120,7 @@ def clip(grads: Nest, norm: float | None = None, value: float | None = None) -> 
         length = xp.sqrt(sum(xp.sum(g * g) for g in leaves))
         # norm / max(‖g‖, norm) is min(1, norm / ‖g‖) without a division by 0
         factor = norm / xp.maximum(length, xp.asarray(norm, dtype=length.dtype, device=device(length)))
+        factor = factor + 0 * length  # nan where ‖g‖ is infinite; else its finite gradients would be 0, and it unseen
         clipped = tree.map(lambda g: g * xp.astype(factor, g.dtype, copy=False), clipped)
     return tree.with_statistics(clipped, grads)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -59,7 +59,7 @@ class limit:  # noqa: N801 - used as `with limit():`
     """
 
     def __enter__(self) -> limit:
-        self.taken = False
+        self.taken = self.asked = False
         self.outer = getattr(_inside, "limit", None)
         _inside.limit = self
         return self
@@ -75,26 +75,39 @@ class limit:  # noqa: N801 - used as `with limit():`
                     _limiter = None
 
     def take(self) -> int:
-        """Hold BLAS from now on; returns how many threads may work, 1 off the main thread."""
-        global _holders, _limiter, _workers
-        with _lock:
-            if not _holders:
-                _workers = available()
-                _limiter = threadpoolctl.threadpool_limits(1, "blas")
-            if not self.taken:
+        """Hold BLAS from now on; returns how many threads may work."""
+        global _holders, _limiter
+        count = self.threads()
+        if not self.taken:
+            with _lock:
+                if not _holders:
+                    _limiter = threadpoolctl.threadpool_limits(1, "blas")
                 _holders += 1
                 self.taken = True
-        return _workers if threading.current_thread() is threading.main_thread() else 1
+        return count
+
+    def threads(self) -> int:
+        """How many threads may work: 1 off the main thread, else what `available` says when the limit is entered."""
+        global _workers
+        if threading.current_thread() is not threading.main_thread():
+            return 1
+        if not self.asked:
+            with _lock:
+                if not _holders:
+                    _workers = available()
+                self.asked = True
+        return _workers
 
 
-def run(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
+def run(function: Callable[[Any], Any], items: Sequence[Any], *, blas: bool = True) -> Iterable[Any]:
     """function(item) for each item, in order; on the pool within `limit`, else in the caller's thread.
 
+    blas : whether the function multiplies matrices, so that BLAS must be held to one thread meanwhile.
     Results come in the order of the items whoever makes them, so what is folded over them does not depend on that.
     """
     held = getattr(_inside, "limit", None)
-    count = held.take() if held is not None else 1
-    if count == 1:
+    count = 1 if held is None else held.take() if blas else held.threads()
+    if count == 1 or len(items) == 1:
         return map(function, items)
 
     def quiet(item: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -64,17 +64,50 @@ class Optimizer:
 
     def apply(self, params: Nest, grads: Nest, slots: Nest, scalars: Mapping[str, Any]) -> tuple[Nest, Nest]:
         """The update with its scalars given, for a step that is compiled: (params, slots)."""
-        trained = tree.trained(params)
-        leaves: list[tuple[Any, ...]] = []
-        tree.map(lambda *leaf: leaves.append(leaf), trained, tree.trained(grads), slots)
-        for p, g, _ in leaves:
-            if tuple(p.shape) != tuple(g.shape):
-                raise ShapeError(f"a gradient has shape {tuple(g.shape)}, its parameter {tuple(p.shape)}")
+        leaves: list[tuple[Array, Array, dict[str, Array]]] = []
+        _gather(params, grads, slots, leaves)
         if leaves and self.elementwise:
-            engine = for_type(type(leaves[0][0]))
-            results = iter(engine.elementwise(self.update_one)(leaves, scalars))
+            results = for_type(type(leaves[0][0])).elementwise(self.update_one)(leaves, scalars)
         else:
-            results = iter([self.update_one(*leaf, scalars) for leaf in leaves])
-        updated = tree.map(lambda _: next(results), trained)
-        first, second = (tree.map(lambda _, result, i=i: result[i], trained, updated) for i in (0, 1))
-        return tree.with_statistics(first, grads), second
+            results = [self.update_one(p, g, own, scalars) for p, g, own in leaves]
+        return _scatter(params, grads, iter(results))
+
+
+def _gather(params: Nest, grads: Nest, slots: Nest, leaves: list[Any]) -> None:
+    """Append (p, g, slots) of every trained leaf, depth first. ShapeError where the nests differ."""
+    if isinstance(params, dict):
+        if not isinstance(grads, dict) or grads.keys() != params.keys():
+            raise ShapeError(f"the gradients' nest must have the parameters' keys {list(params)}, got {_form(grads)}")
+        for key, value in params.items():
+            if key != tree.STATISTICS:
+                _gather(value, grads[key], slots[key], leaves)
+    elif isinstance(params, (list, tuple)):
+        if not isinstance(grads, (list, tuple)) or len(grads) != len(params):
+            raise ShapeError(
+                f"the gradients' nest must have {len(params)} items, as the parameters', got {_form(grads)}"
+            )
+        for p, g, own in zip(params, grads, slots, strict=True):
+            _gather(p, g, own, leaves)
+    else:
+        if tuple(params.shape) != tuple(grads.shape):
+            raise ShapeError(f"a gradient has shape {tuple(grads.shape)}, its parameter {tuple(params.shape)}")
+        leaves.append((params, grads, slots))
+
+
+def _scatter(params: Nest, grads: Nest, results: Iterator[Any]) -> tuple[Nest, Nest]:
+    """The results in the places that `_gather` took the leaves from: (params, slots). Statistics come from grads."""
+    if isinstance(params, dict):
+        pairs = {key: _scatter(value, grads[key], results) for key, value in params.items() if key != tree.STATISTICS}
+        new = {key: pair[0] for key, pair in pairs.items()}
+        if tree.STATISTICS in params:
+            new[tree.STATISTICS] = grads[tree.STATISTICS]
+        return new, {key: pair[1] for key, pair in pairs.items()}
+    if isinstance(params, (list, tuple)):
+        both = [_scatter(p, g, results) for p, g in zip(params, grads, strict=True)]
+        return type(params)([p for p, _ in both]), type(params)([s for _, s in both])
+    p, own = next(results)
+    return p, own
+
+
+def _form(nest: Nest) -> str:
+    return f"a nest of {type(nest).__name__}" + (f" with {list(nest)}" if isinstance(nest, dict) else "")
