@@ -1,0 +1,233 @@
+"""The NumPy backend's replacements of the hooks, against the portable defaults, and the threads they use."""
+
+import multiprocessing
+import os
+import sys
+import threading
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import threadpoolctl
+
+import arraynn as nn
+from arraynn import tree
+from arraynn.backends import _numpy, _workers
+from arraynn.backends._base import Backend
+from arraynn.backends._numpy import NumPy
+
+NETWORK = nn.Sequential(
+    nn.Dense(300, weight_regularizer=nn.L2(1e-3)), nn.ReLU(), nn.Dropout(0.2), nn.Dense(200), nn.Tanh(), nn.Dense(3)
+)
+ROWS = 5000
+
+
+def data(dtype="float32"):
+    rng = np.random.default_rng(1)
+    x, labels = rng.standard_normal((ROWS, 2)).astype(dtype), rng.integers(0, 3, ROWS)
+    return x, labels, rng.uniform(0.1, 1.0, ROWS).astype(dtype)
+
+
+def train(steps=3, network=NETWORK):
+    params, _ = network.init(np.random.default_rng(0), (2,))
+    optimizer = nn.Adam(0.01)
+    state, step = optimizer.init(params), nn.make_train_step(network, nn.softmax_cross_entropy, optimizer)
+    logs = {}
+    for _ in range(steps):
+        params, state, logs = step(params, state, data(), nn.Key(5))
+    return tree.leaves([params, state["slots"], logs["data_loss"]])
+
+
+def blas_threads():
+    return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+
+
+def gradients(backend, dtype):
+    params, _ = NETWORK.init(np.random.default_rng(0), (2,), dtype)
+    batch = data(dtype)
+
+    def gradient(params, rows, key, total):
+        x, labels, weight = rows
+        outputs, backward = NETWORK(params, x, key)
+        loss, loss_backward = nn.softmax_cross_entropy(outputs, labels, sample_weight=weight, total=total)
+        return {"loss": loss}, backward(loss_backward(), need_dx=False)[1]
+
+    plan = backend.plan(params, batch, False)
+    return plan, tree.leaves(backend.accumulate(gradient, params, batch, nn.Key(3), float(batch[2].sum()), plan))
+
+
+def test_row_blocks_give_the_gradient_of_one_pass():
+    plan, blocked = gradients(NumPy, "float64")
+    assert plan is not None
+    assert len(plan.blocks) > 1
+    assert sum(part.stop - part.start for part in plan.blocks) == ROWS
+    none, whole = gradients(Backend, "float64")
+    assert none is None
+    for a, b in zip(blocked, whole, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("workers", ["2", "8"])
+def test_any_number_of_workers_gives_the_same_bits(monkeypatch, workers):
+    results = []
+    for count in ("1", workers):
+        monkeypatch.setenv("ARRAYNN_NUM_THREADS", count)
+        with nn.backend("numpy").context():
+            results.append(train())
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_plan_follows_from_shapes_alone(monkeypatch):
+    params, _ = NETWORK.init(np.random.default_rng(0), (2,))
+    plans = []
+    for count in ("1", "8"):
+        monkeypatch.setenv("ARRAYNN_NUM_THREADS", count)
+        with nn.backend("numpy").context():
+            plans.append(NumPy.plan(params, data(), False))
+    assert plans[0] == plans[1]
+    assert str(ROWS) in plans[0].why
+
+
+@pytest.mark.parametrize(
+    ("widths", "rows"), [((64, 3), 300), ((512, 512, 10), 128), ((4096, 1000), 512)], ids=["small", "products", "wide"]
+)
+def test_small_batches_and_those_where_products_dominate_take_one_pass(widths, rows):
+    params, shape = [], 784
+    for width in widths:
+        params.append({"weight": np.zeros((shape, width), "float32"), "bias": np.zeros(width, "float32")})
+        shape = width
+    assert NumPy.plan(params, (np.zeros((rows, 784), "float32"), np.zeros(rows, int), None), False) is None
+
+
+def test_a_layer_that_couples_rows_is_never_split():
+    params, _ = NETWORK.init(np.random.default_rng(0), (2,))
+    assert NumPy.plan(params, data(), True) is None
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [nn.SGD(0.1), nn.SGD(0.1, momentum=0.9, nesterov=True), nn.Adagrad(0.1), nn.RMSProp(0.1), nn.Adam(0.1)],
+    ids=lambda o: type(o).__name__,
+)
+@pytest.mark.parametrize("workers", ["1", "4"])
+def test_slices_give_the_bits_of_the_whole(monkeypatch, optimizer, workers):
+    monkeypatch.setenv("ARRAYNN_NUM_THREADS", workers)
+    rng = np.random.default_rng(0)
+    shape = (3, _numpy.SLICE // 2 + 7)  # two slices, the last one short
+    p, g = (rng.standard_normal(shape).astype("float32") for _ in range(2))
+    whole, slots = p.copy(), optimizer.init_one(p)
+    sliced = p.copy()
+    state = optimizer.init(sliced)
+    with nn.backend("numpy").context():
+        for step in range(3):
+            whole, slots = optimizer.update_one(whole, g, slots, optimizer.scalars(step))
+            sliced, state = optimizer.update(sliced, g, state)
+    np.testing.assert_array_equal(sliced, whole)
+    for name, slot in slots.items():
+        np.testing.assert_array_equal(state["slots"][name], slot)
+
+
+@dataclass(frozen=True)
+class Rebinding(nn.Optimizer):
+    """A rule that makes new arrays instead of writing in place."""
+
+    def init_one(self, p):
+        return {"n": np.zeros_like(p)}
+
+    def update_one(self, p, g, slots, c):
+        n = slots["n"] + 1
+        return p - c["lr"] * g * n, {"n": n}
+
+
+@pytest.mark.parametrize("kind", ["contiguous", "transposed", "rebinding"])
+def test_memory_that_cannot_be_sliced_is_updated_all_the_same(kind):
+    optimizer = Rebinding(0.5)
+    p = np.ones((300, 400), "float32")
+    g = np.full((300, 400), 2.0, "float32")
+    if kind == "transposed":
+        p, g = p.T, g.T
+    state = optimizer.init(p)
+    for _ in range(2):
+        p, state = optimizer.update(p, g, state)
+    np.testing.assert_array_equal(p, np.full(p.shape, 1 - 0.5 * 2 * (1 + 2), "float32"))
+    np.testing.assert_array_equal(state["slots"]["n"], np.full(p.shape, 2.0, "float32"))
+
+
+def test_blas_is_held_to_one_thread_within_a_fit_and_given_back(monkeypatch):
+    monkeypatch.setenv("ARRAYNN_NUM_THREADS", "2")
+    before, seen = blas_threads(), []
+    with nn.backend("numpy").context():
+        assert blas_threads() == before  # nothing was split yet
+        list(_workers.run(lambda _: seen.append(blas_threads()), range(3)))
+    assert seen == [[1] * len(before)] * 3
+    assert blas_threads() == before
+
+
+def test_two_runs_at_once_leave_blas_as_it_was():
+    before, results = blas_threads(), []
+
+    def run():
+        with nn.backend("numpy").context():
+            results.append(train())
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    with nn.backend("numpy").context():
+        results.append(train())
+    for thread in threads:
+        thread.join()
+    assert blas_threads() == before
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_off_the_main_thread_there_are_no_workers():
+    names = []
+
+    def run():
+        with nn.backend("numpy").context():
+            list(_workers.run(lambda _: names.append(threading.current_thread().name), range(4)))
+
+    thread = threading.Thread(target=run, name="mine")
+    thread.start()
+    thread.join()
+    assert set(names) == {"mine"}
+
+
+def test_a_wrong_number_of_threads_is_refused(monkeypatch):
+    monkeypatch.setenv("ARRAYNN_NUM_THREADS", "many")
+    with nn.backend("numpy").context(), pytest.raises(ValueError, match="ARRAYNN_NUM_THREADS must be an integer"):
+        list(_workers.run(abs, range(3)))
+
+
+def _train_in_child(queue):
+    with nn.backend("numpy").context():
+        leaves = train()
+    queue.put(([np.asarray(leaf) for leaf in leaves], blas_threads()))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="fork is not safe here")
+def test_a_run_after_a_fork_within_a_run_is_right(monkeypatch):
+    monkeypatch.setenv("ARRAYNN_NUM_THREADS", "2")
+    before = blas_threads()
+    with nn.backend("numpy").context():
+        here = train()  # makes the pool, and holds BLAS
+        context = multiprocessing.get_context("fork")
+        queue = context.Queue()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forking with threads
+            child = context.Process(target=_train_in_child, args=(queue,))
+            child.start()
+        there, threads = queue.get(timeout=60)
+        child.join()
+    assert threads == before
+    for a, b in zip(here, there, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_cores_are_at_least_one_and_no_more_than_there_are():
+    assert 1 <= _workers.cores() <= (os.cpu_count() or 1)
