@@ -32,6 +32,14 @@ class Status:
     remedy: str = ""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How a batch's gradient is taken: in these blocks of rows, or, where there are none, in one pass; and why."""
+
+    blocks: tuple[slice, ...]
+    why: str
+
+
 class Backend:
     """An array library on one of its devices. This class works for every array-API library; the files beside it,
     one for each library, say what theirs does differently.
@@ -157,12 +165,12 @@ class Backend:
         return lambda leaves, scalars: [rule(*leaf, scalars) for leaf in leaves]
 
     @classmethod
-    def plan(cls, params: Any, batch: Any, couples_rows: bool) -> Any:
-        """How `accumulate` splits this batch, from shapes alone; None is one pass."""
-        return None
+    def plan(cls, params: Any, batch: Any, couples_rows: bool) -> Plan:
+        """How `accumulate` splits this batch (x, targets, weights), and why: from shapes alone."""
+        return Plan((), f"{cls.name} takes a batch in one pass")
 
     @classmethod
-    def accumulate(cls, gradient: Callable[..., Any], params: Any, batch: Any, key: Any, total: Any, plan: Any) -> Any:
+    def accumulate(cls, gradient: Callable[..., Any], params: Any, batch: Any, key: Any, total: Any, plan: Plan) -> Any:
         """(sums, gradients) of a batch, from `gradient(params, rows, key, total)`, which gives them for some rows."""
         return gradient(params, batch, key, total)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import array_api_compat.numpy as xp
@@ -14,7 +13,7 @@ import numpy as np
 from .. import tree
 from ..errors import BackendUnavailable
 from . import _workers
-from ._base import Backend
+from ._base import Backend, Plan
 
 #: numbers that the layers of a row block put out together: 1.5 MB in float32. Smaller blocks stay closer to a core, but
 #: the workers then spend their time handing Python's lock to each other; larger ones leave nothing to hand out
@@ -27,14 +26,6 @@ KEEP = 31 << 20
 
 #: elements of a slice of an optimizer's update: its arrays and temporaries, a quarter of a megabyte each in float32
 SLICE = 65536
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Row blocks of a batch; why says what they follow from."""
-
-    blocks: tuple[slice, ...]
-    why: str
 
 
 class NumPy(Backend):
@@ -75,7 +66,7 @@ class NumPy(Backend):
         return run
 
     @classmethod
-    def plan(cls, params: Any, batch: Any, couples_rows: bool) -> Plan | None:
+    def plan(cls, params: Any, batch: Any, couples_rows: bool) -> Plan:
         """Row blocks where a batch's intermediate arrays outgrow the cache; from shapes alone, never from the cores.
 
         A block costs a pass over all parameters, to add its gradients, so it is at least twice as large as they are:
@@ -85,25 +76,27 @@ class NumPy(Backend):
         rows, width = batch[1].shape[0], sum(shape[1] for shape in weights)
         size = max(BLOCK, 2 * sum(math.prod(shape) for shape in weights))
         count = round(rows * width / size)
-        if couples_rows or count < 2:
-            return None
+        made = f"{rows} rows of {width} intermediate numbers, at {size:,} a block"
+        if couples_rows:
+            return Plan((), "one pass: a layer couples the rows")
+        if count < 2:
+            return Plan((), f"one pass: {made}, fill less than one and a half")
         step = -(-rows // count)
-        why = f"{rows} rows of {width} intermediate numbers, some {size:,} a block"
-        return Plan(tuple(slice(i, min(i + step, rows)) for i in range(0, rows, step)), why)
+        return Plan(tuple(slice(i, min(i + step, rows)) for i in range(0, rows, step)), f"row blocks: {made}")
 
     @classmethod
     def accumulate(
-        cls, gradient: Callable[..., Any], params: Any, batch: Any, key: Any, total: Any, plan: Plan | None
+        cls, gradient: Callable[..., Any], params: Any, batch: Any, key: Any, total: Any, plan: Plan
     ) -> Any:
         """As the portable default, in the plan's row blocks, on the workers; summed in the order of the rows, so that
         the result has the same bits with any number of workers."""
-        if plan is None:
+        if not plan.blocks:
             return gradient(params, batch, key, total)
         x, targets, weight = batch
 
         def of_rows(rows: slice) -> Any:
             part = tree.map(lambda leaf: leaf[rows], x), targets[rows], None if weight is None else weight[rows]
-            return gradient(params, part, key.rows(rows.start), total)
+            return gradient(params, part, None if key is None else key.rows(rows.start), total)
 
         parts = iter(_workers.run(of_rows, plan.blocks))
         result = tree.map(np.add, next(parts), next(parts))  # a new nest, which the rest may be added into
