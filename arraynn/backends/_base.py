@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -160,7 +160,7 @@ class Backend:
     # Backend. These are the portable defaults, the reference that every replacement is tested against.
 
     @classmethod
-    def elementwise(cls, rule: Callable[..., Any]) -> Callable[[Iterable[tuple[Any, ...]], Any], list[Any]]:
+    def elementwise(cls, rule: Callable[..., Any]) -> Callable[[Sequence[tuple[Any, ...]], Any], list[Any]]:
         """rule(*leaf, scalars), elementwise, lifted to a list of leaves: `run(leaves, scalars) -> results`."""
         return lambda leaves, scalars: [rule(*leaf, scalars) for leaf in leaves]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import tree
 from ..errors import BackendUnavailable
-from . import _workers
+from . import _numba, _workers
 from ._base import Backend, Plan
 
 #: numbers that the layers of a row block put out together: 1.5 MB in float32. Smaller blocks stay closer to a core, but
@@ -61,7 +61,14 @@ class NumPy(Backend):
         """
 
         def run(leaves: Sequence[tuple[Any, ...]], scalars: Any) -> list[Any]:
-            return [_sliced(rule, *leaf, scalars) if leaf[0].size > SLICE else rule(*leaf, scalars) for leaf in leaves]
+            large = any(leaf[0].size > SLICE for leaf in leaves)
+            fused = _numba.fused if large and _numba.available() else None
+            return [
+                _sliced(rule, fused, leaf[0], leaf[1], leaf[2], scalars)
+                if fused or leaf[0].size > SLICE
+                else rule(*leaf, scalars)
+                for leaf in leaves
+            ]
 
         return run
 
@@ -85,9 +92,7 @@ class NumPy(Backend):
         return Plan(tuple(slice(i, min(i + step, rows)) for i in range(0, rows, step)), f"row blocks: {made}")
 
     @classmethod
-    def accumulate(
-        cls, gradient: Callable[..., Any], params: Any, batch: Any, key: Any, total: Any, plan: Plan
-    ) -> Any:
+    def accumulate(cls, gradient: Callable[..., Any], params: Any, batch: Any, key: Any, total: Any, plan: Plan) -> Any:
         """As the portable default, in the plan's row blocks, on the workers; summed in the order of the rows, so that
         the result has the same bits with any number of workers."""
         if not plan.blocks:
@@ -105,18 +110,27 @@ class NumPy(Backend):
         return result
 
 
-def _sliced(rule: Callable[..., Any], p: np.ndarray, g: np.ndarray, slots: dict[str, np.ndarray], scalars: Any) -> Any:
-    """rule(p, g, slots, scalars), slice by slice in place; by one call where an array's memory does not allow that."""
+def _sliced(
+    rule: Callable[..., Any], fused: Any, p: np.ndarray, g: np.ndarray, slots: dict[str, np.ndarray], scalars: Any
+) -> Any:
+    """rule(p, g, slots, scalars), slice by slice in place; by one call where an array's memory does not allow that.
+
+    fused : gives a loop for a rule and arrays, or None where there is none.
+    """
     if not all(x.flags.c_contiguous and x.shape == p.shape for x in (p, g, *slots.values())):
         return rule(p, g, slots, scalars)
     if not all(x.flags.writeable for x in (p, *slots.values())):
         return rule(p, g, slots, scalars)
     flat, gradient, own = p.reshape(-1), g.reshape(-1), {name: slot.reshape(-1) for name, slot in slots.items()}
+    loop = fused(rule, p, g, slots, scalars) if fused else None
 
     def one(part: slice) -> None:
-        before = {name: slot[part] for name, slot in own.items()}
-        q, after = rule(flat[part], gradient[part], dict(before), scalars)
-        for name, view in before.items():
+        views = {name: slot[part] for name, slot in own.items()}
+        if loop is not None:
+            loop(flat[part], gradient[part], views, scalars)
+            return
+        q, after = rule(flat[part], gradient[part], dict(views), scalars)
+        for name, view in views.items():
             if after[name] is not view:  # the rule made a new array where it could have written
                 view[...] = after[name]
         flat[part] = q  # the same memory, unless the rule made a new array
