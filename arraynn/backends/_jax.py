@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import tree
 from ..errors import BackendUnavailable
 from ._base import Backend
 
@@ -53,6 +54,11 @@ class JAX(Backend):
         array = self.xp.array(x, dtype=dtype, copy=copy or isinstance(x, np.ndarray))
         return jax.device_put(array, self.device)
 
+    def fetch(self, numbers: list[Any]) -> list[float]:
+        import jax
+
+        return [float(n) for n in jax.device_get(numbers)]  # a stack would be compiled anew for each length
+
     def synchronize(self) -> None:
         import jax
 
@@ -64,7 +70,15 @@ class JAX(Backend):
         import jax
 
         compiled: Callable[..., Any] = jax.jit(step, donate_argnums=donate)
-        return compiled
+
+        def in_order(*arguments: Any) -> Any:
+            # JAX gives dicts back with their keys sorted. What is donated comes back, in its place and its old order.
+            results = compiled(*arguments)
+            for i in donate:
+                results = (*results[:i], tree.map(lambda _, new: new, arguments[i], results[i]), *results[i + 1 :])
+            return results
+
+        return in_order if donate else compiled
 
 
 def _narrowed(x: np.ndarray) -> bool:
