@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 FILES = {
     "numpy": "_numpy",
@@ -27,6 +29,8 @@ _ROOTS |= {name: name for name in FILES if name != "jax"}
 @cache
 def third_parties() -> dict[str, EntryPoint]:
     """The registered backends by name; a name of ours is not given away."""
+    from importlib.metadata import entry_points  # a tenth of what importing arraynn takes, and seldom asked for
+
     ours = {*FILES, *ALIASES}
     return {e.name: e for e in entry_points(group="arraynn.backends") if e.name not in ours}
 

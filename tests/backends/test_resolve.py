@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import logging
 import sys
 from importlib import import_module
@@ -57,7 +58,7 @@ def register(fresh: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     def register(name: str, target: str) -> None:
         found.append(EntryPoint(name, target, "arraynn.backends"))
 
-    monkeypatch.setattr(_registry, "entry_points", lambda group: tuple(e for e in found if e.group == group))
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: tuple(e for e in found if e.group == group))
     plugin: Any = ModuleType("toy_plugin")
     plugin.Toy = ToyBackend
     monkeypatch.setitem(sys.modules, "toy_plugin", plugin)
