@@ -78,11 +78,36 @@ class variance_scaling:  # noqa: N801
         return drawn
 
 
-zeros = constant(0.0)  #: every element is 0: for biases
-glorot_uniform = variance_scaling(1.0, "average", "uniform")  #: Glorot and Bengio, AISTATS 2010, equation 16
-glorot_normal = variance_scaling(1.0, "average", "normal")  #: Glorot and Bengio, AISTATS 2010, equation 12
-he_uniform = variance_scaling(2.0, "in", "uniform")  #: He, Zhang, Ren and Sun, ICCV 2015, equation 10; for ReLU
-he_normal = variance_scaling(2.0, "in", "normal")  #: He, Zhang, Ren and Sun, ICCV 2015, equation 10; for ReLU
-lecun_uniform = variance_scaling(1.0, "in", "uniform")  #: LeCun, Bottou, Orr and Müller, 1998, section 4.6
-lecun_normal = variance_scaling(1.0, "in", "normal")  #: the same variance; for SELU
+@dataclass(frozen=True)
+class orthogonal:  # noqa: N801
+    """Orthonormal columns (rows, where there are more columns than rows), times `gain`: lengths are kept.
 
+    gain : finite; PyTorch suggests √2 before ReLU. More axes than two are taken as (all but the last, the last).
+    Q of the QR of a normal matrix, with R's diagonal made positive, is spread evenly over all such matrices.
+
+    Saxe, McClelland and Ganguli, ICLR 2014.
+    """
+
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.gain):
+            raise ValueError(f"gain must be finite, got {self.gain!r}")
+
+    def __call__(self, rng: Any, shape: Shape) -> np.ndarray:
+        if len(shape) < 2:
+            raise ValueError(f"orthogonal weights have at least two axes, got the shape {shape}")
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+        q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)  # QR leaves the sign to the library; so it is the same in all
+        drawn: np.ndarray = self.gain * (q if rows >= columns else q.T).reshape(shape)
+        return drawn
+
+
+zeros = constant(0.0)  #: every element is 0: for biases
+glorot_uniform = variance_scaling(1.0, "average", "uniform")  #: uniform on ±sqrt(6 / (n_in + n_out)); Glorot and Bengio, AISTATS 2010, equation 16
+glorot_normal = variance_scaling(1.0, "average", "normal")  #: normal, variance 2 / (n_in + n_out); Glorot and Bengio, AISTATS 2010, equation 12
+he_uniform = variance_scaling(2.0, "in", "uniform")  #: uniform on ±sqrt(6 / n_in), for ReLU; He, Zhang, Ren and Sun, ICCV 2015, equation 10
+he_normal = variance_scaling(2.0, "in", "normal")  #: normal, variance 2 / n_in, for ReLU; He, Zhang, Ren and Sun, ICCV 2015, equation 10
+lecun_uniform = variance_scaling(1.0, "in", "uniform")  #: uniform on ±sqrt(3 / n_in); LeCun, Bottou, Orr and Müller, 1998, section 4.6
+lecun_normal = variance_scaling(1.0, "in", "normal")  #: normal, variance 1 / n_in, for SELU; LeCun, Bottou, Orr and Müller, 1998, section 4.6

@@ -18,6 +18,8 @@ class L1L2:
     The slope of |w| at 0 is 0 (the book's code takes +1). Σ w² is not halved: many papers write l2/2 Σ w².
     Returns the value, 0-d, and backward(dpenalty=1.0) -> dw, a new array.
 
+    Zou and Hastie, Journal of the Royal Statistical Society B 67, 2005, the elastic net.
+
     >>> import numpy as np
     >>> value, backward = L1L2(l1=1.0, l2=0.5)(np.asarray([-2.0, 0.0, 4.0]))
     >>> float(value), backward()
@@ -51,12 +53,22 @@ class L1L2:
 
 
 def L1(l1: float = 0.01) -> L1L2:  # noqa: N802 - named as the field names it
-    """l1 Σ |w|, the lasso's penalty: drives weights to exactly 0. See `L1L2`."""
+    """l1 Σ |w|, the lasso's penalty: drives weights to exactly 0. See `L1L2`.
+
+    l1 : at least 0. Returns an `L1L2`.
+
+    Tibshirani, Journal of the Royal Statistical Society B 58, 1996.
+    """
     return L1L2(l1=l1)
 
 
 def L2(l2: float = 0.01) -> L1L2:  # noqa: N802
-    """l2 Σ w², the ridge's penalty: keeps weights small. Not halved. See `L1L2`."""
+    """l2 Σ w², the ridge's penalty: keeps weights small. Not halved. See `L1L2`.
+
+    l2 : at least 0. Returns an `L1L2`.
+
+    Hoerl and Kennard, Technometrics 12, 1970.
+    """
     return L1L2(l2=l2)
 
 

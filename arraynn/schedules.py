@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 Schedule = Callable[[int], float]
 
@@ -96,10 +98,107 @@ class CosineDecay(_Schedule):
 
 
 @dataclass(frozen=True)
+class PolynomialDecay(_Schedule):
+    """final + (learning_rate - final) (1 - step / steps)^power, and `final` from step `steps` on.
+
+    power : above 0; 1 is a straight line.
+
+    Chen et al., arXiv 1606.00915, section 4.1, call a power of 0.9 "poly".
+
+    >>> [PolynomialDecay(1.0, steps=4, power=2.0)(step) for step in range(6)]
+    [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0]
+    """
+
+    steps: int = 1000
+    final: float = 0.0
+    power: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.power < math.inf:
+            raise ValueError(f"power must be a finite number above 0, got {self.power!r}")
+
+    def __call__(self, step: int) -> float:
+        left = 1 - min(step, self.steps) / self.steps
+        return float(self.final + (self.learning_rate - self.final) * left**self.power)
+
+
+@dataclass(frozen=True)
+class PiecewiseConstant:
+    """values[0] before step boundaries[0], values[1] from there to before boundaries[1], and so on; one value more.
+
+    boundaries : steps, rising. values : rates. Both become tuples. (Keras keeps the old value at the boundary itself;
+    Optax takes factors, where these are rates.)
+
+    >>> [PiecewiseConstant((2, 3), (0.1, 0.01, 0.001))(step) for step in range(5)]
+    [0.1, 0.1, 0.01, 0.001, 0.001]
+    """
+
+    boundaries: tuple[int, ...]
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("boundaries", "values"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # lists would not be hashable
+        if len(self.values) != len(self.boundaries) + 1:
+            raise ValueError(f"{len(self.boundaries)} boundaries take one value more, got {len(self.values)}")
+        if any(a >= b for a, b in pairwise((0, *self.boundaries))):
+            raise ValueError(f"boundaries must be steps above 0 that rise, got {self.boundaries!r}")
+        for value in self.values:
+            if callable(value):
+                raise ValueError("values are numbers; LinearWarmup and Scaled take schedules")
+            checked_rate(value)
+
+    def __call__(self, step: int) -> float:
+        return float(self.values[bisect_right(self.boundaries, step)])
+
+
+@dataclass(frozen=True)
+class OneCycle(_Schedule):
+    """Up from learning_rate / start to learning_rate while step < warmup · steps, then down to learning_rate / end,
+    there from step `steps` on, both along half a cosine.
+
+    learning_rate : the peak, such as a range test finds. steps : of the whole run. warmup : in [0, 1), the share that
+    rises. start, end : at least 1. Defaults are those of PyTorch, whose `final_div_factor` of 1e4 counts from the
+    start, 25 · 1e4 from the peak, and which arrives a step earlier, at its last one.
+
+    Smith and Topin, arXiv 1708.07120; Smith, arXiv 1803.09820, who also lets the momentum fall and rise: not done here.
+
+    >>> cycle = OneCycle(1.0, steps=10, warmup=0.5, start=10.0, end=100.0)
+    >>> [round(cycle(step), 3) for step in (0, 2, 5, 8, 10, 11)]
+    [0.1, 0.411, 1.0, 0.352, 0.01, 0.01]
+    """
+
+    steps: int = 1000
+    warmup: float = 0.3
+    start: float = 25.0
+    end: float = 250_000.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup is a share of the steps and must lie in [0, 1), got {self.warmup!r}")
+        for name in ("start", "end"):
+            if not 1 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} divides the peak and must be a finite number of at least 1")
+
+    def __call__(self, step: int) -> float:
+        rising = self.warmup * self.steps
+        if step < rising:
+            low, way = self.learning_rate / self.start, step / rising
+        else:
+            low, way = self.learning_rate / self.end, 1 - (min(step, self.steps) - rising) / (self.steps - rising)
+        # way goes from 0 to 1 and back; half a cosine makes it flat at both ends
+        return low + (self.learning_rate - low) * (1 - math.cos(math.pi * way)) / 2
+
+
+@dataclass(frozen=True)
 class LinearWarmup:
     """(step + 1) / steps of `then`'s first rate while step < steps, then `then`, from its own step 0.
 
-    then : a schedule or a number. steps : at least 1. Goyal et al., arXiv 1706.02677, section 2.2.
+    then : a schedule or a number. steps : at least 1.
+
+    Goyal et al., arXiv 1706.02677, section 2.2.
 
     >>> [LinearWarmup(0.4, steps=4)(step) for step in range(6)]
     [0.1, 0.2, 0.30000000000000004, 0.4, 0.4, 0.4]

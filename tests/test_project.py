@@ -30,15 +30,16 @@ FLOORS = (
     {"tree"},
     {"backends"},
     {"random"},
-    {"initializers", "schedules", "regularizers", "metrics"},
+    {"checks", "initializers", "schedules", "regularizers", "metrics"},
     {"layers", "optimizers"},
     {"losses"},  # a fused loss answers probabilities(outputs) with the activation that it fuses
     {"training"},
-    {"callbacks", "data", "diverged", "files", "plot"},
-    {"fitting", "progress"},
+    {"callbacks", "data", "diverged", "files", "lbfgs", "plot"},
+    {"answers", "explain", "fitting", "holder", "progress"},
     {"model"},
     {"testing"},
     {"datasets", "interop"},
+    {"book"},
     {"sklearn", "cli"},
     {"__init__", "__main__"},
 )
@@ -46,11 +47,11 @@ FLOORS = (
 # Files of blocks import none beside them, but what is made to be shared; a combinator holds other layers.
 BLOCKS = ("layers", "losses", "optimizers")
 SHARED = {
-    "layers": {"_base", "_summary"},
+    "layers": {"_base", "_combinator", "_logistic", "_summary"},
     "losses": {"_base", "_binary", "_clip"},
-    "optimizers": {"_base"},
+    "optimizers": {"_averaging", "_base"},
 }
-COMBINATORS = {"layers._sequential"}
+COMBINATORS = {"layers._residual"}  # x + f(x), where f is a Sequential
 
 ARRAY_LIBRARIES = {
     *("array_api_strict", "cupy", "cupyx", "dask", "dpctl", "dpnp", "jax", "jaxlib", "mlx", "ndonnx"),
@@ -60,8 +61,8 @@ MAY_NAME_LIBRARIES = ("backends", "interop", "testing")
 
 # On the host and only there: files, data, numbers drawn, pictures. Whatever else touches arrays asks them.
 MAY_USE_NUMPY = (
-    *("backends", "callbacks", "cli", "data", "datasets", "files", "fitting", "initializers", "interop"),
-    *("layers._summary", "model", "plot", "progress", "sklearn", "testing", "training"),
+    *("backends", "checks", "cli", "data", "datasets", "files", "fitting", "holder", "initializers", "interop"),
+    *("layers._summary", "lbfgs", "model", "plot", "progress", "sklearn", "testing", "training"),
 )
 
 OPTIONAL = ("cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx")
@@ -270,3 +271,17 @@ def test_the_python_in_readme_runs(tmp_path, monkeypatch):
     names: dict[str, object] = {"__name__": "readme"}
     for block in blocks:  # one after the other, as a reader pastes them
         exec(compile(block, "README.md", "exec"), names)
+
+
+def test_readme_has_every_block_with_its_formula_and_source():
+    found = subprocess.run(
+        [sys.executable, ROOT / "ci" / "blocks", "--check"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert found.returncode == 0, found.stderr
+
+
+def test_the_table_of_blocks_names_every_public_one():
+    table = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- blocks")[1].split("<!-- end of blocks")[0]
+    bases = {"Activation", "ClassLoss", "FunctionLoss", "Layer", "Loss", "Optimizer", "as_loss"}
+    public = {name for package in BLOCKS for name in getattr(arraynn, package).__all__} - bases
+    assert [name for name in sorted(public) if f"`{name}`" not in table] == []

@@ -24,15 +24,16 @@ from ._softplus import Softplus, softplus
 from ._tanh import Tanh, tanh
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
     "Activation",
     "BatchNorm",
     "Concatenate",
     "Dense",
     "Dropout",
-    "ELU",
     "Embedding",
     "Flatten",
-    "GELU",
     "HardSigmoid",
     "Identity",
     "Layer",
@@ -40,7 +41,6 @@ __all__ = [
     "LeakyReLU",
     "ReLU",
     "Residual",
-    "SELU",
     "Sequential",
     "SiLU",
     "Sigmoid",

@@ -125,7 +125,9 @@ class BatchNorm(Layer):
     def couples_rows(self) -> bool:
         return True
 
-    def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
+    def init(self, rng: Any, input_shape: Any, dtype: str = "float32") -> tuple[Nest, Shape]:
+        if input_shape and isinstance(input_shape[0], tuple):
+            input_shape = input_shape[0]  # of the pair (x, mask)
         if not input_shape:
             raise ShapeError("expected input (N, …, D), got (N)")
         zero, one = (initializers.constant(value)(rng, input_shape[-1:]).astype(dtype) for value in (0.0, 1.0))

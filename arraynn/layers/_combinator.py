@@ -38,6 +38,12 @@ class Combinator(Layer):
     def couples_rows(self) -> bool:
         return any(layer.couples_rows for layer in self.layers)
 
+    @property
+    def integer_input(self) -> bool:
+        """Whether what comes in is looked up in a table, so that integers must stay integers."""
+        first = self.layers if self.parallel else self.layers[:1]
+        return any(getattr(layer, "integer_input", False) for layer in first)
+
     def penalty(self, params: Nest) -> tuple[Any, Backward]:
         parts = [layer.penalty(own) for layer, own in zip(self.layers, params, strict=True)]
 

@@ -22,6 +22,8 @@ def dense(x: Array, w: Array, b: Array, /) -> tuple[Array, Backward]:
 
     Weights are (n_in, n_out), as in the book and in JAX; PyTorch stores the transpose.
 
+    Rumelhart, Hinton and Williams, Nature 323, 1986.
+
     >>> import numpy as np
     >>> y, backward = dense(np.asarray([[1.0, 2.0]]), np.asarray([[3.0], [4.0]]), np.asarray([0.5]))
     >>> y, backward(np.asarray([[1.0]]))

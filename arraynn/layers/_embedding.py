@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import initializers
 from .._array import device, namespace
@@ -13,6 +13,7 @@ from ..errors import DataError
 from ..regularizers import penalty_of
 from ._base import Layer
 
+STANDARD_NORMAL = initializers.normal(1.0)
 BLOCK = 2**24  # elements of the one-hot matrix that are made at a time: 64 MiB of float32
 
 
@@ -55,7 +56,7 @@ def embedding(x: Array, table: Array, /) -> tuple[Array, Backward]:
         dtable = xp.zeros_like(table)
         rows = max(BLOCK // max(vocabulary, 1), 1)
         for start in range(0, count, rows):
-            part = slice(start, start + rows)
+            part = slice(start, min(start + rows, count))
             hot = xp.astype(numbers[:, None] == words[None, part], dy.dtype)
             dtable += hot @ dy[part, :]
         return None, dtable
@@ -75,8 +76,11 @@ class Embedding(Layer):
     vocabulary: int
     units: int
     _: KW_ONLY
-    weight_initializer: initializers.Initializer = initializers.normal(1.0)
+    weight_initializer: initializers.Initializer = STANDARD_NORMAL
     weight_regularizer: Any = None
+
+    #: whether what comes in is looked up in a table, so that integers must stay integers
+    integer_input: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("vocabulary", "units"):

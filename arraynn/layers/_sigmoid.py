@@ -16,6 +16,8 @@ def sigmoid(x: Array, /) -> tuple[Array, Backward]:
     Returns y in [0, 1], shaped as x, and backward(dy) -> dx = dy y (1 - y).
     No overflow for any x, and full relative precision for large negative x, which 0.5 (1 + tanh(x / 2)) loses.
 
+    Rumelhart, Hinton and Williams, Nature 323, 1986.
+
     >>> import numpy as np
     >>> y, backward = sigmoid(np.asarray([-1000.0, 0.0, 1000.0]))
     >>> y, backward(np.asarray([1.0, 1.0, 1.0]))

@@ -18,6 +18,8 @@ def softmax(x: Array, /) -> tuple[Array, Backward]:
 
     The derivative is the whole Jacobian's, dy_j/dx_k = y_j (δ_jk - y_k), in closed form: no K × K matrix is made.
 
+    Bridle, in Neurocomputing: Algorithms, Architectures and Applications, 1990.
+
     >>> import numpy as np
     >>> y, backward = softmax(np.asarray([[0.0, 0.0], [1000.0, -1000.0]]))
     >>> y

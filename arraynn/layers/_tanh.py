@@ -15,6 +15,8 @@ def tanh(x: Array, /) -> tuple[Array, Backward]:
     x : float array, any shape.
     Returns y in [-1, 1], shaped as x, and backward(dy) -> dx = dy (1 - y²).
 
+    LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998, section 4.4.
+
     >>> import numpy as np
     >>> y, backward = tanh(np.asarray([0.0, 1000.0]))
     >>> y, backward(np.asarray([3.0, 3.0]))

@@ -77,9 +77,7 @@ class Focal(BinaryLoss):
             raise ValueError(f"alpha is the weight of class 1 and must lie in [0, 1], or be None, got {self.alpha!r}")
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
-        return focal(
-            outputs, targets, gamma=self.gamma, alpha=self.alpha, sample_weight=sample_weight, total=total
-        )
+        return focal(outputs, targets, gamma=self.gamma, alpha=self.alpha, sample_weight=sample_weight, total=total)
 
     def probabilities(self, outputs: Array) -> Array:
         return sigmoid(outputs)[0]

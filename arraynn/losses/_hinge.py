@@ -52,6 +52,7 @@ def hinge(
 class Hinge(BinaryLoss):
     """The loss of `hinge`: scores in, 0 or 1 (or -1 and 1) as targets. Scores are no logits: no probabilities."""
 
+    targets: ClassVar[str] = "values"  # as -1 is a target too
     threshold: ClassVar[float] = 0.0
     metric: ClassVar[Any] = metrics.BinaryAccuracy(threshold=0.0)
 

@@ -38,6 +38,8 @@ def softmax_cross_entropy(
 
     Nothing is clipped: log-sum-exp is exact for any logits (the book clips probabilities to [1e-7, 1 - 1e-7]).
 
+    Bridle, in Neurocomputing: Algorithms, Architectures and Applications, 1990.
+
     >>> import numpy as np
     >>> loss, backward = softmax_cross_entropy(np.zeros((1, 4)), np.asarray([2]))
     >>> round(float(loss), 6), backward()
@@ -75,7 +77,9 @@ def softmax_cross_entropy(
 
 def _counted(labels: Array, ignore_label: int) -> Array:
     if len(labels.shape) != 1:
-        raise DataError(f"ignore_label takes integer labels (N,), got {tuple(labels.shape)}; weigh rows by sample_weight")
+        raise DataError(
+            f"ignore_label takes integer labels (N,), got {tuple(labels.shape)}; weigh rows by sample_weight"
+        )
     return labels != ignore_label
 
 
@@ -109,7 +113,8 @@ class SoftmaxCrossEntropy(ClassLoss):
         xp = namespace(targets)
         counted = _counted(targets, self.ignore_label)
         if sample_weight is None:
-            return xp.sum(xp.astype(counted, targets.dtype))
+            # a float, as sums of losses are taken times it; any float dtype takes a float32
+            return xp.astype(xp.sum(xp.astype(counted, targets.dtype)), xp.float32)
         return xp.sum(xp.astype(counted, sample_weight.dtype) * sample_weight)
 
     def probabilities(self, outputs: Array) -> Array:

@@ -131,9 +131,14 @@ def test_what_is_not_a_layer_is_refused_with_its_place():
 
 def test_the_penalty_is_the_sum_of_the_layers_penalties(xp):
     x = xp.asarray([[1.0]])
-    network = nn.Sequential(nn.Dense(1, weight_regularizer=nn.L2(0.5)), nn.ReLU(), nn.Dense(1, bias_regularizer=nn.L1(2)))
+    network = nn.Sequential(
+        nn.Dense(1, weight_regularizer=nn.L2(0.5)), nn.ReLU(), nn.Dense(1, bias_regularizer=nn.L1(2))
+    )
     params = nn.put(
-        [{"weight": np.full((1, 1), w), "bias": np.full(1, b)} if w else {} for w, b in ((2.0, 1.0), (0, 0), (3.0, -4.0))],
+        [
+            {"weight": np.full((1, 1), w), "bias": np.full(1, b)} if w else {}
+            for w, b in ((2.0, 1.0), (0, 0), (3.0, -4.0))
+        ],
         like=x,
     )
     value, backward = network.penalty(params)

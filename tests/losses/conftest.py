@@ -20,7 +20,9 @@ def keeps_the_rules(xp: Any) -> Any:
     def check(loss: Any, outputs: np.ndarray, targets: np.ndarray) -> None:
         def on(rows: slice, with_weights: bool, total: Any = None) -> tuple[float, np.ndarray]:
             weight = xp.asarray(weights[rows]) if with_weights else None
-            value, backward = loss(xp.asarray(outputs[rows]), xp.asarray(targets[rows]), sample_weight=weight, total=total)
+            value, backward = loss(
+                xp.asarray(outputs[rows]), xp.asarray(targets[rows]), sample_weight=weight, total=total
+            )
             return float(value), xp.to_numpy(backward())
 
         weights = np.asarray([1.0, 0.5, 0.0, 2.0, 1.5, 3.0])

@@ -42,7 +42,7 @@ def test_a_users_own_block_is_a_loss_of_values():
 
 @pytest.mark.parametrize("what", [nn.SoftmaxCrossEntropy, "mse", None, 3])
 def test_what_is_not_a_loss_is_refused(what):
-    with pytest.raises(TypeError, match="loss must be a loss block or a Loss, such as nn.softmax_cross_entropy, got"):
+    with pytest.raises(TypeError, match=r"loss must be a loss block or a Loss, such as nn.softmax_cross_entropy, got"):
         as_loss(what)
 
 

@@ -8,7 +8,9 @@ import arraynn as nn
 
 @pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 3)])
 def test_it_keeps_the_rules_of_losses(keeps_the_rules, rng, shape):
-    keeps_the_rules(nn.binary_cross_entropy, rng.uniform(0.1, 0.9, shape), (rng.uniform(size=shape) > 0.5).astype(float))
+    keeps_the_rules(
+        nn.binary_cross_entropy, rng.uniform(0.1, 0.9, shape), (rng.uniform(size=shape) > 0.5).astype(float)
+    )
 
 
 def test_it_keeps_them_with_probabilities_as_targets(keeps_the_rules, rng):

@@ -91,3 +91,74 @@ def test_the_dataclass_knows_its_link_and_its_predictions(xp, rng):
     assert loss.targets == "classes"
     assert np.array_equal(xp.to_numpy(loss.probabilities(logits)), xp.to_numpy(nn.softmax(logits)[0]))
     assert xp.to_numpy(loss.prediction(logits)).tolist() == np.argmax(xp.to_numpy(logits), axis=1).tolist()
+
+
+def test_smoothed_labels_keep_the_rules(keeps_the_rules, rng):
+    loss = nn.SoftmaxCrossEntropy(label_smoothing=0.2)
+    keeps_the_rules(loss, rng.standard_normal((6, 3)), LABELS)
+    keeps_the_rules(loss, rng.standard_normal((6, 3)), distributions(rng))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("ignored", [None, -100, 2])
+def test_it_agrees_with_torch(rng, smoothing, ignored):
+    torch = pytest.importorskip("torch")
+    z, labels = rng.standard_normal((20, 5)) * 3, rng.integers(0, 5, 20)
+    labels[3:6] = 2 if ignored is None else ignored
+    given = torch.tensor(z, requires_grad=True)
+    expected = torch.nn.functional.cross_entropy(
+        given, torch.tensor(labels), ignore_index=-100 if ignored is None else ignored, label_smoothing=smoothing
+    )
+    expected.backward()
+    loss, backward = nn.softmax_cross_entropy(z, labels, label_smoothing=smoothing, ignore_label=ignored)
+    assert float(loss) == pytest.approx(expected.item(), rel=1e-12)
+    np.testing.assert_allclose(backward(), given.grad.numpy(), rtol=1e-9, atol=1e-15)
+
+
+def test_smoothing_mixes_the_target_with_all_classes(xp, rng):
+    z, t = rng.standard_normal((6, 3)), distributions(rng)
+    loss, backward = nn.softmax_cross_entropy(xp.asarray(z), xp.asarray(t), label_smoothing=0.3)
+    mixed, mixed_backward = nn.softmax_cross_entropy(xp.asarray(z), xp.asarray(0.7 * t + 0.1))
+    assert float(loss) == pytest.approx(float(mixed), rel=1e-6)
+    assert xp.to_numpy(backward()) == pytest.approx(xp.to_numpy(mixed_backward()), rel=1e-5, abs=1e-7)
+
+
+def test_ignored_rows_might_as_well_not_be_there(xp, rng):
+    z, labels = rng.standard_normal((6, 3)), np.asarray([0, -1, 1, -1, 0, 2])
+    weight, held = rng.uniform(0.5, 2, 6), labels >= 0
+    loss = nn.SoftmaxCrossEntropy(ignore_label=-1)
+    check_backward(loss, xp.asarray(z), xp.asarray(labels))
+    check_backward(loss, xp.asarray(z), xp.asarray(labels), sample_weight=xp.asarray(weight))
+    for w in (None, weight):
+        given = {} if w is None else {"sample_weight": xp.asarray(w)}
+        kept = {} if w is None else {"sample_weight": xp.asarray(w[held])}
+        value, backward = loss(xp.asarray(z), xp.asarray(labels), **given)
+        other, other_backward = nn.softmax_cross_entropy(xp.asarray(z[held]), xp.asarray(labels[held]), **kept)
+        assert float(value) == pytest.approx(float(other), rel=1e-6)
+        assert xp.to_numpy(backward())[held] == pytest.approx(xp.to_numpy(other_backward()), rel=1e-5)
+        assert not np.any(xp.to_numpy(backward())[~held])
+        # what a caller that splits the batch divides by is the same number
+        total = loss.total(xp.asarray(labels), **given)
+        assert float(total) == pytest.approx(4 if w is None else np.sum(w[held]), rel=1e-6)
+        assert float(loss(xp.asarray(z), xp.asarray(labels), total=total, **given)[0]) == float(value)
+
+
+def test_where_all_rows_are_ignored_there_is_no_loss(xp):
+    loss = nn.SoftmaxCrossEntropy(ignore_label=-1)
+    labels = xp.asarray([-1, -1])
+    for total in (None, loss.total(labels)):
+        value, backward = loss(xp.asarray([[1.0, 2.0], [3.0, 4.0]]), labels, total=total)
+        assert float(value) == 0.0
+        assert not np.any(xp.to_numpy(backward()))
+
+
+def test_only_integer_labels_can_be_ignored(rng):
+    loss = nn.SoftmaxCrossEntropy(ignore_label=0)
+    with pytest.raises(nn.DataError, match=r"ignore_label takes integer labels \(N,\), got \(6, 3\)"):
+        loss(rng.standard_normal((6, 3)), distributions(rng))
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.1, float("nan")])
+def test_smoothing_lies_between_0_and_1(smoothing):
+    with pytest.raises(ValueError, match=r"label_smoothing must lie in \[0, 1\], got"):
+        nn.SoftmaxCrossEntropy(label_smoothing=smoothing)

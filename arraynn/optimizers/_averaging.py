@@ -1,0 +1,69 @@
+"""What optimizers that keep an average of the weights share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from .. import tree
+from .._array import namespace
+from .._types import Array, Nest
+from ._base import Optimizer
+
+
+@dataclass(frozen=True)
+class Averaging(Optimizer):
+    """Another optimizer's rule, and beside its slots the average a = keep a + share w of the weights it makes.
+
+    optimizer : any with a rule for one array. The average begins as the first weights. A subclass gives `mixing`.
+    learning_rate : the wrapped optimizer's; given, it replaces that.
+    """
+
+    optimizer: Optimizer  # type: ignore[misc]  # no default, as __init__ is written by hand
+    learning_rate: ClassVar[Any]  # type: ignore[misc]  # no field here, but the wrapped optimizer's: see below
+
+    def __init__(self, optimizer: Optimizer, *, learning_rate: Any = None) -> None:
+        name = type(self).__name__
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{name} takes an optimizer, such as {name}(Adam(0.01)), got {optimizer!r}")
+        if isinstance(optimizer, Averaging):
+            raise TypeError(f"{name} would average the weights twice: {type(optimizer).__name__} does so already")
+        if type(optimizer).update_one is Optimizer.update_one:
+            kind = type(optimizer).__name__
+            raise TypeError(f"{name} takes a rule for one array, {kind} has none; average inside: {kind}({name}(…), …)")
+        if learning_rate is not None:
+            optimizer = replace(optimizer, learning_rate=learning_rate)
+        object.__setattr__(self, "optimizer", optimizer)
+
+    @property  # type: ignore[no-redef]
+    def learning_rate(self) -> Any:
+        return self.optimizer.learning_rate
+
+    @property
+    def elementwise(self) -> bool:  # type: ignore[override]
+        return self.optimizer.elementwise
+
+    def mixing(self, step: int) -> tuple[float, float]:
+        """(keep, share) of the update `step`, counted from 0."""
+        raise NotImplementedError(f"{type(self).__name__} must define mixing")
+
+    def scalars(self, step: int) -> dict[str, float]:
+        keep, share = self.mixing(step)
+        return {**self.optimizer.scalars(step), "keep": keep, "share": share}
+
+    def init_one(self, p: Array) -> dict[str, Array]:
+        return {**self.optimizer.init_one(p), "average": namespace(p).asarray(p, copy=True)}
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+        average = slots["average"]
+        p, own = self.optimizer.update_one(p, g, {name: s for name, s in slots.items() if name != "average"}, c)
+        average *= c["keep"]
+        average += c["share"] * p
+        return p, {**own, "average": average}
+
+    def averaged(self, params: Nest, state: Mapping[str, Any]) -> Nest:
+        """The averaged weights, a copy in the form of params. Statistics (running means) are copied from params:
+        they belong to the weights of training, so let a pass over the training data renew them."""
+        average = tree.map(lambda _, slots: slots["average"], tree.trained(params), state["slots"])
+        return tree.map(lambda p: namespace(p).asarray(p, copy=True), tree.with_statistics(average, params))

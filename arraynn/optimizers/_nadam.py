@@ -1,0 +1,74 @@
+"""Adam that looks ahead."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._array import namespace
+from .._types import Array
+from ..schedules import Schedule
+from ._base import Optimizer
+
+
+@dataclass(frozen=True)
+class NAdam(Optimizer):
+    """Adam with Nesterov's momentum: m = β1 m + (1 - β1) g; v = β2 v + (1 - β2) g²; w = w - lr m̂ / (√v̂ + ε), with
+    m̂ = μ_{t+1} m / (1 - Π_{i≤t+1} μ_i) + (1 - μ_t) g / (1 - Π_{i≤t} μ_i) and v̂ = v / (1 - β2^t), t counting from 1.
+
+    The momentum warms up: μ_t = β1 (1 - 0.96^(ψ t) / 2).
+    learning_rate : number or schedule. beta1, beta2 : in [0, 1). epsilon : ε > 0, outside the root of v̂.
+    momentum_decay : ψ, at least 0; 0.004 as in the paper, PyTorch and Keras. (Optax has μ = β1 throughout.)
+
+    Dozat, ICLR workshop 2016, Algorithm 2, with the schedule of its technical report.
+    """
+
+    learning_rate: float | Schedule = 0.002
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    momentum_decay: float = 0.004
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
+        if not 0 <= self.momentum_decay < math.inf:
+            raise ValueError(f"momentum_decay must be a finite number of at least 0, got {self.momentum_decay!r}")
+
+    def _momentum(self, t: int) -> float:
+        return float(self.beta1 * (1 - 0.5 * 0.96 ** (t * self.momentum_decay)))
+
+    def scalars(self, step: int) -> dict[str, float]:
+        t = step + 1  # the paper counts from 1
+        product = 1.0
+        for i in range(1, t + 1):
+            product *= self._momentum(i)
+            if product < 1e-18:  # 1 - product is 1 from here on, so a long run does not pay for its length
+                break
+        now, after = self._momentum(t), self._momentum(t + 1)
+        lr = super().scalars(step)["lr"]
+        return {
+            "ahead": lr * after / (1 - product * after),
+            "here": lr * (1 - now) / (1 - product),
+            "root": float((1 - self.beta2**t) ** 0.5),
+        }
+
+    def init_one(self, p: Array) -> dict[str, Array]:
+        zeros_like = namespace(p).zeros_like
+        return {"m": zeros_like(p), "v": zeros_like(p)}  # moving averages of g and g²
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+        m, v = slots["m"], slots["v"]
+        m *= self.beta1
+        m += (1 - self.beta1) * g
+        v *= self.beta2
+        v += (1 - self.beta2) * g * g
+        denominator = namespace(v).sqrt(v)
+        denominator /= c["root"]  # now sqrt(v_hat)
+        denominator += self.epsilon
+        p -= (c["ahead"] * m + c["here"] * g) / denominator
+        return p, {"m": m, "v": v}

@@ -1,0 +1,63 @@
+"""Adam that waits until it knows its variance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._array import namespace
+from .._types import Array
+from ..schedules import Schedule
+from ._base import Optimizer
+
+
+@dataclass(frozen=True)
+class RAdam(Optimizer):
+    """Rectified Adam: m = β1 m + (1 - β1) g; v = β2 v + (1 - β2) g²; w = w - lr r m̂ √(1 - β2^t) / (√v + ε) as soon as
+    v has seen enough, and w = w - lr m̂ before that; m̂ = m / (1 - β1^t), t counting updates from 1.
+
+    Enough is ρ_t = ρ - 2 t β2^t / (1 - β2^t) above 5, with ρ = 2 / (1 - β2) - 1, and then
+    r² = (ρ_t - 4) (ρ_t - 2) ρ / ((ρ - 4) (ρ - 2) ρ_t), which grows from 0 towards 1.
+    learning_rate : number or schedule. beta1, beta2 : in [0, 1). epsilon : ε > 0, beside √v before its correction.
+
+    Liu, Jiang, He, Chen, Liu, Gao and Han, ICLR 2020, Algorithm 2. The paper has no ε and asks for ρ_t > 4; ε and 5 are
+    as in its authors' code and PyTorch. (`Adam` here has ε beside √v̂.)
+    """
+
+    learning_rate: float | Schedule = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
+
+    def scalars(self, step: int) -> dict[str, float]:
+        t = step + 1  # the paper counts from 1
+        lr = super().scalars(step)["lr"] / (1 - self.beta1**t)
+        most = 2 / (1 - self.beta2) - 1
+        seen = most - 2 * t * self.beta2**t / (1 - self.beta2**t)
+        if seen <= 5:
+            return {"plain": lr, "adaptive": 0.0}
+        rectified = (seen - 4) * (seen - 2) * most / ((most - 4) * (most - 2) * seen)
+        return {"plain": 0.0, "adaptive": float(lr * (rectified * (1 - self.beta2**t)) ** 0.5)}
+
+    def init_one(self, p: Array) -> dict[str, Array]:
+        zeros_like = namespace(p).zeros_like
+        return {"m": zeros_like(p), "v": zeros_like(p)}  # moving averages of g and g²
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+        m, v = slots["m"], slots["v"]
+        m *= self.beta1
+        m += (1 - self.beta1) * g
+        v *= self.beta2
+        v += (1 - self.beta2) * g * g
+        denominator = namespace(v).sqrt(v)
+        denominator += self.epsilon
+        # one of the two scalars is 0: which, was decided on the host
+        p -= (c["adaptive"] / denominator + c["plain"]) * m
+        return p, {"m": m, "v": v}

@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+
+import arraynn as nn
+from arraynn.testing import check_backward
+
+
+def numbers(rng, shape):
+    """x, scale, bias, mean, variance."""
+    d = shape[-1]
+    return rng.standard_normal(shape) + 2, *(rng.standard_normal(d) for _ in range(3)), rng.uniform(0.5, 2, d)
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (2, 4, 3), (1, 3), (0, 3)])
+def test_backward_is_the_derivative(xp, rng, shape):
+    arrays = [xp.asarray(a) for a in numbers(rng, shape)]
+
+    def training(x, scale, bias):
+        y, backward = nn.batch_norm(x, scale, bias, *arrays[3:], training=True)
+        return y, lambda dy, need_dx=True: backward(dy, need_dx)[:3]
+
+    check_backward(nn.BatchNorm(), arrays[0])
+    if shape[0] > 1:  # of one row y is the bias, whatever x; rounding is all that differences see
+        check_backward(nn.BatchNorm(), arrays[0], key=nn.Key(0))
+        check_backward(training, *arrays[:3])
+    else:
+        assert np.array_equal(*(xp.to_numpy(a) for a in (training(*arrays[:3])[0], arrays[2] + 0 * arrays[0])))
+
+
+def test_masked_rows_do_not_count(xp, rng):
+    x, scale, bias, mean, variance = numbers(rng, (6, 3))
+    keep = np.asarray([True, False, True, True, False, True])
+    a = [xp.asarray(v) for v in (x, scale, bias, mean, variance)]
+    dy = rng.standard_normal((6, 3)) * keep[:, None]
+    y, backward = nn.batch_norm(*a, training=True, mask=xp.asarray(keep))
+    alone, alone_backward = nn.batch_norm(xp.asarray(x[keep]), *a[1:], training=True)
+    np.testing.assert_allclose(xp.to_numpy(y)[keep], xp.to_numpy(alone), rtol=1e-5, atol=1e-6)
+    found, expected = backward(xp.asarray(dy)), alone_backward(xp.asarray(dy[keep]))
+    np.testing.assert_allclose(xp.to_numpy(found[0])[keep], xp.to_numpy(expected[0]), rtol=1e-4, atol=1e-5)
+    assert not np.any(xp.to_numpy(found[0])[~keep])
+    for one, other in zip(found[1:], expected[1:], strict=True):
+        np.testing.assert_allclose(xp.to_numpy(one), xp.to_numpy(other), rtol=1e-5, atol=1e-6)
+
+
+def test_with_a_mask_backward_is_the_derivative(xp, rng):
+    x = xp.asarray(rng.standard_normal((5, 3)))
+    mask = xp.asarray(np.asarray([1, 0, 1, 1, 0]))
+    check_backward(nn.BatchNorm(), (x, mask), key=nn.Key(0))
+    check_backward(nn.BatchNorm(), (x, mask))
+    grid = xp.asarray(rng.standard_normal((5, 2, 3)))
+    check_backward(nn.BatchNorm(), (grid, mask), key=nn.Key(0))
+
+
+def test_where_no_row_counts_nothing_is_learnt_of_the_data(xp, rng):
+    a = [xp.asarray(v) for v in numbers(rng, (4, 3))]
+    empty = [xp.asarray(v) for v in numbers(rng, (0, 3))]
+    cases = [
+        nn.batch_norm(*a, training=True, mask=xp.asarray(np.zeros(4, bool))),
+        nn.batch_norm(empty[0], *a[1:], training=True),
+    ]
+    for y, backward in cases:
+        found = backward(y)
+        assert all(np.all(np.isfinite(xp.to_numpy(g))) for g in (y, *found))
+        assert np.array_equal(xp.to_numpy(found[3]), xp.to_numpy(a[3]))
+        assert np.array_equal(xp.to_numpy(found[4]), xp.to_numpy(a[4]))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(8, 3), (4, 5, 3)])
+def test_it_agrees_with_torch_statistics_too(rng, training, shape):
+    torch = pytest.importorskip("torch")
+    x, scale, bias, mean, variance = numbers(rng, shape)
+    dy = rng.standard_normal(shape)
+    given = [torch.tensor(a, requires_grad=True) for a in (x, scale, bias)]
+    running = torch.tensor(mean), torch.tensor(variance)
+    moved = torch.movedim(given[0], -1, 1)  # torch has channels second
+    expected = torch.nn.functional.batch_norm(moved, *running, given[1], given[2], training, 0.2, 1e-5)
+    expected = torch.movedim(expected, 1, -1)
+    expected.backward(torch.tensor(dy))
+    y, backward = nn.batch_norm(x, scale, bias, mean, variance, training=training, momentum=0.8)
+    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-9, atol=1e-12)
+    for found, e in zip(backward(dy), [*(g.grad for g in given), *running], strict=True):
+        np.testing.assert_allclose(found, e.numpy(), rtol=1e-9, atol=1e-12)
+
+
+def test_a_key_means_training_and_none_inference(xp, rng):
+    layer = nn.BatchNorm(momentum=0.75)
+    x = xp.asarray([[1.0, 10.0], [3.0, 30.0]], np.float32)
+    params = nn.put(layer.init(rng, (2,))[0], like=x)
+    y, backward = layer(params, x, nn.Key(0))
+    _, grads = backward(y)
+    assert np.max(np.abs(xp.to_numpy(y))) == pytest.approx(1.0, rel=1e-4)
+    assert xp.to_numpy(grads["statistics"]["mean"]) == pytest.approx([0.25 * 2, 0.25 * 20])
+    assert xp.to_numpy(grads["statistics"]["variance"]) == pytest.approx([0.75 + 0.25 * 2, 0.75 + 0.25 * 200])
+    assert xp.to_numpy(params["statistics"]["mean"]).tolist() == [0.0, 0.0]  # the argument is as it was
+    y, backward = layer(params, x)
+    assert xp.to_numpy(y) == pytest.approx(xp.to_numpy(x), rel=1e-4)
+    assert xp.to_numpy(backward(y)[1]["statistics"]["variance"]).tolist() == [1.0, 1.0]
+
+
+def test_the_optimizer_takes_the_new_statistics(rng):
+    layer, optimizer = nn.BatchNorm(), nn.SGD(0.0, momentum=0.9)
+    params, _ = layer.init(rng, (3,), "float64")
+    x = 5 + 2 * rng.standard_normal((200, 3))
+    state = optimizer.init(params)
+    for _ in range(100):
+        y, backward = layer(params, x, nn.Key(0))
+        params, state = optimizer.update(params, backward(y)[1], state)
+    np.testing.assert_allclose(params["statistics"]["mean"], x.mean(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(params["statistics"]["variance"], x.var(axis=0, ddof=1), rtol=1e-3)
+    np.testing.assert_allclose(layer(params, x)[0], layer(params, x, nn.Key(0))[0], rtol=0.01, atol=0.01)
+    assert "statistics" not in state["slots"]
+
+
+def test_a_large_mean_does_not_cost_the_variance_its_digits(xp, rng):
+    x = xp.asarray(1000 + 0.1 * rng.standard_normal((500, 1)), np.float32)
+    one, zero = xp.asarray([1.0], np.float32), xp.asarray([0.0], np.float32)
+    y = xp.to_numpy(nn.batch_norm(x, one, zero, zero, one, training=True, epsilon=1e-12)[0])
+    assert np.std(y) == pytest.approx(1.0, rel=1e-3)
+
+
+def test_what_does_not_fit_is_told(rng):
+    layer = nn.BatchNorm()
+    params, _ = layer.init(rng, (5,))
+    with pytest.raises(nn.ShapeError, match=r"BatchNorm 'layers.0': expected input \(N, …, 5\), got \(N, 4\)"):
+        nn.Sequential(layer)([params], np.zeros((3, 4), np.float32))
+    with pytest.raises(nn.ShapeError, match=r"mask must have one element a row, \(3,\), got \(3, 1\)"):
+        layer(params, (np.zeros((3, 5), np.float32), np.ones((3, 1))), nn.Key(0))
+    with pytest.raises(nn.ShapeError, match=r"got \(N\)"):
+        layer.init(rng, ())
+
+
+@pytest.mark.parametrize("wrong", [{"momentum": 1.0}, {"momentum": -0.1}, {"epsilon": 0.0}, {"epsilon": float("inf")}])
+def test_hyperparameters_have_their_ranges(wrong):
+    with pytest.raises(ValueError, match="must"):
+        nn.BatchNorm(**wrong)
+
+
+def test_it_couples_rows():
+    assert nn.BatchNorm().couples_rows

@@ -1,0 +1,114 @@
+import math
+
+import numpy as np
+import pytest
+
+import arraynn as nn
+from arraynn import metrics
+from arraynn.metrics import as_metric
+
+OUTPUTS = np.asarray([[0.1, 0.9, 0.0], [0.8, 0.1, 0.1], [0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
+WEIGHTS = np.asarray([1.0, 2.0, 0.0, 1.0])
+
+
+def test_accuracy_is_the_share_of_rows_that_are_largest_at_their_class(xp):
+    assert metrics.accuracy(xp.asarray(OUTPUTS), xp.asarray([1, 0, 0, 2])) == 0.5
+    assert metrics.accuracy(xp.asarray(OUTPUTS), xp.asarray(np.eye(3)[[1, 0, 0, 2]])) == 0.5
+    assert metrics.accuracy(xp.asarray(OUTPUTS), xp.asarray([1, 0, 0, 2]), xp.asarray(WEIGHTS)) == 0.75
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_labels_of_any_integer_dtype_do(dtype):
+    assert metrics.accuracy(OUTPUTS, np.asarray([1, 0, 2, 0], dtype)) == 1.0
+
+
+def test_binary_accuracy_counts_every_output_on_the_right_side(xp):
+    p, t = xp.asarray([[0.9, 0.2], [0.4, 0.7]]), xp.asarray([[1.0, 0.0], [1.0, 1.0]])
+    assert metrics.binary_accuracy(p, t) == 0.75
+    assert metrics.BinaryAccuracy(threshold=0.0)(xp.asarray([-1.0, 2.0, 3.0]), xp.asarray([0, 1, 0])) == pytest.approx(
+        2 / 3
+    )
+
+
+def test_regression_accuracy_takes_the_books_tolerance(xp):
+    y = np.asarray([0.0, 1.0, 2.0, 3.0])
+    tolerance = np.std(y) / 250
+    outputs = xp.asarray(y + tolerance * np.asarray([0.5, -0.5, 1.5, 0.0]))
+    assert metrics.regression_accuracy(outputs, xp.asarray(y)) == 0.75
+    assert metrics.regression_accuracy.prepare(xp.asarray(y)).tolerance == pytest.approx(tolerance, rel=1e-6)
+    assert metrics.RegressionAccuracy(tolerance=5.0).prepare(y) == metrics.RegressionAccuracy(tolerance=5.0)
+
+
+def test_r2_is_one_minus_error_over_spread(xp, rng):
+    y = rng.standard_normal(20) + 1e3
+    outputs = y + 0.5 * rng.standard_normal(20)
+    expected = 1 - np.sum((outputs - y) ** 2) / np.sum((y - y.mean()) ** 2)
+    assert metrics.r2(xp.asarray(outputs), xp.asarray(y)) == pytest.approx(
+        expected, rel=1e-8 if xp.has_float64 else 1e-3
+    )
+    assert metrics.r2(xp.asarray(y), xp.asarray(y)) == 1.0
+    mean = np.full(20, y.mean())
+    assert metrics.r2(xp.asarray(mean), xp.asarray(y)) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_r2_of_targets_that_do_not_vary():
+    assert metrics.r2(np.ones(3), np.ones(3)) == 1.0
+    assert metrics.r2(np.zeros(3), np.ones(3)) == 0.0
+
+
+def test_r2_weighs_rows(rng):
+    y, outputs, w = rng.standard_normal(6), rng.standard_normal(6), np.asarray([1.0, 2.0, 0.0, 3.0, 1.0, 0.0])
+    repeated = np.repeat(np.arange(6), w.astype(int))
+    assert metrics.r2(outputs, y, w) == pytest.approx(metrics.r2(outputs[repeated], y[repeated]))
+
+
+ALL = [
+    (metrics.accuracy, OUTPUTS, np.asarray([1, 0, 0, 2])),
+    (metrics.binary_accuracy, OUTPUTS, (OUTPUTS > 0.4).astype(float)),
+    (metrics.regression_accuracy.prepare(OUTPUTS), OUTPUTS, OUTPUTS + 0.0005),
+    (metrics.r2.prepare(OUTPUTS), OUTPUTS, OUTPUTS[::-1].copy()),
+]
+
+
+@pytest.mark.parametrize(("metric", "outputs", "targets"), ALL, ids=lambda value: getattr(value, "name", ""))
+def test_sums_over_parts_add_up(xp, metric, outputs, targets):
+    for weights in (None, WEIGHTS):
+        total: dict[str, float] = {}
+        for part in (slice(0, 1), slice(1, 4)):
+            weight = None if weights is None else xp.asarray(weights[part])
+            for name, value in metric.sums(xp.asarray(outputs[part]), xp.asarray(targets[part]), weight).items():
+                total[name] = total.get(name, 0.0) + float(value)
+        whole = metric(xp.asarray(outputs), xp.asarray(targets), None if weights is None else xp.asarray(weights))
+        assert metric.value(total) == pytest.approx(whole, rel=1e-5)
+
+
+@pytest.mark.parametrize(("metric", "outputs", "targets"), ALL, ids=lambda value: getattr(value, "name", ""))
+def test_without_any_weight_a_metric_is_nan(metric, outputs, targets):
+    assert math.isnan(metric(outputs, targets, np.zeros(4)))
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    with pytest.raises(nn.ShapeError, match=r"accuracy takes outputs \(N, K\)"):
+        metrics.accuracy(np.zeros(4), np.zeros(4, int))
+    with pytest.raises(nn.ShapeError, match=r"targets has shape \(4,\), outputs has \(4, 1\)"):
+        metrics.binary_accuracy(np.zeros((4, 1)), np.zeros(4))
+
+
+def test_a_function_of_rows_is_a_metric():
+    def top_one(outputs, targets):
+        return np.argmax(outputs, axis=1) == targets
+
+    metric = as_metric(top_one)
+    assert metric.name == "top_one"
+    assert metric(OUTPUTS, np.asarray([1, 0, 0, 2])) == 0.5
+    with pytest.raises(nn.ShapeError, match=r"metric '<lambda>' must return one number a row, \(4,\), got \(4, 3\)"):
+        as_metric(lambda outputs, targets: outputs)(OUTPUTS, np.zeros(4))
+
+
+def test_metrics_are_known_by_name():
+    assert as_metric("accuracy") is metrics.accuracy
+    assert as_metric("r2") is metrics.r2
+    assert as_metric(metrics.binary_accuracy) is metrics.binary_accuracy
+    for unknown in ("acuracy", 3, metrics.R2):
+        with pytest.raises(ValueError, match=r"unknown metric .*; give one of accuracy, binary_accuracy"):
+            as_metric(unknown)
