@@ -1,8 +1,9 @@
 """Neural-network building blocks on the Python Array API: every forward beside its hand-written backward."""
 
-from . import backends, datasets, initializers, metrics, plot, testing, tree
+from . import backends, datasets, initializers, interop, metrics, plot, testing, tree
 from .backends import backend
 from .callbacks import BestWeights, Callback, CSVLog, EarlyStopping, ReduceLROnPlateau
+from .checkpoints import Checkpoint
 from .errors import ArraynnError, BackendUnavailable, CheckpointError, DataError, DivergedError, ShapeError
 from .layers import (
     ELU,
@@ -135,6 +136,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CSVLog",
     "Callback",
+    "Checkpoint",
     "CheckpointError",
     "ClassLoss",
     "Concatenate",
@@ -209,6 +211,7 @@ __all__ = [
     "huber",
     "identity",
     "initializers",
+    "interop",
     "kl_divergence",
     "layer_norm",
     "leaky_relu",

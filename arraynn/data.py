@@ -4,41 +4,51 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar
 
-import array_api_compat
 import numpy as np
 
 from . import tree
-from ._array import is_array, is_float, namespace
+from ._array import namespace
 from ._types import Array, Nest, Shape
 from .backends import Backend, number, of
+from .checks import as_array, as_inputs, count_rows, distributions, finite, in_range, same_place
 from .errors import DataError, ShapeError
 from .losses import Loss
 from .training import Batch
 
-CHUNK = 1 << 20  #: numbers looked at together when host arrays are checked, so that a memory-mapped file streams
-
 
 @dataclass(frozen=True)
 class Border:
-    """What data must become to be trained on: where, in which dtype, for which loss and which outputs.
+    """What data must become to be trained on: where, in which dtype, for which loss, which inputs and outputs.
 
+    input_shape, output_shape : of a row. first : the kind and the place of the layer that takes x, for errors.
     integer_input : the network looks numbers up (an embedding), so integers stay integers.
+    partial : these are batches of a whole that is never seen; the weights of one of them may all be 0.
     """
 
     backend: Backend
     dtype: str
     loss: Loss
+    input_shape: Any
     output_shape: Shape
+    first: tuple[str, str] = ("", "")
     integer_input: bool = False
+    partial: bool = False
 
     def inputs(self, x: Nest) -> Nest:
-        """x on the backend, floats in the dtype; memory-mapped arrays stay where they are."""
-        return tree.map(lambda leaf: leaf if isinstance(leaf, np.memmap) else self.input(leaf), x)
+        """x on the backend, floats in the dtype, all finite; memory-mapped arrays stay where they are, unread."""
+        shape = shape_of_rows(x)
+        if shape != self.input_shape:
+            layer, path = self.first
+            raise ShapeError(f"expected input {_rows(self.input_shape)}, got {_rows(shape)}", layer=layer, path=path)
+        return tree.map(lambda leaf: OnDisk(leaf) if isinstance(leaf, np.memmap) else self.input(leaf), x)
 
-    def input(self, leaf: Array) -> Array:
+    def input(self, leaf: Array, rows: Any = None) -> Array:
+        """One part of x. rows : the numbers that its rows go by in an error."""
+        finite("x", leaf, self.dtype, rows)
         whole = namespace(leaf).isdtype(leaf.dtype, "integral")
         return self.backend.asarray(leaf, self.backend.index_dtype if whole and self.integer_input else self.dtype)
 
@@ -48,21 +58,40 @@ class Border:
         expected = (shape[0], *self.output_shape)
         whole = namespace(y).isdtype(y.dtype, ("integral", "bool"))
         if kind == "classes" and shape != expected:
-            classes = self.output_shape[-1]
-            if len(shape) != 1:
-                raise ShapeError(f"class labels must have shape ({shape[0]},), or {expected} for distributions, got {shape}")
-            if not whole:
-                raise DataError(f"class labels must be integers in [0, {classes}), got {y.dtype}; convert them, as by y.astype(int)")
-            _in_range("labels", y, 0, classes - 1, self.loss)
-            return self.backend.asarray(y, self.backend.index_dtype)
+            return self._labels(y, expected, whole)
         if kind != "any" and shape != expected:
             if math.prod(shape) != shape[0] or math.prod(expected) != shape[0]:
-                raise ShapeError(f"targets have shape {shape}, the network's outputs {expected}; they must be the same")
+                raise ShapeError(
+                    f"targets have shape {_rows(shape[1:])}, the network's outputs {_rows(self.output_shape)}; "
+                    f"they must be the same"
+                )
             y = namespace(y).reshape(y, expected)  # one output a row: (N,) and (N, 1) mean the same
         if kind in ("classes", "binary"):
-            _in_range("targets", y, 0, 1, self.loss)
-        _finite("targets", y)
+            in_range("y", y, 0, 1, f"{type(self.loss).__name__} takes 0, 1 and probabilities between")
+        finite("y", y, self.dtype)
+        if kind == "classes":
+            distributions(y)
         return self.backend.asarray(y, self.backend.index_dtype if kind == "any" and whole else self.dtype)
+
+    def _labels(self, y: Array, expected: Shape, whole: bool) -> Array:
+        if len(expected) != 2:
+            raise ShapeError(
+                f"{type(self.loss).__name__} takes outputs (N, K), the network's are {_rows(expected[1:])}"
+            )
+        (rows, classes), shape = expected, tuple(y.shape)
+        if len(shape) != 1:
+            remedy = "; flatten them, as by y.reshape(-1)" if shape == (rows, 1) else ""
+            raise ShapeError(
+                f"class labels must have shape (N,), or (N, {classes}) for distributions, got {shape}{remedy}"
+            )
+        if not whole:
+            raise DataError(
+                f"class labels must be integers in [0, {classes}), got {y.dtype}; convert them, as by y.astype(int)"
+            )
+        in_range(
+            "class labels", y, 0, classes - 1, f"the network has {classes} outputs; number classes from 0, or widen it"
+        )
+        return self.backend.asarray(y, self.backend.index_dtype)
 
     def weights(self, weight: Array | None, rows: int) -> Array | None:
         """Sample weights on the backend: (rows,), finite, at least 0, not all 0."""
@@ -70,12 +99,29 @@ class Border:
             return None
         if tuple(weight.shape) != (rows,):
             raise ShapeError(f"sample_weight must have one number a row, shape ({rows},), got {tuple(weight.shape)}")
-        _finite("sample_weight", weight)
-        xp = namespace(weight)
+        finite("sample_weight", weight, self.dtype)
+        weight, xp = self.backend.asarray(weight, self.dtype), self.backend.xp
         low, high = number(xp.min(weight)), number(xp.max(weight))
-        if low < 0 or high == 0:
+        if low < 0 or (high == 0 and not self.partial):
             raise DataError(f"sample_weight must be at least 0 and not all 0, got values from {low:g} to {high:g}")
-        return self.backend.asarray(weight, self.dtype)
+        return weight
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """Some rows of a memory-mapped array, read a batch at a time. rows : their places in it; None is all, in order."""
+
+    array: np.memmap
+    rows: np.ndarray | None = None
+
+    def read(self, rows: Any, border: Border) -> Array:
+        places = np.arange(len(self.array))[rows] if self.rows is None else self.rows[rows]
+        if isinstance(rows, slice) and self.rows is None:
+            return border.input(np.asarray(self.array[rows]), places)
+        return border.input(np.asarray(self.array[places]), places)
+
+    def take(self, rows: np.ndarray) -> OnDisk:
+        return OnDisk(self.array, rows if self.rows is None else self.rows[rows])
 
 
 @dataclass(frozen=True)
@@ -100,12 +146,15 @@ class Rows:
             return
         if self.seed is None:
             for part in blocks(self.count, self.batch_size):
-                yield lambda part=part: self.take(part)
+                yield partial(self.take, part)
             return
         host = np.random.default_rng([self.seed, epoch]).permutation(self.count)
         order = self.border.backend.asarray(host, self.border.backend.index_dtype)
         for part in blocks(self.count, self.batch_size):
-            yield lambda part=part: self.take(order[part], host[part])
+            yield partial(self._shuffled, order, host, part)
+
+    def _shuffled(self, order: Array, host: np.ndarray, part: slice) -> Batch:
+        return self.take(order[part], host[part])
 
     def take(self, rows: Any, host: Any = None) -> Batch:
         """The rows of a slice, or of an index array (`host` is the same for what is memory-mapped)."""
@@ -115,14 +164,43 @@ class Rows:
     def inputs(self, rows: Any, host: Any = None) -> Nest:
         """x alone, of these rows."""
 
-        def read(leaf: Array) -> Array:
-            if not isinstance(leaf, np.memmap):
-                return _pick(leaf, rows, host)
-            part = np.asarray(leaf[rows if host is None else host])
-            _finite("x", part)
-            return self.border.input(part)
+        def read(leaf: Any) -> Array:
+            if isinstance(leaf, OnDisk):
+                return leaf.read(rows if host is None else host, self.border)
+            return _pick(leaf, rows, host)
 
         return tree.map(read, self.x)
+
+    def split(self, fraction: float, seed: int) -> tuple[Rows, Rows]:
+        """(the rest, this fraction of the rows, drawn by the seed); each keeps the order of the whole."""
+        held = round(self.count * fraction)
+        if not 0 < held < self.count:
+            raise DataError(f"validation_split {fraction} of {self.count} rows leaves no row on one side")
+        order = np.random.default_rng([seed, 2**32]).permutation(self.count)  # no epoch has this number
+
+        def part(rows: np.ndarray) -> Rows:
+            places = self.border.backend.asarray(rows, self.border.backend.index_dtype)
+
+            def pick(leaf: Any) -> Any:
+                return leaf.take(rows) if isinstance(leaf, OnDisk) else _pick(leaf, places, rows)
+
+            weight = None if self.weight is None else self.border.weights(pick(self.weight), len(rows))
+            return replace(self, x=tree.map(pick, self.x), targets=pick(self.targets), weight=weight)
+
+        return part(np.sort(order[held:])), part(np.sort(order[:held]))
+
+    def with_classes(self, class_weight: Any) -> Rows:
+        """Sample weights times the weight of each row's class; "balanced" weighs a class by N / (K · its rows)."""
+        if class_weight is None:
+            return self
+        labels = of(self.targets).to_numpy(self.targets).reshape(self.count, -1)
+        binary = self.border.loss.targets == "binary" and bool(np.isin(labels, (0, 1)).all())
+        if labels.shape[1] != 1 or not (binary or self.border.loss.targets == "classes"):
+            raise DataError("class_weight needs class labels of shape (N,); give sample_weight instead")
+        labels = labels[:, 0].astype(np.int64)
+        table = _class_table(class_weight, labels, 2 if binary else int(self.border.output_shape[-1]))
+        own = 1.0 if self.weight is None else of(self.weight).to_numpy(self.weight)
+        return replace(self, weight=self.border.weights(own * table[labels], self.count))
 
 
 def _pick(leaf: Array, rows: Any, host: Any) -> Array:
@@ -140,94 +218,47 @@ class Stream:
     batches: Iterable[Any]
     class_weight: Any = None
 
+    #: steps between fetches, at most: until then the batches are kept, for a replay
+    fetch_steps: ClassVar[int] = 64
+
     def epoch(self, epoch: int) -> Iterator[Callable[[], Batch]]:
         found = False
         for item in self.batches:
             found = True
-            batch = rows_of(self.border, *unpack(item), class_weight=self.class_weight).take(slice(0, None))
-            yield lambda batch=batch: batch
+            yield partial(_same, self.rows(item).take(slice(0, None)))
         if not found:
             raise DataError(f"the iterable gave no batch in epoch {epoch}: it must start anew each time it is iterated")
 
+    def rows(self, item: Any) -> Rows:
+        return rows_of(self.border, *unpack("an iterable", item)).with_classes(self.class_weight)
 
-def rows_of(
-    border: Border,
-    x: Nest,
-    y: Any,
-    sample_weight: Any = None,
-    *,
-    class_weight: Any = None,
-    batch_size: int | None = None,
-    seed: int | None = None,
-) -> Rows:
-    """Data checked, cast and moved. Raises DataError or ShapeError, each naming what is wrong and what would be right."""
-    x, y = as_inputs(x), as_array("targets", y)
+
+def _same(batch: Batch) -> Batch:
+    return batch
+
+
+def rows_of(border: Border, x: Nest, y: Any, sample_weight: Any = None) -> Rows:
+    """Data checked, cast and moved. DataError or ShapeError says what is wrong and what would be right."""
+    x, y = as_inputs(x), as_array("y", y)
     weight = None if sample_weight is None else as_array("sample_weight", sample_weight)
-    same_place(border.backend, x, y, weight)
+    same_place(*tree.leaves(x), y, weight)
     rows = count_rows(x)
     if not y.shape or y.shape[0] != rows:
         raise ShapeError(f"x has {rows} rows, the targets have shape {tuple(y.shape)}; they must agree")
-    for leaf in tree.leaves(x):
-        if not isinstance(leaf, np.memmap):
-            _finite("x", leaf)
     targets = border.targets(y)
-    if class_weight is not None:
-        weight = _with_classes(class_weight, y, weight, border)
-    return Rows(border, border.inputs(x), targets, border.weights(weight, rows), batch_size, seed)
+    return Rows(border, border.inputs(x), targets, border.weights(weight, rows))
 
 
-def as_inputs(x: Nest) -> Nest:
-    """x as arrays: an array, nested lists of numbers, or a tuple of these for a network with several inputs."""
-    return tuple(as_inputs(part) for part in x) if isinstance(x, tuple) else as_array("x", x)
+def shape_of_rows(x: Nest) -> Any:
+    """The shape of x without the batch axis; a tuple of shapes for a tuple."""
+    return tuple(shape_of_rows(part) for part in x) if isinstance(x, tuple) else tuple(x.shape[1:])
 
 
-def as_array(what: str, values: Any) -> Array:
-    """values as an array of numbers of some library; lists become NumPy's. DataError where they are not numbers."""
-    if not is_array(values):
-        try:
-            values = np.asarray(values)
-        except ValueError as error:
-            raise DataError(f"{what} cannot be made an array: {error}") from None
-    if isinstance(values, np.ndarray) and values.dtype.kind not in "fiub":
-        raise DataError(f"{what} must hold real numbers, got dtype {values.dtype}")
-    return values
-
-
-def count_rows(x: Nest) -> int:
-    """The number of rows, the same in every part of x; DataError where there are none."""
-    counts = {int(leaf.shape[0]) if leaf.shape else None for leaf in tree.leaves(x)}
-    if len(counts) != 1 or None in counts:
-        raise ShapeError(f"every part of x must have the same number of rows, got {sorted(map(str, counts))}")
-    (rows,) = counts
-    if not rows:
-        raise DataError("x is empty: it has 0 rows, at least 1 is needed")
-    return int(rows)
-
-
-def same_place(backend: Backend, x: Nest, *others: Array | None) -> None:
-    """Raise DataError where arrays of two libraries or devices are mixed. NumPy arrays go along with any."""
-    home: Array | None = None
-    for leaf in [*tree.leaves(x), *others]:
-        if leaf is None or isinstance(leaf, np.ndarray):
-            continue
-        if home is None:
-            home = leaf
-        elif place(leaf) != place(home):
-            raise DataError(
-                f"the data are mixed: {' on '.join(place(home))} and {' on '.join(place(leaf))}; bring them to one "
-                f"place, as by nn.backend(x).asarray(y), or pass NumPy arrays"
-            )
-
-
-def place(x: Array) -> tuple[str, str]:
-    """(library, device) of an array, to compare and to show."""
-    return of(x).name, str(array_api_compat.device(x))
-
-
-def unpack(item: Any) -> tuple[Any, Any, Any]:
-    """(x, targets, sample_weight or None) of one batch of an iterable."""
+def unpack(what: str, item: Any) -> tuple[Any, Any, Any]:
+    """(x, targets, sample_weight or None) of one batch of an iterable, or of validation data."""
     if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
-        raise DataError(f"an iterable must give (x, targets) or (x, targets, sample_weight), got {type(item).__name__}")
+        told = f"{len(item)} items" if isinstance(item, (tuple, list)) else type(item).__name__
+        raise DataError(f"{what} must give (x, targets) or (x, targets, sample_weight), got {told}")
     return item[0], item[1], item[2] if len(item) == 3 else None
 
 
@@ -236,58 +267,26 @@ def blocks(count: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def _with_classes(class_weight: Any, y: Array, weight: Array | None, border: Border) -> Array:
-    """Sample weights times the weight of each row's class; "balanced" weighs a class by N / (K · its rows)."""
-    labels = of(y).to_numpy(y)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or labels.dtype.kind not in "iub" or border.loss.targets not in ("classes", "binary"):
-        raise DataError("class_weight needs integer class labels of shape (N,); give sample_weight instead")
-    labels = labels.astype(np.int64)
-    classes = max(int(border.output_shape[-1]), 2)
-    if isinstance(class_weight, str):
-        if class_weight != "balanced":
-            raise DataError(f"class_weight must be 'balanced' or a mapping from class to weight, got {class_weight!r}")
+def _class_table(class_weight: Any, labels: np.ndarray, classes: int) -> np.ndarray:
+    """The weight of each class, as an array."""
+    if isinstance(class_weight, str) and class_weight == "balanced":
         counts = np.bincount(labels, minlength=classes)
-        table = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    elif isinstance(class_weight, Mapping):
-        table = np.ones(classes)
-        for label, value in class_weight.items():
-            if label not in range(classes) or not 0 <= value < math.inf:
-                raise DataError(f"class_weight has {label!r}: {value!r}; classes are 0 to {classes - 1}, weights at least 0")
-            table[label] = value
-    else:
+        balanced: np.ndarray = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        return balanced
+    if not isinstance(class_weight, Mapping):
         raise DataError(f"class_weight must be 'balanced' or a mapping from class to weight, got {class_weight!r}")
-    own = np.ones(len(labels)) if weight is None else np.asarray(of(weight).to_numpy(weight), dtype=np.float64)
-    if own.shape != labels.shape:
-        raise ShapeError(f"sample_weight must have one number a row, shape {labels.shape}, got {own.shape}")
-    product: Array = own * table[labels]
-    return product
+    table = np.ones(classes)
+    for label, value in class_weight.items():
+        if label not in range(classes) or not isinstance(value, (int, float, np.number)) or not 0 <= value < math.inf:
+            raise DataError(
+                f"class_weight has {label!r}: {value!r}; classes are 0 to {classes - 1}, weights at least 0"
+            )
+        table[label] = value
+    return table
 
 
-def _finite(what: str, x: Array) -> None:
-    """Raise DataError naming the first row that is not finite. One look at the device for its arrays."""
-    if not is_float(x) or not math.prod(x.shape):
-        return
-    if not isinstance(x, np.ndarray):
-        xp = namespace(x)
-        if number(xp.all(xp.isfinite(x))):
-            return
-        x = of(x).to_numpy(x)
-    step = max(CHUNK // max(math.prod(x.shape[1:]), 1), 1)
-    for part in blocks(x.shape[0], step):
-        bad = ~np.isfinite(x[part])
-        if bad.any():
-            row = int(np.argwhere(bad)[0][0])
-            value = x[part][row][bad[row]] if x.ndim > 1 else x[part][row : row + 1]
-            raise DataError(f"{what} holds {value.flat[0]} in row {part.start + row}; every number must be finite: "
-                            f"drop such rows, or fill them in")
-
-
-def _in_range(what: str, y: Array, low: int, high: int, loss: Loss) -> None:
-    xp = namespace(y)
-    values = xp.astype(y, xp.int8) if xp.isdtype(y.dtype, "bool") else y
-    least, most = number(xp.min(values)), number(xp.max(values))
-    if least < low or most > high:
-        wrong = least if least < low else most
-        raise DataError(f"{what} must lie in [{low}, {high}] for {type(loss).__name__} and this network, got {wrong:g}")
+def _rows(shape: Any) -> str:
+    """(N, 2) for (2,), and for several inputs (N, 2) and (N, 3)."""
+    if shape and isinstance(shape[0], tuple):
+        return " and ".join(map(_rows, shape))
+    return f"({', '.join(['N', *map(str, shape)])})" if shape else "(N,)"

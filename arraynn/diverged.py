@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from . import tree
 from ._array import is_float, namespace
 from ._types import Backward, Nest
 from .backends import number
-from .layers import Layer, Sequential
+from .layers import Layer
+from .layers._combinator import Combinator
+from .optimizers import Optimizer
 from .random import Key
 from .training import Batch, clip
 
 
-@dataclass(frozen=True)
-class Found(Exception):  # noqa: N818 - a way out of the step, not an error for users
-    """The first thing that is not finite."""
+class Found(Exception):
+    """The first thing that is not finite. layer : where, such as "layers.2"; what : in words; step : which."""
 
-    layer: str
-    what: str
-    step: int = -1
+    def __init__(self, layer: str, what: str, step: int = -1) -> None:
+        super().__init__(layer, what, step)
+        self.layer, self.what, self.step = layer, what, step
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,20 @@ class Watched(Layer):
 
 
 def watched(network: Any, path: str = "") -> Any:
-    """The network with every layer watched, inside nested Sequentials too."""
-    if isinstance(network, Sequential):
-        return Sequential(
-            *(watched(layer, f"{path}.layers.{i}".lstrip(".")) for i, layer in enumerate(network.layers))
-        )
+    """The network with every layer watched, inside combinators too."""
+    if _is_combinator(network):
+        inner = [watched(layer, f"{path}.layers.{i}".lstrip(".")) for i, layer in enumerate(network.layers)]
+        return type(network)(*inner)
     return Watched(network, path or "network")
+
+
+def layer_of(network: Any, path: str) -> str:
+    """The path of the layer that a parameter belongs to: "layers.2" for "2.weight"."""
+    first, _, rest = path.partition(".")
+    if not _is_combinator(network):
+        return ""
+    inside = layer_of(network.layers[int(first)], rest)
+    return f"layers.{first}.{inside}".rstrip(".")
 
 
 def look(nest: Nest, layer: str, what: str) -> None:
@@ -62,24 +71,24 @@ def look(nest: Nest, layer: str, what: str) -> None:
                 raise Found(layer, what)
 
 
-def first_not_finite(model: Any, steps: Sequence[tuple[int, Callable[[], Batch]]]) -> Found:
-    """Replay (step, make batch) pairs from the model's weights, on copies, by plain calls of the blocks.
+def first_not_finite(model: Any, steps: Sequence[tuple[int, Optimizer, Callable[[], Batch]]]) -> Found:
+    """Replay (step, optimizer, make batch) from the model's weights, on copies, by plain calls of the blocks.
 
     Keys make the replay exact but for rounding, where the steps themselves were split into blocks or compiled.
     """
     network = watched(model.network)
     params, state = tree.copy(model.params), {**model.state, "slots": tree.copy(model.state["slots"])}
-    for step, make in steps:
+    for step, optimizer, make in steps:
         try:
-            params, state = _watched_step(model, network, params, state, make(), Key(model.seed).fold_in(step))
+            params, state = _watched_step(model, network, optimizer, params, state, make())
         except Found as found:
             return Found(found.layer, found.what, step)
     return Found("loss", "the loss")
 
 
-def _watched_step(model: Any, network: Any, params: Nest, state: Any, batch: Batch, key: Key) -> tuple[Nest, Any]:
+def _watched_step(model: Any, network: Any, optimizer: Optimizer, params: Nest, state: Any, batch: Batch) -> Any:
     x, targets, weight = batch
-    outputs, backward = network(params, x, key)
+    outputs, backward = network(params, x, Key(model.seed).fold_in(state["step"]))
     value, loss_backward = model.loss(outputs, targets, sample_weight=weight)
     look(value, "loss", "the loss")
     doutputs = loss_backward()
@@ -88,7 +97,13 @@ def _watched_step(model: Any, network: Any, params: Nest, state: Any, batch: Bat
     penalty, penalty_backward = model.network.penalty(params)
     look(penalty, "penalty", "the penalty")
     grads = clip(tree.add(grads, penalty_backward()), model.clip_norm, model.clip_value)
-    params, state = model.optimizer.update(params, grads, state)
-    for path, leaf in tree.items(tree.trained(params)):
-        look(leaf, path, f"parameter {path!r} after the update")
+    params, state = optimizer.update(params, grads, state)
+    for nest, what in ((params, "parameter"), (state["slots"], "optimizer state")):
+        for path, leaf in tree.items(nest):
+            look(leaf, layer_of(model.network, path) or "network", f"{what} {path!r} after the update")
     return params, state
+
+
+def _is_combinator(network: Any) -> bool:
+    """Whether it is made of layers and nothing else, so that it can be made again of others."""
+    return isinstance(network, Combinator) and [field.name for field in fields(network)] == ["layers"]

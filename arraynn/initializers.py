@@ -105,9 +105,21 @@ class orthogonal:  # noqa: N801
 
 
 zeros = constant(0.0)  #: every element is 0: for biases
-glorot_uniform = variance_scaling(1.0, "average", "uniform")  #: uniform on ±sqrt(6 / (n_in + n_out)); Glorot and Bengio, AISTATS 2010, equation 16
-glorot_normal = variance_scaling(1.0, "average", "normal")  #: normal, variance 2 / (n_in + n_out); Glorot and Bengio, AISTATS 2010, equation 12
-he_uniform = variance_scaling(2.0, "in", "uniform")  #: uniform on ±sqrt(6 / n_in), for ReLU; He, Zhang, Ren and Sun, ICCV 2015, equation 10
-he_normal = variance_scaling(2.0, "in", "normal")  #: normal, variance 2 / n_in, for ReLU; He, Zhang, Ren and Sun, ICCV 2015, equation 10
-lecun_uniform = variance_scaling(1.0, "in", "uniform")  #: uniform on ±sqrt(3 / n_in); LeCun, Bottou, Orr and Müller, 1998, section 4.6
-lecun_normal = variance_scaling(1.0, "in", "normal")  #: normal, variance 1 / n_in, for SELU; LeCun, Bottou, Orr and Müller, 1998, section 4.6
+glorot_uniform = variance_scaling(
+    1.0, "average", "uniform"
+)  #: uniform on ±sqrt(6 / (n_in + n_out)); Glorot and Bengio, AISTATS 2010, equation 16
+glorot_normal = variance_scaling(
+    1.0, "average", "normal"
+)  #: normal, variance 2 / (n_in + n_out); Glorot and Bengio, AISTATS 2010, equation 12
+he_uniform = variance_scaling(
+    2.0, "in", "uniform"
+)  #: uniform on ±sqrt(6 / n_in), for ReLU; He, Zhang, Ren and Sun, ICCV 2015, equation 10
+he_normal = variance_scaling(
+    2.0, "in", "normal"
+)  #: normal, variance 2 / n_in, for ReLU; He, Zhang, Ren and Sun, ICCV 2015, equation 10
+lecun_uniform = variance_scaling(
+    1.0, "in", "uniform"
+)  #: uniform on ±sqrt(3 / n_in); LeCun, Bottou, Orr and Müller, 1998, section 4.6
+lecun_normal = variance_scaling(
+    1.0, "in", "normal"
+)  #: normal, variance 1 / n_in, for SELU; LeCun, Bottou, Orr and Müller, 1998, section 4.6

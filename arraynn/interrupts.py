@@ -1,43 +1,54 @@
-"""Ctrl-C that waits for the step in progress."""
+"""Ctrl-C, and the signal to end, that wait for the step in progress."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
+
+#: the signals that wait, and the handler that each must have to be ours
+DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
 
 class Interrupt:
-    """Whether Ctrl-C was pressed; `check` raises KeyboardInterrupt then, at a moment when all is consistent."""
+    """Which signal has come, 0 for none; `check` raises what it stands for, at a moment when all is consistent."""
 
-    requested = False
+    requested: int = 0
+    #: whether `check` has raised
+    leaving = False
 
     def check(self) -> None:
         if self.requested:
-            raise KeyboardInterrupt
+            self.leaving = True
+            self.leave(self.requested)
+
+    @staticmethod
+    def leave(number: int) -> None:
+        """Raise KeyboardInterrupt for Ctrl-C (which a shell sees as 130), SystemExit(143) for SIGTERM."""
+        if number == signal.SIGTERM:
+            raise SystemExit(128 + number)
+        raise KeyboardInterrupt
 
 
 @contextmanager
 def deferred_interrupts() -> Iterator[Interrupt]:
-    """Within it, a first Ctrl-C is noted and a second one raises at once. Off the main thread, nothing changes."""
+    """Within it, a first Ctrl-C or SIGTERM is noted and a second one raises at once; one that nobody checked for is
+    raised at the end. Off the main thread, and where somebody else handles the signal, nothing changes."""
     interrupt = Interrupt()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupt
-        return
 
     def note(number: int, frame: Any) -> None:
         if interrupt.requested:
-            raise KeyboardInterrupt
-        interrupt.requested = True
+            interrupt.leave(number)
+        interrupt.requested = number
 
-    previous = signal.getsignal(signal.SIGINT)
-    if previous is not signal.default_int_handler:  # somebody else handles it, or it is ignored: leave it so
+    with ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            for number, default in DEFAULTS.items():
+                # None is a handler that was not installed from Python; what is not the default is somebody's choice
+                if signal.getsignal(number) is default:
+                    signal.signal(number, note)
+                    stack.callback(signal.signal, number, default)
         yield interrupt
-        return
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield interrupt
-    finally:
-        signal.signal(signal.SIGINT, previous)
+    interrupt.check()

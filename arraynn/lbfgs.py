@@ -5,6 +5,7 @@ It is no rule for one array and a step: it looks along lines at the whole loss, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ def minimize_lbfgs(
     memory: int = 10,
     gradient_tolerance: float = 1e-5,
     loss_tolerance: float = 1e-9,
+    max_evaluations: int = 15_000,
+    callback: Callable[[Nest], Any] | None = None,
 ) -> tuple[Nest, Any]:
     """(params, result): the parameters at which the loss on this batch, penalty included, is least nearby.
 
@@ -37,7 +40,8 @@ def minimize_lbfgs(
         A Key trains it, with the same masks each time, so that there is one function to minimize.
     max_iterations : at least 1. memory : how many steps the curvature is estimated from.
     gradient_tolerance : it stops where no |dLoss/dw| is larger. loss_tolerance : and where a step lowers the loss by
-        less than this part of it.
+        less than this part of it. max_evaluations : of loss and gradient, at least 1; an iteration takes one or more.
+    callback : told the parameters after each iteration; where it returns True, the search ends there.
     result : SciPy's, with fun (the loss), nit (iterations), nfev (evaluations), success and message.
 
     The gradient is taken on the device where params are, the vectors of the search on the host in float64. With float32
@@ -53,7 +57,8 @@ def minimize_lbfgs(
     if max_iterations < 1:
         raise ValueError(f"max_iterations must be at least 1, got {max_iterations!r}")
     loss = as_loss(loss)
-    leaves = tree.leaves(tree.trained(params))
+    form = tree.trained(params)
+    leaves = tree.leaves(form)
     if not leaves:
         raise ValueError("the network has no parameters to train")
     engine, home = for_type(type(leaves[0])), of(leaves[0])
@@ -77,20 +82,27 @@ def minimize_lbfgs(
         """The parameters that a vector of the search stands for: each leaf in its dtype, on its device."""
         ends = np.cumsum([np.prod(leaf.shape, dtype=int) for leaf in leaves])
         parts = iter(np.split(vector, ends[:-1]))
-        form = tree.trained(params)
         made = tree.map(lambda leaf: home.asarray(next(parts).reshape(leaf.shape), leaf.dtype, copy=True), form)
         return tree.with_statistics(made, params)
 
     def vector_of(nest: Nest) -> np.ndarray:
-        return np.concatenate([np.ravel(home.to_numpy(x)).astype(np.float64) for x in tree.leaves(tree.trained(nest))])
+        """The numbers of a nest in the order of params: a compiled step may hand dicts back in another."""
+        ordered = tree.map(lambda _, x: np.ravel(home.to_numpy(x)).astype(np.float64), form, tree.trained(nest))
+        return np.concatenate(tree.leaves(ordered))
 
     def function(vector: np.ndarray) -> tuple[float, np.ndarray]:
         with home.context():
             value, grads = compiled(nest_of(vector), batch)
         return float(value), vector_of(grads)
 
+    def told(vector: np.ndarray) -> None:
+        if callback is not None and callback(nest_of(vector)) is True:
+            raise StopIteration  # SciPy's way to be told
+
     options = {"maxiter": max_iterations, "maxcor": memory, "gtol": gradient_tolerance, "ftol": loss_tolerance}
-    result = minimize(function, vector_of(params), jac=True, method="L-BFGS-B", options=options)
+    options["maxfun"] = max_evaluations
+    start, after = vector_of(params), None if callback is None else told
+    result = minimize(function, start, jac=True, method="L-BFGS-B", options=options, callback=after)
     found = nest_of(result.x)
     if key is not None:  # statistics as the last weights leave them
         with home.context():

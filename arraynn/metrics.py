@@ -157,7 +157,9 @@ class MeanOf(Metric):
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         rows = self.function(outputs, targets)
         if tuple(rows.shape) != tuple(outputs.shape[:1]):
-            raise ShapeError(f"metric {self.name!r} must return one number a row, {outputs.shape[:1]}, got {rows.shape}")
+            raise ShapeError(
+                f"metric {self.name!r} must return one number a row, {outputs.shape[:1]}, got {rows.shape}"
+            )
         return _weighted(namespace(rows).astype(rows, outputs.dtype), sample_weight)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +14,31 @@ import numpy as np
 
 from . import tree
 from ._array import is_array, namespace
-from ._types import Array, LayerLike, Nest, Shape
-from .backends import Backend, of
-from .backends import backend as resolve
+from ._types import Array, LayerLike, Nest
+from .answers import answer, measure
 from .callbacks import Callback
-from .data import Border, Rows, Stream, as_inputs, blocks, count_rows, rows_of, unpack
-from .errors import DataError, ShapeError
+from .checkpoints import resumed
+from .checks import as_inputs
+from .data import Border, Stream, rows_of, unpack
+from .errors import DataError
 from .fitting import Fit
+from .holder import Holder
 from .losses import as_loss, softmax_cross_entropy
 from .metrics import Metric, as_metric
 from .optimizers import Adam, Optimizer
 from .progress import progress_for
+from .training import make_train_step
 
 log = logging.getLogger("arraynn")
 
 #: multiplications in a step below which launching a GPU's kernels takes longer than a CPU takes to do it all
 SMALL_STEP = 10_000_000
 
+#: what history holds beside the metrics, so that no metric may have these names
+RESERVED = {"loss", "data_loss", "penalty", "total", "learning_rate"}
 
-class Model:
+
+class Model(Holder):
     """Trains a network.
 
     network : a layer, most often a Sequential. loss : a loss block (nn.softmax_cross_entropy) or a Loss with
@@ -52,110 +60,30 @@ class Model:
         loss: Any = softmax_cross_entropy,
         optimizer: Optimizer | None = None,
         *,
-        metrics: Sequence[Any] | None = None,
+        metrics: Any = None,
         backend: Any = "auto",
         dtype: str = "float32",
         seed: Any = 0,
         clip_norm: float | None = None,
         clip_value: float | None = None,
     ) -> None:
-        if not isinstance(network, LayerLike) or isinstance(network, type):
-            raise TypeError(f"network must be a layer, such as nn.Sequential(nn.Dense(3)), got {network!r}")
-        if optimizer is not None and not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer must be an Optimizer, such as nn.Adam(), got {optimizer!r}")
-        if dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-        self.network, self.loss = network, as_loss(loss)
-        self.optimizer = Adam() if optimizer is None else optimizer
-        own = [] if self.loss.metric is None else [self.loss.metric]
-        self.metrics: tuple[Metric, ...] = tuple(as_metric(m) for m in (own if metrics is None else metrics))
+        super().__init__(network, Adam() if optimizer is None else optimizer, backend, dtype, seed)
+        self.loss = as_loss(loss)
+        if metrics is None:
+            metrics = [] if self.loss.metric is None else [self.loss.metric]
+        if isinstance(metrics, (str, Metric)):
+            metrics = [metrics]
+        self.metrics: tuple[Metric, ...] = tuple(map(as_metric, metrics))
+        names = [metric.name for metric in self.metrics]
+        if len(set(names)) < len(names) or RESERVED & set(names):
+            raise ValueError(f"metrics need names of their own, other than {', '.join(sorted(RESERVED))}, got {names}")
         self.prepared_metrics = self.metrics
-        self.dtype, self.clip_norm, self.clip_value = dtype, clip_norm, clip_value
-        self.rng, self.seed = _seeded(seed)
-        self._wanted, self._backend = backend, None
-        self.input_shape: Any = None
-        self.output_shape: Shape = ()
-        self._params: Nest = None
-        self.state: dict[str, Any] = {}
-        self.epoch = 0
+        self.clip_norm, self.clip_value = clip_norm, clip_value
+        # said here what a step would say: limits that are none, values that cannot be hashed
+        make_train_step(
+            network, self.loss, self.optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=self.metrics
+        )
         self.history: dict[str, list[float]] = {}
-
-    # Where it runs, and what it holds.
-
-    @property
-    def backend(self) -> Backend:
-        """The backend in use; before the first data, what `backend=` resolves to without them."""
-        if self._backend is None:
-            self._backend = resolve(self._wanted)
-        found: Backend = self._backend
-        return found
-
-    def to(self, backend: Any) -> Model:
-        """Move weights and optimizer state to another backend; returns the model itself."""
-        target = resolve(backend)
-        if self._params is not None:
-            # all moved before anything is replaced, so that a failure leaves the model whole
-            moved = tree.map(lambda leaf: target.asarray(leaf, copy=True), [self._params, self.state["slots"]])
-            self._params, self.state = moved[0], {**self.state, "slots": moved[1]}
-        self._wanted = self._backend = target
-        return self
-
-    @property
-    def params(self) -> Nest:
-        """The weights; None before the first use. Assigning copies them to the backend and in the dtype of the model."""
-        return self._params
-
-    @params.setter
-    def params(self, nest: Nest) -> None:
-        self._params = nest
-
-    def set_params(self, nest: Nest) -> None:
-        """Start from these weights, of any library. They are copied; the optimizer's state begins anew."""
-        self._params = tree.map(lambda leaf: self.backend.asarray(leaf, self.dtype, copy=True), nest)
-        self.state = self.optimizer.init(self._params)
-
-    @property
-    def step(self) -> int:
-        """Updates done so far."""
-        return int(self.state["step"]) if self.state else 0
-
-    def build(self, input_shape: Any, *, like: Any = None) -> Model:
-        """Draw the weights for inputs of this shape (without the batch axis; a tuple of shapes for several inputs)."""
-        if self._backend is None and self._wanted == "auto" and like is not None and not isinstance(like, np.ndarray):
-            self._backend = resolve(like)
-        host, output_shape = self.network.init(self.rng, input_shape, self.dtype)
-        if self._params is None:
-            self.set_params(host)
-        self.input_shape, self.output_shape = input_shape, tuple(output_shape)
-        if self.seed is None:  # after the weights, so that a legacy stream gives what it gave elsewhere
-            self.seed = int(self.rng.integers(2**32) if hasattr(self.rng, "integers") else self.rng.randint(2**31))
-        return self
-
-    def restore(self, params: Nest, slots: Nest, step: int, epoch: int, input_shape: Any) -> None:
-        """Go on from saved weights, optimizer slots and counts. A row of zeros is sent through as a check.
-
-        Raises ShapeError (or what the layer raises) where they do not fit the network; the model is unchanged then.
-        """
-        move = self.backend.asarray
-        weights, slots = (tree.map(lambda leaf: move(leaf, self.dtype, copy=True), nest) for nest in (params, slots))
-        tree.map(lambda _, own: own, tree.trained(weights), slots)  # the same form
-        shapes = input_shape if input_shape and isinstance(input_shape[0], tuple) else (input_shape,)
-        room = 1_000_000 + sum(math.prod(leaf.shape) for leaf in tree.leaves(weights))
-        if any(math.prod(shape) > room for shape in shapes):
-            raise ShapeError(f"inputs of shape {input_shape} are too large for these weights")
-        border = self._border()
-        zeros = tuple(border.input(np.zeros((1, *shape), np.int64)) for shape in shapes)
-        with self.backend.context():
-            outputs, _ = self.network(weights, zeros if shapes is input_shape else zeros[0])
-        self._params, self.state, self.epoch = weights, {"step": step, "slots": slots}, epoch
-        self.input_shape, self.output_shape = input_shape, tuple(outputs.shape[1:])
-
-    def summary(self) -> str:
-        """The network as a table; the shapes are known from the first data, or from `build`."""
-        if self.input_shape is None:
-            raise DataError("the model has seen no data yet; call build(input_shape) first")
-        table: str = self.network.summary(self.input_shape, self.dtype)  # type: ignore[attr-defined]
-        return table
 
     # Training.
 
@@ -174,6 +102,7 @@ class Model:
         shuffle: bool = True,
         callbacks: Iterable[Callback] = (),
         verbose: int | str = "auto",
+        resume: str | Path | None = None,
     ) -> dict[str, list[float]]:
         """Train, and return the history, to which each epoch adds a float to each list.
 
@@ -189,10 +118,13 @@ class Model:
         sample_weight : (N,), at least 0. class_weight : {class: weight} or "balanced".
         shuffle : a new permutation each epoch, that of epoch e from default_rng([seed, e]).
         callbacks : see `Callback`. verbose : 0 silent, 1 progress, "auto" progress where someone is looking.
+        resume : a file that `Checkpoint` writes: go on from there, also within an epoch, as if there had been no break;
+            `epochs` counts from where the saved fit began. Where there is no such file yet, begin.
 
-        Ctrl-C stops between two steps, keeps weights and history, and raises KeyboardInterrupt.
-        Raises DataError or ShapeError for data that do not fit, before anything is trained; DivergedError when the
-        numbers leave the finite, keeping the last finite weights.
+        Ctrl-C stops between two steps, keeps weights and history, and raises KeyboardInterrupt; SIGTERM does the same
+        and raises SystemExit(143).
+        Raises DataError or ShapeError for data that do not fit, and CheckpointError for a file of another fit, before
+        anything is trained; DivergedError when the numbers leave the finite, keeping the last finite weights.
         """
         _at_least("epochs", epochs, 1)
         _at_least("validation_freq", validation_freq, 1)
@@ -202,29 +134,35 @@ class Model:
             raise DataError(f"validation_split must lie in [0, 1), got {validation_split!r}")
         if validation_split and (validation_data is not None or y is None):
             raise DataError("validation_split needs x and y as arrays and no validation_data beside it")
-        validation = None if validation_data is None else unpack(validation_data)
-        batches: Any
-        if y is None:
-            if sample_weight is not None or is_array(x):
-                raise DataError("y is missing: give fit(x, y), or an iterable of (x, y) batches")
-            batches = self._stream(x, epochs, class_weight)
-        else:
-            x, y = as_inputs(x), y if is_array(y) else np.asarray(y)
-            if validation_split:
-                x, y, sample_weight, validation = self._split(x, y, sample_weight, validation_split)
-            seed = self._ready(x).seed if shuffle else self._ready(x) and None
-            border = self._border()
-            batches = rows_of(
-                border, x, y, sample_weight, class_weight=class_weight, batch_size=batch_size, seed=seed
-            )
-            self.prepared_metrics = tuple(metric.prepare(batches.targets) for metric in self.metrics)
-            self._warn_if_small(batches.count if batch_size is None else batch_size)
-        validate = None
-        if validation is not None:
-            rows = rows_of(self._border(), *validation)
-            validate = lambda: self._measure(rows)  # noqa: E731 - one line says it
-        watchers = [*callbacks, *progress_for(verbose, epochs)]
-        Fit(self, batches, watchers, validate, validation_freq).run(epochs)
+        with self._unless_refused():
+            validation = None
+            if y is None:
+                batches: Any
+                batches, targets = self._stream(x, epochs, sample_weight, class_weight)
+            else:
+                x = as_inputs(x)
+                self._ready(x)
+                batches = rows_of(self._border(), x, y, sample_weight)
+                if validation_split:
+                    batches, validation = batches.split(validation_split, self.seed)
+                batches = replace(batches.with_classes(class_weight), batch_size=batch_size)
+                batches = replace(batches, seed=self.seed if shuffle else None)
+                targets = batches.targets
+                self._warn_if_small(x, batches.count if batch_size is None else batch_size)
+            if validation_data is not None:
+                validation = rows_of(self._border(), *unpack("validation_data", validation_data))
+            validate = None if validation is None else partial(measure, self, validation)
+            plan = {
+                "rows": getattr(batches, "count", None),
+                **{"batch_size": batch_size, "shuffle": bool(shuffle), "validation_split": validation_split},
+                "validation_freq": validation_freq,
+            }
+            watching = [*callbacks, *progress_for(verbose, epochs)]
+            run = Fit(self, batches, watching, validate, validation_freq, plan)
+            saved = None if resume is None else resumed(resume, self, plan, watching)
+            prepared = tuple(metric.prepare(targets) for metric in self.metrics)
+        self.prepared_metrics = prepared
+        run.run(epochs, saved)
         return self.history
 
     def append(self, logs: Mapping[str, float]) -> None:
@@ -237,9 +175,11 @@ class Model:
 
     def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """{"loss": …, "accuracy": …}: the loss without penalty, and the metrics, over all rows, as Python floats."""
-        x = as_inputs(x)
-        self._ready(x)
-        return self._measure(rows_of(self._border(), x, y, sample_weight))
+        with self._unless_refused():
+            x = as_inputs(x)
+            self._ready(x)
+            rows = rows_of(self._border(), x, y, sample_weight)
+        return measure(self, rows)
 
     def __call__(self, x: Any) -> Nest:
         """The network's raw outputs (logits, values) in inference, in the library and on the device of x."""
@@ -265,6 +205,12 @@ class Model:
         """
         return self._answer(x, self.loss.probabilities)
 
+    def explain(self, x: Any = None, y: Any = None, sample_weight: Any = None) -> Any:
+        """The next training step on these rows in full, every value forward and backward. See `arraynn.explain`."""
+        from .explain import explain
+
+        return explain(self, x, y, sample_weight)
+
     def save(self, path: str | Path) -> None:
         """Write architecture, weights, optimizer state and history to one safetensors file. See `arraynn.files`."""
         from .files import save
@@ -276,97 +222,58 @@ class Model:
         """A model saved by `save`, on any backend. Nothing in the file is run: CheckpointError for what is unknown."""
         from .files import load
 
-        model: Model = load(path, backend, dtype)
+        model: Model = load(Model, path, backend, dtype)
         return model
 
     # Inside.
 
-    def _ready(self, x: Nest) -> Model:
-        """Resolve the backend and draw the weights, where that has not been done, and check the shape of x."""
-        count_rows(x)
-        shape = tree.map(lambda leaf: list(leaf.shape[1:]), x)
-        shape = tuple(map(tuple, shape)) if isinstance(x, tuple) else tuple(shape)
-        if self._params is None or self.seed is None:
-            self.build(shape, like=tree.leaves(x)[0])
-        elif self.input_shape is None:
-            self.build(shape)
-        elif shape != self.input_shape:
-            raise ShapeError(f"the model takes inputs of shape (N, {', '.join(map(str, self.input_shape))}), got {shape} a row")
-        return self
+    def _border(self, partial: bool = False) -> Border:
+        first = (getattr(self.network, "layers", ()) or (self.network,))[0]
+        return Border(
+            self.backend,
+            self.dtype,
+            self.loss,
+            self.input_shape,
+            self.output_shape,
+            first=(type(first).__name__, "network" if first is self.network else "layers.0"),
+            integer_input=self.integer_input,
+            partial=partial,
+        )
 
-    def _border(self) -> Border:
-        integers = bool(getattr(self.network, "integer_input", False))
-        return Border(self.backend, self.dtype, self.loss, self.output_shape, integers)
-
-    def _stream(self, batches: Any, epochs: int, class_weight: Any) -> Stream:
+    def _stream(self, batches: Any, epochs: int, sample_weight: Any, class_weight: Any) -> tuple[Stream, Array]:
+        if sample_weight is not None or is_array(batches):
+            raise DataError("y is missing: give fit(x, y), or an iterable of (x, y) batches")
+        if isinstance(class_weight, str):
+            raise DataError(f"class_weight={class_weight!r} needs all labels at once; give {{class: weight}} instead")
         try:
             iterator = iter(batches)
         except TypeError:
-            raise DataError(f"x must be an array, or an iterable of (x, y) batches, got {type(batches).__name__}") from None
-        if iterator is batches:
-            if epochs > 1:
-                raise DataError(
-                    f"a generator is spent after one epoch and cannot give {epochs}; pass a list, or an object "
-                    f"whose __iter__ starts anew"
-                )
-            first = next(iterator, None)
-            batches = [] if first is None else _Rejoined(first, iterator)
-        else:
-            first = next(iterator, None)
+            raise DataError(
+                f"x must be an array, or an iterable of (x, y) batches, got {type(batches).__name__}"
+            ) from None
+        if iterator is batches and epochs > 1:
+            raise DataError(
+                f"a generator is spent after one epoch and cannot give {epochs}; pass a list, or an object "
+                f"whose __iter__ starts anew"
+            )
+        first = next(iterator, None)
         if first is None:
             raise DataError("the iterable gave no batch: it is empty, or a generator that is spent already")
-        self._ready(as_inputs(unpack(first)[0]))
-        return Stream(self._border(), batches, class_weight)
-
-    def _split(self, x: Nest, y: Array, weight: Any, fraction: float) -> tuple[Nest, Array, Any, Any]:
-        rows = count_rows(x)
-        held = round(rows * fraction)
-        if not 0 < held < rows:
-            raise DataError(f"validation_split {fraction} of {rows} rows leaves no row on one side")
-        seed = self._ready(x).seed
-        order = np.random.default_rng([seed, 2**32]).permutation(rows)
-
-        def pick(leaf: Array, part: np.ndarray) -> Array:
-            if isinstance(leaf, np.ndarray):
-                return leaf[np.sort(part)]
-            place = of(leaf)
-            return namespace(leaf).take(leaf, place.asarray(np.sort(part), place.index_dtype), axis=0)
-
-        everything = [x, y] if weight is None else [x, y, weight if is_array(weight) else np.asarray(weight)]
-        train, validation = (tree.map(lambda leaf: pick(leaf, part), everything) for part in (order[held:], order[:held]))
-        return train[0], train[1], None if weight is None else train[2], tuple(validation)
-
-    def _measure(self, rows: Rows) -> dict[str, float]:
-        total = self.loss.total(rows.targets, rows.weight)
-        metrics = [m if m in self.prepared_metrics else m.prepare(rows.targets) for m in self.prepared_metrics]
-        parts = []
-        with self.backend.context():
-            for part in blocks(rows.count, self.backend.inference_rows):
-                x, targets, weight = rows.take(part)
-                outputs, _ = self.network(self._params, x)
-                loss = self.loss(outputs, targets, sample_weight=weight, total=total)[0]
-                parts.append({"loss": loss, **{m.name: m.sums(outputs, targets, weight) for m in metrics}})
-            fetched = iter(self.backend.fetch(tree.leaves(parts)))
-        host = tree.map(lambda _: next(fetched), parts)
-        summed = tree.map(lambda *values: math.fsum(values), *host)
-        return {"loss": summed["loss"], **{m.name: m.value(summed[m.name]) for m in metrics}}
+        self._ready(as_inputs(unpack("an iterable", first)[0]))
+        again = _Rejoined(first, iterator) if iterator is batches else batches
+        stream = Stream(self._border(partial=True), again, class_weight)
+        return stream, stream.rows(first).targets
 
     def _answer(self, x: Any, function: Callable[[Nest], Nest]) -> Nest:
-        x = as_inputs(x)
-        self._ready(x)
-        home, border = tree.leaves(x)[0], self._border()
-        rows = Rows(border, border.inputs(x), home, None)
-        with self.backend.context():
-            outputs = [
-                function(self.network(self._params, rows.inputs(part))[0])
-                for part in blocks(rows.count, self.backend.inference_rows)
-            ]
-        joined = tree.map(lambda *parts: parts[0] if len(parts) == 1 else self.backend.xp.concat(parts, axis=0), *outputs)
-        return tree.map(of(home).asarray, joined)
+        with self._unless_refused():
+            x = as_inputs(x)
+            self._ready(x)
+            return answer(self, self._border(), x, function)
 
-    def _warn_if_small(self, batch: int) -> None:
+    def _warn_if_small(self, x: Nest, batch: int) -> None:
         work = batch * sum(math.prod(leaf.shape) for leaf in tree.leaves(self._params))
-        if self._wanted == "auto" and self.backend.name == "cupy" and work < SMALL_STEP:
+        from_host = isinstance(tree.leaves(x)[0], np.ndarray)
+        if self._wanted == "auto" and from_host and self.backend.name == "cupy" and work < SMALL_STEP:
             log.info("this step is small (%d multiplications): the CPU, backend='numpy', is likely faster", work)
 
 
@@ -379,15 +286,6 @@ class _Rejoined:
     def __iter__(self) -> Any:
         yield self.first
         yield from self.rest
-
-
-def _seeded(seed: Any) -> tuple[Any, int | None]:
-    """(generator of the weights, integer seed, None where the generator gives it once the weights are drawn)."""
-    if isinstance(seed, (np.random.Generator, np.random.RandomState)):
-        return seed, None
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed must be an integer of at least 0, a Generator or a RandomState, got {seed!r}")
-    return np.random.default_rng(int(seed)), int(seed)
 
 
 def _at_least(name: str, value: Any, low: int, more: str = "") -> None:

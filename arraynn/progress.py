@@ -34,16 +34,16 @@ def progress_for(verbose: int | str, epochs: int) -> list[Callback]:
     return shown_on(terminal, epochs)
 
 
-def shown_on(stream: TextIO | None, epochs: int, every: int | None = None) -> list[Callback]:
+def shown_on(stream: TextIO | None, epochs: int, every: int | None = None, asked: bool = False) -> list[Callback]:
     """A bar where `stream` is a terminal and rich is installed, else a line for each `every` epochs.
 
-    stream : None is whatever sys.stdout is at the time. every : None is some twenty lines in all; where it is given, a
-    terminal gets the lines too, above its bar.
+    stream : None is whatever sys.stdout is at the time. every : None is some twenty lines in all. asked : these very
+        lines are wanted: a terminal gets them above its bar, and there are none within an epoch.
     """
+    lines = Lines(epochs, every, None if stream is sys.stdout else stream, within=not asked)
     if not _is_terminal(stream) or threading.current_thread() is not threading.main_thread() or not _draws_on(stream):
-        return [Lines(epochs, every, stream)]
-    bar = Bar(epochs, stream)
-    return [bar] if every is None else [bar, Lines(epochs, every, None if stream is sys.stdout else stream)]
+        return [lines]
+    return [Bar(epochs, stream), lines] if asked else [Bar(epochs, stream)]
 
 
 class Pace:
@@ -59,6 +59,10 @@ class Pace:
     @property
     def last_epoch(self) -> int:
         return int(self.first_epoch + self.epochs)
+
+    def resume(self, done: range) -> None:
+        """These epochs are behind already."""
+        self.epochs = max(self.epochs - len(done), 1)
 
     def note(self, model: Any) -> None:
         """After each step: a new epoch is noted. It costs next to nothing."""
@@ -81,7 +85,9 @@ class Pace:
         if not self.steps or self.seconds <= 0:
             return ""
         rate = self.steps / self.seconds
-        return f"{rate:,.0f} steps/s" if rate >= 10 else f"{rate:.1f} steps/s" if rate >= 1 else f"{1 / rate:.1f} s/step"
+        return (
+            f"{rate:,.0f} steps/s" if rate >= 10 else f"{rate:.1f} steps/s" if rate >= 1 else f"{1 / rate:.1f} s/step"
+        )
 
     def left(self) -> str:
         """Time to go, as 1:23:45."""
@@ -101,18 +107,23 @@ class Lines(Callback):
 
     every_epoch = False
 
-    def __init__(self, epochs: int, every: int | None = None, stream: TextIO | None = None) -> None:
-        self.epochs, self.stream = epochs, stream
-        self.every, self.asked = every or max(1, epochs // 20), every is not None
+    def __init__(
+        self, epochs: int, every: int | None = None, stream: TextIO | None = None, within: bool = True
+    ) -> None:
+        self.epochs, self.stream, self.within = epochs, stream, within
+        self.every = every or max(1, epochs // 20)
 
     def on_fit_begin(self, model: Any) -> None:
         self.pace = Pace(model, self.epochs)
         self.waiting: tuple[int, dict[str, float]] | None = None
         self.told = time.monotonic()
 
+    def on_resume(self, model: Any, done: range, notes: Mapping[str, Any]) -> None:
+        self.pace.resume(done)
+
     def on_batch_end(self, model: Any) -> None:
         self.pace.note(model)
-        if self.asked or time.monotonic() - self.told < LINE_SECONDS:
+        if not self.within or time.monotonic() - self.told < LINE_SECONDS:
             return
         self.pace.update(model)
         if where := self.pace.step_in_epoch():
@@ -164,6 +175,9 @@ class Bar(Callback):
         )
         self.live.start()
 
+    def on_resume(self, model: Any, done: range, notes: Mapping[str, Any]) -> None:
+        self.pace.resume(done)
+
     def on_batch_end(self, model: Any) -> None:
         self.pace.note(model)
         self.draw(model)
@@ -203,10 +217,10 @@ class Bar(Callback):
 
 
 def figures(logs: Mapping[str, float]) -> list[str]:
-    """An epoch's numbers as short texts: the loss, its parts where there is a penalty, the metrics, the rate."""
-    shown = {name: value for name, value in logs.items() if not math.isnan(value)}
+    """An epoch's numbers as short texts: the loss, and the penalty in it where there is one, the metrics, the rate."""
+    shown = {name: value for name, value in logs.items() if not math.isnan(value) and name != "data_loss"}
     if not shown.get("penalty"):
-        shown = {name: value for name, value in shown.items() if name not in ("penalty", "data_loss")}
+        shown.pop("penalty", None)
     rate = shown.pop("learning_rate", None)
     texts = [f"{name} {short(value)}" for name, value in shown.items()]
     return texts if rate is None else [*texts, f"lr {rate:.3g}"]

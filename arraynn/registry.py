@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import fields, is_dataclass
 from functools import cache
+from types import NoneType
 from typing import Any
 
 from . import initializers, layers, losses, metrics, optimizers, regularizers, schedules
@@ -34,18 +35,21 @@ def register(thing: Any, name: str | None = None) -> Any:
 def _known() -> dict[str, Any]:
     """The library's own dataclasses by their versioned names."""
     modules = initializers, layers, losses, metrics, optimizers, regularizers, schedules
-    things = (thing for module in modules for thing in vars(module).values())
-    return {f"{thing.__name__}.v1": thing for thing in things if isinstance(thing, type) and is_dataclass(thing)}
+    things = [thing for module in modules for name, thing in vars(module).items() if not name.startswith("_")]
+    kinds = [thing for thing in things if isinstance(thing, type) and is_dataclass(thing)]
+    return {f"{kind.__name__}.v1": kind for kind in kinds if kind is not optimizers.Optimizer}  # which has no rule
 
 
 def encode(value: Any) -> Any:
-    """value as JSON: numbers, strings, None, tuples, registered functions, dataclasses of such. CheckpointError else."""
+    """numbers, strings, None, tuples, registered functions and dataclasses of such, as JSON; else CheckpointError."""
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else {"float": str(value)}
     if isinstance(value, (tuple, list)):
         return [encode(item) for item in value]
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return encode(value.item())  # a number of NumPy's
     names = {id(thing): name for name, thing in (_known() | _registered).items()}
     if id(value) in names:
         return {"function": names[id(value)]}
@@ -85,14 +89,39 @@ def _named(name: str) -> Any:
     return thing
 
 
+#: what a field of this annotation takes; whatever is annotated otherwise is for the class itself to judge
+_KINDS: dict[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "int | None": (int, NoneType),
+    "float": (float, int),
+    "float | None": (float, int, NoneType),
+    "str": (str,),
+    "tuple[int, ...]": (tuple,),
+    "tuple[float, ...]": (tuple,),
+    "tuple[LayerLike, ...]": (tuple,),
+    "Optimizer": (optimizers.Optimizer,),
+}
+
+
 def _make(thing: type, given: dict[str, Any]) -> Any:
-    expected = {field.name for field in fields(thing) if field.init}  # type: ignore[arg-type]
-    if not set(given) <= expected:
-        raise CheckpointError(f"the file gives {thing.__name__} {sorted(set(given) - expected)}, which it does not take")
+    expected = {field.name: str(field.type) for field in fields(thing) if field.init}
+    if not given.keys() <= expected.keys():
+        unknown = sorted(given.keys() - expected.keys())
+        raise CheckpointError(f"the file gives {thing.__name__} {str(unknown)[:80]}, which it does not take")
+    for name, value in given.items():
+        kinds = _KINDS.get(expected[name])
+        fits = (
+            isinstance(value, kinds) and isinstance(value, bool) <= (bool in kinds)
+            if kinds
+            else callable(value) or not name.endswith(("function", "initializer"))
+        )
+        if not fits:
+            raise CheckpointError(f"the file gives {thing.__name__} {name}={str(value)[:80]}, not {expected[name]}")
     try:
         if thing.__dataclass_params__.init:  # type: ignore[attr-defined]
             return thing(**given)
         (parts,) = given.values()  # a combinator, whose one field holds what it is called with
         return thing(*parts)
-    except (TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
         raise CheckpointError(f"the file's {thing.__name__} cannot be made: {error}") from None

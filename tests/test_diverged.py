@@ -82,6 +82,12 @@ def test_a_value_names_its_layer(backend):
     )
 
 
+def test_the_replay_drops_what_the_step_dropped(backend):
+    # what dropout keeps is scaled by 1 / (1 - rate), and overflows by that alone
+    layers = nn.Dense(64), nn.Dropout(0.99), Value(86.0), nn.Dense(3)
+    assert diverged(model_of(*layers, backend=backend), X * 10).layer == "layers.2"
+
+
 def test_a_gradient_names_the_layer_where_it_began(backend):
     error = diverged(model_of(nn.Dense(4), nn.ReLU(), nn.Dense(4), Gradient(), nn.Dense(3), backend=backend))
     assert (error.epoch, error.step, error.layer) == (0, 0, "layers.3")

@@ -138,6 +138,8 @@ def test_many_rows_are_answered_in_blocks_and_joined(rng):
     assert model.predict(x).shape == (len(x),)
     y = rng.integers(0, 3, len(x))
     assert model.evaluate(x, y)["accuracy"] == pytest.approx(np.mean(model.predict(x) == y))
+    loss, _ = nn.softmax_cross_entropy(model(x).astype(np.float64), y)
+    assert model.evaluate(x, y)["loss"] == pytest.approx(float(loss), rel=1e-5)
 
 
 def test_a_classifier_predicts_labels_and_probabilities():

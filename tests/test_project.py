@@ -61,7 +61,7 @@ MAY_NAME_LIBRARIES = ("backends", "interop", "testing")
 
 # On the host and only there: files, data, numbers drawn, pictures. Whatever else touches arrays asks them.
 MAY_USE_NUMPY = (
-    *("backends", "checks", "cli", "data", "datasets", "files", "fitting", "holder", "initializers", "interop"),
+    *("backends", "book", "checks", "cli", "data", "datasets", "files", "fitting", "holder", "initializers", "interop"),
     *("layers._summary", "lbfgs", "model", "plot", "progress", "sklearn", "testing", "training"),
 )
 

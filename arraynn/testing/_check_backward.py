@@ -13,7 +13,7 @@ from .._array import is_array, is_float
 from .._types import Array, LayerLike, Nest
 from ..backends import of
 from ._case import Case, Leaf, case_of, floats_of, host, is_loss, paired, takes_need_dx, widest
-from ._differences import ACCURACY, Verdict, elements, hint, judge, wrong_or_kinked
+from ._differences import ACCURACY, Accuracy, Verdict, elements, hint, judge, wrong_or_kinked
 
 WORDS = "backward must be free of side effects"
 
@@ -182,7 +182,7 @@ def _check_slopes(
         with np.errstate(all="ignore"):  # next to infinite logits, differences overflow: that is not the block's fault
             verdicts = _verdicts(case, leaf, host(gradient), cotangents, outputs, rng, accuracy, limit)
         bad, kinked = wrong_or_kinked(verdicts)
-        wrong += [_told(leaf, verdicts, bad, rows)] if bad else []
+        wrong += [_told(leaf, verdicts, bad, rows, accuracy)] if bad else []
         kinks += [_kink(leaf, kinked[0], len(kinked))] if kinked else []
         right += [] if bad or kinked else [leaf.gradient]
     if wrong or kinks:
@@ -197,7 +197,7 @@ def _verdicts(
     cotangents: list[np.ndarray],
     outputs: list[np.ndarray],
     rng: Any,
-    accuracy: Any,
+    accuracy: Accuracy,
     limit: int,
 ) -> list[Verdict]:
     values = host(leaf.array)
@@ -223,7 +223,7 @@ def _verdicts(
     return verdicts
 
 
-def _told(leaf: Leaf, verdicts: list[Verdict], wrong: list[Verdict], rows: int) -> str:
+def _told(leaf: Leaf, verdicts: list[Verdict], wrong: list[Verdict], rows: int, accuracy: Accuracy) -> str:
     worst = max(wrong, key=lambda v: abs(v.got - v.expected) if np.isfinite(v.got - v.expected) else np.inf)
     shape = tuple(leaf.array.shape)
     finite = [v for v in verdicts if np.isfinite(v.expected)]
@@ -231,7 +231,7 @@ def _told(leaf: Leaf, verdicts: list[Verdict], wrong: list[Verdict], rows: int) 
         f"{leaf.gradient} is wrong, at {len(wrong)} of {len(verdicts)} elements, most at {list(worst.index)}: "
         f"expected {worst.expected:.10g}, got {worst.got:.10g} ({leaf.name}{list(worst.index)} = {worst.value:g})"
     ]
-    known = hint(finite, shape, rows) if finite else ""
+    known = hint(finite, shape, rows, accuracy) if finite else ""
     return "\n".join(lines + ([f"  {known}"] if known else []))
 
 

@@ -91,24 +91,25 @@ def wrong_or_kinked(verdicts: list[Verdict]) -> tuple[list[Verdict], list[Verdic
     return wrong, [v for v in verdicts if v.kink is not None]
 
 
-def hint(verdicts: list[Verdict], shape: tuple[int, ...], rows: int) -> str:
+def hint(verdicts: list[Verdict], shape: tuple[int, ...], rows: int, accuracy: Accuracy) -> str:
     """What a wrong gradient looks like, or ""."""
+    close = max(1e-3, 10 * accuracy.rtol)
     told = [v for v in verdicts if v.kink is None]
     got, expected = (np.asarray([getattr(v, name) for v in told]) for name in ("got", "expected"))
     if not np.all(np.isfinite(got)):
         return "it is not finite"
     size = float(np.max(np.abs(expected)))
-    seen = np.abs(expected) > 1e-3 * size
+    seen = np.abs(expected) > close * size
     if not np.any(got):
         return "it is zero: is a term missing?"
     if size <= 1e-6 * float(np.max(np.abs(got))):
         return "it should be zero: forward does not depend on this argument"
-    if np.max(np.abs(got[~seen]), initial=0.0) <= 2e-3 * np.max(np.abs(got)):
+    if np.max(np.abs(got[~seen]), initial=0.0) <= 2 * close * np.max(np.abs(got)):
         ratios = got[seen] / expected[seen]
         ratio = float(np.median(ratios))
-        if np.all(np.abs(ratios - ratio) <= 1e-3 * abs(ratio)):
-            return _factor(ratio, rows)
-        if len(told) > 1 and np.all(np.abs(np.abs(ratios) - 1) <= 1e-3):
+        if np.all(np.abs(ratios - ratio) <= close * abs(ratio)):
+            return _factor(ratio, rows, close)
+        if len(told) > 1 and np.all(np.abs(np.abs(ratios) - 1) <= close):
             return "some elements have the opposite sign"
     right = np.asarray([v.right for v in told])
     either = (np.abs(got) <= 1e-6 * size) != (np.abs(expected) <= 1e-6 * size)
@@ -116,17 +117,17 @@ def hint(verdicts: list[Verdict], shape: tuple[int, ...], rows: int) -> str:
         return "right or zero, element by element: is a mask made from the wrong array?"
     if len(shape) == 2 and shape[0] == shape[1] > 1 and len(told) == shape[0] ** 2:
         square = np.reshape(expected, shape)
-        if np.allclose(np.reshape(got, shape), square.T, rtol=1e-3, atol=1e-6 * size):
+        if np.allclose(np.reshape(got, shape), square.T, rtol=close, atol=1e-3 * close * size):
             return "it is the transpose"
     return ""
 
 
-def _factor(ratio: float, rows: int) -> str:
-    if abs(ratio + 1) < 1e-3:
+def _factor(ratio: float, rows: int, close: float) -> str:
+    if abs(ratio + 1) < close:
         return "it has the opposite sign"
-    told = f"it is off by a constant factor {round(ratio, 6):g}"
+    told = f"it is off by a constant factor {round(ratio, 6 if close < 0.01 else 2):g}"
     for size, meaning in ((rows, "the number of rows"), (1 / rows if rows else 0.0, "1 / the number of rows")):
-        if rows > 1 and abs(ratio - size) < 1e-3 * size:
+        if rows > 1 and abs(ratio - size) < close * size:
             return f"{told}, {meaning}: is a sum taken for a mean?"
     return told
 

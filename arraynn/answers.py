@@ -1,0 +1,43 @@
+"""What a trained network says: its outputs where x came from, and its figures on data with targets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from . import tree
+from ._types import Nest
+from .backends import of
+from .data import Border, Rows, blocks
+
+
+def measure(model: Any, rows: Rows) -> dict[str, float]:
+    """The loss without penalty, and the metrics, over all rows, as Python floats."""
+    total = model.loss.total(rows.targets, rows.weight)
+    metrics = [metric.prepare(rows.targets) for metric in model.prepared_metrics]  # those of a training run are so
+    parts = []
+    with model.backend.context():
+        for part in blocks(rows.count, model.backend.inference_rows):
+            x, targets, weight = rows.take(part)
+            outputs, _ = model.network(model.params, x)
+            loss = model.loss(outputs, targets, sample_weight=weight, total=total)[0]
+            parts.append({"loss": loss, **{m.name: m.sums(outputs, targets, weight) for m in metrics}})
+        fetched = iter(model.backend.fetch(tree.leaves(parts)))
+    host = tree.map(lambda _: next(fetched), parts)
+    summed = tree.map(lambda *values: math.fsum(values), *host)
+    return {"loss": summed["loss"], **{m.name: m.value(summed[m.name]) for m in metrics}}
+
+
+def answer(model: Any, border: Border, x: Nest, function: Callable[[Nest], Nest]) -> Nest:
+    """function of the network's outputs in inference, block by block, joined, and in the library and place of x."""
+    home, backend = of(tree.leaves(x)[0]), model.backend
+    rows = Rows(border, border.inputs(x), tree.leaves(x)[0], None)
+    with backend.context():
+        parts = [
+            function(model.network(model.params, rows.inputs(part))[0])
+            for part in blocks(rows.count, backend.inference_rows)
+        ]
+    joined = parts[0] if len(parts) == 1 else tree.map(lambda *leaves: backend.xp.concat(leaves, axis=0), *parts)
+    # a copy where it came from elsewhere, so that an answer may be written to (NumPy's view of a JAX array may not)
+    return tree.map(lambda leaf: home.asarray(leaf, copy=True if home.name != backend.name else None), joined)

@@ -1,0 +1,53 @@
+"""`arraynn explain`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..layers import Dense, ReLU, Sequential
+from ..model import Model
+from ..optimizers import Adam
+from ..regularizers import L2
+from ._folder import MODEL
+from ._recipes import load
+
+#: the data that a model of so many inputs was likely made for
+LIKELY = {(2,): "spiral", (1,): "sine", (64,): "digits", (784,): "mnist"}
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    """Print one training step of a small network, or of a saved model, in full. Returns the exit code."""
+    model = _model(arguments)
+    x, y = _rows(model, arguments)
+    explanation = model.explain(x, y)
+    print(json.dumps(explanation.stages, ensure_ascii=False, indent=1) if arguments.json else explanation, end="")
+    return 0
+
+
+def _model(arguments: argparse.Namespace) -> Model:
+    if arguments.model is not None:
+        path = Path(arguments.model)
+        return Model.load(path / MODEL if path.is_dir() else path, backend=arguments.backend)
+    penalty = L2(5e-4)
+    network = Sequential(Dense(3, weight_regularizer=penalty, bias_regularizer=penalty), ReLU(), Dense(3))
+    return Model(network, optimizer=Adam(0.05), backend=arguments.backend, seed=arguments.seed).build((2,))
+
+
+def _rows(model: Model, arguments: argparse.Namespace) -> tuple[Any, Any]:
+    """A few rows of the data named, or of those that the model's inputs suggest, evenly taken."""
+    name = arguments.data or LIKELY.get(model.input_shape)
+    if name is None:
+        raise DataError(f"the model takes inputs of shape {model.input_shape}; name data for it by --data FILE.npz")
+    classes = {"classes": model.output_shape[-1:], "binary": (2,)}.get(model.loss.targets)
+    options = Namespace(samples=None, classes=classes and classes[0], seed=arguments.seed, validation_split=None)
+    data = load(name, options)
+    count = min(arguments.samples, len(data.x))
+    rows = ((np.arange(count) + 0.5) * len(data.x) / count).astype(int)  # not the first, which are 0 in a spiral
+    return data.x[rows], data.y[rows]

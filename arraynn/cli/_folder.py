@@ -1,0 +1,90 @@
+"""The folder that a run writes into: found, claimed and proved writable before anything is trained."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from ._say import UsageError
+
+MODEL, HISTORY, CURVES = "model.safetensors", "history.csv", "curves.png"
+ANSWERS = {(2,): "boundary.png", (1,): "fit.png"}  #: what the model has learnt, where its input can be drawn
+
+
+@contextmanager
+def claimed(out: str | None, name: str, overwrite: bool) -> Iterator[Path]:
+    """The folder to write into; if nothing was written into it, what was made of it is taken away again.
+
+    out : the folder, or None for runs/<name>-001 and up. Raises UsageError where it holds a model and `overwrite` is
+    False, OSError where it cannot be written.
+    """
+    if out is not None and not overwrite and (Path(out) / MODEL).exists():
+        raise UsageError(f"{Path(out) / MODEL} exists; give another --out, or --overwrite")
+    made: list[Path] = []
+    try:
+        folder = _numbered(name, made) if out is None else _made(Path(out), made)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        yield folder
+    finally:
+        for path in reversed(made):
+            with suppress(OSError):
+                path.rmdir()  # only where it is empty
+
+
+def _made(path: Path, made: list[Path]) -> Path:
+    if not path.is_dir():
+        if not path.parent.is_dir():
+            _made(path.parent, made)
+        path.mkdir()
+        made.append(path)
+    return path
+
+
+def _numbered(name: str, made: list[Path]) -> Path:
+    runs = _made(Path("runs"), made)
+    for number in count(1):
+        folder = runs / f"{name}-{number:03}"
+        with suppress(FileExistsError):  # mkdir decides, so that two runs never get the same
+            folder.mkdir()
+            made.append(folder)
+            return folder
+    raise AssertionError("unreachable: there is always another number")
+
+
+def keep(folder: Path, model: Any, x: Any, y: Any) -> tuple[list[str], str]:
+    """Write all that is known of a run; returns the files' names, and why pictures were left out or ""."""
+    model.save(folder / MODEL)
+    with (folder / HISTORY).open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["epoch", *model.history])
+        rows.writerows(enumerate_rows(model.history))
+    pictures, why = _pictures(folder, model, x, y)
+    for stale in {CURVES, *ANSWERS.values()} - set(pictures):  # of a run that was overwritten
+        (folder / stale).unlink(missing_ok=True)
+    return [MODEL, HISTORY, *pictures], why
+
+
+def enumerate_rows(history: dict[str, list[float]]) -> Iterator[list[float]]:
+    """An epoch's number, counted from 0, and its figures."""
+    for epoch, values in enumerate(zip(*history.values(), strict=True)):
+        yield [epoch, *values]
+
+
+def _pictures(folder: Path, model: Any, x: Any, y: Any) -> tuple[list[str], str]:
+    from .. import plot
+
+    wanted = [CURVES] if model.history else []
+    wanted += [ANSWERS[x.shape[1:]]] if x.shape[1:] in ANSWERS else []
+    try:
+        for name in wanted:
+            figure = plot.curves(model.history) if name == CURVES else plot.boundary(model, x, y)
+            figure.savefig(folder / name)
+    except ImportError:
+        return [], f'no {" and ".join(wanted)}: pip install "arraynn[plot]" brings what draws them'
+    return wanted, ""

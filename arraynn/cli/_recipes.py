@@ -1,0 +1,172 @@
+"""The data sets that `arraynn train` knows, and for each the settings that learn it well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+
+from .. import datasets, initializers, layers, optimizers
+from ..errors import DataError
+from ..regularizers import L1L2
+from ..schedules import InverseTimeDecay
+from ._say import UsageError
+
+ACTIVATIONS: dict[str, Any] = {"relu": layers.ReLU, "tanh": layers.Tanh, "sigmoid": layers.Sigmoid}
+OPTIMIZERS: dict[str, Any] = {
+    "adam": optimizers.Adam,
+    "sgd": optimizers.SGD,
+    "rmsprop": optimizers.RMSProp,
+    "adagrad": optimizers.Adagrad,
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a run; each is an option of the command line.
+
+    rates : the learning rate of each optimizer. batch_size : None is the whole set. l1, l2 : on weights and biases of
+    the hidden layers, as in the book. fresh : validation data are drawn anew, where a part is not asked for.
+    """
+
+    hidden: tuple[int, ...] = (64,)
+    epochs: int = 50
+    batch_size: int | None = 32
+    activation: str = "relu"
+    dropout: float = 0.0
+    l1: float = 0.0
+    l2: float = 0.0
+    optimizer: str = "adam"
+    learning_rate: float | None = None
+    rates: dict[str, float] = field(
+        default_factory=lambda: {"adam": 0.001, "sgd": 0.05, "rmsprop": 0.001, "adagrad": 0.05}
+    )
+    decay: float = 0.0
+    momentum: float | None = None
+    validation_split: float | None = None
+
+    def changed(self, arguments: Any) -> Recipe:
+        """The recipe with what was said on the command line. Raises UsageError for options that do not go together."""
+        said = {f.name: getattr(arguments, f.name, None) for f in fields(self)}
+        recipe = replace(self, **{name: value for name, value in said.items() if value is not None})
+        if said["batch_size"] == "full":
+            recipe = replace(recipe, batch_size=None)
+        if recipe.optimizer != "sgd" and recipe.momentum is not None:
+            raise UsageError(f"--momentum {recipe.momentum:g} goes with --optimizer sgd, not with {recipe.optimizer}")
+        if recipe.learning_rate is None:
+            recipe = replace(recipe, learning_rate=recipe.rates[recipe.optimizer])
+        return recipe
+
+    def network(self, x: Any, outputs: int) -> layers.Sequential:
+        """Dense layers for rows like x's: He weights before ReLU, Glorot's elsewhere, each fit for its activation."""
+        chain: list[Any] = [layers.Flatten()] if x.ndim > 2 else []
+        penalty = L1L2(self.l1, self.l2) if self.l1 or self.l2 else None
+        penalties: dict[str, Any] = {"weight_regularizer": penalty, "bias_regularizer": penalty}
+        start = initializers.he_normal if self.activation == "relu" else initializers.glorot_uniform
+        for units in self.hidden:
+            chain += [layers.Dense(units, weight_initializer=start, **penalties), ACTIVATIONS[self.activation]()]
+            chain += [layers.Dropout(self.dropout)] if self.dropout else []
+        return layers.Sequential(*chain, layers.Dense(outputs, **({} if self.hidden else penalties)))
+
+    def rule(self) -> optimizers.Optimizer:
+        """The optimizer, with its learning rate and how that decays."""
+        rate: Any = self.learning_rate
+        if self.decay:
+            rate = InverseTimeDecay(rate, decay=self.decay)
+        if self.optimizer == "sgd":
+            return optimizers.SGD(rate, momentum=0.9 if self.momentum is None else self.momentum)
+        rule: optimizers.Optimizer = OPTIMIZERS[self.optimizer](rate)
+        return rule
+
+
+RECIPES = {
+    # the full model with dropout and L2, in the book's last form
+    "spiral": Recipe(
+        hidden=(512,),
+        epochs=10_001,
+        batch_size=None,
+        dropout=0.1,
+        l2=5e-4,
+        rates={"adam": 0.05, "sgd": 0.5, "rmsprop": 0.02, "adagrad": 0.5},
+        decay=5e-5,
+    ),
+    "vertical": Recipe(rates={"adam": 0.01, "sgd": 0.1, "rmsprop": 0.01, "adagrad": 0.1}),
+    "sine": Recipe(
+        hidden=(64, 64),
+        epochs=300,
+        activation="tanh",
+        rates={"adam": 0.005, "sgd": 0.05, "rmsprop": 0.002, "adagrad": 0.05},
+        decay=1e-3,
+        validation_split=0.2,
+    ),
+    "digits": Recipe(hidden=(128,), epochs=50, l2=1e-4),
+    "mnist": Recipe(hidden=(128,), epochs=5, batch_size=128),
+    "fashion_mnist": Recipe(hidden=(128, 128), epochs=10, batch_size=128, decay=1e-4),
+}
+FILE = Recipe(hidden=(64, 64), epochs=100, validation_split=0.2)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Arrays to train on, and those to measure on (None where there are none). outputs : classes, or columns of y."""
+
+    x: Any
+    y: Any
+    x_test: Any
+    y_test: Any
+    classes: bool
+    outputs: int
+
+
+def load(name: str, arguments: Any) -> Data:
+    """The data set of that name, or in that file. Raises DataError."""
+    if name in GENERATED:
+        return GENERATED[name](arguments)
+    arrays = getattr(datasets, name)() if name in RECIPES else datasets.load_npz(name)
+    x, y, x_test, y_test = arrays
+    classes = y.dtype.kind in "iub"
+    x, x_test = (a if a is None or a.ndim > 1 else a[:, None] for a in (x, x_test))  # one number a row
+    if not classes:
+        if y.ndim > 2:
+            raise DataError(f"{name}: y has shape {y.shape}; a regression takes (N,) or (N, columns)")
+        return Data(x, y, x_test, y_test, False, 1 if y.ndim == 1 else y.shape[1])
+    y, outputs = _labels(name, y)
+    return Data(x, y, x_test, None if y_test is None else _labels(name, y_test)[0], True, outputs)
+
+
+def _labels(name: str, y: Any) -> tuple[Any, int]:
+    """Integer y as labels (N,), or as one-hot rows (N, K), and K."""
+    y = y.astype(np.int64)
+    if y.ndim == 2 and y.shape[1] > 1 and y.min() >= 0 and (y.sum(axis=1) == 1).all():
+        return y, y.shape[1]
+    if y.ndim > 2 or (y.ndim == 2 and y.shape[1] > 1):
+        remedy = "classes are (N,) or one-hot rows; for a regression, save y as floats"
+        raise DataError(f"{name}: y holds integers of shape {y.shape}; {remedy}")
+    y, most = y.reshape(-1), int(y.max())
+    if most >= max(10 * len(y), 1000):
+        raise DataError(
+            f"{name}: y holds integers up to {most}, too many classes for {len(y)} rows; for a regression, save floats"
+        )
+    return y, max(most + 1, 1)
+
+
+def _points(make: Callable[..., Any], samples: int) -> Callable[[Any], Data]:
+    def drawn(arguments: Any) -> Data:
+        sizes = {"samples": arguments.samples or samples, "classes": arguments.classes or 3}
+        x, y = make(**sizes, seed=arguments.seed)
+        if arguments.validation_split is not None:  # a part of these points instead
+            return Data(x, y, None, None, True, sizes["classes"])
+        x_test, y_test = make(**sizes, seed=arguments.seed + 1)
+        return Data(x, y, x_test, y_test, True, sizes["classes"])
+
+    return drawn
+
+
+def _sine(arguments: Any) -> Data:
+    x, y = datasets.sine(arguments.samples or 1000)
+    return Data(x, y, None, None, False, 1)
+
+
+GENERATED = {"spiral": _points(datasets.spiral, 1000), "vertical": _points(datasets.vertical, 100), "sine": _sine}

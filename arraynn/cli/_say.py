@@ -1,0 +1,52 @@
+"""What the commands share in speaking: tables, notes of the library, and how to fall silent."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+
+class UsageError(Exception):
+    """The command line asks for something that cannot be: exit code 2."""
+
+
+def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Rows of cells as aligned lines; the columns in `right` are aligned to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    aligned = ["rjust" if i in right else "ljust" for i in range(len(widths))]
+    return "\n".join(
+        "  ".join(getattr(cell, to)(width) for cell, to, width in zip(row, aligned, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def silence() -> None:
+    """Send standard output nowhere, after its reader has gone; Python would complain of it at exit."""
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+class _Notes(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if not text.startswith("backend 'auto'"):  # the command tells which backend, and why, in its own words
+            print(text, flush=True)
+
+
+@contextmanager
+def notes_shown(shown: bool) -> Iterator[None]:
+    """While it lasts, what the library logs (a download, a step too small for a GPU) is printed, a line each."""
+    logger, notes = logging.getLogger("arraynn"), _Notes() if shown else logging.NullHandler()
+    before = logger.level
+    logger.addHandler(notes)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(notes)
+        logger.setLevel(before)
