@@ -88,8 +88,10 @@ class Border:
             raise DataError(
                 f"class labels must be integers in [0, {classes}), got {y.dtype}; convert them, as by y.astype(int)"
             )
+        ignored = getattr(self.loss, "ignore_label", None)
+        counted = y if ignored is None else namespace(y).where(y == ignored, y * 0, y)
         in_range(
-            "class labels", y, 0, classes - 1, f"the network has {classes} outputs; number classes from 0, or widen it"
+            "class labels", counted, 0, classes - 1, f"the network has {classes} outputs; number classes from 0, or widen it"
         )
         return self.backend.asarray(y, self.backend.index_dtype)
 
@@ -198,9 +200,11 @@ class Rows:
         if labels.shape[1] != 1 or not (binary or self.border.loss.targets == "classes"):
             raise DataError("class_weight needs class labels of shape (N,); give sample_weight instead")
         labels = labels[:, 0].astype(np.int64)
-        table = _class_table(class_weight, labels, 2 if binary else int(self.border.output_shape[-1]))
+        counted = labels != getattr(self.border.loss, "ignore_label", None)
+        table = _class_table(class_weight, labels[counted], 2 if binary else int(self.border.output_shape[-1]))
         own = 1.0 if self.weight is None else of(self.weight).to_numpy(self.weight)
-        return replace(self, weight=self.border.weights(own * table[labels], self.count))
+        weight = own * table[np.where(counted, labels, 0)]  # of an ignored row, any: it does not count
+        return replace(self, weight=self.border.weights(weight, self.count))
 
 
 def _pick(leaf: Array, rows: Any, host: Any) -> Array:

@@ -56,16 +56,21 @@ class Accuracy(Metric):
     """The share of rows whose largest output is the target's class, Σ w [argmax ŷ = y] / Σ w, in [0, 1].
 
     outputs : (N, K), logits or probabilities. targets : (N,) integers, or (N, K) distributions by their largest.
+    ignore_label : integer targets of this value do not count, as in the loss's `ignore_label`.
 
     >>> import numpy as np
     >>> accuracy(np.asarray([[0.1, 0.9], [0.8, 0.2]]), np.asarray([1, 1]))
     0.5
     """
 
+    ignore_label: int | None = None
     name: ClassVar[str] = "accuracy"
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         xp = namespace(outputs)
+        if self.ignore_label is not None and len(targets.shape) == 1:
+            counted = xp.astype(targets != self.ignore_label, outputs.dtype)
+            sample_weight = counted if sample_weight is None else counted * sample_weight
         if len(outputs.shape) != 2 or targets.shape[0] != outputs.shape[0]:
             raise ShapeError(f"accuracy takes outputs (N, K), got {outputs.shape} and targets {targets.shape}")
         classes = targets if len(targets.shape) == 1 else xp.argmax(targets, axis=-1)

@@ -876,3 +876,23 @@ def test_a_smaller_rate_is_a_replaced_optimizer():
     model.fit(X, Y)
     model.optimizer = replace(model.optimizer, learning_rate=0.01)
     assert model.fit(X, Y)["learning_rate"] == [0.02, 0.01]
+
+
+def test_ignored_labels_train_as_if_their_rows_were_not_there():
+    rng = np.random.default_rng(0)
+    x, labels = rng.standard_normal((40, 2)), rng.integers(0, 3, 40)
+    marked = np.where(np.arange(40) < 30, labels, -100)
+    histories = []
+    for rows, targets in ((x, marked), (x[:30], labels[:30])):
+        loss = nn.SoftmaxCrossEntropy(ignore_label=-100)
+        model = nn.Model(nn.Sequential(nn.Dense(3)), loss, nn.SGD(0.1), backend="numpy", dtype="float64")
+        weights = {c: 1.0 + c for c in range(3)}
+        histories.append(model.fit(rows, targets, epochs=3, batch_size=None, class_weight=weights, verbose=0))
+    for name, values in histories[1].items():
+        np.testing.assert_allclose(histories[0][name], values, rtol=1e-12)
+
+
+def test_a_label_that_is_neither_a_class_nor_ignored_is_refused():
+    model = nn.Model(nn.Sequential(nn.Dense(3)), nn.SoftmaxCrossEntropy(ignore_label=-100), backend="numpy")
+    with pytest.raises(nn.DataError, match=r"-1\b"):
+        model.fit(np.zeros((2, 2)), np.asarray([-100, -1]), verbose=0)

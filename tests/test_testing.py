@@ -117,7 +117,7 @@ def scaled(factor):
         (scaled(-1), "it has the opposite sign"),
         (scaled(0), "it is zero: is a term missing?"),
         (scaled(5), "it is off by a constant factor 5, the number of rows: is a sum taken for a mean?"),
-        (scaled(1 / 5), "it is off by a constant factor 0.2, 1 / the number of rows: is a sum taken for a mean?"),
+        (scaled(1 / 5), "it is off by a constant factor 0.2, 1 / the number of rows: is a mean taken for a sum?"),
         (scaled(float("nan")), "it is not finite"),
         (wrong_dense(lambda dx, dw, db: (dx, dw.T.copy(), db)), "it is the transpose"),
         (wrong_dense(lambda dx, dw, db: (dx, np.abs(dw), db)), "some elements have the opposite sign"),

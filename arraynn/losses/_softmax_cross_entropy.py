@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .. import metrics
 from .._array import namespace, zero_like
 from .._types import Array, Backward
 from ..errors import DataError
@@ -106,6 +107,11 @@ class SoftmaxCrossEntropy(ClassLoss):
             sample_weight=sample_weight,
             total=total,
         )
+
+    @property
+    def metric(self) -> metrics.Metric:
+        """Accuracy, over the rows that count."""
+        return metrics.Accuracy(ignore_label=self.ignore_label)
 
     def total(self, targets: Array, sample_weight: Array | None = None) -> Any:
         if self.ignore_label is None:

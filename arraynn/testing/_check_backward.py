@@ -240,7 +240,7 @@ def _kink(leaf: Leaf, at: Verdict, count: int) -> str:
     others = f" (and {count - 1} more)" if count > 1 else ""
     return (
         f"there is a kink near {leaf.name}{list(at.index)} = {at.value:g}{others}: the slope is {left:.6g} from the "
-        f"left and {right:.6g} from the right, backward says {at.got:.6g}; move the test point away from it"
+        f"left and {right:.6g} from the right, backward says {at.got + 0.0:.6g}; move the test point away from it"
     )
 
 

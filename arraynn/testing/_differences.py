@@ -126,9 +126,10 @@ def _factor(ratio: float, rows: int, close: float) -> str:
     if abs(ratio + 1) < close:
         return "it has the opposite sign"
     told = f"it is off by a constant factor {round(ratio, 6 if close < 0.01 else 2):g}"
-    for size, meaning in ((rows, "the number of rows"), (1 / rows if rows else 0.0, "1 / the number of rows")):
-        if rows > 1 and abs(ratio - size) < close * size:
-            return f"{told}, {meaning}: is a sum taken for a mean?"
+    if rows > 1 and abs(ratio - rows) < close * rows:
+        return f"{told}, the number of rows: is a sum taken for a mean?"
+    if rows > 1 and abs(ratio * rows - 1) < close:
+        return f"{told}, 1 / the number of rows: is a mean taken for a sum?"
     return told
 
 
