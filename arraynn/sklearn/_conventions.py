@@ -1,0 +1,138 @@
+"""What scikit-learn does otherwise than arraynn, as layers, losses and optimizers of this package.
+
+weights and biases    both begin uniform on ±sqrt(6 / (n_in + n_out)), or sqrt(2 / …) before a logistic: `MLPDense`
+Adam                  adds ε to √v, the paper's ε̂, not to √v̂: `EpsilonHatAdam`
+momentum              1 is admitted: `HeavySGD`
+outputs of a row      are added up, where arraynn takes their mean; squared errors are halved: `Summed`
+Poisson               the deviance, with the terms that do not depend on the outputs: `HalfPoissonDeviance`
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .._array import namespace
+from .._types import Array, Backward, Nest, Shape
+from ..errors import ShapeError
+from ..layers import Dense
+from ..losses import Loss, Poisson
+from ..optimizers import SGD, Adam, Optimizer
+
+
+@dataclass(frozen=True)
+class MLPDense(Dense):
+    """Dense, begun as scikit-learn begins it, and with inputs that may be rows of a SciPy sparse matrix.
+
+    factor : weights, then biases, are drawn from the uniform distribution on ±sqrt(factor / (n_in + units)).
+    """
+
+    factor: float = 6.0
+
+    def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
+        if len(input_shape) != 1:
+            raise ShapeError(f"expected input (N, n_in), got {('N', *input_shape)}")
+        bound = math.sqrt(self.factor / (input_shape[0] + self.units))
+        weight = rng.uniform(-bound, bound, (input_shape[0], self.units))
+        bias = rng.uniform(-bound, bound, self.units)
+        return {"weight": weight.astype(dtype), "bias": bias.astype(dtype)}, (self.units,)
+
+    def __call__(self, params: Nest, x: Any, key: Any = None) -> tuple[Array, Backward]:
+        if not hasattr(x, "tocsr"):
+            return super().__call__(params, x, key)
+        # NumPy only, and the first layer only: the products are SciPy's, and nobody asks for dx
+        y = x @ params["weight"]
+        y += params["bias"]
+
+        def sparse_dense_backward(dy: Array, need_dx: bool = True) -> tuple[None, Nest]:
+            # forward was y = x w + b, as in `dense`
+            return None, {"weight": x.T @ dy, "bias": namespace(dy).sum(dy, axis=0)}
+
+        return y, sparse_dense_backward
+
+
+@dataclass(frozen=True)
+class EpsilonHatAdam(Adam):
+    """Adam with ε̂: w = w - lr √(1 - β2^t) / (1 - β1^t) m / (√v + ε̂), the form at the end of the paper's section 2.
+
+    Kept are m / (1 - β1) and v / (1 - β2), which are plain sums: two passes over the weights less.
+    """
+
+    def scalars(self, step: int) -> dict[str, float]:
+        t = step + 1
+        lr = Optimizer.scalars(self, step)["lr"] * float((1 - self.beta2**t) ** 0.5) / (1 - self.beta1**t)
+        unit = float((1 - self.beta2) ** 0.5)
+        return {"lr": lr * (1 - self.beta1) / unit, "epsilon": self.epsilon / unit}
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+        m, v = slots["m"], slots["v"]
+        m *= self.beta1
+        m += g
+        v *= self.beta2
+        v += g * g
+        step = namespace(v).sqrt(v)
+        step += c["epsilon"]
+        step = m / step
+        step *= c["lr"]
+        p -= step
+        return p, {"m": m, "v": v}
+
+
+@dataclass(frozen=True)
+class HeavySGD(SGD):
+    """SGD whose momentum may be 1: nothing is ever forgotten. nesterov without momentum is plain descent."""
+
+    def __post_init__(self) -> None:
+        Optimizer.__post_init__(self)
+
+
+@dataclass(frozen=True)
+class Summed(Loss):
+    """scale Σ_j of the outputs of a row, of a loss that takes their mean.
+
+    loss : a loss over (N, D) outputs. scale : such as ½ for squared errors.
+    mean : scikit-learn descends the sum of squared errors over the D outputs and reports their mean. True does so too:
+        the gradient is then D times the derivative of the value. (L-BFGS, which compares the two, needs False.)
+    """
+
+    loss: Loss
+    scale: float = 1.0
+    mean: bool = False
+    targets: ClassVar[str] = "any"
+
+    def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
+        value, loss_backward = self.loss(outputs, targets, sample_weight=sample_weight, total=total)
+        factor = self.scale * outputs.shape[1]
+
+        def summed_backward(dloss: Any = 1.0) -> Array:
+            return loss_backward(factor * dloss)
+
+        return value * (self.scale if self.mean else factor), summed_backward
+
+    def probabilities(self, outputs: Array) -> Array:
+        return self.loss.probabilities(outputs)
+
+    def prediction(self, outputs: Array) -> Array:
+        return self.loss.prediction(outputs)
+
+
+@dataclass(frozen=True)
+class HalfPoissonDeviance(Poisson):
+    """Σ_i w_i Σ_j (y log(y / exp(z)) - y + exp(z)) / total, z the log rates, 0 log 0 = 0: half of the deviance."""
+
+    def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
+        value, poisson_backward = super().__call__(outputs, targets, sample_weight=sample_weight, total=total)
+        xp, columns = namespace(outputs), outputs.shape[1]
+        # y log y - y does not depend on the outputs; the log of the added 1 is 0 where y is
+        constant = targets * xp.log(targets + xp.astype(targets == 0, targets.dtype)) - targets
+        rows = xp.sum(constant, axis=1)
+        if sample_weight is not None:
+            rows = rows * sample_weight
+        total = self.total(targets, sample_weight) if total is None else total
+
+        def deviance_backward(dloss: Any = 1.0) -> Array:
+            return poisson_backward(columns * dloss)
+
+        return columns * value + xp.sum(rows) / total, deviance_backward

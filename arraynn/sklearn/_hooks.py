@@ -1,0 +1,104 @@
+"""Callbacks of both kinds, told at the same moments: arraynn's, which get a Model, and scikit-learn's own."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import tree
+from ..callbacks import Monitor
+from ._interop import make_model
+from ._network import to_attributes
+
+
+class Hooks:
+    """run : the `Stochastic` loop that reports to them."""
+
+    def __init__(self, est: Any, run: Any) -> None:
+        self.est, self.run = est, run
+        self.callbacks = list(est.callbacks)
+        self.begun: list[Any] = []
+        self.root: Any = None
+        self.model: Any = None
+        self.stopped = False
+
+    def begin(self) -> None:
+        est, run = self.est, self.run
+        if hasattr(est, "_init_callback_context"):
+            self.root = est._init_callback_context(max_subtasks=1 if run.incremental else est.max_iter)
+            self.root.call_on_fit_task_begin(estimator=est, **self.shown())
+        if self.callbacks:
+            self.model = make_model(est, run.optimizer, run.engine, run.task.dtype, run.batch_size)
+            self.model.hold(run.params, run.state)
+            names = [*self.logs()]
+            for callback in self.callbacks:
+                if isinstance(callback, Monitor):
+                    callback.known_in(names)
+            for callback in self.callbacks:
+                callback.on_fit_begin(self.model)
+                self.begun.append(callback)
+
+    def begin_epoch(self) -> None:
+        if self.root is not None:
+            self.task = self.root.subcontext(task_name="epoch")
+            self.task.call_on_fit_task_begin(estimator=self.est, **self.shown())
+
+    def end_batch(self) -> None:
+        if self.model is not None:
+            self.model.hold(self.run.params, self.run.state)
+            for callback in self.callbacks:
+                self.stopped |= callback.on_batch_end(self.model) is True
+            self.take_back()
+
+    def end_epoch(self) -> bool:
+        """Tell everyone; returns whether someone asks to stop."""
+        if self.model is not None:
+            logs = self.logs()
+            self.model.append(logs)
+            self.model.epoch += 1
+            for callback in self.callbacks:
+                self.stopped |= callback.on_epoch_end(self.model, self.est.n_iter_ - 1, logs) is True
+            self.take_back()
+        if self.root is not None:
+            self.stopped |= bool(
+                self.task.call_on_fit_task_end(
+                    estimator=self.est, **self.shown(), reconstruction_attributes=self.attributes
+                )
+            )
+        return self.stopped
+
+    def end(self) -> None:
+        for callback in self.begun:
+            callback.on_fit_end(self.model)
+        if self.model is not None:
+            self.take_back()
+        if self.root is not None:
+            self.root.call_on_fit_task_end(
+                estimator=self.est, **self.shown(), reconstruction_attributes=self.attributes
+            )
+
+    def take_back(self) -> None:
+        """What callbacks have put into the model: other weights, another optimizer."""
+        run, model = self.run, self.model
+        run.params, run.state = model.params, model.state
+        if model.optimizer is not run.optimizer:
+            run.set_optimizer(model.optimizer)
+
+    def logs(self) -> dict[str, float]:
+        """An epoch's numbers, by the names that `Model` gives them."""
+        est = self.est
+        found = {"loss": getattr(est, "loss_", math.nan), "learning_rate": est.learning_rate_}
+        if est.early_stopping:
+            loss, score = est.validation_loss_curve_, est.validation_scores_
+            name = "val_accuracy" if hasattr(est, "classes_") else "val_r2"
+            found |= {"val_loss": loss[-1] if loss else math.nan, name: score[-1] if score else math.nan}
+        return found
+
+    def shown(self) -> dict[str, Any]:
+        X, y, weight = self.run.task.shown
+        return {"X": X, "y": y, "metadata": None if weight is None else {"sample_weight": weight}}
+
+    def attributes(self) -> dict[str, Any]:
+        """What makes a copy of the estimator answer as it would now."""
+        moved = tree.map(lambda leaf: self.run.task.home.asarray(leaf, copy=True), self.run.nest())
+        return to_attributes(self.est.network_, moved)

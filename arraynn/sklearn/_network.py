@@ -1,0 +1,94 @@
+"""From hyperparameters to a network, and from a network's parameters to coefs_ and intercepts_."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any
+
+from .._types import LayerLike, Nest
+from ..layers import Dense, Dropout, Identity, ReLU, Sequential, Sigmoid, Softmax, Tanh
+from ..losses import BinaryCrossEntropy, CrossEntropy, Loss
+from ._conventions import MLPDense
+
+ACTIVATIONS = {"identity": Identity(), "logistic": Sigmoid(), "tanh": Tanh(), "relu": ReLU()}
+
+
+def layer_sizes(hidden_layer_sizes: Any) -> list[int]:
+    """The hidden layers' units as a list; ValueError, as scikit-learn says it, unless all are above 0."""
+    sizes = list(hidden_layer_sizes) if hasattr(hidden_layer_sizes, "__iter__") else [hidden_layer_sizes]
+    if any(size <= 0 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return [int(size) for size in sizes]
+
+
+def per_layer(name: str, value: Any, count: int) -> list[Any]:
+    """value for each of `count` hidden layers, from one value or one a layer."""
+    if not isinstance(value, (list, tuple)):
+        return [value] * count
+    if len(value) != count:
+        raise ValueError(f"{name} must be one value, or one for each of the {count} hidden layers, got {len(value)}")
+    return list(value)
+
+
+def activation_layer(activation: Any) -> LayerLike:
+    """The layer of an activation given by scikit-learn's name or as a layer."""
+    if isinstance(activation, str) and activation in ACTIVATIONS:
+        return ACTIVATIONS[activation]
+    if isinstance(activation, LayerLike) and not isinstance(activation, type):
+        return activation
+    raise ValueError(
+        f"activation must be one of {sorted(ACTIVATIONS)} or a layer such as nn.GELU(), got {activation!r}"
+    )
+
+
+def make_network(
+    hidden: Sequence[int], n_outputs: int, loss: Loss, *, activation: Any = "relu", dropout: Any = 0.0
+) -> Sequential:
+    """Dense, activation and dropout for each hidden layer; Dense for the outputs, whose link is the loss's.
+
+    A loss over probabilities gets the layer that makes them.
+    """
+    count = len(hidden)
+    activations = [activation_layer(one) for one in per_layer("activation", activation, count)]
+    rates = per_layer("dropout", dropout, count)
+    last = activations[-1] if activations else activation_layer(activation) if isinstance(activation, str) else ReLU()
+    layers: list[LayerLike] = []
+    for units, one, rate in zip(hidden, activations, rates, strict=True):
+        layers.append(MLPDense(units, factor=_factor(one)))
+        if not isinstance(one, Identity):
+            layers.append(one)
+        if not isinstance(rate, Real) or not 0 <= float(rate) < 1:
+            raise ValueError(f"dropout is a probability of dropping and must lie in [0, 1), got {rate!r}")
+        if rate:
+            layers.append(Dropout(float(rate)))
+    layers.append(MLPDense(n_outputs, factor=_factor(last)))
+    if isinstance(loss, CrossEntropy):
+        layers.append(Softmax())
+    if isinstance(loss, BinaryCrossEntropy):
+        layers.append(Sigmoid())
+    return Sequential(*layers)
+
+
+def _factor(activation: LayerLike) -> float:
+    # Glorot and Bengio's bound is for a slope of 1 at 0; scikit-learn takes a narrower one for the logistic function
+    return 2.0 if isinstance(activation, Sigmoid) else 6.0
+
+
+def to_attributes(network: Sequential, params: Nest) -> dict[str, list[Any]]:
+    """coefs_, intercepts_, and layer_params_: what the other layers have, {} for most."""
+    dense = [own for layer, own in zip(network.layers, params, strict=True) if isinstance(layer, Dense)]
+    return {
+        "coefs_": [own["weight"] for own in dense],
+        "intercepts_": [own["bias"] for own in dense],
+        "layer_params_": [
+            own for layer, own in zip(network.layers, params, strict=True) if not isinstance(layer, Dense)
+        ],
+    }
+
+
+def to_params(network: Sequential, coefs: Iterable[Any], intercepts: Iterable[Any], others: Iterable[Nest]) -> Nest:
+    """The inverse of `to_attributes`."""
+    dense = ({"weight": w, "bias": b} for w, b in zip(coefs, intercepts, strict=True))
+    rest = iter(others)
+    return [next(dense) if isinstance(layer, Dense) else next(rest) for layer in network.layers]

@@ -1,0 +1,289 @@
+"""The loop of the stochastic solvers: scikit-learn's order of batches, its curves, its ways to stop."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import gen_batches, shuffle
+
+from .. import tree
+from .._types import Nest
+from ..backends._workers import limit
+from ..interrupts import deferred_interrupts
+from ..layers import Activation, Dense
+from ..optimizers import Optimizer
+from ..random import Key
+from ..regularizers import L1L2
+from ..schedules import Scaled, rate_at
+from ..training import Batch, make_train_step
+from ._arrays import take
+from ._conventions import EpsilonHatAdam, HeavySGD
+from ._hooks import Hooks
+from ._objective import PerSample, WithWeights, packed
+
+SMALLEST_RATE = 1e-6  #: where scikit-learn's adaptive learning rate gives up
+
+#: multiplications of a step's largest product, below which BLAS is held to one thread
+SMALL_PRODUCT = 1 << 25
+
+
+def make_optimizer(est: Any) -> Optimizer:
+    """The optimizer that the hyperparameters name, at its first learning rate."""
+    schedule = est.learning_rate if callable(est.learning_rate) else None
+    if isinstance(est.solver, Optimizer):
+        return est.solver if schedule is None else replace(est.solver, learning_rate=schedule)
+    rate = float(est.learning_rate_init) if schedule is None else schedule
+    if est.solver == "adam":
+        return EpsilonHatAdam(rate, beta1=float(est.beta_1), beta2=float(est.beta_2), epsilon=float(est.epsilon))
+    return HeavySGD(rate, momentum=float(est.momentum), nesterov=bool(est.nesterovs_momentum))
+
+
+class Stochastic:
+    """One call of fit or partial_fit with a stochastic solver. est : the estimator; task : what it is trained on."""
+
+    def __init__(self, est: Any, task: Any, incremental: bool) -> None:
+        self.est, self.engine, self.incremental = est, task.engine, incremental
+        if est.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        self.network, self.loss = WithWeights(est.network_), PerSample(est._loss, penalty_of(est))
+        self.base = make_optimizer(est)
+        self.adapts = isinstance(est.learning_rate, str) and est.solver != "adam"
+        self.validation: Any
+        self.task, self.validation = self.split(task) if est.early_stopping else (task, None)
+        self.hooks = Hooks(est, self)
+        self.start()
+
+    def start(self) -> None:
+        """Curves, parameters and optimizer state, new or those of the fit before."""
+        est, task = self.est, self.task
+        if not hasattr(est, "loss_curve_"):
+            est.loss_curve_, est._training = [], {}
+            stopping = est.early_stopping
+            est.best_loss_ = None if stopping else math.inf
+            est.validation_scores_, est.validation_loss_curve_ = ([], []) if stopping else (None, None)
+            est.best_validation_score_ = -math.inf if stopping else None
+        self.params = est._params(self.engine, task.dtype, copied=True)
+        self.pack = None
+        if isinstance(est.solver, str) and not est.callbacks:
+            self.pack = packed(est.network_, self.params)
+        if self.pack is not None:
+            self.params = self.pack.pack(self.params)
+        kept = getattr(est, "_training", {})
+        self.waited = kept.get("waited", 0)
+        self.best = kept.get("best")
+        if self.best is None:
+            self.best = tree.copy(self.nest())
+        self.state, self.factor = self.base.init(self.params), 1.0
+        if self.incremental and "slots" in kept and tree.paths(kept["slots"]) == tree.paths(self.state["slots"]):
+            slots = tree.map(lambda leaf: self.engine.asarray(leaf, task.dtype, copy=True), kept["slots"])
+            self.state, self.factor = {"step": kept["step"], "slots": slots}, kept["factor"]
+        self.key = Key(int(est._random_state.randint(2**31 - 1)) if _draws(est.network_) else 0)
+        self.optimizer = self.base
+        self.set_rate(self.factor)
+        self.order = np.arange(task.count)
+        self.batch_size = self.rows_of_a_step()
+        self.parts = list(gen_batches(task.count, self.batch_size))
+
+    def rows_of_a_step(self) -> int:
+        size, rows = self.est.batch_size, int(self.task.count)
+        if isinstance(size, str):
+            return min(200, rows)
+        if size > rows:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=2
+            )
+        return int(min(max(size, 1), rows))
+
+    def split(self, task: Any) -> tuple[Any, Any]:
+        """(what is trained on, what is held out): scikit-learn's split, of row numbers instead of rows."""
+        est = self.est
+        stratify = task.codes if task.codes is not None and task.codes.shape[1] == 1 else None
+        train, held = train_test_split(
+            np.arange(task.count), random_state=est._random_state, test_size=est.validation_fraction, stratify=stratify
+        )
+        if held.shape[0] < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+
+        def part(rows: np.ndarray) -> Any:
+            chosen = self.engine.asarray(rows, self.engine.index_dtype)
+            weight = None if task.weight is None else take(task.weight, rows, chosen)
+            x, targets = take(task.x, rows, chosen), take(task.targets, rows, chosen)
+            return replace(task, x=x, targets=targets, weight=weight, y=task.y[rows])
+
+        return part(train), part(held)
+
+    # Training.
+
+    def run(self) -> None:
+        est = self.est
+        try:
+            with (
+                self.engine.context(),
+                steady(self.engine, self.params, self.batch_size),
+                deferred_interrupts() as interrupt,
+            ):
+                try:
+                    self.epochs(interrupt.check)
+                except KeyboardInterrupt:
+                    interrupt.requested = False  # heard
+                    raise
+                finally:
+                    self.leave()
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=2)
+        if est.early_stopping:
+            est._hold(self.best, self.task.home)
+
+    def epochs(self, check: Callable[[], None]) -> None:
+        est = self.est
+        est.n_iter_ = 0
+        self.hooks.begin()
+        for _ in range(1 if self.incremental else est.max_iter):
+            self.hooks.begin_epoch()
+            self.epoch(check)
+            stop = self.finish_epoch()
+            if self.hooks.end_epoch() or stop:
+                break
+            if est.n_iter_ == est.max_iter and not self.incremental:
+                warnings.warn(
+                    f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the optimization hasn't "
+                    f"converged yet.",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
+
+    def epoch(self, check: Callable[[], None]) -> None:
+        """One pass over the rows; loss_ is the mean of the batches' losses, each taken before its step."""
+        est, rows = self.est, self.task.count
+        order = None
+        if est.shuffle:
+            # of the order before, with scikit-learn's own function: the same stream, the same batches
+            self.order = shuffle(self.order, random_state=est._random_state)
+            order = self.engine.asarray(self.order, self.engine.index_dtype)
+        losses = []
+        for part in self.parts:
+            self.params, self.state, logs = self.step(self.params, self.state, self.batch(part, order), self.key)
+            losses += [logs["data_loss"], logs["penalty"]]
+            self.hooks.end_batch()
+            check()
+        sums = np.reshape(self.engine.fetch(losses), (-1, 2)).sum(axis=1)
+        sizes = [part.stop - part.start for part in self.parts]
+        est.loss_ = float(sum(value * size for value, size in zip(sums, sizes, strict=True)) / rows)
+        est.n_iter_ += 1
+        est.t_ += rows
+        est.loss_curve_.append(est.loss_)
+
+    def batch(self, part: slice, order: Any = None) -> Batch:
+        task = self.task
+        if order is None:
+            weight = None if task.weight is None else take(task.weight, part)
+            return take(task.x, part), take(task.targets, part), weight
+        rows, chosen = self.order[part], order[part]
+        weight = None if task.weight is None else take(task.weight, rows, chosen)
+        return take(task.x, rows, chosen), take(task.targets, rows, chosen), weight
+
+    def finish_epoch(self) -> bool:
+        """Curves, scores and learning rate at an epoch's end; returns whether to stop."""
+        est = self.est
+        if est.verbose:
+            print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
+        if est.early_stopping:
+            self.validate()
+        else:
+            self.waited = self.waited + 1 if est.loss_ > est.best_loss_ - est.tol else 0
+            est.best_loss_ = min(est.best_loss_, est.loss_)
+        if self.adapts and est.learning_rate == "invscaling":
+            self.set_rate(1 / float(est.t_ + 1) ** est.power_t)
+        if self.waited <= est.n_iter_no_change:
+            return False
+        what = "Validation score" if est.early_stopping else "Training loss"
+        said = f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change:d} consecutive epochs."
+        if not self.adapts or est.learning_rate != "adaptive":
+            self.say(f"{said} Stopping.")
+            return True
+        if est.learning_rate_ <= SMALLEST_RATE:
+            self.say(f"{said} Learning rate too small. Stopping.")
+            return True
+        self.set_rate(self.factor / 5)
+        self.say(f"{said} Setting learning rate to {est.learning_rate_:f}")
+        self.waited = 0
+        return False
+
+    def say(self, text: str) -> None:
+        if self.est.verbose:
+            print(text)
+
+    def validate(self) -> None:
+        est, held = self.est, self.validation
+        outputs = est._forward(held.x, self.nest(), self.engine)
+        finite = bool(np.all(np.isfinite(self.engine.to_numpy(outputs))))
+        score = float(est._score(held, est._predicted(outputs, self.engine))) if finite else math.nan
+        value, _ = est._loss(outputs, held.targets, sample_weight=held.weight)
+        est.validation_scores_.append(score)
+        est.validation_loss_curve_ += self.engine.fetch([value])
+        self.say(f"Validation score: {score:f}")
+        self.waited = self.waited + 1 if score < est.best_validation_score_ + est.tol else 0
+        if score > est.best_validation_score_:
+            est.best_validation_score_ = score
+            self.best = tree.copy(self.nest())
+
+    def set_rate(self, factor: float) -> None:
+        """Take the first learning rate times factor from now on."""
+        rate = self.base.learning_rate
+        scaled = rate if factor == 1 else Scaled(rate, factor) if callable(rate) else rate * factor
+        self.factor = factor
+        self.set_optimizer(replace(self.base, learning_rate=scaled))
+
+    def set_optimizer(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+        self.est.learning_rate_ = float(rate_at(optimizer.learning_rate, self.state["step"]))
+        network = self.network if self.pack is None else self.pack
+        clip = None if self.est.clip_norm is None else float(self.est.clip_norm)
+        self.step = make_train_step(network, self.loss, optimizer, clip_norm=clip)
+
+    def nest(self) -> Nest:
+        """The parameters in the network's form: views, where they are packed."""
+        return self.params if self.pack is None else self.pack.unpack(self.params)
+
+    def leave(self) -> None:
+        """On the way out, of whatever kind, the estimator has the parameters and what a next call goes on from."""
+        home = self.task.home
+        self.hooks.end()
+        self.est._hold(tree.copy(self.nest()), home)
+        slots = tree.map(home.asarray, self.state["slots"])
+        kept = {"step": self.state["step"], "slots": slots, "factor": self.factor, "waited": self.waited}
+        self.est._training = {**kept, "best": self.best if self.est.early_stopping else None}
+
+
+@contextmanager
+def steady(engine: Any, params: Nest, rows: int) -> Iterator[None]:
+    """Within it NumPy's products run in one thread, where those of a step are small.
+
+    BLAS's threads wait for each other by spinning. On cores that are shared with anything, a product that takes a
+    fraction of a millisecond then takes tens of them; what is lost where the cores are idle is less than half.
+    """
+    largest = rows * max((math.prod(leaf.shape) for leaf in tree.leaves(params)), default=0)
+    with limit() as held:
+        if engine.name == "numpy" and largest < SMALL_PRODUCT:
+            held.take()
+        yield
+
+
+def penalty_of(est: Any) -> L1L2:
+    """The penalty on a weight array before it is divided by the rows: α/2 Σ w² + l1 Σ |w|."""
+    return L1L2(l1=float(est.l1), l2=float(est.alpha) / 2)
+
+
+def _draws(network: Any) -> bool:
+    """Whether a training pass of any of its layers takes random numbers, as far as can be told: all but the plain."""
+    return any(not isinstance(layer, (Activation, Dense)) for layer in network.layers)

@@ -1,0 +1,191 @@
+"""What scikit-learn's estimators refuse: dropout, other activations, losses, optimizers, class weights, callbacks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import arraynn as nn
+from arraynn.sklearn import MLPClassifier, MLPRegressor
+
+
+def fitted(data, kind="classes", **options):
+    name, x, y = data[kind]
+    cls = MLPClassifier if name == "MLPClassifier" else MLPRegressor
+    return cls(**{"random_state": 0, "max_iter": 30, "learning_rate_init": 0.01, **options}).fit(x, y), x, y
+
+
+def test_dropout_is_of_training_only_and_repeats(data):
+    mlp, x, y = fitted(data, dropout=0.3)
+    again, *_ = fitted(data, dropout=0.3)
+    without, *_ = fitted(data)
+    assert np.array_equal(mlp.coefs_[0], again.coefs_[0])
+    assert not np.allclose(mlp.coefs_[0], without.coefs_[0])
+    assert np.array_equal(mlp.predict_proba(x), mlp.predict_proba(x))
+    assert mlp.score(x, y) > 0.9
+
+
+def test_each_layer_has_its_activation_and_its_dropout(data):
+    mlp, x, y = fitted(data, hidden_layer_sizes=(30, 20), activation=[nn.GELU(), "tanh"], dropout=[0.1, 0.0])
+    assert [type(layer).__name__ for layer in mlp.network_.layers] == [
+        *("MLPDense", "GELU", "Dropout", "MLPDense", "Tanh", "MLPDense"),
+    ]
+    assert mlp.score(x, y) > 0.9
+
+
+def test_an_activation_may_have_parameters_and_statistics(data):
+    for solver in ("adam", "lbfgs"):
+        mlp, x, y = fitted(data, activation=nn.Sequential(nn.BatchNorm(), nn.ReLU()), solver=solver)
+        assert set(mlp.layer_params_[0][0]) == {"scale", "bias", "statistics"}
+        assert mlp.score(x, y) > 0.8
+
+
+def test_l1_makes_weights_small(data):
+    sums = [sum(np.sum(np.abs(w)) for w in fitted(data, l1=l1)[0].coefs_) for l1 in (0.0, 1.0)]
+    assert sums[1] < 0.7 * sums[0]
+
+
+def test_class_weights_are_sample_weights(data):
+    weights = {0: 3.0, 1: 0.5}
+    _, x, y = data["classes"]
+    table = np.ones(10)
+    table[:2] = 3.0, 0.5
+    by_class = MLPClassifier(class_weight=weights, max_iter=5, random_state=0).fit(x, y)
+    by_row = MLPClassifier(max_iter=5, random_state=0).fit(x, y, sample_weight=table[y])
+    assert by_class.coefs_[0] == pytest.approx(by_row.coefs_[0], rel=1e-12)
+    balanced, *_ = fitted(data, kind="two", class_weight="balanced")
+    assert balanced.score(*data["two"][1:]) > 0.95
+
+
+@pytest.mark.parametrize(
+    "loss",
+    ["hinge", "focal", nn.SoftmaxCrossEntropy(label_smoothing=0.1), nn.CrossEntropy(), nn.BinaryCrossEntropy()],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["classes", "two", "labels"])
+def test_classifiers_take_losses(data, kind, loss):
+    if kind == "labels" and getattr(loss, "targets", "") == "classes":
+        with pytest.raises(ValueError, match="y has labels side by side"):
+            fitted(data, kind, loss=loss)
+        return
+    mlp, x, y = fitted(data, kind, loss=loss)
+    assert mlp.score(x, y) > (0.1 if kind == "labels" else 0.85)
+    if loss != "hinge":
+        found = mlp.predict_proba(x)
+        assert found.shape == (len(x), len(mlp.classes_))
+        if kind != "labels":
+            assert found.sum(axis=1) == pytest.approx(1.0)
+    else:
+        assert not hasattr(mlp, "predict_proba")
+
+
+@pytest.mark.parametrize("kind", ["value", "values"])
+@pytest.mark.parametrize("loss", ["huber", "absolute_error", "log_cosh", "quantile", nn.mean_squared_error], ids=str)
+def test_regressors_take_losses(data, kind, loss):
+    mlp, x, y = fitted(data, kind, loss=loss, max_iter=100)
+    assert mlp.score(x, y) > 0.9
+
+
+def test_a_quantile_is_exceeded_by_its_share(rng):
+    x = rng.random((2000, 1))
+    y = x[:, 0] + rng.random(2000)
+    mlp = MLPRegressor(loss=nn.Quantile(0.8), hidden_layer_sizes=(8,), random_state=0, learning_rate_init=0.01)
+    assert np.mean(y <= mlp.fit(x, y).predict(x)) == pytest.approx(0.8, abs=0.03)
+
+
+def test_any_optimizer_and_any_schedule(data):
+    for options in (
+        {"solver": nn.AdamW(nn.CosineDecay(0.01, steps=100))},
+        {"solver": nn.RMSProp(0.005), "clip_norm": 1.0},
+        {"solver": "adam", "learning_rate": nn.InverseTimeDecay(0.01, decay=0.01)},
+        {"solver": nn.Groups(nn.Adam(0.01), {"*.bias": nn.SGD(0.1)})},
+        {"solver": nn.SGD(0.1, momentum=0.9), "learning_rate": "adaptive"},
+    ):
+        mlp, x, y = fitted(data, **options)
+        assert mlp.score(x, y) > 0.9, options
+    assert fitted(data, learning_rate=nn.CosineDecay(0.01, steps=10))[0].learning_rate_ == 0.01
+
+
+def test_validation_has_its_loss_curve(data):
+    mlp, *_ = fitted(data, early_stopping=True)
+    assert len(mlp.validation_loss_curve_) == len(mlp.validation_scores_) == mlp.n_iter_
+    assert mlp.validation_loss_curve_[-1] < mlp.validation_loss_curve_[0]
+
+
+def test_callbacks_see_a_model_and_may_change_it(data, tmp_path):
+    stop, best = (
+        nn.EarlyStopping("loss", patience=2, min_delta=0.05),
+        nn.BestWeights(tmp_path / "m.safetensors", "loss"),
+    )
+    slower = nn.ReduceLROnPlateau("loss", patience=1, min_delta=0.2)
+    seen = []
+
+    class Look(nn.Callback):
+        def on_epoch_end(self, model, epoch, logs):
+            seen.append((epoch, logs["loss"], model.predict(x[:2]).shape))
+
+    x = data["classes"][1]
+    mlp, x, y = fitted(data, max_iter=200, callbacks=[stop, best, slower, Look()])
+    assert mlp.n_iter_ == len(seen) < 200
+    assert [loss for _, loss, _ in seen] == mlp.loss_curve_
+    assert mlp.learning_rate_ < 0.01
+    loaded = nn.Model.load(tmp_path / "m.safetensors", backend="numpy")
+    assert np.mean(loaded.predict(x) == y) == pytest.approx(mlp.score(x, y), abs=0.05)
+
+
+def test_a_callback_that_follows_what_is_not_there_is_told(data):
+    with pytest.raises(nn.DataError, match="follows 'val_loss', but the logs have loss, learning_rate"):
+        fitted(data, callbacks=[nn.EarlyStopping()])
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_callbacks_of_scikit_learn_are_told(data, solver):
+    callback = pytest.importorskip("sklearn.callback")
+    _, x, y = data["classes"]
+
+    class Stop:
+        def __init__(self):
+            self.tasks = []
+
+        def setup(self, estimator, context):
+            self.tasks.append("setup")
+
+        def teardown(self, estimator, context):
+            self.tasks.append("teardown")
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+            self.tasks.append((context.task_name, fitted_estimator.score(X, y)))
+            return context.task_id == 3 and context.parent is not None
+
+    stop = Stop()
+    mlp = MLPClassifier(max_iter=10, random_state=0, solver=solver).set_callbacks(stop).fit(x, y)
+    name = "epoch" if solver == "adam" else "lbfgs-iter"
+    assert [task[0] for task in stop.tasks[1:-1]] == [name] * 4 + ["fit"]
+    assert stop.tasks[-2][1] == mlp.score(x, y)
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    MLPClassifier(max_iter=3, solver=solver).set_callbacks(monitor).fit(x, y, sample_weight=np.ones(len(y)))
+
+
+def test_pipelines_searches_and_workers(data):
+    _, x, y = data["classes"]
+    pipeline = make_pipeline(StandardScaler(), MLPClassifier(max_iter=20, random_state=0))
+    grid = {"mlpclassifier__dropout": [0.0, 0.2], "mlpclassifier__solver": ["adam", nn.AdamW(0.01)]}
+    search = GridSearchCV(pipeline, grid, cv=2).fit(x, y)
+    assert search.best_score_ > 0.6
+    assert np.mean(cross_val_score(pipeline, x, y, cv=2, n_jobs=2)) > 0.6
+
+
+def test_data_frames_keep_their_names(data):
+    pandas = pytest.importorskip("pandas")
+    _, x, y = data["value"]
+    frame = pandas.DataFrame(x, columns=[f"c{i}" for i in range(12)])
+    mlp = MLPRegressor(max_iter=3, early_stopping=True).fit(frame, pandas.Series(y))
+    assert mlp.feature_names_in_.tolist() == list(frame.columns)
+    with pytest.raises(ValueError, match="The feature names should match"):
+        mlp.predict(frame.rename(columns={"c0": "other"}))
