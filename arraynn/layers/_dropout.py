@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from .._array import namespace
 from .._types import Array, Backward, Nest
@@ -26,19 +25,25 @@ def dropout(x: Array, rate: float, key: Key | None, /) -> tuple[Array, Backward]
     >>> from arraynn import Key
     >>> y, backward = dropout(np.ones((2, 4)), 0.5, Key(0))
     >>> y
-    array([[2., 2., 0., 0.],
-           [2., 2., 2., 0.]])
+    array([[0., 0., 0., 0.],
+           [2., 2., 0., 2.]])
     """
     if key is None or rate == 0:
         return x, lambda dy: dy
-    mask = namespace(x).astype(key.keep(tuple(x.shape), rate, like=x), x.dtype)
-    mask *= quantized(rate)[1]
+    xp = namespace(x)
+    keep = key.keep(tuple(x.shape), rate, like=x)  # a byte a number; what it stands for is made anew where it is used
+
+    def masked(a: Array) -> Array:
+        product = xp.astype(keep, a.dtype)
+        product *= quantized(rate)[1]
+        product *= a  # in place: another new array would take longer than the other passes together
+        return product
 
     def dropout_backward(dy: Array) -> Array:
         # forward was a product with the mask, so backward is the same product
-        return dy * mask
+        return masked(dy)
 
-    return x * mask, dropout_backward
+    return masked(x), dropout_backward
 
 
 @dataclass(frozen=True)

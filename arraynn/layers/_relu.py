@@ -29,7 +29,9 @@ def relu(x: Array, /) -> tuple[Array, Backward]:
     def relu_backward(dy: Array) -> Array:
         # forward kept x where x > 0, so dy passes there. y > 0 just where x > 0, and the next block
         # keeps y anyway. A product, not where: where mispredicts its branch on random signs.
-        return dy * xp.astype(y > 0, dy.dtype)
+        dx = xp.astype(y > 0, dy.dtype)
+        dx *= dy
+        return dx
 
     return y, relu_backward
 
