@@ -4,7 +4,16 @@ from . import backends, datasets, initializers, interop, metrics, plot, testing,
 from .backends import backend
 from .callbacks import BestWeights, Callback, CSVLog, EarlyStopping, ReduceLROnPlateau
 from .checkpoints import Checkpoint
-from .errors import ArraynnError, BackendUnavailable, CheckpointError, DataError, DivergedError, ShapeError
+from .errors import (
+    ArraynnError,
+    BackendUnavailable,
+    CheckpointError,
+    DataError,
+    DeviceFault,
+    DeviceOutOfMemory,
+    DivergedError,
+    ShapeError,
+)
 from .layers import (
     ELU,
     GELU,
@@ -144,6 +153,8 @@ __all__ = [
     "CrossEntropy",
     "DataError",
     "Dense",
+    "DeviceFault",
+    "DeviceOutOfMemory",
     "DivergedError",
     "Dropout",
     "EarlyStopping",

@@ -60,7 +60,7 @@ class Monitor(Callback):
     mode : "min", "max", or "auto": "max" for accuracies and R².
     """
 
-    kept = ("best", "waited")
+    kept: ClassVar[tuple[str, ...]] = ("best", "waited")
 
     def __init__(self, monitor: str, min_delta: float, mode: str) -> None:
         if mode not in ("auto", "min", "max"):
@@ -104,7 +104,7 @@ class EarlyStopping(Monitor):
     each epoch's end. Prechelt, 1998.
     """
 
-    kept = ("best", "waited", "best_epoch", "best_params")
+    kept: ClassVar[tuple[str, ...]] = ("best", "waited", "best_epoch", "best_params")
 
     def __init__(
         self, monitor: str = "val_loss", patience: int = 10, min_delta: float = 0.0, mode: str = "auto"

@@ -39,12 +39,14 @@ class Border:
     partial: bool = False
 
     def inputs(self, x: Nest) -> Nest:
-        """x on the backend, floats in the dtype, all finite; memory-mapped arrays stay where they are, unread."""
+        """x on the backend, floats in the dtype, all finite. Memory-mapped arrays stay where they are, unread, and so
+        do NumPy's that would take more than half of the room there: they are moved a batch at a time."""
         shape = shape_of_rows(x)
         if shape != self.input_shape:
             layer, path = self.first
             raise ShapeError(f"expected input {_rows(self.input_shape)}, got {_rows(shape)}", layer=layer, path=path)
-        return tree.map(lambda leaf: OnDisk(leaf) if isinstance(leaf, np.memmap) else self.input(leaf), x)
+        most = self.backend.room() / 2 / np.dtype(self.dtype).itemsize  # the other half is for the training
+        return tree.map(lambda leaf: OnDisk(leaf) if _stays(leaf, most) else self.input(leaf), x)
 
     def input(self, leaf: Array, rows: Any = None) -> Array:
         """One part of x. rows : the numbers that its rows go by in an error."""
@@ -91,7 +93,11 @@ class Border:
         ignored = getattr(self.loss, "ignore_label", None)
         counted = y if ignored is None else namespace(y).where(y == ignored, y * 0, y)
         in_range(
-            "class labels", counted, 0, classes - 1, f"the network has {classes} outputs; number classes from 0, or widen it"
+            "class labels",
+            counted,
+            0,
+            classes - 1,
+            f"the network has {classes} outputs; number classes from 0, or widen it",
         )
         return self.backend.asarray(y, self.backend.index_dtype)
 
@@ -111,9 +117,12 @@ class Border:
 
 @dataclass(frozen=True)
 class OnDisk:
-    """Some rows of a memory-mapped array, read a batch at a time. rows : their places in it; None is all, in order."""
+    """Some rows of a memory-mapped array, or of one that is too large for the device, read a batch at a time.
 
-    array: np.memmap
+    rows : their places in it; None is all, in order.
+    """
+
+    array: np.ndarray
     rows: np.ndarray | None = None
 
     def read(self, rows: Any, border: Border) -> Array:
@@ -205,6 +214,11 @@ class Rows:
         own = 1.0 if self.weight is None else of(self.weight).to_numpy(self.weight)
         weight = own * table[np.where(counted, labels, 0)]  # of an ignored row, any: it does not count
         return replace(self, weight=self.border.weights(weight, self.count))
+
+
+def _stays(leaf: Array, most: float) -> bool:
+    """Whether an array of x stays on the host: one on disk, or one of more numbers than that."""
+    return isinstance(leaf, np.ndarray) and (isinstance(leaf, np.memmap) or leaf.size > most)
 
 
 def _pick(leaf: Array, rows: Any, host: Any) -> Array:

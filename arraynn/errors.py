@@ -26,6 +26,39 @@ class DataError(ArraynnError, ValueError):
     """Data that cannot be trained on or read: empty, not finite, wrong labels, a broken file."""
 
 
+class DeviceFault(ArraynnError, RuntimeError):
+    """A kernel failed on a GPU, and CUDA told of it at some later call. The GPU is lost to this process."""
+
+    def __init__(self, device: str, said: str) -> None:
+        self.device, self.said = device, said
+        super().__init__(
+            f"a kernel that was started earlier has failed on {device}: {said}. The call that raised this is only the "
+            f"first one after it; CUDA_LAUNCH_BLOCKING=1 makes the traceback point at the kernel. This process cannot "
+            f"use the GPU any more: start it again, from a checkpoint where there is one"
+        )
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.device, self.said)
+
+
+class DeviceOutOfMemory(ArraynnError, MemoryError):
+    """A GPU has no memory left for what was asked. The model keeps its last good weights.
+
+    asked : bytes, or None where it was not told; free, total : bytes that there are.
+    """
+
+    def __init__(self, device: str, asked: int | None, free: int, total: int) -> None:
+        self.device, self.asked, self.free, self.total = device, asked, free, total
+        wanted = "memory" if asked is None else f"{asked:,} bytes"
+        super().__init__(
+            f"out of memory: {wanted} asked for on {device}, where {free:,} of {total:,} bytes are free. "
+            f"A smaller batch_size takes less; the model keeps its last good weights"
+        )
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.device, self.asked, self.free, self.total)
+
+
 class DivergedError(ArraynnError, ArithmeticError):
     """Training left the finite numbers. The model keeps the last finite weights.
 

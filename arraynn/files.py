@@ -100,9 +100,8 @@ def restore(model: Any, header: Mapping[str, Any], nests: Mapping[str, Nest]) ->
     params, slots = nests["params"], nests["slots"]
     _affordable(model.network, params, shape)
     step, epoch = (_count(header, name) for name in ("step", "epoch"))
-    lengths = {len(nests["history"][name]) for name in header["history"]}
-    if len(lengths) > 1 or len(header["history"]) != len(nests["history"]):
-        raise CheckpointError("the lists of its history differ in length")
+    if sorted(header["history"]) != sorted(nests["history"]) or len(set(map(len, nests["history"].values()))) > 1:
+        raise CheckpointError("the lists of its history differ in length, or are not those that it names")
     model.restore(params, slots, step, epoch, shape)
     fresh = model.optimizer.init(model.params)["slots"]
     if tree.paths(fresh) == tree.paths(model.state["slots"]):  # else it was given another optimizer since
@@ -183,26 +182,29 @@ def _count(header: Mapping[str, Any], name: str) -> int:
 
 
 def _affordable(network: Any, params: Nest, shape: Any) -> None:
-    """Raise ShapeError where sending one row through the network would compute far more than the file holds: a few
-    nested Concatenates double it each. Layers that are not the library's are taken to keep the shape."""
+    """Raise ShapeError where the weights are not those of the network, or where sending one row through it would
+    compute far more than the file holds: a few nested Concatenates double it each.
+
+    Layers that are not the library's are taken to keep the shape.
+    """
     limit = WORK + 100 * sum(leaf.size for leaf in tree.leaves(params))
     done = 0
 
-    def through(layer: Any, own: Nest, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def through(layer: Any, own: Nest, shape: tuple[int, ...], path: str) -> tuple[int, ...]:
         nonlocal done
-        match layer:
-            case layers.Concatenate():
-                shapes = [through(*pair, shape) for pair in zip(layer.layers, own, strict=True)]
-                shape = (*shapes[0][:-1], sum(s[-1] for s in shapes))
-            case layers.Sequential() | layers.Residual():
-                for pair in zip(layer.layers, own, strict=True):
-                    shape = through(*pair, shape)
-            case layers.Dense():
-                shape = (own["weight"].shape[1],)
-            case layers.Embedding():
-                shape = (*shape, own["weight"].shape[1])
-            case layers.Flatten():
-                shape = (math.prod(shape),)
+        kind = type(layer)
+        if issubclass(kind, layers.Sequential | layers.Residual | layers.Concatenate):
+            shapes = [shape]
+            for i, pair in enumerate(zip(layer.layers, own, strict=True)):
+                shapes.append(through(*pair, shape if kind is layers.Concatenate else shapes[-1], f"{path}.{i}"))
+            shape = shapes[-1]
+            if kind is layers.Concatenate:
+                shape = (*shape[:-1], sum(s[-1] for s in shapes[1:]))
+        elif kind.__module__.startswith(layers.__name__):
+            wanted = _weights_of(layer, shape)
+            if (found := {name: leaf.shape for name, leaf in tree.items(own)}) != wanted:
+                raise ShapeError(f"layer {path!r} has weights of shapes {found}, where {kind.__name__} has {wanted}")
+            shape = _output_of(layer, shape)
         done += math.prod(shape) + 1000  # what a layer costs whatever its size
         if done > limit:
             raise ShapeError(f"inputs of shape {shape} make more work than a file of this size may ask for")
@@ -213,4 +215,30 @@ def _affordable(network: Any, params: Nest, shape: Any) -> None:
         if not all(type(n) is int and n >= 0 for n in part):
             raise CheckpointError(f"its input shape is {str(shape)[:80]}, which is none")
         done += math.prod(part)
-    through(network, params, shape[0] if several else shape)
+    through(network, params, shape[0] if several else shape, "network")
+
+
+def _weights_of(layer: Any, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """The shapes of a layer's weights, for rows of this shape, without drawing any."""
+    columns = shape[-1:]
+    match layer:
+        case layers.Dense(units=units):
+            return {"weight": (*columns, units), "bias": (units,)}
+        case layers.Embedding(vocabulary=vocabulary, units=units):
+            return {"weight": (vocabulary, units)}
+        case layers.LayerNorm():
+            return {"scale": columns, "bias": columns}
+        case layers.BatchNorm():
+            return dict.fromkeys(("scale", "bias", "statistics.mean", "statistics.variance"), columns)
+    return {}
+
+
+def _output_of(layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    match layer:
+        case layers.Dense(units=units):
+            return (units,)
+        case layers.Embedding(units=units):
+            return (*shape, units)
+        case layers.Flatten():
+            return (math.prod(shape),)
+    return shape

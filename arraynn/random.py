@@ -10,8 +10,8 @@ The formula, for row r and word c, with k0, k1 the key's words and every operati
     b = mix(mix(r + k1, 0) ^ k0, 0)
     word(r, c) = mix(c + a, b)        # … one of them between the rounds: an xor into c alone would only permute
 
-mix(x, 0) is Wellons' lowbias32 (nullprogram.com, 2018). int32 throughout, with logical shifts made of arithmetic ones and
-a mask: torch lacks most uint32 arithmetic, and JAX takes no Python integer above 2**31 - 1. Not cryptographic.
+mix(x, 0) is Wellons' lowbias32 (nullprogram.com, 2018). int32 throughout, with logical shifts made of arithmetic ones
+and a mask: torch lacks most uint32 arithmetic, and JAX takes no Python integer above 2**31 - 1. Not cryptographic.
 """
 
 from __future__ import annotations
@@ -94,6 +94,9 @@ class Key:
     """
 
     __slots__ = ("_place", "row0")
+
+    _place: tuple[tuple[Any, Any], tuple[int, ...]]  # words, and what is folded into them when they are asked for
+    row0: int
 
     def __init__(self, seed: int) -> None:
         self._place, self.row0 = (_fold(_PI, _checked(seed)), ()), 0

@@ -49,7 +49,7 @@ def make_train_step(
     loss = as_loss(loss)
     # The learning rate reaches the rule through its scalars only, so steps that differ in it share one compilation.
     rule = replace(optimizer, learning_rate=0.0)
-    options = network, loss, rule, clip_norm, clip_value, metrics
+    options: tuple[Any, ...] = (network, loss, rule, clip_norm, clip_value, metrics)
     try:
         hash(options)
     except TypeError as error:
@@ -58,7 +58,7 @@ def make_train_step(
 
     def train_step(params: Nest, state: Mapping[str, Any], batch: Batch, key: Key) -> Any:
         step = state["step"]
-        engine = for_type(type(next(tree.items(params))[1]))
+        engine: Any = for_type(type(next(tree.items(params))[1]))
         if engine not in cores:
             cores[engine] = _core(engine, *options)
         words = key.fold_in(step).words

@@ -44,7 +44,20 @@ def leaves(nest: Any, /) -> list[Any]:
     >>> leaves([{"weight": 1, "bias": 2}, {}, {"weight": 3}])
     [1, 2, 3]
     """
-    return [leaf for _, leaf in items(nest)]
+    found: list[Any] = []
+    _collect(nest, found)
+    return found
+
+
+def _collect(nest: Any, found: list[Any]) -> None:  # every step asks for leaves, and few for their paths
+    if isinstance(nest, dict):
+        for value in nest.values():
+            _collect(value, found)
+    elif isinstance(nest, (list, tuple)):
+        for value in nest:
+            _collect(value, found)
+    else:
+        found.append(nest)
 
 
 def paths(nest: Any, /) -> list[str]:

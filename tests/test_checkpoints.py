@@ -75,7 +75,7 @@ def straight(tmp_path_factory):
 
 
 @pytest.mark.parametrize("every", [1, 3, "epoch", timedelta(microseconds=1)], ids=str)
-@pytest.mark.parametrize("step", [1, 4, 5, 11, 20, 24])
+@pytest.mark.parametrize("step", [1, 4, 5, 11, 19, 20])
 def test_a_run_killed_at_any_step_ends_with_the_same_bits(step, every, straight, tmp_path):
     model, folder = straight
     with pytest.raises(Killed):
@@ -88,7 +88,7 @@ def test_a_run_killed_at_any_step_ends_with_the_same_bits(step, every, straight,
 
 
 def test_a_run_killed_again_and_again(straight, tmp_path):
-    for step in (2, 3, 7, 8, 9, 15, 23):
+    for step in (2, 3, 7, 8, 9, 15, 20):
         with pytest.raises(Killed):
             fit(make(), tmp_path, Kill(step), every=1, resume=True)
     again = make()
@@ -292,7 +292,7 @@ def test_a_folder_that_is_not_there_is_told_at_once(tmp_path):
         model.fit(X, Y, callbacks=[nn.Checkpoint(tmp_path / "no" / "c")], verbose=0)
 
 
-def test_a_disk_that_is_full_for_a_while_does_not_end_the_run(straight, tmp_path, monkeypatch, caplog):
+def test_a_disk_that_is_full_for_a_while_does_not_end_the_run(tmp_path, monkeypatch, caplog):
     real, full = os.fsync, [True] * 3
 
     def fsync(handle):
@@ -300,12 +300,11 @@ def test_a_disk_that_is_full_for_a_while_does_not_end_the_run(straight, tmp_path
             raise OSError(28, "No space left on device")
         real(handle)
 
-    model = make()
     monkeypatch.setattr(os, "fsync", fsync)
-    fit(model, tmp_path, every=2)
-    assert caplog.text.count("No space left on device; what was there") >= 1
-    same(model, straight[0])
-    assert nn.Model.load(tmp_path / "run.safetensors").step == model.step
+    model = make()
+    model.fit(X, Y, epochs=2, batch_size=7, callbacks=[nn.Checkpoint(tmp_path / "c", 2)], verbose=0)
+    assert caplog.text.count("No space left on device; what was there") == 3
+    assert nn.Model.load(tmp_path / "c").step == model.step == 12
 
 
 def test_a_disk_that_stays_full_is_an_error_at_the_end(tmp_path, monkeypatch):

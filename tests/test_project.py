@@ -26,15 +26,16 @@ COMMANDS = ('pip install ".[plot]" && arraynn train spiral', 'pip install -e ".[
 # Each floor may import what lies above it in this list, and nothing on its own floor or below.
 FLOORS = (
     {"errors", "_types"},
-    {"_array", "interrupts"},
+    {"_array", "_atomic", "_safetensors", "interrupts"},
     {"tree"},
     {"backends"},
     {"random"},
     {"checks", "initializers", "schedules", "regularizers", "metrics"},
     {"layers", "optimizers"},
     {"losses"},  # a fused loss answers probabilities(outputs) with the activation that it fuses
-    {"training"},
+    {"registry", "training"},
     {"callbacks", "data", "diverged", "files", "lbfgs", "plot"},
+    {"checkpoints"},
     {"answers", "explain", "fitting", "holder", "progress"},
     {"model"},
     {"testing"},
@@ -61,6 +62,7 @@ MAY_NAME_LIBRARIES = ("backends", "interop", "testing")
 
 # On the host and only there: files, data, numbers drawn, pictures. Whatever else touches arrays asks them.
 MAY_USE_NUMPY = (
+    "_safetensors",
     *("backends", "book", "checks", "cli", "data", "datasets", "files", "fitting", "holder", "initializers", "interop"),
     *("layers._summary", "lbfgs", "model", "plot", "progress", "sklearn", "testing", "training"),
 )
@@ -186,7 +188,7 @@ def test_all_is_complete():
         for name, value in vars(arraynn).items()
         if not name.startswith("_") and not isinstance(value, ModuleType) and name != "annotations"
     ]
-    modules = ["backends", "datasets", "initializers", "metrics", "plot", "testing", "tree"]
+    modules = ["backends", "datasets", "initializers", "interop", "metrics", "plot", "testing", "tree"]
     blocks = [name for package in BLOCKS for name in getattr(arraynn, package).__all__]
     assert missing == []
     assert set(public + modules + blocks) - set(arraynn.__all__) == set()
@@ -242,7 +244,7 @@ def test_the_package_is_smaller_than_a_megabyte():
 def test_the_core_has_four_dependencies_and_the_extras_are_there():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = {re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]}
-    extras = {"cuda12", "cuda13", "torch", "jax", "fast", "cli", "plot", "sklearn", "onnx", "test"}
+    extras = {"cuda12", "cuda13", "torch", "jax", "fast", "cli", "plot", "sklearn", "onnx", "tensorboard", "test"}
     assert names == {"array-api-compat", "numpy", "safetensors", "threadpoolctl"}
     assert extras <= set(project["optional-dependencies"])
 

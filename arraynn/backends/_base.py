@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -151,6 +152,10 @@ class Backend:
 
     def synchronize(self) -> None:
         """Wait until what was asked of the device is done. Most libraries compute at once."""
+
+    def room(self) -> float:
+        """Bytes that further arrays may take there; infinite where nobody counts."""
+        return math.inf
 
     def context(self) -> AbstractContextManager[Any]:
         """What a training run is wrapped in: the current device, no gradient tape, no warnings on overflow."""

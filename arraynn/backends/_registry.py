@@ -51,6 +51,8 @@ def load(name: str) -> Any:
 @cache
 def by_type(array_type: type) -> str:
     """The name of the backend whose arrays have this type, or "". A subclass of ndarray is NumPy's."""
+    if hasattr(array_type, "backend_name"):  # ours, standing in for another library's
+        return str(array_type.backend_name)
     for base in array_type.__mro__:
         root = base.__module__.partition(".")[0]
         name = _ROOTS.get(root) or (root if root != "builtins" and root in third_parties() else "")

@@ -17,6 +17,7 @@ EXAMPLES = """examples:
   arraynn train spiral                       the whole job: watch a network learn three spirals
   arraynn train digits --hidden 128,64 --dropout 0.2
   arraynn train mine.npz --epochs 50 --out runs/mine
+  arraynn train mine.npz --epochs 50 --out runs/mine --resume      after a crash: nothing is lost
   arraynn predict runs/mine/model.safetensors new.npz --out predictions.csv
   arraynn doctor                             which backends work here, and what the others need"""
 
@@ -29,6 +30,9 @@ DATA is one of
   FILE.npz                                   x, y or x_train, y_train [, x_test, y_test]; integer y is classification,
                                              float y regression
 Each has defaults that learn well; an option changes one of them."""
+
+
+BENCHED = ("spiral", "drop", "mnist", "wide")
 
 
 class Parser(argparse.ArgumentParser):
@@ -54,6 +58,7 @@ def parser() -> Parser:
     _explain(commands)
     _book(commands)
     _doctor(commands)
+    _bench(commands)
     return whole
 
 
@@ -116,6 +121,10 @@ def _train(commands: Any) -> None:
     out.add_argument("--quiet", action="store_true", help="print the output folder and nothing else")
     out.add_argument("--out", metavar="DIR", help="output folder [runs/DATA-001, counting up]")
     out.add_argument("--overwrite", action="store_true", help="even if the folder holds a model")
+    out.add_argument("--resume", action="store_true", help="go on from what --out holds; begin where it holds nothing")
+    out.add_argument(
+        "--checkpoint-every", type=_whole(1, 100), metavar="N", help="steps between two checkpoints [those of 10 s]"
+    )
 
 
 def _predict(commands: Any) -> None:
@@ -145,6 +154,28 @@ def _doctor(commands: Any) -> None:
     _add(commands, "doctor", "show backends, versions and threads", text, "_doctor")
 
 
+def _bench(commands: Any) -> None:
+    text = """How long a training step takes on each backend that works here, in turn, in one process: networks of
+2-64-3, 2-512-3, 784-512-512-10 and 1024-4096-4096-1000, with Adam, in float32. Where there is a GPU, also the hidden
+width from which it pays."""
+    command = _add(commands, "bench", "time the backends of this machine", text, "_bench")
+    command.add_argument(
+        "workloads", metavar="WORKLOAD", nargs="*", type=_workload, help="spiral, drop, mnist, wide [all]"
+    )
+    command.add_argument(
+        "--backend", action="append", metavar="NAME", help="may be given more than once [all that work]"
+    )
+    command.add_argument("--rounds", type=_whole(1, 9), default=9, metavar="N", help="turns of each backend [9]")
+    command.add_argument(
+        "--seconds",
+        type=_number("(0, 60]", lambda v: 0 < v <= 60, 0.2),
+        default=0.2,
+        metavar="S",
+        help="that a turn takes, about [0.2]",
+    )
+    command.add_argument("--out", metavar="DIR", help="folder for bench.csv and bench.png [nothing is written]")
+
+
 # Ranges. Each message names the value, the range and a value that would do.
 
 
@@ -154,6 +185,12 @@ def _data(text: str) -> str:
     near = get_close_matches(text, RECIPES, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else ""
     raise argparse.ArgumentTypeError(f"{text!r} is neither a .npz file nor one of {', '.join(RECIPES)}{guess}")
+
+
+def _workload(text: str) -> str:
+    if text not in BENCHED:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(BENCHED)}")
+    return text
 
 
 def _whole(low: int, example: int) -> Callable[[str], int]:

@@ -13,23 +13,33 @@ from typing import Any
 from ._say import UsageError
 
 MODEL, HISTORY, CURVES = "model.safetensors", "history.csv", "curves.png"
+CHECKPOINT = "checkpoint.safetensors"  #: of a run that goes on, or was broken off
 ANSWERS = {(2,): "boundary.png", (1,): "fit.png"}  #: what the model has learnt, where its input can be drawn
 
 
 @contextmanager
-def claimed(out: str | None, name: str, overwrite: bool) -> Iterator[Path]:
+def claimed(out: str | None, name: str, overwrite: bool, resume: bool = False) -> Iterator[Path]:
     """The folder to write into; if nothing was written into it, what was made of it is taken away again.
 
-    out : the folder, or None for runs/<name>-001 and up. Raises UsageError where it holds a model and `overwrite` is
-    False, OSError where it cannot be written.
+    out : the folder, or None for runs/<name>-001 and up. Raises UsageError where it holds a model, or a run that was
+    broken off, and `overwrite` is False, nor is it that run that is to go on; OSError where it cannot be written.
     """
-    if out is not None and not overwrite and (Path(out) / MODEL).exists():
-        raise UsageError(f"{Path(out) / MODEL} exists; give another --out, or --overwrite")
+    if resume and overwrite:
+        raise UsageError("--resume keeps what --overwrite would not; give one of them")
+    if resume and out is None:
+        raise UsageError("--resume needs --out, the folder of the run to go on with")
+    if out is not None and not (overwrite or resume):
+        if (Path(out) / MODEL).exists():
+            raise UsageError(f"{Path(out) / MODEL} exists; give another --out, or --overwrite")
+        if (Path(out) / CHECKPOINT).exists():
+            raise UsageError(f"{Path(out) / CHECKPOINT} exists; --resume goes on from it, --overwrite begins anew")
     made: list[Path] = []
     try:
         folder = _numbered(name, made) if out is None else _made(Path(out), made)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        if overwrite:  # or it would be that run which --resume goes on with
+            (folder / CHECKPOINT).unlink(missing_ok=True)
         yield folder
     finally:
         for path in reversed(made):

@@ -5,20 +5,23 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..checkpoints import Checkpoint
 from ..errors import DataError, DivergedError
 from ..losses import mean_squared_error, softmax_cross_entropy
 from ..model import Model
 from ..progress import clock, short, shown_on
-from ._folder import claimed, keep
+from ._folder import CHECKPOINT, MODEL, claimed, keep
 from ._recipes import FILE, GENERATED, RECIPES, Data, Recipe, load
 from ._say import UsageError, silence, table
 
 KINDS = {"spiral", "vertical"}
+OFTEN = timedelta(seconds=10)  #: between two checkpoints
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -26,7 +29,10 @@ def train(arguments: argparse.Namespace) -> int:
     name = arguments.data
     _check(arguments)
     recipe = RECIPES.get(name, FILE).changed(arguments)
-    with claimed(arguments.out, Path(name).stem, arguments.overwrite) as folder:
+    with claimed(arguments.out, Path(name).stem, arguments.overwrite, arguments.resume) as folder:
+        if arguments.resume and _done(folder, recipe.epochs):
+            print(folder if arguments.quiet else f"{folder} holds a run that is done; there is nothing to resume")
+            return 0
         data = load(name, arguments)
         loss = softmax_cross_entropy if data.classes else mean_squared_error
         network = recipe.network(data.x, data.outputs)
@@ -34,7 +40,7 @@ def train(arguments: argparse.Namespace) -> int:
         run = Run(model, recipe, data, folder, quiet=arguments.quiet)
         run.split(arguments)
         run.introduce(name)
-        return run.go(arguments.print_every)
+        return run.go(arguments.print_every, arguments.checkpoint_every or OFTEN, arguments.resume)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -42,6 +48,16 @@ def _check(arguments: argparse.Namespace) -> None:
     for option, takers in (("samples", KINDS | {"sine"}), ("classes", KINDS)):
         if getattr(arguments, option) is not None and arguments.data not in takers:
             raise UsageError(f"--{option} goes with {', '.join(sorted(takers))}, not with {arguments.data}")
+
+
+def _done(folder: Path, epochs: int) -> bool:
+    """Whether the folder holds a run that went to its end. Raises UsageError where more epochs are asked for."""
+    if (folder / CHECKPOINT).exists() or not (folder / MODEL).exists():
+        return False
+    done = Model.load(folder / MODEL, backend="numpy").epoch
+    if done != epochs:
+        raise UsageError(f"{folder} holds a run that is done, of {done} epochs, not {epochs}; --overwrite begins anew")
+    return True
 
 
 class Run:
@@ -100,13 +116,17 @@ class Run:
             self.say("y is whole numbers of a float type, taken as values; save it as integers for a classification")
         self.say(f"\n{model.summary()}\n")
 
-    def go(self, print_every: int | None) -> int:
-        """Fit, keep, tell. Ctrl-C, divergence and a closed pipe come after what was learnt is kept."""
+    def go(self, print_every: int | None, often: int | timedelta, resume: bool) -> int:
+        """Fit, keep, tell. Ctrl-C, divergence and a closed pipe come after what was learnt is kept. SIGTERM waits for
+        the checkpoint only: who sends it soon sends another signal."""
         x, y = self.sets["training"]
         usual = self.every * max(1, round(self.recipe.epochs / 20 / self.every))  # lines that tell the validation too
         watchers = shown_on(sys.stdout, self.recipe.epochs, print_every or usual, asked=print_every is not None)
         stopped: BaseException | None = None
         began = time.monotonic()
+        checkpoint = Checkpoint(self.folder / CHECKPOINT, often)
+        if resume and checkpoint.path.exists():
+            self.say(f"goes on from {checkpoint.path}")
         try:
             self.model.fit(
                 x,
@@ -115,11 +135,16 @@ class Run:
                 batch_size=self.recipe.batch_size,
                 validation_data=self.sets.get("validation"),
                 validation_freq=self.every,
-                callbacks=() if self.quiet else watchers,
+                callbacks=[checkpoint] if self.quiet else [*watchers, checkpoint],
                 verbose=0,
+                resume=checkpoint.path if resume else None,
             )
         except (KeyboardInterrupt, DivergedError, BrokenPipeError) as error:
             stopped = error
+        except SystemExit:
+            done = f"{self.model.epoch} of {self.recipe.epochs} epochs"
+            print(f"arraynn train: terminated after {done}; --out {self.folder} --resume goes on", file=sys.stderr)
+            raise
         if isinstance(stopped, BrokenPipeError):
             silence()
         if isinstance(stopped, DivergedError) and not self.model.history:
@@ -131,6 +156,7 @@ class Run:
             return 130
         if stopped is not None:
             raise stopped
+        checkpoint.path.unlink(missing_ok=True)  # the model is there, and nothing to go on with
         return 0
 
     def tell(self, files: list[str], why: str, seconds: float) -> None:

@@ -52,7 +52,10 @@ def load_npz(path: str | os.PathLike[str]) -> NpzData:
         raise DataError(f"{name}: there is no such file, or it is not a plain file")
     try:
         with zipfile.ZipFile(name) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            found = [info.filename.removesuffix(".npy") for info in archive.infolist()]
+            if len(set(found)) < len(found):
+                raise DataError(f"{name} holds an array twice. Write it by numpy.savez")
+            members = dict(zip(found, archive.infolist(), strict=True))
             keys = _wanted(members, name)
             arrays = {key: _read(archive, members[key], f"{key} in {name}") for key in keys}
     except (DataError, MemoryError):

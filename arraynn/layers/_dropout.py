@@ -31,12 +31,12 @@ def dropout(x: Array, rate: float, key: Key | None, /) -> tuple[Array, Backward]
     if key is None or rate == 0:
         return x, lambda dy: dy
     xp = namespace(x)
-    keep = key.keep(tuple(x.shape), rate, like=x)  # a byte a number; what it stands for is made anew where it is used
+    keep = key.keep(tuple(x.shape), rate, like=x)  # a byte a number: a quarter of a float mask
 
     def masked(a: Array) -> Array:
         product = xp.astype(keep, a.dtype)
         product *= quantized(rate)[1]
-        product *= a  # in place: another new array would take longer than the other passes together
+        product *= a
         return product
 
     def dropout_backward(dy: Array) -> Array:

@@ -9,7 +9,7 @@ MARGIN = 1e-7
 
 
 def clipped(p: Array, /) -> tuple[Array, Backward]:
-    """min(max(p, 1e-7), 1 - 1e-7), and backward(dq) -> dp, which is 0 where p was changed. Infinite p is clipped too."""
+    """min(max(p, 1e-7), 1 - 1e-7), and backward(dq) -> dp, 0 where p was changed. Infinite p is clipped too."""
     xp = namespace(p)
     low = xp.asarray(MARGIN, dtype=p.dtype, device=device(p))
     high = xp.asarray(1 - MARGIN, dtype=p.dtype, device=device(p))

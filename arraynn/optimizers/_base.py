@@ -97,11 +97,13 @@ def _gather(params: Nest, grads: Nest, slots: Nest, leaves: list[Any]) -> None:
 def _scatter(params: Nest, grads: Nest, results: Iterator[Any]) -> tuple[Nest, Nest]:
     """The results in the places that `_gather` took the leaves from: (params, slots). Statistics come from grads."""
     if isinstance(params, dict):
-        pairs = {key: _scatter(value, grads[key], results) for key, value in params.items() if key != tree.STATISTICS}
-        new = {key: pair[0] for key, pair in pairs.items()}
-        if tree.STATISTICS in params:
-            new[tree.STATISTICS] = grads[tree.STATISTICS]
-        return new, {key: pair[1] for key, pair in pairs.items()}
+        new, slots = {}, {}
+        for key, value in params.items():
+            if key == tree.STATISTICS:
+                new[key] = grads[key]
+            else:
+                new[key], slots[key] = _scatter(value, grads[key], results)
+        return new, slots
     if isinstance(params, (list, tuple)):
         both = [_scatter(p, g, results) for p, g in zip(params, grads, strict=True)]
         return type(params)([p for p, _ in both]), type(params)([s for _, s in both])

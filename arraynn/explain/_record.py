@@ -1,0 +1,95 @@
+"""A network whose layers write down what goes in and comes out, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .._types import Backward, Nest
+from ..layers import Layer
+from ..layers._combinator import Combinator
+from ._formula import formula
+from ._plain import by_path, gradients, plain, settings
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded(Layer):
+    """A layer that writes down what goes in and comes out, both ways."""
+
+    layer: Any
+    path: str
+    log: list[dict[str, Any]]
+    inside: Any  # the same layer with its own layers recorded, or itself
+
+    @property
+    def couples_rows(self) -> bool:
+        return bool(self.layer.couples_rows)
+
+    def stage(self, name: str) -> dict[str, Any]:
+        return {"stage": name, "what": f"{type(self.layer).__name__} '{self.path}'", "formula": formula(self.layer)}
+
+    def __call__(self, params: Nest, x: Nest, key: Any = None) -> tuple[Nest, Backward]:
+        y, backward = self.inside(params, x, key)
+        values = {} if self.inside is not self.layer else by_path(params)
+        self.log.append(
+            self.stage("forward") | {"settings": settings(self.layer), "x": plain(x), **values, "y": plain(y)}
+        )
+
+        def recorded_backward(dy: Nest, need_dx: bool = True) -> tuple[Nest, Nest]:
+            dx, grads = backward(dy, need_dx)
+            values = {} if self.inside is not self.layer else gradients(grads)
+            given = "none: what goes in are integers, which have no gradient" if dx is None else plain(dx)
+            self.log.append(self.stage("backward") | {"y gradient": plain(dy), **values, "x gradient": given})
+            return dx, grads
+
+        return y, recorded_backward
+
+    def penalty(self, params: Nest) -> tuple[Any, Backward]:
+        value, backward = self.inside.penalty(params)
+        if self.inside is not self.layer:
+            return value, backward
+
+        def recorded_penalty_backward(dpenalty: Any = 1.0) -> Nest:
+            grads = backward(dpenalty)
+            if grads is not None:
+                stage = self.stage("penalty") | {"formula": _penalties(self.layer)}
+                self.log.append(stage | {"penalty": plain(value), **gradients(grads)})
+            return grads
+
+        return value, recorded_penalty_backward
+
+
+def recorded(network: Any, path: str, log: list[dict[str, Any]]) -> Any:
+    """The network with each layer recorded, the layers inside of combinators too."""
+    if not isinstance(network, Combinator):
+        return Recorded(network, path or "network", log, network)
+    made = object.__new__(type(network))  # a copy without what the network may have cached of its own layers
+    for field in fields(network):
+        object.__setattr__(made, field.name, getattr(network, field.name))
+    inner = tuple(recorded(layer, inside(path, i), log) for i, layer in enumerate(network.layers))
+    object.__setattr__(made, "layers", inner)
+    return made if network.transparent else Recorded(network, path or "network", log, made)
+
+
+def inside(path: str, i: int) -> str:
+    return f"{path}.layers.{i}".lstrip(".")
+
+
+def _penalties(layer: Any) -> str:
+    """The formulas of a layer's regularizers, each with what it penalizes."""
+    found = {
+        field.name.removesuffix("_regularizer"): getattr(layer, field.name)
+        for field in fields(layer)
+        if field.name.endswith("_regularizer") and getattr(layer, field.name) is not None
+    }
+    return "; ".join(f"{name}: {formula(one).rstrip('.')}, of {one!r}" for name, one in found.items())
+
+
+def layers_of(network: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """(kind and path, layer) of the layers that are no combinators, in order."""
+    if not isinstance(network, Combinator):
+        yield f"{type(network).__name__} '{path or 'network'}'", network
+        return
+    for i, layer in enumerate(network.layers):
+        yield from layers_of(layer, inside(path, i))

@@ -1,0 +1,174 @@
+"""The step, taken on copies, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import tree
+from .._types import Nest
+from ..backends import of
+from ..checks import as_array, as_inputs
+from ..data import Border
+from ..random import Key
+from ..training import clip
+from ._formula import formula
+from ._plain import plain, scalars, settings
+from ._record import layers_of, recorded
+from ._text import text
+
+NO_WEIGHTS = "not computed yet: the weights are drawn by the first fit, or by build(input_shape)"
+NO_INPUT = "not computed: no x was given"
+NO_TARGETS = "not computed: no targets were given, and without them there is no loss"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `explain` found. str() is text for a terminal.
+
+    stages : a list of dicts of Python numbers, strings, lists and dicts, in the order of the step. Each has "stage"
+        ("input", "forward", "loss", "backward", "penalty", "clip", "update"), "what", and "formula". Its arrays are
+        dicts {"shape", "dtype", "values"}, with "abbreviated" where only the first and last rows and columns are
+        there. Where a value is not computed, a string says why.
+    """
+
+    stages: list[dict[str, Any]]
+
+    def __str__(self) -> str:
+        before: list[dict[str, Any]] = [{}, *self.stages]
+        parts = [text(n, before[n - 1], stage) for n, stage in enumerate(self.stages, 1)]
+        return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
+
+
+def explain(model: Any, x: Any = None, y: Any = None, sample_weight: Any = None) -> Explanation:
+    """One training step of the model on these rows, as `Model.fit` would take it next with them as its batch.
+
+    x, y, sample_weight : as for `Model.fit`; few rows read best. Without y it ends before the loss, without x or
+    weights nothing is computed, and the stages say so. The gradient by x itself, which a step does not compute, is
+    shown as well. Nothing of the model changes.
+    Raises DataError or ShapeError for data that do not fit.
+    """
+    if x is None or model.params is None or model.seed is None:
+        why = NO_INPUT if x is None else NO_WEIGHTS
+        return Explanation([_input_stage(NO_INPUT if x is None else as_inputs(x)), *_missing(model, why, forward=True)])
+    border = Border(
+        backend=model.backend,
+        dtype=model.dtype,
+        loss=model.loss,
+        input_shape=model.input_shape,
+        output_shape=(),  # known when the network has answered
+        integer_input=model.integer_input,
+    )
+    x = tree.map(border.input, as_inputs(x))
+    stages = [_input_stage(x)]
+    with model.backend.context():
+        network = recorded(model.network, "", stages)  # its layers add their own stages, both ways
+        outputs, backward = network(model.params, x, Key(model.seed).fold_in(model.step))
+        if y is None:
+            return Explanation([*stages, *_missing(model, NO_TARGETS, forward=False)])
+        border = replace(border, output_shape=tuple(outputs.shape[1:]))
+        targets = border.targets(as_array("y", y))
+        weight = None if sample_weight is None else as_array("sample_weight", sample_weight)
+        weight = border.weights(weight, int(targets.shape[0]))
+        value, loss_backward = model.loss(outputs, targets, sample_weight=weight)
+        doutputs = loss_backward()
+        stages += _loss_stages(model, outputs, targets, weight, value, doutputs)
+        grads = backward(doutputs, need_dx=True)[1]
+        penalty, penalty_backward = network.penalty(model.params)
+        grads = tree.add(grads, penalty_backward())
+        total = {"data_loss": plain(value), "penalty": plain(penalty), "loss": plain(value + penalty)}
+        stages.append({"stage": "penalty", "what": "loss", "formula": "loss = data_loss + penalty", **total})
+        stages += _clipping(model, grads)
+        stages += _updates(model, clip(grads, model.clip_norm, model.clip_value))
+    return Explanation(stages)
+
+
+def _input_stage(x: Any) -> dict[str, Any]:
+    return {"stage": "input", "what": "x", "formula": "", "x": plain(x)}
+
+
+def _loss_stages(
+    model: Any, outputs: Any, targets: Any, weight: Any, value: Any, doutputs: Any
+) -> Iterator[dict[str, Any]]:
+    """The loss, and its backward."""
+    head = {"what": type(model.loss).__name__, "formula": formula(model.loss)}
+    stage = {"settings": settings(model.loss), "outputs": plain(outputs), "targets": plain(targets)}
+    if weight is not None:
+        stage["sample_weight"] = plain(weight)
+    if model.loss.targets in ("classes", "binary"):
+        stage["probabilities"] = plain(model.loss.probabilities(outputs))
+    yield {"stage": "loss", **head, **stage, "data_loss": plain(value)}
+    yield {"stage": "backward", **head, "outputs gradient": plain(doutputs)}
+
+
+def _clipping(model: Any, grads: Nest) -> list[dict[str, Any]]:
+    if model.clip_norm is None and model.clip_value is None:
+        return []
+    clipped = clip(grads, model.clip_norm, model.clip_value)
+    limits = {"clip_value": model.clip_value, "clip_norm": model.clip_norm}
+    stage = {"stage": "clip", "what": "all gradients", "formula": formula(clip), "settings": limits}
+    cut = clip(grads, None, model.clip_value)
+    norms = {"norm before": _norm(cut), "norm after": _norm(clipped)}
+    values = {f"{path} gradient": plain(leaf) for path, leaf in tree.items(tree.trained(clipped))}
+    return [stage | norms | values]
+
+
+def _norm(grads: Nest) -> float:
+    """Of all trained leaves together, taken on the host for the reader; the step itself takes it on the device."""
+    total = 0.0
+    for leaf in tree.leaves(tree.trained(grads)):
+        host = of(leaf).to_numpy(leaf)
+        total += float((host.astype("float64") ** 2).sum())
+    return float(total**0.5)
+
+
+def _updates(model: Any, grads: Nest) -> Iterator[dict[str, Any]]:
+    """A stage for each parameter, and for what is assigned (running means)."""
+    optimizer, state = model.optimizer, model.state
+    before = dict(tree.items(model.params))
+    own = {**state, "slots": tree.copy(state["slots"])}
+    params, after = optimizer.update(tree.copy(model.params), grads, own)
+    trained = dict(tree.items(tree.trained(params)))
+    gradients = dict(tree.items(tree.trained(grads)))
+    head = {
+        "settings": settings(optimizer),
+        "step": int(state["step"]),
+        "scalars": scalars(optimizer.scalars(state["step"])),
+    }
+    slots_before, slots_after = _slots(model.params, state["slots"]), _slots(model.params, after["slots"])
+    for path, leaf in tree.items(params):
+        stage = {"stage": "update", "what": f"{type(optimizer).__name__} on '{path}'", "formula": formula(optimizer)}
+        if path not in trained:
+            stage = {"stage": "update", "what": f"'{path}'", "formula": "a statistic: its new value is assigned"}
+            yield stage | {"before": plain(before[path]), "after": plain(leaf)}
+            continue
+        values = {"gradient": plain(gradients[path])}
+        for name, slot in slots_before.get(path, {}).items():
+            values[f"{name} before"] = plain(slot)
+            values[f"{name} after"] = plain(slots_after[path][name])
+        yield stage | head | values | {"before": plain(before[path]), "after": plain(leaf)}
+
+
+def _slots(params: Nest, slots: Nest) -> dict[str, dict[str, Any]]:
+    """The optimizer's arrays for each parameter, by its path."""
+    trained = tree.trained(params)
+    found: list[Any] = []
+    tree.map(lambda _, own: found.append(own), trained, slots)
+    return dict(zip(tree.paths(trained), found, strict=True))
+
+
+def _missing(model: Any, why: str, *, forward: bool) -> Iterator[dict[str, Any]]:
+    """The stages of which no number is known, and why; those of the forward pass, if it is not known either."""
+    layers = list(layers_of(model.network, ""))
+    if forward:
+        for what, layer in layers:
+            yield {"stage": "forward", "what": what, "formula": formula(layer), "settings": settings(layer), "y": why}
+    head = {"what": type(model.loss).__name__, "formula": formula(model.loss)}
+    yield {"stage": "loss", **head, "data_loss": why}
+    yield {"stage": "backward", **head, "outputs gradient": why}
+    for what, layer in reversed(layers):
+        yield {"stage": "backward", "what": what, "formula": formula(layer), "x gradient": why}
+    rule = model.optimizer
+    what = f"{type(rule).__name__} on every parameter"
+    yield {"stage": "update", "what": what, "formula": formula(rule), "settings": settings(rule), "after": why}

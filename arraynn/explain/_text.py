@@ -1,0 +1,74 @@
+"""Stages as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+#: what a stage hands on to the next, which shows it once more as what it was given
+HANDED = ("x gradient", "outputs gradient", "y", "x")
+GIVEN = ("x", "y gradient", "outputs")
+
+
+def text(number: int, before: Mapping[str, Any], stage: Mapping[str, Any]) -> Iterator[str]:
+    """A stage's lines: what it is, its formula, its values under one another. What stands above is named only."""
+    again = before.get("stage") == stage["stage"] == "update"
+    handed = next((before[name] for name in HANDED if name in before), None)
+    yield f"{number}. {stage['stage']}: {stage['what']}"
+    for name, value in stage.items():
+        if name in ("stage", "what") or (again and name in SHARED and before.get(name) == value):
+            continue
+        if name == "formula":
+            of = "backward of: " if stage["stage"] == "backward" else ""
+            yield from [f"   {of}{value}"] if value else []
+        elif name in ("settings", "scalars"):
+            said = ", ".join(f"{key} = {_short(part)}" for key, part in value.items() if part is not None)
+            yield from [f"   {name}: {said}"] if said else []
+        elif name in GIVEN and handed == value and isinstance(value, Mapping) and "shape" in value:
+            yield f"   {name}  {_form(value)}, as above"
+        else:
+            yield from _value(name, value)
+
+
+#: what is the same for all parameters
+SHARED = ("formula", "settings", "step", "scalars")
+
+
+def _form(value: Mapping[str, Any]) -> str:
+    shape = ", ".join(map(str, value["shape"])) + ("," if len(value["shape"]) == 1 else "")
+    return f"({shape}) {value['dtype']}"
+
+
+def _value(name: str, value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping) and "values" in value:
+        yield f"   {name}  {_form(value)}"
+        yield from _matrix(value["values"], "     ")
+    elif isinstance(value, list):
+        for i, part in enumerate(value):
+            yield from _value(f"{name}[{i}]", part)
+    else:
+        yield f"   {name} = {_short(value)}" if not isinstance(value, str) else f"   {name}: {value}"
+
+
+def _matrix(values: Any, indent: str) -> Iterator[str]:
+    """Nested lists as rows of aligned numbers; of more than two axes, one matrix after another."""
+    if not values or not isinstance(values[0], list):
+        yield indent + "  ".join(map(_short, values))
+        return
+    if any(isinstance(part, list) and part and isinstance(part[0], list) for part in values):
+        for part in values:
+            yield from [indent + "…"] if part == "…" else _matrix(part, indent + "  ")
+        return
+    rows = [["…"] if row == "…" else [_short(value) for value in row] for row in values]
+    columns = max(len(row) for row in rows)
+    widths = [max((len(row[i]) for row in rows if i < len(row)), default=0) for i in range(columns)]
+    for row in rows:
+        yield indent + "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=False))
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value + 0.0:.6g}"  # and -0 is 0
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key!r}: {_short(part)}" for key, part in value.items()) + "}"
+    return str(value)

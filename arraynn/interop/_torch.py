@@ -1,0 +1,214 @@
+"""PyTorch: blocks as functions of its autograd, and its modules as networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from .. import layers, tree
+from .._types import LayerLike, Nest
+from ..errors import ShapeError
+from ._leaves import Arguments, forward
+from ._need import need
+
+
+def as_torch(block: Any) -> Callable[..., Any]:
+    """A block, a loss or a layer as a function of tensors that PyTorch differentiates by the block's own backward.
+
+    block : such as `nn.relu`, `nn.softmax_cross_entropy`, or a layer, which is then called as (params, x, key=None).
+    Returns a function with the block's arguments that gives y alone; `y.sum().backward()` calls the block's backward
+    once. Gradients flow to tensors that ask for them and that the block has gradients for; not a second time.
+    What a layer keeps as statistics is given as it goes in: `batch_norm`'s new means are not handed out.
+
+    >>> import torch                                                                            # doctest: +SKIP
+    >>> x = torch.tensor([-1.0, 2.0], requires_grad=True)                                       # doctest: +SKIP
+    >>> as_torch(nn.relu)(x).sum().backward()                                                   # doctest: +SKIP
+    """
+    torch = need("torch", "torch")
+
+    def function(*arguments: Any, **options: Any) -> Any:
+        split = Arguments(arguments, lambda leaf: isinstance(leaf, torch.Tensor))
+        form: list[Any] = []
+        outputs = _bridge().apply(block, split, options, form, *split.arrays)
+        left = iter(outputs)
+        return tree.map(lambda _: next(left), form[0])
+
+    return function
+
+
+@cache
+def _bridge() -> Any:
+    torch = need("torch", "torch")
+
+    class Bridge(torch.autograd.Function):  # type: ignore[misc,name-defined]
+        @staticmethod
+        def forward(ctx: Any, block: Any, split: Arguments, options: Any, form: list[Any], *tensors: Any) -> Any:
+            y, ctx.explicit = forward(block, split.filled([t.detach() for t in tensors]), options)
+            form.append(y)
+            ctx.block, ctx.split, ctx.form = block, split, y
+            ctx.inputs = tensors  # needed for no value, only for what asks for a gradient
+            return tuple(leaf.view_as(leaf) for leaf in tree.leaves(y))
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+        def backward(ctx: Any, *cotangents: Any) -> Any:
+            left = iter(cotangents)
+            dy = tree.map(lambda _: next(left), ctx.form)
+            wanted = ctx.needs_input_grad[4:]
+            x = 1 if isinstance(ctx.block, LayerLike) else 0
+            before = sum(len(tree.leaves(a)) for a in ctx.split.arguments[:x])
+            count = len(tree.leaves(ctx.split.arguments[x]))
+            skipped = sum(ctx.split.places[:before])
+            need_dx = any(wanted[skipped : skipped + sum(ctx.split.places[before : before + count])])
+            grads = ctx.split.gradients(ctx.block, ctx.explicit(dy, need_dx))
+            return None, None, None, None, *(g if want else None for g, want in zip(grads, wanted, strict=True))
+
+    return Bridge
+
+
+# Modules. Each pair is read one way by `to_torch`, the other by `from_torch`.
+
+
+def from_torch(module: Any) -> tuple[Any, Nest]:
+    """An `nn.Sequential` of PyTorch as (network, params): a `Sequential` of the same layers, and copies of the weights.
+
+    Dense weights are transposed to (n_in, n_out). The params are tensors where they were; `model.params = params` takes
+    them to any backend. Raises ValueError, naming it, for a module that has no equal here: convolutions, GELU without
+    approximate="tanh", Linear without bias, a Softmax over another axis than the last.
+    """
+    torch = need("torch", "torch")
+    with torch.no_grad():
+        layer, params = _from_module(torch.nn, module, type(module).__name__)
+    return (layer, params) if isinstance(layer, layers.Sequential) else (layers.Sequential(layer), [params])
+
+
+def to_torch(network: Any, params: Nest) -> Any:
+    """A network and its params (of any library) as an `nn.Sequential` of PyTorch: the inverse of `from_torch`.
+
+    The tensors are copies on the CPU, in the params' dtype; the module is in training mode, as new modules are.
+    Raises ValueError, naming it, for a layer that PyTorch has no module for: Residual, Concatenate, your own.
+    """
+    torch = need("torch", "torch")
+    to = _tensor_of(torch)
+    with torch.no_grad():
+        module = _to_module(torch.nn, network, tree.map(to, params))
+    return module if isinstance(module, torch.nn.Sequential) else torch.nn.Sequential(module)
+
+
+def _tensor_of(torch: Any) -> Callable[[Any], Any]:
+    from ..backends import of
+
+    return lambda leaf: torch.tensor(of(leaf).to_numpy(leaf))
+
+
+def _from_module(nn: Any, module: Any, what: str) -> tuple[Any, Nest]:
+    if isinstance(module, nn.Sequential):
+        parts = [_from_module(nn, inner, f"{what}[{name}]") for name, inner in module.named_children()]
+        return layers.Sequential(*(layer for layer, _ in parts)), [own for _, own in parts]
+    layer = _layer_of(nn, module)
+    if layer is None:
+        raise ValueError(f"{what} is a {module}, which has no equal layer here; write one, and register it")
+    names = PARAMETERS.get(type(layer), {})
+    flat = {name: getattr(module, theirs).detach().clone() for name, theirs in names.items()}
+    if isinstance(layer, layers.Dense):
+        flat["weight"] = flat["weight"].T.contiguous()
+    if isinstance(layer, layers.BatchNorm):
+        statistics = {"mean": module.running_mean.clone(), "variance": module.running_var.clone()}
+        return layer, {**flat, "statistics": statistics}
+    return layer, flat
+
+
+def _layer_of(nn: Any, module: Any) -> Any:
+    """The layer that does what the module does, or None."""
+    for theirs, ours in _plain(nn).items():
+        if type(module) is theirs:
+            return ours()
+    kind = type(module)
+    if kind is nn.Linear and module.bias is not None:
+        return layers.Dense(module.out_features)
+    if kind is nn.LeakyReLU and 0 <= module.negative_slope <= 1:
+        return layers.LeakyReLU(float(module.negative_slope))
+    if kind is nn.ELU:
+        return layers.ELU(float(module.alpha))
+    if kind is nn.GELU and module.approximate == "tanh":
+        return layers.GELU()
+    if kind is nn.Softplus and module.beta == 1 and module.threshold >= 20:
+        return layers.Softplus()
+    if kind is nn.Softmax and module.dim == -1:
+        return layers.Softmax()
+    if kind is nn.Dropout and module.p < 1:
+        return layers.Dropout(float(module.p))
+    if kind is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1):
+        return layers.Flatten()
+    if kind is nn.BatchNorm1d and module.affine and module.track_running_stats and module.momentum is not None:
+        return layers.BatchNorm(momentum=1 - module.momentum, epsilon=module.eps)
+    if kind is nn.LayerNorm and len(module.normalized_shape) == 1 and module.bias is not None:
+        return layers.LayerNorm(module.eps)
+    if kind is nn.Embedding and (module.padding_idx, module.max_norm) == (None, None):
+        return layers.Embedding(module.num_embeddings, module.embedding_dim)
+    return None
+
+
+def _to_module(nn: Any, layer: Any, params: Nest) -> Any:
+    kind = type(layer)
+    if kind is layers.Sequential:
+        return nn.Sequential(*(_to_module(nn, *pair) for pair in zip(layer.layers, params, strict=True)))
+    module = next((theirs() for theirs, ours in _plain(nn).items() if ours is kind), None)
+    if module is None:
+        module = _made(nn, layer, params)
+    for name, theirs in PARAMETERS.get(kind, {}).items():
+        value = params[name].T.contiguous() if kind is layers.Dense and name == "weight" else params[name]
+        setattr(module, theirs, nn.Parameter(value))
+    if kind is layers.BatchNorm:
+        if len(params["scale"].shape) != 1:
+            raise ShapeError("batch normalization has one scale a column")
+        module.running_mean, module.running_var = params["statistics"]["mean"], params["statistics"]["variance"]
+    return module
+
+
+def _made(nn: Any, layer: Any, params: Nest) -> Any:
+    match layer:
+        case layers.Dense():
+            return nn.Linear(*params["weight"].shape)
+        case layers.LeakyReLU(slope=slope):
+            return nn.LeakyReLU(slope)
+        case layers.ELU(alpha=alpha):
+            return nn.ELU(alpha)
+        case layers.GELU():
+            return nn.GELU(approximate="tanh")
+        case layers.Softmax():
+            return nn.Softmax(dim=-1)
+        case layers.Dropout(rate=rate):
+            return nn.Dropout(rate)
+        case layers.BatchNorm(momentum=momentum, epsilon=epsilon):
+            return nn.BatchNorm1d(params["scale"].shape[0], eps=epsilon, momentum=1 - momentum)
+        case layers.LayerNorm(epsilon=epsilon):
+            return nn.LayerNorm(params["scale"].shape[0], eps=epsilon)
+        case layers.Embedding():
+            return nn.Embedding(*params["weight"].shape)
+    raise ValueError(f"PyTorch has no module that does what {layer!r} does; as_torch makes a function of it")
+
+
+def _plain(nn: Any) -> dict[Any, type]:
+    """Modules and layers that take nothing."""
+    return {
+        nn.ReLU: layers.ReLU,
+        nn.Tanh: layers.Tanh,
+        nn.Sigmoid: layers.Sigmoid,
+        nn.SiLU: layers.SiLU,
+        nn.SELU: layers.SELU,
+        nn.Hardsigmoid: layers.HardSigmoid,
+        nn.Identity: layers.Identity,
+        nn.Flatten: layers.Flatten,
+        nn.Softplus: layers.Softplus,
+    }
+
+
+#: our names of the parameters, and PyTorch's
+PARAMETERS: dict[type, dict[str, str]] = {
+    layers.Dense: {"weight": "weight", "bias": "bias"},
+    layers.Embedding: {"weight": "weight"},
+    layers.LayerNorm: {"scale": "weight", "bias": "bias"},
+    layers.BatchNorm: {"scale": "weight", "bias": "bias"},
+}

@@ -1,0 +1,1 @@
+"""The benchmark: workloads, peers, and what runs them in turn."""

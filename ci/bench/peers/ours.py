@@ -1,0 +1,74 @@
+"""arraynn: as installed by default, with the extra `fast`, and through `Model.fit`."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from ..workloads import BETA1, BETA2, EPSILON, RATE
+from . import Base
+
+
+class Peer(Base):
+    def open(self, threads: int, variant: str) -> None:
+        if variant != "fast":
+            sys.modules["numba"] = None  # type: ignore[assignment]  # as where it is not installed
+        import arraynn as nn
+
+        work, self.nn, self.through_fit = self.work, nn, variant == "fit"
+        l2 = nn.L2(work.l2) if work.l2 else None
+        layers: list[Any] = []
+        for width in work.widths[1:-1]:
+            layers += [nn.Dense(width, weight_regularizer=l2, bias_regularizer=l2), nn.ReLU()]
+            layers += [nn.Dropout(work.dropout)] if work.dropout else []
+        self.network = nn.Sequential(*layers, nn.Dense(work.widths[-1]))
+        self.optimizer = nn.Adam(RATE, BETA1, BETA2, EPSILON)
+        self.take = nn.make_train_step(self.network, nn.softmax_cross_entropy, self.optimizer)
+        self.key, self.batch = nn.Key(0), (self.x, self.y, None)
+        self.backend = nn.backend("numpy")
+
+    def nest(self) -> Any:
+        weights, nest = iter(self.work.weights()), []
+        for layer in self.network.layers:
+            w, b = next(weights) if isinstance(layer, self.nn.Dense) else (None, None)
+            nest.append({} if w is None else {"weight": w, "bias": b})
+        return nest
+
+    def reset(self) -> None:
+        self.params = self.nest()
+        self.state = self.optimizer.init(self.params)
+        self.model = self.nn.Model(
+            self.network, loss=self.nn.softmax_cross_entropy, optimizer=self.optimizer, backend="numpy", metrics=()
+        ).build((self.work.widths[0],))
+        self.model.params = self.params
+
+    def training(self) -> AbstractContextManager[Any]:
+        return self.backend.context()
+
+    def loss(self) -> float:
+        outputs, _ = self.network(self.params, self.x)
+        value = self.nn.softmax_cross_entropy(outputs, self.y)[0] + self.network.penalty(self.params)[0]
+        return float(value)
+
+    def step(self) -> None:
+        self.params, self.state, _ = self.take(self.params, self.state, self.batch, self.key)
+
+    def steps(self, count: int) -> None:
+        if not self.through_fit:
+            return super().steps(count)
+        self.model.fit(self.x, self.y, epochs=count, batch_size=None, verbose=0)
+        self.params = self.model.params
+        return None
+
+    def outputs(self) -> Any:
+        return self.model(self.x)
+
+    def epoch(self, x: Any, y: Any, order: Any) -> None:
+        # as its users would; the permutation is its own
+        self.model.fit(x, y, epochs=1, batch_size=self.work.rows, verbose=0)
+
+    def classes(self, x: Any) -> Any:
+        return np.asarray(self.model.predict(x))

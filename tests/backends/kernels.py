@@ -1,0 +1,156 @@
+"""CUDA source on a machine without a GPU: compiled to PTX by NVRTC, and run by the host's C++ compiler."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from arraynn.backends._fuse import CTYPES
+
+# What CUDA C++ has and C++ without headers lacks (which take most of a compilation), for one thread at a time; `host`
+# runs through the grid.
+FUNCTIONS = ("exp", "expm1", "floor", "log", "log1p", "sqrt", "tanh", "fabs")
+PRELUDE = "".join(
+    f'extern "C" float {name}f(float); extern "C" double {name}(double); '
+    f"static inline float {name}(float x) {{ return {name}f(x); }}\n"
+    for name in FUNCTIONS
+)
+PRELUDE += """extern "C" float powf(float, float); extern "C" double pow(double, double);
+static inline float pow(float x, float y) { return powf(x, y); }
+struct Place { unsigned x, y; };
+static Place gridDim, blockDim, blockIdx, threadIdx;
+#define __global__
+"""
+HOST = """
+extern "C" void host(unsigned gx, unsigned gy, unsigned bx, {arguments}) {{
+  gridDim = {{gx, gy}}; blockDim = {{bx, 1}};
+  for (blockIdx.y = 0; blockIdx.y < gy; ++blockIdx.y)
+    for (blockIdx.x = 0; blockIdx.x < gx; ++blockIdx.x)
+      for (threadIdx.x = 0; threadIdx.x < bx; ++threadIdx.x) update({names});
+}}
+"""
+
+
+def compiler() -> str | None:
+    """The host's C++ compiler, if there is one."""
+    return shutil.which("g++") or shutil.which("clang++")
+
+
+@cache
+def compiled(source: str) -> Any:
+    """`host(gx, gy, bx, arguments …)`: the kernel `update` of this source, thread after thread."""
+    head = source.partition("update(")[2].partition(") {")[0]
+    names = ", ".join(argument.split()[-1].lstrip("*") for argument in head.split(", "))
+    return _library(PRELUDE + source + HOST.format(arguments=head, names=names))
+
+
+def _library(text: str) -> Any:
+    """The function `host` of this C++."""
+    folder = Path(tempfile.mkdtemp(prefix="kernel"))
+    (folder / "kernel.cpp").write_text(text)
+    library = folder / "kernel.so"
+    # as the kernels' own option says: one rounding an operation
+    command = [compiler(), "-O1", "-ffp-contract=off", "-fPIC", "-shared", "-o", library, folder / "kernel.cpp"]
+    subprocess.run(command, check=True)
+    loaded = ctypes.CDLL(str(library))
+    shutil.rmtree(folder)
+    return loaded.host
+
+
+class HostKernel:
+    """Stands in for cupy.RawKernel: the same call, the same source, on NumPy's memory."""
+
+    launches: list[tuple[Any, Any]]
+
+    def __init__(self, source: str, name: str, options: tuple[str, ...] = ()) -> None:
+        assert name == "update"
+        assert options == ("--fmad=false",)
+        self.source, self.launches = source, []
+
+    def __call__(self, grid: tuple[int, int], block: tuple[int], arguments: tuple[Any, ...]) -> None:
+        self.launches.append((grid, block))
+        compiled(self.source)(*grid, *block, *map(_argument, arguments))
+
+
+def _argument(x: Any) -> Any:
+    """As CuPy passes it: an array as its pointer, a number by the dtype that it has."""
+    if isinstance(x, np.generic):
+        return {"int64": ctypes.c_longlong, "float32": ctypes.c_float, "float64": ctypes.c_double}[x.dtype.name](x)
+    x = getattr(x, "_host", x)
+    assert isinstance(x, np.ndarray), f"a kernel takes arrays and NumPy scalars, not {type(x)}"
+    return ctypes.c_void_p(x.ctypes.data)
+
+
+def elementwise_source(takes: str, makes: str, operation: str) -> str:
+    """A loop around the operation of a cupy.ElementwiseKernel, over flat arrays; numbers are arrays, too."""
+    given, made = ([parameter.split() for parameter in text.split(", ")] for text in (takes, makes))
+    arguments = [f"const {CTYPES[kind]}* p_{name}" for kind, name in given]
+    arguments += [f"{CTYPES[kind]}* p_{name}" for kind, name in made]
+    lines = [f"const {CTYPES[kind]} {name} = p_{name}[i_];" for kind, name in given]
+    lines += [f"{CTYPES[kind]} {name};" for kind, name in made]
+    lines += [operation, *(f"p_{name}[i_] = {name};" for _, name in made)]
+    body = "\n    ".join("\n".join(lines).splitlines())
+    loop = f"  for (long long i_ = 0; i_ < n_; ++i_) {{\n    {body}\n  }}"
+    return f'{PRELUDE}extern "C" void host(long long n_, {", ".join(arguments)}) {{\n{loop}\n}}\n'
+
+
+_looped = cache(lambda *signature: _library(elementwise_source(*signature)))
+
+
+class HostElementwise:
+    """Stands in for cupy.ElementwiseKernel: broadcasts, makes its outputs, runs the operation on the host."""
+
+    def __init__(self, takes: str, makes: str, operation: str, name: str, options: tuple[str, ...] = ()) -> None:
+        assert options == ("--fmad=false",)
+        self.signature = takes, makes, operation
+        self.kinds = [[parameter.split()[0] for parameter in text.split(", ")] for text in (takes, makes)]
+
+    def __call__(self, *arguments: Any) -> Any:
+        takes, makes = self.kinds
+        given = []
+        for kind, x in zip(takes, arguments, strict=True):
+            assert isinstance(x, (int, np.ndarray)), f"{type(x)} given to a kernel"
+            assert isinstance(x, int) or x.dtype.name == kind, f"{x.dtype} given to a kernel of {kind}"
+            given.append(np.asarray(x, kind))
+        shape = np.broadcast_shapes(*(x.shape for x in given))
+        given = [np.ascontiguousarray(np.broadcast_to(x, shape)) for x in given]
+        made = [np.empty(shape, kind) for kind in makes]
+        pointers = [ctypes.c_void_p(x.ctypes.data) for x in (*given, *made)]
+        _looped(*self.signature)(ctypes.c_longlong(made[0].size), *pointers)
+        return made[0] if len(made) == 1 else tuple(made)
+
+
+def architectures() -> list[int]:
+    """What NVRTC can compile for, as numbers: 90 is compute capability 9.0."""
+    from cuda.bindings import nvrtc
+
+    failed, count = nvrtc.nvrtcGetNumSupportedArchs()
+    assert not failed, failed
+    failed, found = nvrtc.nvrtcGetSupportedArchs()
+    assert not failed, failed
+    return list(found)[:count]
+
+
+def to_ptx(source: str, architecture: int, options: tuple[str, ...] = ()) -> str:
+    """The PTX of CUDA source; AssertionError with the compiler's log where there is none."""
+    from cuda.bindings import nvrtc
+
+    failed, program = nvrtc.nvrtcCreateProgram(source.encode(), b"kernel.cu", 0, [], [])
+    assert not failed, failed
+    told = [f"--gpu-architecture=compute_{architecture}".encode(), b"--std=c++17", *(o.encode() for o in options)]
+    (failed,) = nvrtc.nvrtcCompileProgram(program, len(told), told)
+    # the binding writes into bytes; one more than asked for, as Python has each of one byte only once for all
+    log = bytes(nvrtc.nvrtcGetProgramLogSize(program)[1] + 1)
+    nvrtc.nvrtcGetProgramLog(program, log)
+    assert not failed, log.decode(errors="replace")
+    ptx = bytes(nvrtc.nvrtcGetPTXSize(program)[1] + 1)
+    nvrtc.nvrtcGetPTX(program, ptx)
+    nvrtc.nvrtcDestroyProgram(program)
+    return ptx.decode()

@@ -1,0 +1,160 @@
+"""What can go wrong in a run on CuPy, on the recording stand-in: memory that ends, a kernel that fails, data that do
+not fit. The model is whole afterwards, and the error says what was asked, what is free and what helps."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+import arraynn as nn
+from arraynn import fitting, tree
+from arraynn.backends import _cupy_errors
+from arraynn.cli import main
+from tests.backends import kernels, recording
+from tests.backends.test_cuda_kernels import needs_compiler
+from tests.backends.test_cupy_conformance import LABELS, X
+from tests.backends.test_cupy_probe import FAILURES
+
+NETWORK = nn.Sequential(nn.Dense(4), nn.ReLU(), nn.Dense(3))
+
+
+class OutOfMemoryError(MemoryError):
+    """As CuPy's is called."""
+
+
+class CUDARuntimeError(RuntimeError):
+    """As CuPy's is called."""
+
+
+NO_MEMORY = OutOfMemoryError("Out of memory allocating 1,572,864 bytes (allocated so far: 7,000,000 bytes).")
+FAULT = CUDARuntimeError("cudaErrorIllegalAddress: an illegal memory access was encountered")
+
+
+def failing_at(monkeypatch: pytest.MonkeyPatch, update: int, error: BaseException) -> None:
+    """The optimizer's kernel raises at that launch."""
+    count = 0
+    run = kernels.HostKernel.__call__
+
+    def call(self: Any, *args: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == update:
+            raise error
+        run(self, *args)
+
+    monkeypatch.setattr(kernels.HostKernel, "__call__", call)
+
+
+@needs_compiler
+def test_memory_that_ends_is_told_and_the_model_keeps_its_last_good_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    with recording.recording() as gpu:
+        model = nn.Model(NETWORK, backend=gpu)
+        model.fit(X, LABELS, epochs=2, verbose=0)
+        before = [leaf.get() for leaf in tree.leaves(model.params)]
+        with monkeypatch.context() as patch:
+            patch.setattr(fitting, "FETCH_SECONDS", 1e9)  # the first step is not copied before the second one fails
+            failing_at(patch, 2, NO_MEMORY)
+            with pytest.raises(nn.DeviceOutOfMemory, match="1,572,864 bytes asked for on GPU 0") as caught:
+                model.fit(X, LABELS, batch_size=4, verbose=0)
+        assert (caught.value.asked, caught.value.free, caught.value.total) == (1572864, *recording.MEMORY)
+        assert "smaller batch_size" in str(caught.value)
+        assert caught.value.__cause__ is NO_MEMORY
+        for leaf, old in zip(tree.leaves(model.params), before, strict=True):
+            np.testing.assert_array_equal(leaf.get(), old)
+        assert np.isfinite(model.fit(X, LABELS, batch_size=2, verbose=0)["loss"]).all()  # it can go on
+
+
+@needs_compiler
+def test_a_kernel_that_failed_earlier_is_not_taken_for_the_call_that_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    with recording.recording() as gpu:
+        model = nn.Model(NETWORK, backend=gpu)
+        failing_at(monkeypatch, 1, FAULT)
+        with pytest.raises(nn.DeviceFault, match="started earlier has failed on GPU 0: cudaErrorIllegalAddress"):
+            model.fit(X, LABELS, verbose=0)
+
+
+@needs_compiler
+@pytest.mark.parametrize("error", [NO_MEMORY, FAULT], ids=["memory", "fault"])
+def test_a_step_without_a_model_tells_the_same(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    with recording.recording() as gpu:
+        params, _ = NETWORK.init(np.random.default_rng(0), (6,))
+        params = nn.put(params, like=gpu.asarray(X))
+        optimizer = nn.Adam()
+        step = nn.make_train_step(NETWORK, nn.softmax_cross_entropy, optimizer)
+        failing_at(monkeypatch, 1, error)
+        with pytest.raises((nn.DeviceOutOfMemory, nn.DeviceFault)):
+            step(params, optimizer.init(params), (gpu.asarray(X), gpu.asarray(LABELS), None), nn.Key(0))
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), MemoryError("of the host"), CUDARuntimeError("cudaErrorOther")])
+def test_other_errors_stay_what_they_are(error: BaseException) -> None:
+    assert _cupy_errors.translated(error, 0) is None
+
+
+def test_the_errors_leave_a_worker_process() -> None:
+    for error in (nn.DeviceOutOfMemory("GPU 1", 5, 3, 9), nn.DeviceFault("GPU 1", "cudaErrorAssert")):
+        copied = pickle.loads(pickle.dumps(error))
+        assert (type(copied), str(copied), vars(copied)) == (type(error), str(error), vars(error))
+
+
+@needs_compiler
+@pytest.mark.parametrize("fits", [True, False])
+def test_data_stay_on_the_gpu_where_they_fit_and_else_come_batch_by_batch(
+    monkeypatch: pytest.MonkeyPatch, fits: bool
+) -> None:
+    monkeypatch.setattr(recording, "MEMORY", (2 * X.nbytes if fits else 2 * X.nbytes - 1, 10**9))
+    taken: list[int] = []
+
+    class Watch(nn.Callback):
+        def on_batch_end(self, model: Any) -> None:
+            taken.append(sum(c.function == "take" for c in recording.CALLS))
+            recording.CALLS.clear()
+
+    with recording.recording() as gpu:
+        model = nn.Model(NETWORK, backend=gpu)
+        history = model.fit(X, LABELS, epochs=2, batch_size=4, callbacks=[Watch()], verbose=0)
+        answers = model.predict_proba(X)
+    assert taken == [2 if fits else 1] * 4  # x and the labels, or the labels alone
+    want = nn.Model(NETWORK, backend="numpy")
+    assert history["loss"] == pytest.approx(want.fit(X, LABELS, epochs=2, batch_size=4, verbose=0)["loss"], rel=1e-5)
+    np.testing.assert_allclose(answers, want.predict_proba(X), rtol=1e-4)
+
+
+def test_memory_is_reported_with_what_the_pool_keeps() -> None:
+    with recording.recording() as gpu:
+        assert gpu.room() == recording.MEMORY[0]
+        assert _cupy_errors.told(0) == "6.0 GB of 8.0 GB free, 0.0 MB of it kept by CuPy's memory pool"
+
+
+# ---------------------------------------------------------------- arraynn doctor, on the stand-in that fails
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_doctor_shows_each_failure_with_its_remedy(
+    failure: str, cupy: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, what, reason, remedy = FAILURES[failure]
+    cupy.fail(stage, what)
+    # the other libraries are none of this test's business, and slow to import
+    monkeypatch.setattr("arraynn.backends._resolve.FILES", {"numpy": "_numpy", "cupy": "_cupy"})
+    monkeypatch.setattr("arraynn.backends._registry.FILES", {"numpy": "_numpy", "cupy": "_cupy"})
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    row = out.partition("\ncupy ")[2].partition("\n'auto'")[0]
+    assert "not usable" in row
+    assert reason in row
+    assert remedy in row.partition("-> ")[2]
+    assert "'auto' takes numpy" in out
+
+
+@pytest.mark.parametrize("stage", ["kernel", "allocation"])
+def test_what_breaks_after_the_proof_says_so_and_is_no_silent_fall_back(cupy: Any, stage: str) -> None:
+    """A GPU that was proved and then fails: by name and under auto the error comes up as CuPy's, or ours."""
+    gpu = nn.backend("auto")
+    assert gpu.name == "cupy"
+    cupy.fail(stage, OutOfMemoryError("Out of memory allocating 512 bytes"))
+    with pytest.raises((nn.DeviceOutOfMemory, MemoryError)):
+        nn.backend("cupy").asarray(np.ones(3)) * 2

@@ -1,0 +1,172 @@
+"""Exported models, run by onnxruntime."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import arraynn as nn
+from arraynn import interop, layers
+
+onnx = pytest.importorskip("onnx")
+runtime = pytest.importorskip("onnxruntime")
+
+PLAIN = [
+    *(layers.ELU(0.5), layers.GELU(), layers.HardSigmoid(), layers.Identity(), layers.LeakyReLU(0.2), layers.ReLU()),
+    *(layers.SELU(), layers.SiLU(), layers.Sigmoid(), layers.Softmax(), layers.Softplus(), layers.Tanh()),
+    *(layers.BatchNorm(), layers.Dropout(0.5), layers.LayerNorm(epsilon=1e-3), layers.Flatten()),
+    *(layers.Residual(layers.Tanh()), layers.Concatenate(layers.Identity(), layers.ReLU())),
+]
+KINDS = [*PLAIN, layers.Dense(4), layers.Embedding(7, 4), layers.Sequential(layers.Flatten(), layers.Dense(2))]
+
+
+def shaken(params, rng):
+    """Weights that are no longer what they began as: scales of 1 and means of 0 would hide a mistake."""
+    return nn.tree.map(lambda leaf: (np.abs(leaf) + rng.random(leaf.shape) + 0.1).astype(leaf.dtype), params)
+
+
+def built(network, shape, rng, **options):
+    model = nn.Model(network, backend="numpy", **options).build(shape)
+    model.params = shaken(model.params, rng)
+    return model
+
+
+def run(path, *inputs):
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
+    outputs = [value.name for value in session.get_outputs()]
+    return dict(zip(outputs, session.run(None, dict(zip(names, inputs, strict=True))), strict=True))
+
+
+def operators(path):
+    model = onnx.load(path)
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", 21)]
+    return [node.op_type for node in model.graph.node]
+
+
+@pytest.mark.parametrize("layer", KINDS, ids=lambda layer: type(layer).__name__)
+def test_every_layer_agrees(layer, rng, tmp_path):
+    network = nn.Sequential(layer) if isinstance(layer, layers.Dense) else nn.Sequential(layer, nn.Flatten())
+    shape = (3,) if isinstance(layer, layers.Dense) else (2, 3)
+    model = built(network, shape, rng, loss=nn.mean_squared_error)
+    interop.to_onnx(model, tmp_path / "model.onnx")
+    words = isinstance(layer, layers.Embedding)
+    x = rng.integers(0, 7, (5, *shape)) if words else rng.standard_normal((5, *shape), dtype=np.float32)
+    found = run(tmp_path / "model.onnx", x)
+    assert list(found) == ["outputs"]
+    np.testing.assert_allclose(found["outputs"], model(x), rtol=1e-5, atol=1e-6)
+
+
+def test_every_layer_of_the_library_is_in_the_list_above():
+    kinds = {getattr(layers, name) for name in layers.__all__ if isinstance(getattr(layers, name), type)}
+    assert kinds - {type(layer) for layer in KINDS} - {layers.Layer, layers.Activation} == set()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 1000])
+def test_the_number_of_rows_is_free_and_the_graph_is_clean(rows, rng, tmp_path):
+    network = nn.Sequential(nn.Dense(64, weight_regularizer=nn.L2(5e-4)), nn.ReLU(), nn.Dropout(0.1), nn.Dense(3))
+    model = built(network, (2,), rng)
+    interop.to_onnx(model, tmp_path / "model.onnx")
+    assert operators(tmp_path / "model.onnx") == ["Gemm", "Relu", "Gemm", "Identity", "Softmax"]
+    x = rng.standard_normal((rows, 2), dtype=np.float32)
+    found = run(tmp_path / "model.onnx", x)
+    np.testing.assert_allclose(found["outputs"], model(x), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found["probabilities"], model.predict_proba(x), rtol=0, atol=1e-5)
+
+
+def test_the_runtime_fuses_dense_and_relu(rng, tmp_path):
+    interop.to_onnx(built(nn.Sequential(nn.Dense(8), nn.ReLU(), nn.Dense(3)), (4,), rng), tmp_path / "model.onnx")
+    options = runtime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.log_severity_level = 3  # it warns that an optimized file is for this machine
+    runtime.InferenceSession(tmp_path / "model.onnx", options, providers=["CPUExecutionProvider"])
+    fused = [node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node]
+    assert "FusedGemm" in fused
+    assert "Relu" not in fused
+
+
+@pytest.mark.parametrize("loss", [nn.sigmoid_cross_entropy, nn.cross_entropy, nn.focal, nn.kl_divergence])
+def test_a_loss_s_link_gives_the_probabilities(loss, rng, tmp_path):
+    last = [nn.Softmax()] if loss is nn.cross_entropy else []
+    model = built(nn.Sequential(nn.Dense(3), *last), (4,), rng, loss=loss)
+    interop.to_onnx(model, tmp_path / "model.onnx")
+    x = rng.standard_normal((5, 4), dtype=np.float32)
+    found = run(tmp_path / "model.onnx", x)
+    np.testing.assert_allclose(found["probabilities"], model.predict_proba(x), rtol=1e-5, atol=1e-6)
+
+
+def test_a_float64_model_is_exported_in_float32(rng, tmp_path):
+    model = built(nn.Sequential(nn.Dense(3)), (4,), rng, dtype="float64")
+    interop.to_onnx(model, tmp_path / "model.onnx")
+    x = rng.standard_normal((5, 4), dtype=np.float32)
+    np.testing.assert_allclose(run(tmp_path / "model.onnx", x)["outputs"], model(x), rtol=1e-5)
+
+
+@dataclass(frozen=True)
+class Bent(layers.Activation):
+    """y = x |x|, a layer of one's own."""
+
+    def function(self, x):
+        size = abs(x)
+        return x * size, lambda dy: 2 * dy * size
+
+
+@dataclass(frozen=True)
+class Scaled(layers.Layer):
+    """y = x w, with a parameter."""
+
+    def init(self, rng, input_shape, dtype="float32"):
+        return {"w": np.ones(input_shape, dtype)}, tuple(input_shape)
+
+    def __call__(self, params, x, key=None):
+        return x * params["w"], lambda dy, need_dx=True: (dy * params["w"], {"w": dy * x})
+
+
+def test_layers_of_one_s_own_are_traced(rng, tmp_path):
+    pytest.importorskip("ndonnx")
+    network = nn.Sequential(nn.Dense(4), Bent(), Scaled(), nn.Residual(Bent()), nn.Dense(2))
+    model = built(network, (3,), rng)
+    interop.to_onnx(model, tmp_path / "model.onnx")
+    x = rng.standard_normal((5, 3), dtype=np.float32)
+    np.testing.assert_allclose(run(tmp_path / "model.onnx", x)["outputs"], model(x), rtol=1e-5, atol=1e-4)
+    assert operators(tmp_path / "model.onnx").count("Gemm") == 2
+
+
+def test_a_layer_that_cannot_be_traced_is_named(rng, tmp_path):
+    pytest.importorskip("ndonnx")
+
+    @dataclass(frozen=True)
+    class Odd(layers.Activation):
+        def function(self, x):
+            return np.asarray(np.sin(x) if isinstance(x, np.ndarray) else float(x)), lambda dy: dy
+
+    with pytest.raises(ValueError, match=r"Odd 'network\.1' cannot be exported"):
+        interop.to_onnx(built(nn.Sequential(nn.Dense(2), Odd()), (3,), rng), tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_without_weights_is_refused(tmp_path):
+    with pytest.raises(nn.DataError, match="build"):
+        interop.to_onnx(nn.Model(nn.Sequential(nn.Dense(2))), tmp_path / "model.onnx")
+
+
+def test_plain_models_need_onnx_alone(rng, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ndonnx", None)
+    interop.to_onnx(built(nn.Sequential(nn.Dense(2), nn.GELU()), (3,), rng), tmp_path / "model.onnx")
+
+
+def test_a_trained_spiral_and_digits_agree(tmp_path):
+    x, y = nn.datasets.spiral(100, 3)
+    spiral = nn.Model(nn.Sequential(nn.Dense(64), nn.ReLU(), nn.Dropout(0.1), nn.Dense(3)), backend="numpy")
+    spiral.fit(x, y, epochs=20, verbose=0)
+    images, labels, tests, _ = nn.datasets.digits()
+    digits = nn.Model(nn.Sequential(nn.Flatten(), nn.Dense(128), nn.ReLU(), nn.Dense(10)), backend="numpy")
+    digits.fit(images, labels, epochs=2, verbose=0)
+    for model, rows in ((spiral, x), (digits, tests)):
+        interop.to_onnx(model, tmp_path / "model.onnx")
+        found = run(tmp_path / "model.onnx", np.asarray(rows, np.float32))
+        np.testing.assert_allclose(found["outputs"], model(rows), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(found["probabilities"], model.predict_proba(rows), atol=1e-5)

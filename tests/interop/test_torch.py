@@ -1,0 +1,157 @@
+"""Blocks inside PyTorch's autograd, and its modules as networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import arraynn as nn
+from arraynn import interop, layers, tree
+
+torch = pytest.importorskip("torch")
+
+ACTIVATIONS = [
+    *(nn.relu, nn.sigmoid, nn.tanh, nn.softmax, layers.elu, layers.selu, layers.gelu, layers.silu, layers.softplus),
+    *(layers.leaky_relu, layers.hard_sigmoid, layers.flatten, layers.identity),
+]
+
+
+def numbers(rng, *shape):
+    return torch.tensor(rng.standard_normal(shape), requires_grad=True)
+
+
+@pytest.mark.parametrize("block", ACTIVATIONS, ids=lambda block: block.__name__)
+def test_activations_pass_gradcheck(block, rng):
+    assert torch.autograd.gradcheck(interop.as_torch(block), (numbers(rng, 4, 3),))
+
+
+def test_dense_passes_gradcheck_in_all_three_arguments(rng):
+    assert torch.autograd.gradcheck(
+        interop.as_torch(nn.dense), (numbers(rng, 4, 3), numbers(rng, 3, 2), numbers(rng, 2))
+    )
+
+
+def test_a_loss_passes_gradcheck_and_its_labels_have_no_gradient(rng):
+    labels = torch.tensor([0, 2, 1, 1])
+    loss = interop.as_torch(nn.softmax_cross_entropy)
+    assert torch.autograd.gradcheck(lambda z: loss(z, labels, label_smoothing=0.1), (numbers(rng, 4, 3),))
+
+
+def test_hyperparameters_and_keys_pass_through(rng):
+    x = numbers(rng, 4, 6)
+    y = interop.as_torch(nn.dropout)(x, 0.5, nn.Key(3))
+    y.sum().backward()
+    assert torch.equal(y.detach() == 0, x.grad == 0)
+    assert set(x.grad.unique().tolist()) == {0.0, 2.0}
+
+
+def test_a_whole_network_is_a_function_of_its_params(rng):
+    network = nn.Sequential(nn.Dense(5), nn.Tanh(), layers.LayerNorm(), nn.Dense(2))
+    params = nn.put(network.init(rng, (3,), "float64")[0], like=torch.zeros(1, dtype=torch.float64))
+    leaves = [leaf.requires_grad_() for leaf in tree.leaves(params)]
+    function = interop.as_torch(network)
+
+    def of_leaves(x, *given):
+        rest = iter(given)
+        return function(tree.map(lambda _: next(rest), params), x)
+
+    assert torch.autograd.gradcheck(of_leaves, (numbers(rng, 4, 3), *leaves))
+
+
+def test_the_input_s_gradient_is_not_computed_where_nobody_asks():
+    asked = []
+
+    def block(x, w):
+        def backward(dy, need_dx=True):
+            asked.append(need_dx)
+            return None if not need_dx else dy * w, (dy * x).sum()
+
+        return x * w, backward
+
+    w = torch.tensor(2.0, requires_grad=True)
+    interop.as_torch(block)(torch.ones(3), w).sum().backward()
+    assert asked == [False]
+    assert w.grad == 3
+
+
+def test_batch_norm_s_statistics_get_no_gradient(rng):
+    layer = nn.BatchNorm()
+    params = nn.put(layer.init(rng, (3,), "float64")[0], like=torch.zeros(1, dtype=torch.float64))
+    for leaf in tree.leaves(params):
+        leaf.requires_grad_()
+    interop.as_torch(layer)(params, numbers(rng, 4, 3), nn.Key(0)).pow(2).sum().backward()
+    assert params["scale"].grad is not None
+    assert params["statistics"]["mean"].grad is None
+
+
+# ---------------------------------------------------------------- modules
+
+
+def modules():
+    m = torch.nn
+    return m.Sequential(
+        m.Linear(6, 8),
+        m.BatchNorm1d(8),
+        m.Sequential(m.LeakyReLU(0.2), m.ELU(), m.SELU(), m.SiLU(), m.GELU(approximate="tanh")),
+        m.LayerNorm(8),
+        *(m.ReLU(), m.Softplus(), m.Hardsigmoid(), m.Tanh(), m.Sigmoid(), m.Dropout(0.3), m.Identity(), m.Flatten()),
+        m.Linear(8, 3),
+        m.Softmax(dim=-1),
+    )
+
+
+def test_a_module_and_the_network_made_of_it_agree(rng):
+    torch.manual_seed(0)
+    module = modules().train()
+    module(torch.randn(16, 6))  # moves the running statistics
+    module.eval()
+    network, params = interop.from_torch(module)
+    x = rng.standard_normal((5, 6)).astype(np.float32)
+    host = tree.map(lambda leaf: leaf.numpy(), params)
+    expected = module(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(network(host, x)[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_there_and_back_is_the_same_network_and_the_same_weights():
+    network, params = interop.from_torch(modules())
+    again, back = interop.from_torch(interop.to_torch(network, params))
+    assert again == network
+    for one, other in zip(tree.leaves(params), tree.leaves(back), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_an_embedding_goes_both_ways(rng):
+    network = nn.Sequential(nn.Embedding(7, 4), nn.Flatten(), nn.Dense(2))
+    params, _ = network.init(rng, (3,))
+    module = interop.to_torch(network, params)
+    words = rng.integers(0, 7, (5, 3))
+    np.testing.assert_allclose(module(torch.from_numpy(words)).detach().numpy(), network(params, words)[0], rtol=1e-5)
+
+
+def test_the_copy_is_a_copy():
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    _, params = interop.from_torch(module)
+    params[0]["bias"] += 1
+    assert not torch.equal(params[0]["bias"], module[0].bias)
+
+
+def test_a_model_takes_the_weights(rng):
+    module = torch.nn.Sequential(torch.nn.Linear(4, 3))
+    network, params = interop.from_torch(module)
+    model = nn.Model(network, backend="numpy").build((4,))
+    model.params = params
+    x = rng.standard_normal((5, 4)).astype(np.float32)
+    np.testing.assert_allclose(model(x), module(torch.from_numpy(x)).detach().numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["Conv1d(1, 1, 1)", "GELU()", "Linear(2, 2, bias=False)", "Softmax(dim=0)"])
+def test_a_module_without_an_equal_is_named(name):
+    module = eval(f"torch.nn.{name}", {"torch": torch})
+    with pytest.raises(ValueError, match=name.partition("(")[0]):
+        interop.from_torch(torch.nn.Sequential(module))
+
+
+def test_a_layer_without_an_equal_is_named(rng):
+    network = nn.Sequential(nn.Residual(nn.ReLU()))
+    with pytest.raises(ValueError, match="Residual"):
+        interop.to_torch(network, [[{}]])
