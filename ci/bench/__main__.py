@@ -29,7 +29,8 @@ def main() -> int:
     bench = Bench(arguments)
     for part in arguments.only:
         getattr(bench, part)()
-    bench.finish()
+        bench.write()  # after each part: a run that is stopped keeps what it has
+    bench.say(f"\nwritten to {arguments.out}")
     return 0
 
 
@@ -175,7 +176,7 @@ class Bench:
         found = self.results["sizes"] = costs.sizes()
         self.tell(report.table([["installed, with all it needs", "MB"], *([n, f"{s:,.0f}"] for n, s in found.items())]))
 
-    def finish(self) -> None:
+    def write(self) -> None:
         out = self.arguments.out
         out.mkdir(parents=True, exist_ok=True)
         (out / "results.json").write_text(json.dumps(self.results, indent=1) + "\n", encoding="utf-8")
@@ -185,7 +186,6 @@ class Bench:
                 report.picture(self.bars, out / "results.png")
             except ImportError as error:
                 self.say(f"no picture: {error}")
-        self.say(f"\nwritten to {out}")
 
 
 if __name__ == "__main__":
