@@ -15,9 +15,9 @@ from ..errors import BackendUnavailable
 from . import _numba, _workers
 from ._base import Backend, Plan
 
-#: numbers that the layers of a row block put out together: 1.5 MB in float32. Smaller blocks stay closer to a core, but
+#: numbers that the layers of a row block put out together: 1 MB in float32. Smaller blocks stay closer to a core, but
 #: the workers then spend their time handing Python's lock to each other; larger ones leave nothing to hand out
-BLOCK = 390_000
+BLOCK = 260_000
 
 #: bytes allocated and freed, untouched, before a run. The C library gives freed memory back to the system, to be
 #: fetched again page by page, unless it has seen blocks as large come and go (mallopt(3), M_MMAP_THRESHOLD); having
