@@ -1,7 +1,7 @@
 """Threads for row blocks and slices, and BLAS held to one thread while they work.
 
-One pool for the process, made when first needed, remade after a fork. `limit` may be nested and shared between
-threads: it counts, takes BLAS down with the first and gives it back, as found, with the last.
+One pool for the process, made when first needed, remade after a fork. `limit` may be nested: it counts, takes BLAS down
+with the first and gives it back, as found, with the last, all on the main thread.
 """
 
 from __future__ import annotations
@@ -75,10 +75,14 @@ class limit:  # noqa: N801 - used as `with limit():`
                     _limiter = None
 
     def take(self) -> int:
-        """Hold BLAS from now on; returns how many threads may work."""
+        """Hold BLAS from now on; returns how many threads may work.
+
+        Off the main thread nothing is held: OpenBLAS does not listen there, so what another thread takes, or gives
+        back, would be wrong for good.
+        """
         global _holders, _limiter
         count = self.threads()
-        if not self.taken:
+        if not self.taken and threading.current_thread() is threading.main_thread():
             with _lock:
                 if not _holders:
                     _limiter = threadpoolctl.threadpool_limits(1, "blas")
