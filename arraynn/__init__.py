@@ -1,6 +1,9 @@
 """Neural-network building blocks on the Python Array API: every forward beside its hand-written backward."""
 
-from . import backends, datasets, initializers, interop, metrics, plot, testing, tree
+import importlib as _importlib
+import typing as _typing
+
+from . import backends, initializers, metrics, tree
 from .backends import backend
 from .callbacks import BestWeights, Callback, CSVLog, EarlyStopping, ReduceLROnPlateau
 from .checkpoints import Checkpoint
@@ -121,6 +124,9 @@ from .schedules import (
     StepDecay,
 )
 from .training import make_train_step, put
+
+if _typing.TYPE_CHECKING:
+    from . import datasets, interop, plot, testing
 
 __all__ = [
     "ELU",
@@ -249,3 +255,17 @@ __all__ = [
     "testing",
     "tree",
 ]
+
+# imported when asked for: half of the time that importing would take, and many programs need none of them
+_LATER = {
+    "datasets",
+    "interop",
+    "plot",
+    "testing",
+}
+
+
+def __getattr__(name: str) -> _typing.Any:
+    if name in _LATER:
+        return _importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
