@@ -143,7 +143,7 @@ class Key:
         """
         xp, where = namespace(like), device(like)
         k0, k1 = self.words
-        r = xp.arange(self.row0, self.row0 + rows, dtype=xp.int32, device=where)
+        r = xp.arange(rows, dtype=xp.int32, device=where) + self.row0
         a = _mix(_mix(r + k0) ^ k1)
         b = _mix(_mix(r + k1) ^ k0)
         c = xp.arange(count, dtype=xp.int32, device=where)

@@ -84,8 +84,6 @@ class CuPy(Backend):
         """
 
         def run(leaves: Sequence[tuple[Any, ...]], scalars: Any) -> list[Any]:
-            if leaves and isinstance(leaves[0][0], _lazy.Lazy):
-                return _lazy.update(rule, leaves, scalars)
             import cupy
 
             results: list[Any] = [None] * len(leaves)

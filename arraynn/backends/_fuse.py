@@ -8,13 +8,13 @@ compute again in another kernel is, instead of being written to memory and read.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import tree
-from ._lazy import Lazy
+from ._lazy import Lazy, parts
 
 CTYPES = {"bool": "bool", "int8": "signed char", "int16": "short", "int32": "int", "int64": "long long"}
 UNSIGNED = {"uint8": "unsigned char", "uint16": "unsigned short", "uint32": "unsigned", "uint64": "unsigned long long"}
@@ -110,15 +110,6 @@ def _literal(value: Any, dtype: np.dtype) -> str:
     return f"({kind})({'-' if number == -math.inf else ''}{text})"
 
 
-def _parts(value: Any) -> Iterator[Lazy]:
-    """The lazy arrays in an argument."""
-    if isinstance(value, Lazy):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for part in value:
-            yield from _parts(part)
-
-
 class Program:
     """A step, in an order in which each kernel writes as much as it can, and updates, which consume, come last.
 
@@ -129,8 +120,8 @@ class Program:
         self.outputs, self.make = outputs, make
         self.nodes: list[Lazy] = []
         self._sort([leaf for leaf in tree.leaves(outputs) if isinstance(leaf, Lazy)])
-        wanted = [x for node in self.nodes if not node.elementwise for x in _parts(node.args)]
-        wanted += list(_parts(tree.leaves(outputs)))
+        wanted = [x for node in self.nodes if not node.elementwise for x in parts(node.args)]
+        wanted += list(parts(tree.leaves(outputs)))
         self.wanted = {id(node) for node in wanted}
         if any(node.op == "number" for node in wanted):
             raise TypeError("a number of the step is taken for an array")
@@ -140,7 +131,7 @@ class Program:
         self.kernels: list[Kernel] = []
         self.late: set[int] = set()
         for node in self.nodes:
-            if node.op == "update" or any(id(part) in self.late for part in _parts(node.args)):
+            if node.op == "update" or any(id(part) in self.late for part in parts(node.args)):
                 self.late.add(id(node))
         self._schedule([node for node in self.nodes if id(node) not in self.late])
         self._schedule([node for node in self.nodes if id(node) in self.late])
@@ -157,15 +148,15 @@ class Program:
             elif id(node) not in seen:
                 seen.add(id(node))
                 stack.append((node, True))
-                stack += [(part, False) for part in reversed(list(_parts(node.args))) if id(part) not in seen]
+                stack += [(part, False) for part in reversed(list(parts(node.args))) if id(part) not in seen]
 
     def _schedule(self, nodes: list[Lazy]) -> None:
         calls = [node for node in nodes if not node.elementwise and id(node) not in self.made]
         roots = [node for node in nodes if node.elementwise and id(node) in self.wanted]
         while calls or roots:
-            ready = [node for node in calls if all(id(part) in self.made for part in _parts(node.args))]
+            ready = [node for node in calls if all(id(part) in self.made for part in parts(node.args))]
             for node in ready:
-                self.steps.append((node, list(_parts(node.args)), [node]))
+                self.steps.append((node, list(parts(node.args)), [node]))
                 self.made.add(id(node))
             calls = [node for node in calls if id(node) not in self.made]
             if not ready:
@@ -182,7 +173,7 @@ class Program:
         """Whether a kernel could compute the node now."""
         stack, seen = [node], {id(node)}
         while stack:
-            for part in _parts(stack.pop().args):
+            for part in parts(stack.pop().args):
                 if id(part) not in self.made and id(part) not in seen:
                     if not part.elementwise:
                         return False
@@ -192,7 +183,7 @@ class Program:
 
     def _free(self) -> None:
         """Note behind each step what nobody needs any more."""
-        kept = {id(node) for node in [*_parts(tree.leaves(self.outputs)), *self.constants]}
+        kept = {id(node) for node in [*parts(tree.leaves(self.outputs)), *self.constants]}
         self.dead: list[list[int]] = [[] for _ in self.steps]
         for place, (_, takes, makes) in reversed(list(enumerate(self.steps))):
             for node in (*takes, *makes):

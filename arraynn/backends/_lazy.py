@@ -1,17 +1,21 @@
 """A training step written down instead of computed: arrays that know their shape, their dtype and what made them.
 
-The step's own source is called with them. `_fuse` makes a program of what they remember. Whatever they cannot do
-raises, and the step then runs as it is.
+The step's own source is called with them. Of what they remember, `_fuse` makes kernels for a GPU, and `_straight` NumPy
+calls in a row. Whatever they cannot do raises, and the step then runs as it is.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import array_api_compat.numpy as host
 import numpy as np
+
+from .. import tree
+from ._base import Backend
 
 OPERATORS = {
     "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "pow", "and": "bitwise_and",
@@ -24,19 +28,26 @@ ELEMENTWISE = {
 }  # fmt: skip
 LIBRARY = {"all", "any", "argmax", "concat", "max", "mean", "min", "permute_dims", "reshape", "std", "sum", "take"}
 ABOUT = {"finfo", "iinfo", "isdtype", "result_type"}  # asked of dtypes, answered at once
+_serials = count()
 
 
 class Lazy:
     """op(*args, **kwargs): an elementwise function of the standard, a function of the library, or where it comes from:
-    "input" (a place among the arguments), "number" (one of their Python integers), "literal", "result" (of an update).
+    "input" (a place among the arguments), "number" (one of their Python numbers), "literal", "result" (of an update),
+    "part" (of what a call returned).
+
+    serial : tells which of two was made first. weak : a Python number, which takes the dtype of the array it meets.
     """
 
-    backend_name = "cupy"
+    backend_name = "lazy"
     device: Any = None  # creation functions are told this, and the current device is taken
 
-    def __init__(self, op: str, args: Sequence[Any], shape: Any, dtype: Any, kwargs: Any = None) -> None:
+    def __init__(
+        self, op: str, args: Sequence[Any], shape: Any, dtype: Any, kwargs: Any = None, weak: bool = False
+    ) -> None:
         self.op, self.args, self.kwargs = op, tuple(args), kwargs or {}
         self.shape, self.dtype = tuple(shape), np.dtype(dtype)
+        self.serial, self.weak = next(_serials), weak
 
     @property
     def ndim(self) -> int:
@@ -91,8 +102,21 @@ def elementwise(op: str, *args: Any) -> Lazy:
         raise TypeError(f"{op} of {args}")
     shape = np.broadcast_shapes(*(arg.shape for arg in args if isinstance(arg, Lazy)))
     with np.errstate(all="ignore"):
-        one = getattr(host, op)(*(np.ones((), arg.dtype) if isinstance(arg, Lazy) else arg for arg in args))
-    return Lazy(op, args, shape, one.dtype)
+        one = getattr(host, op)(*(_one(arg) if isinstance(arg, Lazy) else arg for arg in args))
+    return Lazy(op, args, shape, one.dtype, weak=all(arg.weak for arg in args if isinstance(arg, Lazy)))
+
+
+def _one(x: Lazy) -> Any:
+    return 1.0 if x.weak else np.ones((), x.dtype)
+
+
+def parts(value: Any) -> Iterator[Lazy]:
+    """The lazy arrays in an argument."""
+    if isinstance(value, Lazy):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from parts(part)
 
 
 def update(rule: Callable[..., Any], leaves: Sequence[Any], scalars: Any) -> list[Any]:
@@ -104,6 +128,35 @@ def update(rule: Callable[..., Any], leaves: Sequence[Any], scalars: Any) -> lis
         new = {name: Lazy("result", (whole, i, name), s.shape, s.dtype) for name, s in own.items()}
         results.append((Lazy("result", (whole, i, ""), p.shape, p.dtype), new))
     return results
+
+
+def call(function: Callable[..., Any], arguments: tuple[Any, ...], like: Any) -> Any:
+    """What function(*arguments) will return, when the arguments are there: a nest of the form and the shapes of `like`,
+    whose arrays are new ones."""
+    whole = Lazy("call", [x for x in tree.leaves(arguments) if isinstance(x, Lazy)], (), "bool")
+    whole.kwargs = {"function": function, "arguments": arguments}
+
+    def part(nest: Any, where: str) -> Any:
+        if isinstance(nest, dict):
+            return {key: part(value, f"{where}[{key!r}]") for key, value in nest.items()}
+        if isinstance(nest, (list, tuple)):
+            return type(nest)([part(value, f"{where}[{i}]") for i, value in enumerate(nest)])
+        return Lazy("part", (whole, where), nest.shape, nest.dtype) if isinstance(nest, Lazy) else nest
+
+    return part(like, "")
+
+
+class Written(Backend):
+    """The backend of arrays that are written down: what asks for it by their type gets what it asked for, later."""
+
+    name = "lazy"
+
+    @classmethod
+    def elementwise(cls, rule: Callable[..., Any]) -> Callable[[Sequence[tuple[Any, ...]], Any], list[Any]]:
+        return lambda leaves, scalars: update(rule, leaves, scalars)
+
+
+BACKEND = Written
 
 
 class _Namespace:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import array_api_compat.numpy as xp
@@ -12,8 +14,11 @@ import numpy as np
 
 from .. import tree
 from ..errors import BackendUnavailable
-from . import _numba, _workers
+from . import _memory, _numba, _workers
+from ._arguments import Other
 from ._base import Backend, Plan
+from ._lazy import Lazy, call
+from ._straight import Straight
 
 #: numbers that the layers of a row block put out together: 1 MB in float32. Smaller blocks stay closer to a core, but
 #: the workers then spend their time handing Python's lock to each other; larger ones leave nothing to hand out
@@ -24,8 +29,14 @@ BLOCK = 260_000
 #: seen one of almost its limit of 32 MB it keeps twice that, and a step with arrays of a megabyte takes half the time
 KEEP = 31 << 20
 
+#: written down of one function, for as many shapes of its arguments; it runs as it is for others
+PROGRAMS = 64
+
 #: elements of a slice of an optimizer's update: its arrays and temporaries, a quarter of a megabyte each in float32
 SLICE = 65536
+
+
+log = logging.getLogger("arraynn")
 
 
 class NumPy(Backend):
@@ -49,8 +60,14 @@ class NumPy(Backend):
     def context(self) -> Iterator[None]:
         # A run that leaves the finite numbers is told by DivergedError; a line from NumPy for each would drown it.
         np.empty(KEEP, "u1")
-        with np.errstate(all="ignore"), _workers.limit():
+        with np.errstate(all="ignore"), _workers.limit(), _memory.run():
             yield
+
+    @classmethod
+    def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
+        """The step as NumPy calls in a row, for each form and shape of its arguments: the same bits, with less of
+        Python between them, and in memory that is used again."""
+        return compiled(step, donate)
 
     @classmethod
     def elementwise(cls, rule: Callable[..., Any]) -> Callable[[Sequence[tuple[Any, ...]], Any], list[Any]]:
@@ -97,17 +114,94 @@ class NumPy(Backend):
         the result has the same bits with any number of workers."""
         if not plan.blocks:
             return gradient(params, batch, key, total)
-        x, targets, weight = batch
+        if isinstance(batch[1], Lazy):
+            return _later(cls, gradient, params, batch, key, total, plan)
+        fixed = isinstance(total, (int, float))  # the number of rows, as a rule
+        written = _by_words(gradient, type(key), total if fixed else None)
+        total = None if fixed else np.asarray(total)
 
         def of_rows(rows: slice) -> Any:
-            part = tree.map(lambda leaf: leaf[rows], x), targets[rows], None if weight is None else weight[rows]
-            return gradient(params, part, None if key is None else key.rows(rows.start), total)
+            part = _rows(batch, rows)
+            words = None if key is None else (*key.words, key.row0 + rows.start)
+            return written(params, part, words, total)
 
         parts = iter(_workers.run(of_rows, plan.blocks))
         result = tree.map(np.add, next(parts), next(parts))  # a new nest, which the rest may be added into
         for part in parts:
             result = tree.map(_add, result, part)
         return result
+
+
+def _rows(batch: Any, rows: slice) -> Any:
+    x, targets, weight = batch
+    return tree.map(lambda leaf: leaf[rows], x), targets[rows], None if weight is None else weight[rows]
+
+
+@lru_cache(maxsize=64)
+def _by_words(gradient: Callable[..., Any], kind: type[Any], fixed: float | None) -> Callable[..., Any]:
+    """gradient(params, rows, key, total), written down as a function of nests: of a key's words and first row.
+
+    fixed : the total, where it is a number of Python's.
+    """
+
+    def of_words(params: Any, rows: Any, words: Any, total: Any) -> Any:
+        key = None if words is None else kind.of(words[:2], words[2])
+        return gradient(params, rows, key, total if fixed is None else fixed)
+
+    return compiled(of_words)
+
+
+def _later(engine: type[NumPy], gradient: Any, params: Any, batch: Any, key: Any, total: Any, plan: Plan) -> Any:
+    """`accumulate`, asked of arrays that are written down: a call, when they are there."""
+    like = gradient(params, _rows(batch, plan.blocks[0]), key, total)
+    kind, row0 = type(key), 0 if key is None else key.row0
+
+    def now(params: Any, batch: Any, words: Any, total: Any) -> Any:
+        again = None if words is None else kind.of(words, row0)
+        return engine.accumulate(gradient, params, batch, again, total, plan)
+
+    return call(now, (params, batch, None if key is None else key.words, total), like)
+
+
+def compiled(function: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
+    """function(*nests), as NumPy calls in a row for each form and shape of its arguments; where it cannot be written
+    down, as it is."""
+    programs: dict[Any, Callable[..., Any]] = {}
+    latest = _none
+
+    def run(*arguments: Any) -> Any:
+        nonlocal latest
+        try:
+            return latest(*arguments)
+        except Other:
+            pass
+        form = tuple(
+            (path, leaf.shape, leaf.dtype.str) if isinstance(leaf, np.ndarray) else (path, type(leaf))
+            for path, leaf in tree.items(arguments)
+        )
+        if form not in programs:
+            programs[form] = _written(function, arguments, donate) if len(programs) < PROGRAMS else function
+        latest = programs[form]
+        return latest(*arguments)
+
+    return run
+
+
+def _none(*arguments: Any) -> Any:
+    raise Other
+
+
+def _written(function: Callable[..., Any], arguments: tuple[Any, ...], donate: tuple[int, ...]) -> Callable[..., Any]:
+    try:
+        return Straight(function, arguments, donate, SLICE, _update).run
+    except (AttributeError, AssertionError, KeyError, TypeError, ValueError) as error:
+        log.info("this step is not written down for NumPy, and runs as it is: %s: %s", type(error).__name__, error)
+        return function
+
+
+def _update(rule: Callable[..., Any], p: np.ndarray, g: np.ndarray, slots: dict[str, np.ndarray], scalars: Any) -> Any:
+    """One large leaf of an optimizer's update."""
+    return NumPy.elementwise(rule)([(p, g, slots)], scalars)[0]
 
 
 def _sliced(

@@ -21,6 +21,7 @@ FILES = {
     "array_api_strict": "_array_api_strict",
     "dpnp": "_dpnp",
 }
+_WRITTEN = {"lazy": "_lazy"}  # arrays of ours, that stand for others while a step is written down
 ALIASES = {"cpu": "numpy", "gpu": "cupy", "cuda": "cupy", "pytorch": "torch", "strict": "array_api_strict"}
 _ROOTS = {"jaxlib": "jax"}  # JAX's arrays are jaxlib's. Its tracers are not, so they take the portable defaults.
 _ROOTS |= {name: name for name in FILES if name != "jax"}
@@ -43,8 +44,9 @@ def names() -> list[str]:
 @cache
 def load(name: str) -> Any:
     """The backend class of that name; KeyError where there is none."""
-    if name in FILES:
-        return import_module(f".{FILES[name]}", __package__).BACKEND
+    file = FILES.get(name) or _WRITTEN.get(name)
+    if file:
+        return import_module(f".{file}", __package__).BACKEND
     return third_parties()[name].load()
 
 

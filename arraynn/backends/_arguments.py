@@ -1,0 +1,102 @@
+"""The arguments of a step that was written down: what stands for them, and the source that takes them apart again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import is_
+from typing import Any
+
+import numpy as np
+
+from ._lazy import Lazy
+
+
+class Other(Exception):
+    """The arguments are not of the form that the step was written down for."""
+
+
+class Arguments:
+    """Nests of NumPy arrays, numbers and None. written : the same nests, of lazy arrays.
+
+    names : of those, by id, in the source. lines : the source that binds them, and raises Other where the form
+    differs; checks : by name, what must hold of an array. Python's integers are taken for int32, a key's words; its
+    floats take the dtype of what they meet.
+    """
+
+    def __init__(self, arguments: Sequence[Any]) -> None:
+        self.lines: list[str] = []
+        self.checks: dict[str, str] = {}
+        self.names: dict[int, str] = {}
+        self.scope: dict[str, Any] = {"Other": Other, "ndarray": np.ndarray}
+        self.parameters = [f"x{i}" for i in range(len(arguments))]
+        self.written = [self._take(nest, name) for nest, name in zip(arguments, self.parameters, strict=True)]
+
+    def _take(self, nest: Any, name: str) -> Any:
+        kind = type(nest)
+        if kind is dict:
+            self._refuse(f"type({name}) is not dict or len({name}) != {len(nest)}")
+            return {key: self._take(value, self._bind(f"{name}.get({key!r})")) for key, value in nest.items()}
+        if kind in (list, tuple):
+            self._refuse(f"type({name}) is not {kind.__name__} or len({name}) != {len(nest)}")
+            return kind([self._take(value, self._bind(f"{name}[{i}]")) for i, value in enumerate(nest)])
+        if nest is None:
+            self._refuse(f"{name} is not None")
+            return None
+        if kind in (int, float):
+            self._refuse(f"type({name}) is not {kind.__name__}")
+            lazy = Lazy("number", (name,), (), "int32" if kind is int else "float64", weak=kind is float)
+        elif kind is np.ndarray:
+            dtype = f"{nest.dtype.name}_"
+            self.scope[dtype] = nest.dtype
+            same = f"{name}.shape == {nest.shape} and ({name}.dtype is {dtype} or {name}.dtype == {dtype})"
+            self.checks[name] = f"if not (type({name}) is ndarray and {same}): raise Other"
+            lazy = Lazy("input", (name,), nest.shape, nest.dtype)
+        else:
+            raise TypeError(f"an argument of type {kind.__name__}")
+        self.names[id(lazy)] = name
+        return lazy
+
+    def _bind(self, expression: str) -> str:
+        name = f"y{len(self.lines)}"
+        self.lines.append(f"{name} = {expression}")
+        return name
+
+    def _refuse(self, condition: str) -> None:
+        self.lines.append(f"if {condition}: raise Other")
+
+
+class Flat:
+    """Arrays that an update goes through as through one: laid end to end, in as many pieces as there are kinds of them.
+
+    shapes : of the arrays of a kind. Called with the arrays, kind after kind; returns them, and the flat arrays that
+    they are views of. The arrays of a run are laid out once: what is returned is known when it comes again. One array
+    alone, in order, is flat as it is. Raises Other for arrays of other shapes.
+    """
+
+    KNOWN = 4  #: runs that are remembered
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]], dtype: np.dtype) -> None:
+        self.shapes, self.dtype, self.count = shapes, dtype, len(shapes)
+        self.known: dict[int, tuple[tuple[Any, ...], tuple[Any, ...]]] = {}
+
+    def __call__(self, arrays: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        found = self.known.get(id(arrays[0]))
+        if found is not None and all(map(is_, arrays, found[0])):
+            return found
+        for i, x in enumerate(arrays):
+            if type(x) is not np.ndarray or x.shape != self.shapes[i % self.count] or x.dtype != self.dtype:
+                raise Other
+        if self.count == 1 and all(x.flags.c_contiguous and x.flags.writeable for x in arrays):
+            return arrays, tuple(x.reshape(-1) for x in arrays)
+        views: list[Any] = []
+        flats: list[Any] = []
+        for start in range(0, len(arrays), self.count):
+            part = arrays[start : start + self.count]
+            flat = np.concatenate([x.reshape(-1) for x in part])
+            ends = np.cumsum([x.size for x in part])
+            views += [x.reshape(shape) for x, shape in zip(np.split(flat, ends[:-1]), self.shapes, strict=True)]
+            flats.append(flat)
+        made = tuple(views), tuple(flats)
+        # in one assignment: threads may share a step
+        self.known = dict([*self.known.items()][1 - self.KNOWN :]) | {id(views[0]): made}
+        return made

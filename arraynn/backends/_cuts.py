@@ -1,0 +1,64 @@
+"""An elementwise call over rows that are short, cut so that NumPy's loops are long. The arithmetic, so the bits, stay.
+
+NumPy takes some 20 ns to go from one row to the next where an argument is one row, or one column, for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+SHORT = 8  #: columns, fewer than which are taken one by one
+LONG = 4096  #: elements, up to which rows are put together
+MANY = 32  #: rows, fewer than which nothing is gained
+
+
+@dataclass(frozen=True)
+class Operand:
+    """name : in the source. shape : () for numbers. whole : its memory is in order and nothing else is in it.
+
+    early : views of it can be made before the step.
+    """
+
+    name: str
+    shape: tuple[int, ...] = ()
+    whole: bool = False
+    early: bool = False
+
+
+def columns(args: list[Operand], out: Operand) -> Iterator[tuple[list[str], str]]:
+    """(views of args, a view of out) for each column, as indices behind their names; nothing where it does not pay."""
+    if len(out.shape) != 2 or out.shape[1] >= SHORT or out.shape[0] < MANY:
+        return
+    rows, count = out.shape
+    if all(arg.shape in ((), out.shape) for arg in args):
+        return
+    for j in range(count):
+        index = {out.shape: f"[:, {j}]", (rows, 1): "[:, 0]", (count,): f"[{j}:{j + 1}]", (): ""}
+        index |= {(1, count): f"[0, {j}:{j + 1}]", (1,): "", (1, 1): "[0]"}
+        yield [index[arg.shape] for arg in args], f"[:, {j}]"
+
+
+def together(args: list[Operand], out: Operand, always: bool = False) -> int:
+    """How many rows are to be taken as one, so that a row among args is repeated as often; 0 where it does not pay.
+
+    always : also where no argument is a row, as numbers are to be repeated.
+    """
+    if len(out.shape) != 2 or not out.whole or not out.early or out.shape[0] < MANY:
+        return 0
+    rows, count = out.shape
+    whole = [arg for arg in args if arg.shape == out.shape]
+    single = [arg for arg in args if arg.shape in ((count,), (1, count)) and arg.shape != out.shape]
+    if len(whole) + len(single) + sum(arg.shape == () for arg in args) != len(args):
+        return 0
+    if not (single or always) or not all(arg.whole and arg.early for arg in whole):
+        return 0
+    return max((k for k in range(2, LONG // max(count, 1) + 1) if rows % k == 0), default=0)
+
+
+def cut(args: list[Operand], out: Operand, view: Callable[[Operand, str], str]) -> list[tuple[list[str], str]]:
+    """The calls by columns, as (texts of args, text of out)."""
+    return [
+        ([view(arg, index) for arg, index in zip(args, indices, strict=True)], view(out, last))
+        for indices, last in columns(args, out)
+    ]

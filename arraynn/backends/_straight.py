@@ -1,0 +1,398 @@
+"""From a step that was written down (`_lazy`) to NumPy calls in a row, which write into memory that is used again.
+
+There is no second formula: each operation is the call that the blocks themselves make, in the order in which they made
+it, so the bits are theirs. What goes is Python's work in between, new arrays, and what is computed twice; and the small
+parameters lie end to end, so that an optimizer goes through them as through one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import array_api_compat.numpy as host
+import numpy as np
+
+from .. import tree
+from ._arguments import Arguments, Flat
+from ._cuts import MANY, SHORT, Operand, cut, together
+from ._lazy import ELEMENTWISE, Lazy, parts
+from ._memory import Memory, Scratch
+from ._order import FOREVER, VIEWS, Group, Order, unsigned_shift
+
+UFUNCS = {"abs": "absolute", "pow": "power", "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift"}
+REDUCTIONS = {"sum": "add", "mean": "add", "max": "maximum", "min": "minimum"}
+PYTHON = {
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "pow": "**", "bitwise_and": "&", "bitwise_or": "|",
+    "bitwise_xor": "^", "bitwise_left_shift": "<<", "bitwise_right_shift": ">>",
+}  # fmt: skip
+
+
+class Value:
+    """Where a node's numbers are. name : in the source. whole : it is all of `memory`, in order, and nothing else.
+
+    memory : None for what is not the step's to write to, nor used again. early : it is there before the step begins.
+    """
+
+    def __init__(self, name: str, memory: Memory | None = None, whole: bool = False, early: bool = False) -> None:
+        self.name, self.memory, self.whole, self.early = name, memory, whole, early
+
+
+class Straight:
+    """run(*arguments): function, of nests of NumPy arrays and numbers, for arguments of these forms and shapes.
+
+    donated : places of the arguments that it consumes. small : the most elements of a parameter that is updated as one
+    with others; large(rule, p, g, slots, scalars) -> p, slots updates what is larger.
+    run raises `Other` for other arguments, before anything is written. Here, a function that cannot be written down
+    raises what lazy arrays raise: AttributeError, KeyError, TypeError, ValueError.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        donated: tuple[int, ...] = (),
+        small: int = 0,
+        large: Callable[..., Any] | None = None,
+    ) -> None:
+        head = Arguments(arguments)
+        outputs = function(*head.written)
+        given = {id(x) for i in donated for x in tree.leaves(head.written[i])}
+        self.order = Order(list(parts(tree.leaves(outputs))), given, small)
+        self.scope: dict[str, Any] = {"copyto": np.copyto, "empty": np.empty, "large": large, **head.scope}
+        self.scratch = Scratch()
+        self.lines: list[str] = []
+        self.values = {id(x): Value(head.names[id(x)]) for x in tree.leaves(head.written) if x is not None}  # by id
+        self.homes: dict[int, tuple[str, Memory]] = {}  # by id, where a node's numbers should lie
+        self.results: dict[Any, str] = {}  # of updates, by what `_lazy.update` calls them
+        self.copies: dict[int, list[tuple[Lazy, str]]] = {}  # by id of a joined node, what is copied into its place
+        flats = [self._lay(k, group, head) for k, group in enumerate(self.order.groups)]
+        for place, node in enumerate(self.order.nodes):
+            if node.op == "joined":
+                self.lines += [f"copyto({name}, {self._name(g)})" for g, name in self.copies[id(node)]]
+            elif id(node) not in self.values:
+                self.values[id(node)] = self._emit(place, node)
+            self.scratch.release(place)
+        self._arrive()
+        result = self._text(outputs)
+        *take, give = self.scratch.ends() or [""]
+        body = [*head.lines, *head.checks.values(), *flats, *take, *self.lines, give, f"return {result}"]
+        self.source = f"def run({', '.join(head.parameters)}):\n" + "".join(f"    {line}\n" for line in body if line)
+        self.scope |= self.scratch.names()
+        exec(compile(self.source, "<step>", "exec"), self.scope)
+        self.run: Callable[..., Any] = self.scope["run"]
+
+    # Parameters that are updated as one.
+
+    def _lay(self, k: int, group: Group, head: Arguments) -> str:
+        """The line that takes a group's flat arrays; and where its gradients and its results should lie."""
+        until = self.order.until
+        for j, flat in enumerate(group.flats):
+            memory = Memory(f"f{k}_{j}", until=until[id(flat)])
+            self.values[id(flat)] = Value(memory.name, memory, whole=True)
+            self.homes.setdefault(id(self.order.first(group.new[j])), (memory.name, memory))
+        names = ", ".join(self.values[id(x)].name for column in group.columns for x in column)
+        for x in (x for column in group.columns for x in column):
+            del head.checks[self.values[id(x)].name]  # they are known, or looked at there
+        self.scope[f"flat{k}"] = Flat([p.shape for p in group.columns[0]], group.flats[0].dtype)
+        for place, p, _, own in group.leaves:
+            self.results |= {(*place, name): self.values[id(x)].name for name, x in (("", p), *own.items())}
+        self._join(group.joined)
+        flats = ", ".join(self.values[id(flat)].name for flat in group.flats)
+        return f"({names},), ({flats},) = flat{k}(({names},))"
+
+    def _join(self, joined: Lazy) -> None:
+        """Let the gradients be written side by side from the first, where they are read no longer than together."""
+        memory = self.scratch.new(joined.size * joined.dtype.itemsize)
+        whole = self.scratch.array(memory, joined.shape, joined.dtype)
+        self.values[id(joined)] = Value(whole, memory, whole=True, early=True)
+        memory.until = self.order.until[id(joined)]
+        place, start, copies = self.order.place(joined), 0, self.copies.setdefault(id(joined), [])
+        for g in map(self.order.first, joined.args):
+            name = self.scratch.array(memory, g.shape, g.dtype, start)
+            start += g.size
+            computed = g.op in ELEMENTWISE or g.op in REDUCTIONS or g.op in ("astype", "matmul")
+            if computed and self.order.until[id(g)] == place and id(g) not in {*self.homes, *self.order.finals}:
+                self.homes[id(g)] = name, Memory(name)
+            else:
+                copies.append((g, name))
+
+    def _arrive(self) -> None:
+        """What an update computed, to where its parameters lie, if it is not there."""
+        targets = [pair for group in self.order.groups for pair in zip(group.flats, group.new, strict=True)]
+        pairs = [(self.values[id(flat)], self.values[id(self.order.first(new))]) for flat, new in targets]
+        astray = [(home, value) for home, value in pairs if value.memory is not home.memory or not value.whole]
+        self.lines += [f"z{i} = {value.name}.copy()" for i, (_, value) in enumerate(astray)]
+        self.lines += [f"copyto({home.name}, z{i})" for i, (home, _) in enumerate(astray)]
+
+    # How it is computed.
+
+    def _emit(self, place: int, node: Lazy) -> Value:
+        """The lines that compute a node, and where its numbers are then."""
+        own = f"r{node.serial}"
+        if self._host(node):
+            return self._line(f"n{node.serial}", self._python(node))
+        if node.op in ELEMENTWISE or node.op == "astype":
+            return self._copied(place, node) if node.op in ("astype", "where") else self._elementwise(place, node)
+        if node.op in VIEWS:
+            return self._view(node)
+        if node.op in ("literal", "arange", "full"):
+            name = self._constant(node.op, node.args, node.shape, node.dtype)
+            return Value(name, Memory(name, until=FOREVER))
+        if node.op == "matmul":
+            a, b = map(self._name, node.args)
+            return self._call(place, node, "matmul", f"{a}, {b}, out=")
+        if node.op in REDUCTIONS and not {*node.kwargs} - {"axis", "keepdims"} and len(node.args) == 1:
+            return self._reduction(place, node)
+        if node.op in ("update", "result"):
+            return Value("None")  # see `results`
+        if node.op == "large":
+            return self._large(node)
+        if node.op == "call":
+            self.scope[f"call{node.serial}"] = node.kwargs["function"]
+            return self._line(own, f"call{node.serial}(*{self._text(node.kwargs['arguments'], copy=False)})")
+        if node.op == "part":
+            return self._line(own, f"{self._name(node.args[0])}{node.args[1]}")
+        # any other function makes an array of its own
+        self.scope[node.op] = getattr(host, node.op)
+        options = "".join(f", {key}={self._object(value)}" for key, value in node.kwargs.items())
+        return self._line(own, f"{node.op}({', '.join(map(self._argument, node.args))}{options})")
+
+    def _line(self, name: str, text: str) -> Value:
+        self.lines.append(f"{name} = {text}")
+        return Value(name)
+
+    def _name(self, node: Lazy) -> str:
+        return self.values[id(self.order.first(node))].name
+
+    def _host(self, node: Lazy) -> bool:
+        """Whether it is a number that Python computes: one of the arguments', or made of such and nothing else."""
+        if node.op == "number":
+            return True
+        return node.op in PYTHON and node.shape == () and all(map(self._host, parts(node.args)))
+
+    def _python(self, node: Lazy) -> str:
+        a, b = (self._name(x) if isinstance(x, Lazy) else self._object(x) for x in node.args)
+        text = f"({a} {PYTHON[node.op]} {b})"
+        # as the int32 that stands for it wraps
+        return text if node.weak else f"({text} + 0x80000000 & 0xFFFFFFFF) - 0x80000000"
+
+    def _last(self, place: int, node: Lazy, x: Any) -> Value | None:
+        """Where x's numbers are, if node's may take their place: they are read for the last time, and of its kind."""
+        if not isinstance(x, Lazy) or (x.shape, x.dtype) != (node.shape, node.dtype):
+            return None
+        value = self.values[id(self.order.first(x))]
+        return value if value.whole and value.memory is not None and value.memory.until <= place else None
+
+    def _target(self, place: int, node: Lazy, takes: Iterable[Any] = ()) -> Value:
+        """Where node's numbers go: where they should lie, over what it is made of, or to memory that lies idle."""
+        until = self.order.until[id(node)]
+        name, memory = self.homes.get(id(node), ("", None))
+        if memory is not None and memory.until <= place:
+            memory.until = until
+            return Value(name, memory, whole=True, early=name.startswith("v"))
+        value = next(filter(None, (self._last(place, node, x) for x in takes)), None)
+        if value is not None and value.memory is not None:
+            value.memory.until = until
+            return Value(value.name, value.memory, whole=True, early=value.early)
+        memory = self.scratch.take(node.shape, node.dtype, until)
+        return Value(self.scratch.array(memory, node.shape, node.dtype), memory, whole=True, early=True)
+
+    def _function(self, name: str) -> str:
+        """A NumPy function, such as "add" or "add.reduce", by its name in the source."""
+        first, _, rest = name.partition(".")
+        own = name.replace(".", "_")
+        self.scope[own] = getattr(getattr(np, first), rest) if rest else getattr(np, first)
+        return own
+
+    def _call(self, place: int, node: Lazy, name: str, text: str, end: str = "") -> Value:
+        """name(text out end); a result is a new array."""
+        if id(node) in self.order.finals:
+            return self._line(f"r{node.serial}", f"{self._function(name)}({text}None{end})")
+        value = self._target(place, node)
+        self.lines.append(f"{self._function(name)}({text}{value.name}{end})")
+        return value
+
+    def _elementwise(self, place: int, node: Lazy) -> Value:
+        if shifted := unsigned_shift(node):
+            return self._shift(place, node, *shifted)
+        args, name = list(node.args), UFUNCS.get(node.op, node.op)
+        if node.op == "pow" and not isinstance(args[1], Lazy) and args[1] == 2:
+            args, name = args[:1], "square"  # as NumPy's ** does
+        kinds = [x.dtype if isinstance(x, Lazy) and not x.weak else 0.0 if isinstance(x, Lazy) else x for x in args]
+        dtype = node.dtype if node.dtype.kind != "b" else np.result_type(*kinds)
+        operands = [self._operand(x, dtype) for x in args]
+        if id(node) in self.order.finals:
+            return self._call(place, node, name, f"{', '.join(x.name for x in operands)}, out=")
+        value, function = self._target(place, node, args), self._function(name)
+        out = _operand(value, node)
+        # one number for all takes three times as long as an array in these two, without AVX-512
+        rows = together(operands, out, always=name in ("maximum", "minimum"))
+        calls = cut(operands, out, self._part)
+        if rows and not calls:
+            calls = [([self._repeated(place, x, rows, out, dtype) for x in operands], self._long(out, rows))]
+        calls = calls or [([x.name for x in operands], out.name)]
+        self.lines += [f"{function}({', '.join(texts)}, out={text})" for texts, text in calls]
+        return value
+
+    def _shift(self, place: int, node: Lazy, x: Lazy, bits: int) -> Value:
+        value, dtype = self._target(place, node, (x,)), np.dtype("uint32")
+        unsigned = f".view({self._dtype(dtype)})"
+        self.scratch.scope[self._dtype(dtype)] = dtype
+        out, source = (self._part(y, unsigned) for y in (_operand(value, node), self._operand(x, node.dtype)))
+        count = self._constant("literal", (bits,), (), dtype)
+        self.lines.append(f"{self._function('right_shift')}({source}, {count}, out={out})")
+        return value
+
+    def _operand(self, x: Any, dtype: np.dtype) -> Operand:
+        """An argument of a NumPy function; numbers as arrays without axes, which it takes quicker than Python's."""
+        if isinstance(x, Lazy) and x.op == "literal":
+            x = x.args[0]
+        if not isinstance(x, Lazy):
+            return Operand(self._constant("literal", (x,), (), dtype))
+        if not self._host(x):
+            return _operand(self.values[id(self.order.first(x))], x)
+        if not x.weak and x.dtype != dtype:
+            raise TypeError(f"a number of {x.dtype} with arrays of {dtype}")
+        name = self.scratch.number(self._name(x), dtype)
+        line = f"{name}[()] = {self._name(x)}"
+        if line not in self.lines:
+            self.lines.append(line)
+        return Operand(name)
+
+    def _long(self, x: Operand, rows: int) -> str:
+        return self.scratch.view(f"{x.name}.reshape({x.shape[0] // rows}, {rows * x.shape[1]})")
+
+    def _repeated(self, place: int, x: Operand, rows: int, out: Operand, dtype: np.dtype) -> str:
+        """x for a call in which so many rows are taken as one."""
+        if x.shape == out.shape:
+            return self._long(x, rows)
+        if x.shape == ():
+            made = self.scope.get(x.name)
+            return x.name if made is None else self._constant("full", (rows * out.shape[1], made), dtype=dtype)
+        memory = self.scratch.take((rows, out.shape[1]), dtype, place)
+        name = self.scratch.array(memory, (rows, out.shape[1]), dtype)
+        self.lines.append(f"copyto({name}, {x.name})")
+        return self.scratch.view(f"{name}.reshape(-1)")
+
+    def _part(self, x: Operand, index: str) -> str:
+        return self.scratch.view(x.name + index) if x.early and index else x.name + index
+
+    def _copied(self, place: int, node: Lazy) -> Value:
+        """What `copyto` computes: a cast, or a choice between two."""
+        cast, other = node.op == "astype", node.args[-1]
+        if id(node) in self.order.finals:
+            value = self._line(f"r{node.serial}", f"empty({node.shape}, {self._dtype(node.dtype)})")
+        else:
+            value = self._target(place, node, () if cast else (other,))
+        if cast:
+            self.lines.append(f"copyto({value.name}, {self._name(other)}, 'unsafe')")
+            return value
+        condition, a, b = self._name(node.args[0]), *(self._operand(x, node.dtype).name for x in node.args[1:])
+        if b != value.name:
+            self.lines.append(f"copyto({value.name}, {b})")
+        self.lines.append(f"copyto({value.name}, {a}, 'same_kind', {condition})")
+        return value
+
+    def _view(self, node: Lazy) -> Value:
+        x, *how = node.args
+        source = self.values[id(self.order.first(x))]
+        text = f"{source.name}.reshape({node.shape})"
+        if node.op == "matrix_transpose":
+            text = f"{source.name}.T" if x.ndim == 2 else f"{source.name}.swapaxes(-1, -2)"
+        elif node.op == "permute_dims":
+            text = f"{source.name}.transpose({(how or [node.kwargs['axes']])[0]})"
+        elif node.op == "getitem":
+            text = f"{source.name}[{self._object(how[0])}]"
+            self.scratch.scope[self._object(how[0])] = how[0]
+        # a reshaped array that was not in order is a copy, of what is there by then
+        if source.early and (node.op != "reshape" or source.whole):
+            return Value(self.scratch.view(text), source.memory, early=True)
+        self.lines.append(f"w{node.serial} = {text}")
+        return Value(f"w{node.serial}", source.memory)
+
+    def _reduction(self, place: int, node: Lazy) -> Value:
+        (x,), axis, keepdims = node.args, node.kwargs.get("axis"), bool(node.kwargs.get("keepdims"))
+        final, short = id(node) in self.order.finals, x.ndim == 2 and x.shape[0] >= MANY and 1 < x.shape[1] < SHORT
+        if short and axis in (1, -1) and x.dtype == node.dtype and node.op != "mean" and not final:
+            return self._columns(place, node, x)
+        dtype = "None" if x.dtype == node.dtype else self._dtype(node.dtype)
+        text = f"{self._name(x)}, {axis!r}, {dtype}, "
+        value = self._call(place, node, f"{REDUCTIONS[node.op]}.reduce", text, f", {keepdims}")
+        if node.op == "mean":
+            count = self._constant("literal", (x.size // max(node.size, 1),), (), node.dtype)
+            out = "" if final else f", out={value.name}"
+            text = f"{self._function('divide')}({value.name}, {count}{out})"
+            self.lines.append(f"{value.name} = {text}" if final else text)
+        return value
+
+    def _columns(self, place: int, node: Lazy, x: Lazy) -> Value:
+        """The sum or the largest of each row, when rows are short: column after column, in the order of NumPy's."""
+        function, value = self._function(REDUCTIONS[node.op]), self._target(place, node)
+        source, out = self._operand(x, node.dtype), _operand(value, node)
+        text = self._part(out, "" if node.ndim == 1 else "[:, 0]")
+        columns = [self._part(source, f"[:, {j}]") for j in range(x.shape[1])]
+        if node.op != "sum":  # which is quick on numbers that do not lie side by side; these are not
+            memory = self.scratch.take(x.shape[::-1], x.dtype, place)
+            turned = Operand(self.scratch.array(memory, x.shape[::-1], x.dtype), x.shape[::-1], True, True)
+            self.lines.append(f"copyto({turned.name}, {self._part(source, '.T')})")
+            columns = [self._part(turned, f"[{j}]") for j in range(x.shape[1])]
+        self.lines.append(f"{function}({columns[0]}, {columns[1]}, out={text})")
+        self.lines += [f"{function}({text}, {column}, out={text})" for column in columns[2:]]
+        return value
+
+    def _large(self, node: Lazy) -> Value:
+        p, g = map(self._name, node.args[:2])
+        own = ", ".join(f"{name!r}: {self._name(x)}" for name, x in node.kwargs["own"].items())
+        rule, scalars = self._object(node.kwargs["rule"]), self._text(node.kwargs["scalars"], copy=False)
+        value = self._line(f"u{node.serial}", f"large({rule}, {p}, {g}, {{{own}}}, {scalars})")
+        texts = {name: f"{value.name}[1][{name!r}]" for name in node.kwargs["own"]} | {"": f"{value.name}[0]"}
+        self.results |= {(*node.kwargs["place"], name): text for name, text in texts.items()}
+        return value
+
+    # Names and texts.
+
+    def _argument(self, x: Any) -> str:
+        if isinstance(x, (tuple, list)) and list(parts(x)):
+            return f"[{', '.join(map(self._argument, x))}]"
+        return self._name(x) if isinstance(x, Lazy) else self._object(x)
+
+    def _constant(self, op: str, args: tuple[Any, ...], shape: tuple[int, ...] = (), dtype: Any = None) -> str:
+        """An array that is made once. full : (shape, value)."""
+        text = f"{op}_{'_'.join(map(repr, args))}_{dtype.name}"
+        name = "k" + "".join(c if c.isalnum() else f"_{ord(c)}_" for c in text)
+        if name not in self.scope:
+            made = host.arange(*args, dtype=dtype) if op == "arange" else None
+            made = np.full(args[0] if op == "full" else shape, args[-1], dtype) if made is None else made
+            made.flags.writeable = False
+            self.scope[name] = made
+        return name
+
+    def _object(self, value: Any) -> str:
+        """Anything that has no source of its own."""
+        if type(value) in (int, bool, str) or value is None:
+            return repr(value)
+        self.scope[f"o{id(value)}"] = value
+        return f"o{id(value)}"
+
+    def _dtype(self, dtype: np.dtype) -> str:
+        self.scope[f"{dtype.name}_"] = dtype
+        return f"{dtype.name}_"
+
+    def _text(self, nest: Any, copy: bool = True) -> str:
+        """The source of a nest: of results, which must not lie in memory that is used again, or of arguments."""
+        if type(nest) is dict:
+            return "{" + ", ".join(f"{key!r}: {self._text(value, copy)}" for key, value in nest.items()) + "}"
+        if type(nest) in (list, tuple):
+            inside = "".join(f"{self._text(value, copy)}, " for value in nest)
+            return f"[{inside}]" if type(nest) is list else f"({inside})"
+        if isinstance(nest, Lazy) and nest.op == "result":
+            return self.results[id(nest.args[0]), *nest.args[1:]]
+        if isinstance(nest, Lazy):
+            value = self.values[id(self.order.first(nest))]
+            return f"{value.name}.copy()" if copy and value.memory is not None else value.name
+        return self._object(nest)
+
+
+def _operand(value: Value, node: Lazy) -> Operand:
+    return Operand(value.name, node.shape, value.whole, value.early)

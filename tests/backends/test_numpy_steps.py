@@ -1,0 +1,249 @@
+"""Steps on NumPy as calls in a row: the bits of the blocks themselves, in memory that nobody else reads or writes."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+from typing import Any
+
+import array_api_compat.numpy as xp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import arraynn as nn
+from arraynn import training, tree
+from arraynn.backends import _memory, _numpy
+from arraynn.backends._arguments import Other
+from arraynn.backends._base import Backend
+from arraynn.backends._numpy import NumPy
+from arraynn.backends._straight import Straight
+from tests.backends.test_cupy_conformance import RUNS, every_run, trained
+
+NETWORK = nn.Sequential(nn.Dense(5, weight_regularizer=nn.L2(1e-2)), nn.ReLU(), nn.Dropout(0.3), nn.Dense(3))
+
+
+def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on, steps run as blocks do in other people's hands."""
+    monkeypatch.setattr(NumPy, "compile", Backend.compile)
+    monkeypatch.setattr(_numpy, "compiled", Backend.compile)
+    training._core.cache_clear()
+    _numpy._by_words.cache_clear()
+
+
+def same(got: Any, expected: Any) -> None:
+    for a, b in zip(tree.leaves(got), tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+        if isinstance(b, (np.ndarray, np.generic)):
+            assert (a.dtype, a.shape) == (b.dtype, b.shape)
+
+
+@every_run
+def test_every_block_has_its_bits(run: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    (network, loss, y, *rule), options = RUNS[run]
+    options = {"x": np.tile(options.get("x", RUNS_X), (12, *[1] * (np.ndim(options.get("x", RUNS_X)) - 1))), **{
+        key: value for key, value in options.items() if key != "x"
+    }}  # fmt: skip
+    y = np.tile(y, (12, *[1] * (y.ndim - 1)))
+    training._core.cache_clear()
+    with caplog.at_level(logging.INFO, "arraynn"):
+        got = trained("numpy", network, loss, y, *rule, **options)
+    assert "runs as it is" not in caplog.text
+    plainly(monkeypatch)
+    same(got, trained("numpy", network, loss, y, *rule, **options))
+    training._core.cache_clear()
+
+
+RUNS_X = np.random.default_rng(5).standard_normal((8, 4)).astype("float32")
+ROWS = 40
+
+
+def batch(seed: int = 1) -> Any:
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((ROWS, 2), dtype="float32"), rng.integers(0, 3, ROWS), None
+
+
+def run(steps: int, seed: int = 0, network: Any = NETWORK, keep: list[Any] | None = None) -> Any:
+    """(params, state, logs) after so many steps; what each returned is copied to `keep`."""
+    params, _ = network.init(np.random.default_rng(seed), (2,))
+    optimizer = nn.Adam(0.05)
+    state, step = optimizer.init(params), nn.make_train_step(network, nn.softmax_cross_entropy, optimizer)
+    logs: Any = {}
+    for i in range(steps):
+        params, state, logs = step(params, state, batch(i), nn.Key(seed))
+        if keep is not None:
+            keep.append((logs["data_loss"], np.array(logs["data_loss"])))
+    return params, state, logs
+
+
+def test_row_blocks_have_the_bits_of_plain_row_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_numpy, "BLOCK", 100)
+    assert NumPy.plan(NETWORK.init(np.random.default_rng(0), (2,))[0], batch(), False).blocks
+    training._core.cache_clear()
+    with NumPy.open().context():
+        got = run(4)
+        plainly(monkeypatch)
+        same(got, run(4))
+    training._core.cache_clear()
+
+
+def test_what_a_step_reports_stays_when_the_next_one_runs() -> None:
+    kept: list[Any] = []
+    run(5, keep=kept)
+    assert len({float(now) for now, _ in kept}) == 5
+    for now, then in kept:
+        assert now == then
+
+
+def test_two_runs_of_one_step_do_not_disturb_each_other() -> None:
+    alone = [run(6, seed) for seed in (0, 1)]
+    params, states, step = {}, {}, nn.make_train_step(NETWORK, nn.softmax_cross_entropy, nn.Adam(0.05))
+    for seed in (0, 1):
+        params[seed] = NETWORK.init(np.random.default_rng(seed), (2,))[0]
+        states[seed] = nn.Adam(0.05).init(params[seed])
+    for i in range(6):
+        for seed in (0, 1):
+            params[seed], states[seed], _ = step(params[seed], states[seed], batch(i), nn.Key(seed))
+    for seed in (0, 1):
+        same((params[seed], states[seed]), alone[seed][:2])
+
+
+def test_threads_share_a_step() -> None:
+    alone, found = run(30), {}
+    threads = [threading.Thread(target=lambda i=i: found.update({i: run(30)})) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i in range(4):
+        same(found[i], alone)
+
+
+def test_weights_that_are_written_to_between_steps_are_the_ones_that_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed() -> Any:
+        params, state, _ = run(2)
+        params[0]["weight"][...] = 0.25
+        params[3]["bias"] = np.full(3, 0.5, "float32")
+        step = nn.make_train_step(NETWORK, nn.softmax_cross_entropy, nn.Adam(0.05))
+        return step(params, state, batch(7), nn.Key(0))
+
+    got = changed()
+    plainly(monkeypatch)
+    same(got, changed())
+    training._core.cache_clear()
+
+
+def test_other_shapes_are_other_programs_and_nothing_is_written_before_that_is_seen() -> None:
+    x = np.ones((3, 2), "float32")
+    add = Straight(lambda a, b: a + b, (x, x)).run
+    with pytest.raises(Other):
+        add(x, np.ones((4, 2), "float32"))
+    for other in (np.ones((3, 2)), [x], None, 1.0, np.ones((3, 2), "float32").view(np.recarray)):
+        with pytest.raises(Other):
+            add(x, other)
+    function = _numpy.compiled(lambda a: (a + 1, a.shape[0]))
+    for n in range(_numpy.PROGRAMS + 3):
+        same(function(np.arange(n)), (np.arange(n) + 1, n))
+
+
+def test_numbers_are_arguments_not_constants() -> None:
+    function = _numpy.compiled(lambda x, k, c: (x * c["a"] / (1 - c["b"]), (xp.astype(x, xp.int32) ^ k) * k))
+    x = np.arange(5, dtype="float32")
+    for a, b, k in ((2.0, 0.5, 7), (3.0, 0.25, -(2**31)), (1.0, 0.0, 2**31 - 1)):
+        got, words = function(x, k, {"a": a, "b": b})
+        same(got, x * a / (1 - b))
+        same(words, (x.astype("int32") ^ np.int32(k)) * np.int32(k))
+        assert got.dtype == np.float32
+
+
+def test_a_layer_that_cannot_be_written_down_runs_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    class Branching(nn.Identity):
+        def function(self, x: Any, /) -> Any:
+            return (x, lambda dy: dy) if float(x.sum()) > 0 else (-x, lambda dy: -dy)
+
+    with caplog.at_level(logging.INFO, "arraynn"):
+        run(2, network=nn.Sequential(nn.Dense(3), Branching()))
+    assert "runs as it is" in caplog.text
+
+
+def test_large_memory_is_given_back_after_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_memory, "KEPT", 100)
+    training._core.cache_clear()
+    gc.collect()
+    before = len(_memory._large)
+    with NumPy.open().context():
+        result = run(3)
+        mine = list(_memory._large)
+        assert len(mine) > before
+        assert any(mine)  # kept from step to step
+    assert not any(mine)
+    same(run(3), result)
+    assert not any(mine)  # and outside of a run not at all
+    training._core.cache_clear()
+
+
+#: (name, number of arguments, whether they may be of any shape that fits)
+OPERATIONS = [
+    ("add", 2), ("multiply", 2), ("subtract", 2), ("maximum", 2), ("negative", 1), ("abs", 1), ("square", 1),
+    ("positive part", 1), ("where", 3), ("sum 0", 1), ("sum 1", 1), ("max 1", 1), ("mean 1", 1), ("sum", 1),
+    ("transpose", 1), ("first rows", 1), ("flat and back", 1), ("gram", 1), ("times 2", 1), ("less", 2), ("shift", 1),
+]  # fmt: skip
+
+
+def apply(name: str, args: list[Any]) -> Any:
+    """One operation in array-API calls, on arrays of whatever kind, two-dimensional ones."""
+    space, a = args[0].__array_namespace__(), args[0]
+    if name == "positive part":
+        return a * space.astype(a > 0, a.dtype)
+    if name == "where":
+        return space.where(args[0] > 0, args[1], args[2])
+    if name == "less":
+        return space.astype(args[0] < args[1], a.dtype)
+    if name == "shift":
+        return space.astype((space.astype(a, space.int32) >> 3) & 0x1FFFFFFF, a.dtype)
+    if name == "transpose":
+        return space.matrix_transpose(space.matrix_transpose(a) + 1.0)
+    if name == "first rows":
+        return space.concat([a[: a.shape[0] // 2, :], a[a.shape[0] // 2 :, :]], axis=0)
+    if name == "flat and back":
+        return space.reshape(space.reshape(a, (-1,)) * 0.5, a.shape)
+    if name == "gram":
+        return (a @ space.matrix_transpose(a)) @ a
+    if name == "times 2":
+        a = a * 1.0
+        a *= 2
+        return a
+    kind, _, axis = name.partition(" ")
+    if kind in ("sum", "max", "mean"):
+        return a - getattr(space, kind)(a, axis=int(axis) if axis else None, keepdims=True)
+    return getattr(space, name)(*args)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(OPERATIONS), st.lists(st.integers(0, 30), min_size=4, max_size=4)), max_size=12),
+    st.sampled_from([(64, 3), (40, 16), (5, 70), (33, 1)]),
+    st.integers(0, 3),
+)
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_random_programs_have_the_bits_of_direct_evaluation(
+    program: list[Any], shape: tuple[int, int], outputs: int
+) -> None:
+    rng = np.random.default_rng(0)
+
+    def function(*given: Any) -> Any:
+        values = [*given]
+        for (name, count), places in program:
+            values.append(apply(name, [values[place % len(values)] for place in places[:count]]))
+        return {"last": values[-1], "some": [values[-1 - i] for i in range(min(outputs, len(values)))]}
+
+    written = None
+    for _ in range(3):  # the second time, and the third, in memory that has been used
+        arrays = [rng.standard_normal(s).astype("float32") for s in (shape, (1, shape[1]), (shape[0], 1), shape)]
+        arrays = [arrays[0], arrays[3], arrays[1] + arrays[0] * 0, arrays[2] + arrays[0] * 0]
+        before = [x.copy() for x in arrays]
+        written = written or Straight(function, tuple(arrays)).run
+        with np.errstate(all="ignore"):
+            same(written(*arrays), function(*arrays))
+        same(arrays, before)
