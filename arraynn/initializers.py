@@ -24,7 +24,10 @@ def _at_least_zero(name: str, value: float) -> None:
 
 @dataclass(frozen=True)
 class constant:  # noqa: N801 - used as a function: constant(0.1)
-    """Every element is `value`."""
+    """Every element is `value`.
+
+    By convention, as in Keras and PyTorch.
+    """
 
     value: float
 
@@ -34,7 +37,10 @@ class constant:  # noqa: N801 - used as a function: constant(0.1)
 
 @dataclass(frozen=True)
 class normal:  # noqa: N801
-    """Normal with mean 0 and standard deviation `std`, at least 0. The book's weights are normal(0.01)."""
+    """Normal with mean 0 and standard deviation `std`, at least 0. The book's weights are normal(0.01).
+
+    Krizhevsky, Sutskever and Hinton, NeurIPS 2012, section 5, with 0.01.
+    """
 
     std: float = 0.01
 
@@ -53,6 +59,8 @@ class variance_scaling:  # noqa: N801
     scale : at least 0. fan : "in" (n_in), "out" (n_out) or "average" of the two.
     distribution : "normal", or "uniform" on ±sqrt(3 scale / fan), which has the same variance. Keras cuts its normals
     off at two standard deviations; these are not cut off.
+
+    LeCun, Bottou, Orr and Müller, 1998, section 4.6; Glorot and Bengio, AISTATS 2010; He, Zhang, Ren and Sun, ICCV 2015.
     """
 
     scale: float
@@ -104,7 +112,7 @@ class orthogonal:  # noqa: N801
         return drawn
 
 
-zeros = constant(0.0)  #: every element is 0: for biases
+zeros = constant(0.0)  #: every element is 0; the convention for biases
 glorot_uniform = variance_scaling(
     1.0, "average", "uniform"
 )  #: uniform on ±sqrt(6 / (n_in + n_out)); Glorot and Bengio, AISTATS 2010, equation 16

@@ -36,7 +36,9 @@ class _Schedule:
 
 @dataclass(frozen=True)
 class InverseTimeDecay(_Schedule):
-    """learning_rate / (1 + decay · step), the book's decay.
+    """learning_rate / (1 + decay · step).
+
+    Kinsley and Kukieła, Neural Networks from Scratch in Python, 2020, chapter 10, and the `decay` of early Keras.
 
     >>> InverseTimeDecay(1.0, decay=0.5)(2)
     0.5
@@ -52,6 +54,8 @@ class InverseTimeDecay(_Schedule):
 class ExponentialDecay(_Schedule):
     """learning_rate · rate^(step / steps): times `rate` every `steps` steps, smoothly.
 
+    Senior, Heigold, Ranzato and Yang, ICASSP 2013, compare it with others; named as in Keras.
+
     >>> ExponentialDecay(1.0, rate=0.25, steps=10)(5)
     0.5
     """
@@ -66,6 +70,8 @@ class ExponentialDecay(_Schedule):
 @dataclass(frozen=True)
 class StepDecay(_Schedule):
     """learning_rate · factor^⌊step / every⌋: a staircase.
+
+    Szegedy et al., CVPR 2015, section 6: 4 % less every 8 epochs; PyTorch's StepLR.
 
     >>> [StepDecay(1.0, factor=0.5, every=2)(step) for step in range(5)]
     [1.0, 1.0, 0.5, 0.5, 0.25]
@@ -129,6 +135,8 @@ class PiecewiseConstant:
 
     boundaries : steps, rising. values : rates. Both become tuples. (Keras keeps the old value at the boundary itself;
     Optax takes factors, where these are rates.)
+
+    He, Zhang, Ren and Sun, CVPR 2016, section 4.2, divide by 10 at two steps.
 
     >>> [PiecewiseConstant((2, 3), (0.1, 0.01, 0.001))(step) for step in range(5)]
     [0.1, 0.1, 0.01, 0.001, 0.001]

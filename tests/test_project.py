@@ -282,8 +282,28 @@ def test_readme_has_every_block_with_its_formula_and_source():
     assert found.returncode == 0, found.stderr
 
 
-def test_the_table_of_blocks_names_every_public_one():
+def table_of_blocks() -> list[list[str]]:
+    """The rows of README's table: names, formula, source."""
     table = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- blocks")[1].split("<!-- end of blocks")[0]
+    rows = [re.split(r"(?<!\\) ?\| ?", line)[1:4] for line in table.splitlines() if line.startswith("| `")]
+    assert len(rows) > 60
+    return rows
+
+
+def test_the_table_of_blocks_names_every_public_one():
     bases = {"Activation", "ClassLoss", "FunctionLoss", "Layer", "Loss", "Optimizer", "as_loss"}
     public = {name for package in BLOCKS for name in getattr(arraynn, package).__all__} - bases
-    assert [name for name in sorted(public) if f"`{name}`" not in table] == []
+    for module in (arraynn.regularizers, arraynn.schedules):
+        public |= {name for name in arraynn.__all__ if getattr(module, name, None) is getattr(arraynn, name)}
+    initializers = arraynn.initializers
+    for name, value in vars(initializers).items():
+        kind = value if inspect.isclass(value) else type(value)  # a rule, or one with its numbers chosen
+        if kind.__module__ == initializers.__name__ and not name.startswith("_"):
+            public.add(name)
+    assert {"L2", "OneCycle", "orthogonal", "he_normal", "zeros"} <= public
+    named = {name for row in table_of_blocks() for name in re.findall(r"`(\w+)`", row[0])}
+    assert named == public
+
+
+def test_every_row_of_the_table_has_a_formula_and_a_source():
+    assert [row[0] for row in table_of_blocks() if len(row[1]) < 5 or len(row[2]) < 5] == []

@@ -35,9 +35,10 @@ def batch_norm(
     momentum : in [0, 1), how slowly the running ones forget. It is what is *kept*, 0.9; Keras keeps 0.99;
         PyTorch's momentum of 0.1 is what is taken, and the same as 0.9 here.
     epsilon : ε > 0, under the root; 1e-5 as in PyTorch, Keras takes 1e-3.
-    Returns y, shaped as x, and backward(dy, need_dx=True) -> dx, dscale, dbias, new_mean, new_variance. The last two
-    are no gradients, but the running statistics to go on with: momentum · old + (1 - momentum) · the batch's,
-    where training; else the old ones. They take the unbiased variance, σ² n / (n - 1), as in the paper's Algorithm 2
+    Returns y, shaped as x, and backward(dy, need_dx=True) -> dx, dscale = Σ dy x̂, dbias = Σ dy, new_mean, new_variance,
+    with dx = scale (dy - (dbias + x̂ dscale) / n) / √(σ² + ε) in training, and scale dy / √(σ² + ε) in inference and for
+    rows that do not count. The last two are no gradients, but the running statistics to go on with: momentum · old +
+    (1 - momentum) · the batch's, where training; else the old ones. They take the unbiased variance, σ² n / (n - 1), as in the paper's Algorithm 2
     and PyTorch (Keras and Flax take σ²). A batch without rows that count leaves them as they are.
     Raises ShapeError where the shapes do not fit.
 

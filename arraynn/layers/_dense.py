@@ -17,7 +17,8 @@ def dense(x: Array, w: Array, b: Array, /) -> tuple[Array, Backward]:
     """Affine map of each row, y = x w + b.
 
     x : (N, n_in), w : (n_in, n_out), b : (n_out,), one float dtype.
-    Returns y : (N, n_out) and backward(dy, need_dx=True) -> dx, dw, db; dx is None where it is not needed.
+    Returns y : (N, n_out) and backward(dy, need_dx=True) -> dx = dy wᵀ, dw = xᵀ dy, db = Σ_i dy_i; dx is None where it
+    is not needed.
     Raises ShapeError where the shapes do not fit.
 
     Weights are (n_in, n_out), as in the book and in JAX; PyTorch stores the transpose.

@@ -22,12 +22,15 @@ def embedding(x: Array, table: Array, /) -> tuple[Array, Backward]:
 
     x : integer array, any shape, such as (N,) or (N, T), each in [0, V); what lies outside is up to the library
         (NumPy and PyTorch raise, CuPy wraps, JAX gives nan). table : (V, units), float.
-    Returns y, (…x's shape, units), and backward(dy, need_dx=True) -> None, dtable: integers have no gradient.
+    Returns y, (…x's shape, units), and backward(dy, need_dx=True) -> None, as integers have no gradient, and
+    dtable_v = Σ_i dy_i over all i with x_i = v.
     Raises DataError where x is not of integers.
 
     dtable adds up the dy of equal words. The standard has no way to scatter, so it is a product with the words' one-hot
     matrix, made in blocks: M V units multiplications for M words, at the speed of a matrix product, where scattering
     takes M units additions. Dear from some ten thousand words of vocabulary on. dtable is dense.
+
+    Bengio, Ducharme, Vincent and Janvin, JMLR 3, 2003, section 2, the table C.
 
     >>> import numpy as np
     >>> y, backward = embedding(np.asarray([2, 0, 2]), np.asarray([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))

@@ -14,7 +14,9 @@ from ._base import Activation
 def flatten(x: Array, /) -> tuple[Array, Backward]:
     """Each row as a vector: (N, a, b, …) to (N, a b …), in C order (the last axis varies fastest).
 
-    x : array (N, …), any dtype. Returns y (N, D) and backward(dy) -> dx, dy in the shape of x.
+    x : array (N, …), any dtype. Returns y (N, D) and backward(dy) -> dx = dy in the shape of x.
+
+    No paper's, but everybody's: the convention of NumPy's reshape, and of Keras's and PyTorch's Flatten.
 
     >>> import numpy as np
     >>> y, backward = flatten(np.zeros((5, 28, 28)))

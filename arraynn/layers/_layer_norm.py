@@ -18,7 +18,8 @@ def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) ->
 
     x : (N, …, D), its squares finite; mean and variance are each row's own, over its D numbers. scale, bias : (D,).
     epsilon : ε > 0, under the root; 1e-5 as in PyTorch, Keras takes 1e-3, JAX's libraries 1e-6.
-    Returns y, shaped as x, and backward(dy, need_dx=True) -> dx, dscale, dbias; dx is None where it is not needed.
+    Returns y, shaped as x, and backward(dy, need_dx=True) -> dx = (g - mean(g) - x̂ mean(g x̂)) / √(variance + ε) with
+    g = dy scale, dscale = Σ dy x̂, dbias = Σ dy; dx is None where it is not needed.
     Raises ShapeError where the shapes do not fit.
 
     The variance is the population's, a mean of D squares. A row of equal numbers has x̂ = 0.

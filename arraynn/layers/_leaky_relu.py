@@ -14,7 +14,7 @@ def leaky_relu(x: Array, slope: float = 0.01, /) -> tuple[Array, Backward]:
 
     x : float array, any shape; any finite value, and ±inf unless slope is 0.
     slope : in [0, 1]; 0 is `relu`. 0.01 as in the paper and PyTorch (`negative_slope`); Keras takes 0.3.
-    Returns y, shaped as x, and backward(dy) -> dx.
+    Returns y, shaped as x, and backward(dy) -> dx = dy where x > 0, else slope dy.
     At x = 0, where the slope is undefined, it is `slope`, as in PyTorch.
 
     Maas, Hannun and Ng, ICML 2013.

@@ -13,7 +13,7 @@ def relu(x: Array, /) -> tuple[Array, Backward]:
     """Rectified linear unit, y = max(x, 0), elementwise.
 
     x : float array, any shape.
-    Returns y, shaped as x, and backward(dy) -> dx.
+    Returns y, shaped as x, and backward(dy) -> dx = dy where x > 0, else 0.
     At x = 0, where the slope is undefined, dx is 0. An infinite dy where x <= 0 gives nan, not 0.
 
     Nair and Hinton, ICML 2010.

@@ -20,6 +20,8 @@ class Sequential(Combinator):
     The backward is a loop over the layers' backwards, last first. With need_dx=False it stops at the first layer
     that has parameters, as nobody would read the rest.
     Raises ShapeError with the layer's name and place where shapes do not fit.
+
+    Rumelhart, Hinton and Williams, Nature 323, 1986: the chain rule, layer by layer.
     """
 
     transparent: ClassVar[bool] = True

@@ -13,7 +13,7 @@ def softmax(x: Array, /) -> tuple[Array, Backward]:
     """Softmax over the last axis, y_j = exp(x_j) / Σ_k exp(x_k).
 
     x : float array (…, K); any finite values, and -inf where one of the row is finite (its y is 0).
-    Returns y, shaped as x, rows summing to 1, and backward(dy) -> dx.
+    Returns y, shaped as x, rows summing to 1, and backward(dy) -> dx_k = y_k (dy_k - Σ_j y_j dy_j).
     The row's maximum is subtracted first, which changes nothing but keeps exp from overflowing.
 
     The derivative is the whole Jacobian's, dy_j/dx_k = y_j (δ_jk - y_k), in closed form: no K × K matrix is made.

@@ -26,6 +26,8 @@ def binary_cross_entropy(
 
     Probabilities are clipped to [1e-7, 1 - 1e-7] first, as in the book; where that changed one, its gradient is 0.
 
+    Bishop, Pattern Recognition and Machine Learning, 2006, equation 4.90.
+
     >>> import numpy as np
     >>> loss, backward = binary_cross_entropy(np.asarray([0.5, 0.75]), np.asarray([1.0, 1.0]))
     >>> round(float(loss), 6), backward()

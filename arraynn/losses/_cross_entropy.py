@@ -24,6 +24,8 @@ def cross_entropy(
     Probabilities are clipped to [1e-7, 1 - 1e-7] first, as in the book; where that changed one, its gradient is 0,
     the derivative of the number reported (the book's backward divides by the unclipped value and may overflow).
 
+    Bishop, Pattern Recognition and Machine Learning, 2006, equation 4.108.
+
     >>> import numpy as np
     >>> loss, backward = cross_entropy(np.asarray([[0.5, 0.25, 0.25]]), np.asarray([0]))
     >>> round(float(loss), 6), backward()

@@ -22,6 +22,8 @@ def mean_absolute_error(
     Where ŷ = y, at the kink, the slope is 0.
     Raises ShapeError where shapes differ.
 
+    Boscovich, 1757, and Laplace after him: least absolute deviations (Stigler, The History of Statistics, 1986).
+
     >>> import numpy as np
     >>> loss, backward = mean_absolute_error(np.asarray([1.0, 4.0]), np.asarray([1.0, 2.0]))
     >>> float(loss), backward()

@@ -23,6 +23,8 @@ def mean_squared_error(
     Raises ShapeError where shapes differ: (N, 1) against (N,) would broadcast to N × N.
     Not halved: scikit-learn's networks take ½ of it.
 
+    Legendre, Nouvelles méthodes pour la détermination des orbites des comètes, 1805: least squares.
+
     >>> import numpy as np
     >>> loss, backward = mean_squared_error(np.asarray([[1.0], [4.0]]), np.asarray([[1.0], [2.0]]))
     >>> float(loss), backward()

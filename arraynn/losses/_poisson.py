@@ -26,6 +26,8 @@ def poisson(
     log y! does not depend on the outputs and is left out, so the loss may be negative. Outputs are log rates, as in
     PyTorch by default, so any network may make them; Keras takes the rates themselves.
 
+    Nelder and Wedderburn, Journal of the Royal Statistical Society A 135, 1972: the Poisson model with its log link.
+
     >>> import numpy as np
     >>> loss, backward = poisson(np.asarray([0.0, 0.0]), np.asarray([0.0, 3.0]))
     >>> float(loss), backward()

@@ -26,6 +26,8 @@ def sigmoid_cross_entropy(
 
     Nothing is clipped: this form of -t log σ(z) - (1 - t) log(1 - σ(z)) neither overflows nor loses digits.
 
+    Bishop, Pattern Recognition and Machine Learning, 2006, equations 4.90 and 4.91.
+
     >>> import numpy as np
     >>> loss, backward = sigmoid_cross_entropy(np.asarray([0.0, 1000.0]), np.asarray([1.0, 1.0]))
     >>> round(float(loss), 6), backward()

@@ -25,6 +25,8 @@ class Groups(Optimizer):
     learning_rate is the default's. Given, as by dataclasses.replace, it replaces that of all groups; where it is the
     default's, scaled (ReduceLROnPlateau), all are scaled alike.
 
+    A convention, no paper's: PyTorch's parameter groups, by paths and patterns.
+
     >>> import numpy as np
     >>> from arraynn import SGD
     >>> optimizer = Groups(SGD(1.0), {"*.bias": SGD(0.25)})
