@@ -60,7 +60,8 @@ class variance_scaling:  # noqa: N801
     distribution : "normal", or "uniform" on ±sqrt(3 scale / fan), which has the same variance. Keras cuts its normals
     off at two standard deviations; these are not cut off.
 
-    LeCun, Bottou, Orr and Müller, 1998, section 4.6; Glorot and Bengio, AISTATS 2010; He, Zhang, Ren and Sun, ICCV 2015.
+    LeCun, Bottou, Orr and Müller, 1998, section 4.6; Glorot and Bengio, AISTATS 2010; He, Zhang, Ren and Sun, ICCV
+    2015.
     """
 
     scale: float

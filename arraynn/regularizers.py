@@ -16,7 +16,7 @@ class L1L2:
 
     l1, l2 : at least 0.
     The slope of |w| at 0 is 0 (the book's code takes +1). Σ w² is not halved: many papers write l2/2 Σ w².
-    Returns the value, 0-d, and backward(dpenalty=1.0) -> dw = (l1 sign(w) + 2 l2 w) dpenalty, a new array.
+    Returns the value, 0-d, and backward(dpenalty=1.0) -> dw = (l1 sign(w) + 2 l2 w) dpenalty. That is a new array.
 
     Zou and Hastie, Journal of the Royal Statistical Society B 67, 2005, the elastic net.
 

@@ -6,7 +6,7 @@ import pytest
 
 import arraynn as nn
 from arraynn import tree
-from arraynn.explain import formula
+from arraynn.explain import backward_formula, formula
 
 X = np.asarray([[1.0, 2.0], [-1.0, 0.5], [0.5, -1.5]])
 Y = np.asarray([0, 2, 1])
@@ -141,7 +141,9 @@ def test_penalties_and_clipping_have_their_formulas_and_numbers():
     one = model(clip_norm=0.01, clip_value=0.5)
     explanation = one.explain(X, Y)
     own, whole = stages(explanation, "penalty")
-    assert own["formula"] == "weight: l1 Σ |w| + l2 Σ w², of L1L2(l1=0.0, l2=0.01)"
+    assert own["formula"] == (
+        "weight: l1 Σ |w| + l2 Σ w², dw = (l1 sign(w) + 2 l2 w) dpenalty, of L1L2(l1=0.0, l2=0.01)"
+    )
     assert own["penalty"] == pytest.approx(0.01 * float((one.params[0]["weight"] ** 2).sum()), rel=1e-6)
     assert whole["penalty"] == own["penalty"]
     told = stages(explanation, "clip")[0]
@@ -173,6 +175,7 @@ def test_averages_and_groups_are_explained():
     weight, bias = stages(explanation, "update")
     assert "average after" in weight
     assert weight["scalars"]["bias"] == {"lr": 0.2}
+    assert weight["learning rate"] == {"": 0.1, "bias": 0.2}
     assert "v before" not in bias
 
 
@@ -198,7 +201,8 @@ def test_large_arrays_are_abbreviated_with_their_shape():
 def test_the_text_has_formulas_shapes_and_numbers_once():
     text = str(model().explain(X, Y))
     assert "Affine map of each row, y = x w + b." in text
-    assert "backward of: Rectified linear unit, y = max(x, 0), elementwise." in text
+    assert "   dx = dy where x > 0, else 0\n" in text
+    assert "   dx = dy wᵀ, dw = xᵀ dy, db = Σ_i dy_i\n" in text
     assert "x  (3, 4) float32, as above" in text
     assert text.count("settings: learning_rate = 0.05") == 2  # not for each of nine parameters: statistics lie between
     assert "-0 " not in text
@@ -213,6 +217,7 @@ def test_formulas_are_the_first_words_of_docstrings():
         """Σ (ŷ - y)³."""
 
     assert formula(nn.losses.as_loss(cubes)) == "Σ (ŷ - y)³."
+    assert backward_formula(cubes) == "backward of: Σ (ŷ - y)³."
     assert formula(lambda x: x) == ""
 
 
@@ -222,6 +227,15 @@ def test_every_block_has_a_formula(package):
     lines = {name: formula(getattr(module, name)) for name in module.__all__ if name != "as_loss"}
     assert [name for name, line in lines.items() if len(line) < 20] == []
     assert [name for name, line in lines.items() if line.startswith(("The layer of", "The loss of"))] == []
+
+
+@pytest.mark.parametrize("package", ["layers", "losses"])
+def test_every_block_has_the_formula_of_its_backward(package):
+    module = getattr(nn, package)
+    blocks = {name: getattr(module, name) for name in module.__all__ if name.islower() and name != "as_loss"}
+    lines = {name: backward_formula(block) for name, block in blocks.items()}
+    assert [name for name, line in lines.items() if line.startswith("backward of") or len(line) < 7] == []
+    assert backward_formula(nn.Tanh()) == backward_formula(nn.tanh) == "dx = dy (1 - y²)"
 
 
 def test_data_that_do_not_fit_are_refused():

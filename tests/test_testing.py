@@ -1,6 +1,6 @@
 """The checks that the other tests trust: each must find what it is there to find, and say where."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -225,6 +225,15 @@ def test_a_kink_is_told_with_both_slopes(xp):
     assert "there is a kink near x[1] = 0: the slope is " in message
     assert "move the test point away from it" in message
     assert "wrong" not in message
+
+
+@pytest.mark.parametrize("at", [0.0, 1e-9])
+def test_a_kink_whose_sides_are_equal_is_told_too(at):
+    # at 0, |h| == |-h|, and this was taken for an output that does not move
+    def absolute(x):
+        return np.abs(x), lambda dy: np.where(x >= 0, dy, -dy)
+
+    assert "there is a kink near x[1] = " in told(absolute, np.asarray([1.0, at, -2.0]))
 
 
 def test_a_wrong_gradient_beside_a_kink_is_still_wrong():
@@ -554,6 +563,32 @@ def test_the_report_measures_the_difference(rng, monkeypatch):
     assert table[0] == "largest difference from numpy, in float32"
     assert table[1].split() == ["layer", "value", "numpy", "array_api_strict"]
     assert len(table) == 3 + len(report.rows) // 2
+
+
+def test_a_gradient_of_nothing_but_rounding_is_not_the_worst(rng, monkeypatch):
+    # BatchNorm takes the column's mean away, and with it the bias before: its gradient is 0, but for rounding
+    strict = pytest.importorskip("array_api_strict")
+    exact = type(strict.asarray(0.0)).__matmul__
+    monkeypatch.setattr(type(strict.asarray(0.0)), "__matmul__", lambda a, b: exact(a, b) * (1 + 2.0**-20))
+    network = nn.Sequential(nn.Dense(3), nn.BatchNorm(), nn.Dense(3))
+    x, y = rng.standard_normal((40, 2)), rng.standard_normal((40, 3))
+    names = ["numpy", "array_api_strict"]
+    report = check_backends(network, x, y, names, loss=nn.mean_squared_error, key=nn.Key(0))
+    bias = next(row for row in report.rows if (row.layer, row.quantity) == ("0 Dense", "dbias"))
+    assert bias.relative > 1e-3
+    assert report.is_rounding(bias)
+    assert report.worst.relative < 1e-4
+    assert [line.split()[0] for line in str(report).splitlines() if "rounding" in line] == ["0"]
+    wrong = replace(bias, relative=0.1 / bias.size)  # small where it is looked up, but not where it is compared
+    assert not replace(report, rows=(*report.rows, wrong)).is_rounding(wrong)
+
+
+@pytest.mark.parametrize("oracle", ["torch", "jax"])
+def test_the_oracle_takes_rounding_for_rounding(rng, oracle):
+    pytest.importorskip(oracle)
+    check_against(
+        nn.Sequential(nn.Dense(3), nn.BatchNorm()), rng.standard_normal((40, 2)), oracle=oracle, key=nn.Key(0)
+    )
 
 
 def test_a_model_is_taken_as_it_is(rng):

@@ -4,7 +4,7 @@
 have, and changes nothing. What it finds is plain data, `stages`, and as text what a person reads.
 """
 
-from ._formula import formula
+from ._formula import backward_formula, formula
 from ._step import Explanation, explain
 
-__all__ = ["Explanation", "explain", "formula"]
+__all__ = ["Explanation", "backward_formula", "explain", "formula"]

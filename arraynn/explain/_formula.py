@@ -1,4 +1,4 @@
-"""What a block computes, in a line, read off its docstring: there is no second table of formulas."""
+"""What a block computes, forward and backward, in a line each, read off its docstring: there is no second table."""
 
 from __future__ import annotations
 
@@ -16,14 +16,32 @@ def formula(block: Any) -> str:
     >>> formula(ReLU()), formula(Dense)
     ('Rectified linear unit, y = max(x, 0), elementwise.', 'Affine map of each row, y = x w + b.')
     """
+    found = re.match(r".*?\.(?= [A-Z]|$)", _paragraphs(block)[0])  # up to the first full stop that ends a sentence
+    return found[0] if found else _paragraphs(block)[0]
+
+
+def backward_formula(block: Any) -> str:
+    """What its backward computes: what its docstring says behind "backward(dy) ->"; where it says nothing of the kind,
+    as a user's own block may not, that it is the backward of its formula.
+
+    >>> from arraynn import ReLU, Dense
+    >>> backward_formula(ReLU()), backward_formula(Dense)
+    ('dx = dy where x > 0, else 0', 'dx = dy wᵀ, dw = xᵀ dy, db = Σ_i dy_i')
+    """
+    for paragraph in _paragraphs(block):
+        found = re.search(r"backward\([^)]*\) -> (.*?)(?:; dx is None|\.(?= [A-Z]|$))", paragraph)
+        if found:
+            return found[1]
+    return f"backward of: {formula(block)}"
+
+
+def _paragraphs(block: Any) -> list[str]:
+    """The paragraphs of the docstring that has the formula, each in one line; at least one."""
     own = block if inspect.isfunction(block) or isinstance(block, type) else type(block)
     if own.__name__ == "FunctionLoss" and not isinstance(block, type):
         own = block.function
     text = own.__dict__.get("__doc__") if isinstance(own, type) else own.__doc__
-    paragraph = " ".join(inspect.cleandoc(text or "").partition("\n\n")[0].split())
-    named = re.match(r"The (?:layer|loss) of `(\w+)`", paragraph)
-    if named:
-        function = vars(sys.modules[own.__module__]).get(named[1])
-        return formula(function) if function is not None else paragraph
-    found = re.match(r".*?\.(?= [A-Z]|$)", paragraph)  # up to the first full stop that ends a sentence
-    return found[0] if found else paragraph
+    paragraphs = [" ".join(part.split()) for part in inspect.cleandoc(text or "").split("\n\n")]
+    named = re.match(r"The (?:layer|loss) of `(\w+)`", paragraphs[0])
+    function = vars(sys.modules[own.__module__]).get(named[1]) if named else None
+    return paragraphs if function is None else _paragraphs(function)

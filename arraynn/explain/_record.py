@@ -9,7 +9,7 @@ from typing import Any
 from .._types import Backward, Nest
 from ..layers import Layer
 from ..layers._combinator import Combinator
-from ._formula import formula
+from ._formula import backward_formula, formula
 from ._plain import by_path, gradients, plain, settings
 
 
@@ -27,7 +27,8 @@ class Recorded(Layer):
         return bool(self.layer.couples_rows)
 
     def stage(self, name: str) -> dict[str, Any]:
-        return {"stage": name, "what": f"{type(self.layer).__name__} '{self.path}'", "formula": formula(self.layer)}
+        told = backward_formula if name == "backward" else formula
+        return {"stage": name, "what": f"{type(self.layer).__name__} '{self.path}'", "formula": told(self.layer)}
 
     def __call__(self, params: Nest, x: Nest, key: Any = None) -> tuple[Nest, Backward]:
         y, backward = self.inside(params, x, key)
@@ -83,7 +84,9 @@ def _penalties(layer: Any) -> str:
         for field in fields(layer)
         if field.name.endswith("_regularizer") and getattr(layer, field.name) is not None
     }
-    return "; ".join(f"{name}: {formula(one).rstrip('.')}, of {one!r}" for name, one in found.items())
+    return "; ".join(
+        f"{name}: {formula(one).rstrip('.')}, {backward_formula(one)}, of {one!r}" for name, one in found.items()
+    )
 
 
 def layers_of(network: Any, path: str) -> Iterator[tuple[str, Any]]:

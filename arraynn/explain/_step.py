@@ -11,9 +11,11 @@ from .._types import Nest
 from ..backends import of
 from ..checks import as_array, as_inputs
 from ..data import Border
+from ..optimizers import Groups
 from ..random import Key
+from ..schedules import rate_at
 from ..training import clip
-from ._formula import formula
+from ._formula import backward_formula, formula
 from ._plain import plain, scalars, settings
 from ._record import layers_of, recorded
 from ._text import text
@@ -28,9 +30,9 @@ class Explanation:
     """What `explain` found. str() is text for a terminal.
 
     stages : a list of dicts of Python numbers, strings, lists and dicts, in the order of the step. Each has "stage"
-        ("input", "forward", "loss", "backward", "penalty", "clip", "update"), "what", and "formula". Its arrays are
-        dicts {"shape", "dtype", "values"}, with "abbreviated" where only the first and last rows and columns are
-        there. Where a value is not computed, a string says why.
+        ("input", "forward", "loss", "backward", "penalty", "clip", "update"), "what", and "formula", of a backward its
+        own. Its arrays are dicts {"shape", "dtype", "values"}, with "abbreviated" where only the first and last rows
+        and columns are there. Where a value is not computed, a string says why.
     """
 
     stages: list[dict[str, Any]]
@@ -98,8 +100,10 @@ def _loss_stages(
         stage["sample_weight"] = plain(weight)
     if model.loss.targets in ("classes", "binary"):
         stage["probabilities"] = plain(model.loss.probabilities(outputs))
+    stage["total"] = plain(model.loss.total(targets, weight))
     yield {"stage": "loss", **head, **stage, "data_loss": plain(value)}
-    yield {"stage": "backward", **head, "outputs gradient": plain(doutputs)}
+    told = {"formula": backward_formula(model.loss)}
+    yield {"stage": "backward", **head, **told, "outputs gradient": plain(doutputs)}
 
 
 def _clipping(model: Any, grads: Nest) -> list[dict[str, Any]]:
@@ -134,6 +138,7 @@ def _updates(model: Any, grads: Nest) -> Iterator[dict[str, Any]]:
     head = {
         "settings": settings(optimizer),
         "step": int(state["step"]),
+        "learning rate": _rate(optimizer, int(state["step"])),
         "scalars": scalars(optimizer.scalars(state["step"])),
     }
     slots_before, slots_after = _slots(model.params, state["slots"]), _slots(model.params, after["slots"])
@@ -148,6 +153,13 @@ def _updates(model: Any, grads: Nest) -> Iterator[dict[str, Any]]:
             values[f"{name} before"] = plain(slot)
             values[f"{name} after"] = plain(slots_after[path][name])
         yield stage | head | values | {"before": plain(before[path]), "after": plain(leaf)}
+
+
+def _rate(optimizer: Any, step: int) -> Any:
+    """The learning rate of a step, or of each group, by its pattern; the default's under ""."""
+    if isinstance(optimizer, Groups):
+        return {pattern: _rate(one, step) for pattern, one in (("", optimizer.default), *optimizer.groups)}
+    return float(rate_at(optimizer.learning_rate, step))
 
 
 def _slots(params: Nest, slots: Nest) -> dict[str, dict[str, Any]]:
@@ -166,9 +178,9 @@ def _missing(model: Any, why: str, *, forward: bool) -> Iterator[dict[str, Any]]
             yield {"stage": "forward", "what": what, "formula": formula(layer), "settings": settings(layer), "y": why}
     head = {"what": type(model.loss).__name__, "formula": formula(model.loss)}
     yield {"stage": "loss", **head, "data_loss": why}
-    yield {"stage": "backward", **head, "outputs gradient": why}
+    yield {"stage": "backward", **head, "formula": backward_formula(model.loss), "outputs gradient": why}
     for what, layer in reversed(layers):
-        yield {"stage": "backward", "what": what, "formula": formula(layer), "x gradient": why}
+        yield {"stage": "backward", "what": what, "formula": backward_formula(layer), "x gradient": why}
     rule = model.optimizer
     what = f"{type(rule).__name__} on every parameter"
     yield {"stage": "update", "what": what, "formula": formula(rule), "settings": settings(rule), "after": why}

@@ -19,11 +19,13 @@ def text(number: int, before: Mapping[str, Any], stage: Mapping[str, Any]) -> It
         if name in ("stage", "what") or (again and name in SHARED and before.get(name) == value):
             continue
         if name == "formula":
-            of = "backward of: " if stage["stage"] == "backward" else ""
-            yield from [f"   {of}{value}"] if value else []
+            yield from [f"   {value}"] if value else []
         elif name in ("settings", "scalars"):
             said = ", ".join(f"{key} = {_short(part)}" for key, part in value.items() if part is not None)
-            yield from [f"   {name}: {said}"] if said else []
+            named = name if name == "settings" else "scalars that the rule's code makes of rate and step"
+            yield from [f"   {named}: {said}"] if said else []
+        elif name == "step":
+            yield f"   step = {value}, counted from 0"
         elif name in GIVEN and handed == value and isinstance(value, Mapping) and "shape" in value:
             yield f"   {name}  {_form(value)}, as above"
         else:
@@ -31,7 +33,7 @@ def text(number: int, before: Mapping[str, Any], stage: Mapping[str, Any]) -> It
 
 
 #: what is the same for all parameters
-SHARED = ("formula", "settings", "step", "scalars")
+SHARED = ("formula", "settings", "step", "learning rate", "scalars")
 
 
 def _form(value: Mapping[str, Any]) -> str:

@@ -38,8 +38,9 @@ def batch_norm(
     Returns y, shaped as x, and backward(dy, need_dx=True) -> dx, dscale = Σ dy x̂, dbias = Σ dy, new_mean, new_variance,
     with dx = scale (dy - (dbias + x̂ dscale) / n) / √(σ² + ε) in training, and scale dy / √(σ² + ε) in inference and for
     rows that do not count. The last two are no gradients, but the running statistics to go on with: momentum · old +
-    (1 - momentum) · the batch's, where training; else the old ones. They take the unbiased variance, σ² n / (n - 1), as in the paper's Algorithm 2
-    and PyTorch (Keras and Flax take σ²). A batch without rows that count leaves them as they are.
+    (1 - momentum) · the batch's, where training; else the old ones. They take the unbiased variance, σ² n / (n - 1), as
+    in the paper's Algorithm 2 and PyTorch (Keras and Flax take σ²). A batch without rows that count leaves them as they
+    are.
     Raises ShapeError where the shapes do not fit.
 
     In training a row's y depends on the other rows, so dx flows to all of them, and a batch cannot be split.

@@ -11,7 +11,7 @@ from ._base import Activation
 def identity(x: Array, /) -> tuple[Array, Backward]:
     """y = x, the linear activation: a shortcut in a residual network, or the output of a regression.
 
-    x : any array or nest. Returns x itself, not a copy, and backward(dy) -> dx = dy, itself too.
+    x : any array or nest. Returns y = x and backward(dy) -> dx = dy. Neither is a copy.
 
     By convention, Keras's activation "linear" and PyTorch's Identity; as a shortcut, He, Zhang, Ren and Sun, ECCV 2016.
     """

@@ -16,6 +16,7 @@ from ._case import Case, Leaf, case_of, floats_of, host, is_loss, paired, takes_
 from ._differences import ACCURACY, Accuracy, Verdict, elements, hint, judge, wrong_or_kinked
 
 WORDS = "backward must be free of side effects"
+TRIED = {"float32": " (every block is tried with float32 too, and must stay in it)"}
 
 
 def check_backward(
@@ -136,7 +137,8 @@ def _check_outputs(case: Case, y: Nest, dtype: str, loss: bool) -> None:
     for path, leaf in tree.items(y):
         if is_array(leaf) and is_float(leaf) and leaf.dtype != of(leaf).dtype(dtype):
             where = f"y.{path}" if path else "y"
-            raise AssertionError(f"{case.name}: {where} has dtype {leaf.dtype}, its arguments {dtype}")
+            tried = TRIED.get(dtype, "")
+            raise AssertionError(f"{case.name}: {where} has dtype {leaf.dtype}, its arguments {dtype}{tried}")
 
 
 def _check_forms(case: Case, gradients: dict[str, Nest], dtype: str) -> list[tuple[Leaf, Array]]:
@@ -160,7 +162,10 @@ def _check_forms(case: Case, gradients: dict[str, Nest], dtype: str) -> list[tup
                     f"{case.name}: {leaf.gradient} has shape {shape}, {leaf.name} has {tuple(leaf.array.shape)}"
                 )
             if g.dtype != leaf.array.dtype:
-                raise AssertionError(f"{case.name}: {leaf.gradient} has dtype {g.dtype}, {leaf.name} has {dtype}")
+                tried = TRIED.get(dtype, "")
+                raise AssertionError(
+                    f"{case.name}: {leaf.gradient} has dtype {g.dtype}, {leaf.name} has {dtype}{tried}"
+                )
             found.append((leaf, g))
     return found
 

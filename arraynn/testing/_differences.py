@@ -58,7 +58,7 @@ def judge(
         (high, above), (low, below) = outputs_at(h), outputs_at(-h)
         size = right = left = 0.0
         for c, y, up, down in zip(cotangents, base, above, below, strict=True):
-            moved = up != down
+            moved = (up != y) | (down != y)  # up == down at the kink of |x|, where both have moved
             size += float(np.sum(np.abs(c * up)[moved]))
             # differences first, on the host, so that what does not move adds no rounding error
             right += float(np.sum((c * (up - y))[moved]))
