@@ -19,7 +19,8 @@ from .blocks import (
     Stream,
     rounded_normal,
 )
-from .rows import ROWS, Figures, Row
+from .row import Figures, Row
+from .rows import ROWS
 from .runs import Point, Result, run_row
 
 __all__ = [

@@ -79,7 +79,7 @@ def _draw(folder: Path, rows: Any, results: Any) -> list[str]:
     from .picture import draw
 
     files = []
-    for name in ("loss", "accuracy"):
+    for name in ("loss", "accuracy") if results else ():
         try:
             draw(rows, results, name).savefig(folder / f"{name}.png")
             files.append(f"{name}.png")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import plot
-from .rows import Row
+from .row import Row
 from .runs import Result
 
 SEED, STREAM, BOOK = plot.TRAINING, plot.VALIDATION, plot.INK

@@ -17,7 +17,8 @@ from typing import Any
 from ..backends import _workers
 from ..callbacks import Callback
 from ..progress import clock
-from .rows import ROWS, Row
+from .row import Row
+from .rows import ROWS
 from .runs import Result, last_epoch, run_row
 
 IN_PROCESS_SECONDS = 3.0  #: of work that a process of its own is not made for

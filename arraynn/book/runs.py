@@ -32,7 +32,8 @@ from .blocks import (
     Stream,
     rounded_normal,
 )
-from .rows import ROWS, Figures, Row
+from .row import Figures, Row
+from .rows import ROWS
 
 EPSILON = 1e-7  #: the book's, in every optimizer
 POINTS = 200  #: of a curve

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .pool import Job
-from .rows import Figures
+from .row import Figures
 from .runs import Point, Result
 
 RUNS, CURVES = "runs.csv", "curves.csv"

@@ -10,10 +10,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from .rows import Figures, Row
+from .row import Figures, Row
 from .runs import Result, missing
 
 FAR = 3.0  #: standard deviations
+ENOUGH = 5  #: seeds, to tell a standard deviation by
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,9 @@ class Table:
             far = [name for name in ("accuracy", "loss", "validation accuracy", "validation loss") if _far(own[name])]
             if far:
                 parts = ", ".join(f"{name} {_distance(own[name]):.1f}" for name in far)
-                why = row.note or "no reason is known"
+                count = own[far[0]].count
+                unknown = "no reason is known" if count >= ENOUGH else f"but {count} seeds are too few to tell"
+                why = row.note or unknown
                 told.append(f"{row.name}: the book is more than {FAR:g} standard deviations off ({parts}): {why}")
             told += [
                 f"{row.name}, {result.stream}: {result.problem}"

@@ -52,6 +52,7 @@ def test_fashion_rows_say_what_they_need(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ARRAYNN_DATA", str(tmp_path))
     assert book("fashion-64", "--seeds", 1, "--out", tmp_path / "out") == 0
     assert "not run: needs the four files of Fashion-MNIST" in capsys.readouterr().out
+    assert not (tmp_path / "out" / "loss.png").exists()
 
 
 @pytest.mark.parametrize(

@@ -65,10 +65,13 @@ def test_agreement_to_the_printed_digits_is_counted():
 
 
 def test_what_lies_far_off_is_told_with_its_reason():
-    far = [result(0, 0.5, 0.9), result(1, 0.51, 0.91)]
+    far = [result(seed, 0.5 + seed / 100, 0.9 + seed / 100) for seed in range(5)]
     notes = "\n".join(table(far).notes())
     assert "l2: the book is more than 3 standard deviations off (accuracy" in notes
     assert "no reason is known" in notes
+    notes = "\n".join(table(far[:2]).notes())
+    assert "more than 3 standard deviations off" in notes
+    assert "but 2 seeds are too few to tell" in notes
     near = [result(0, 0.93, 0.2), result(1, 0.96, 0.23)]
     assert "standard deviations off (accuracy" not in "\n".join(table(near).notes())
 
