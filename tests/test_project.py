@@ -50,7 +50,7 @@ BLOCKS = ("layers", "losses", "optimizers")
 SHARED = {
     "layers": {"_base", "_combinator", "_logistic", "_summary"},
     "losses": {"_base", "_binary", "_clip"},
-    "optimizers": {"_averaging", "_base"},
+    "optimizers": {"_averaging", "_base", "_moments"},
 }
 COMBINATORS = {"layers._residual"}  # x + f(x), where f is a Sequential
 

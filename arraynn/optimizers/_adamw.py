@@ -9,12 +9,11 @@ from typing import Any
 
 from .._array import namespace
 from .._types import Array
-from ..schedules import Schedule
-from ._base import Optimizer
+from ._moments import Moments
 
 
 @dataclass(frozen=True)
-class AdamW(Optimizer):
+class AdamW(Moments):
     """AdamW: w = (1 - lr λ) w, then Adam's step, w = w - lr m̂ / (√v̂ + ε). The decay never enters m and v, where
     Adam's division by √v̂ would undo it, as it does for an L2 penalty.
 
@@ -25,17 +24,10 @@ class AdamW(Optimizer):
     here, as in PyTorch and Optax, by both, so that λ = 0.01 stands for lr λ = 1e-5 at lr = 0.001.
     """
 
-    learning_rate: float | Schedule = 0.001
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
     weight_decay: float = 0.01
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"weight_decay must be a finite number of at least 0, got {self.weight_decay!r}")
 
@@ -45,16 +37,8 @@ class AdamW(Optimizer):
         root = float((1 - self.beta2**t) ** 0.5)
         return {"lr": lr / (1 - self.beta1**t), "root": root, "shrink": 1 - lr * self.weight_decay}
 
-    def init_one(self, p: Array) -> dict[str, Array]:
-        zeros_like = namespace(p).zeros_like
-        return {"m": zeros_like(p), "v": zeros_like(p)}  # moving averages of g and g²
-
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
-        m, v = slots["m"], slots["v"]
-        m *= self.beta1
-        m += (1 - self.beta1) * g
-        v *= self.beta2
-        v += (1 - self.beta2) * g * g
+        m, v = self.averages(slots, g)
         denominator = namespace(v).sqrt(v)
         denominator /= c["root"]  # now sqrt(v_hat)
         denominator += self.epsilon

@@ -8,12 +8,11 @@ from typing import Any
 
 from .._array import namespace
 from .._types import Array
-from ..schedules import Schedule
-from ._base import Optimizer
+from ._moments import Moments
 
 
 @dataclass(frozen=True)
-class AMSGrad(Optimizer):
+class AMSGrad(Moments):
     """AMSGrad: Adam that divides by the largest v so far: m = β1 m + (1 - β1) g; v = β2 v + (1 - β2) g²; u = max(u, v);
     w = w - lr m̂ / (√û + ε), with m̂ = m / (1 - β1^t) and û = u / (1 - β2^t), t counting updates from 1.
 
@@ -23,33 +22,17 @@ class AMSGrad(Optimizer):
     the largest v; Optax takes the largest v̂.
     """
 
-    learning_rate: float | Schedule = 0.001
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
-
     def scalars(self, step: int) -> dict[str, float]:
         t = step + 1  # the paper counts from 1
         lr = super().scalars(step)["lr"]
         return {"lr": lr / (1 - self.beta1**t), "root": float((1 - self.beta2**t) ** 0.5)}
 
     def init_one(self, p: Array) -> dict[str, Array]:
-        zeros_like = namespace(p).zeros_like
-        return {"m": zeros_like(p), "v": zeros_like(p), "u": zeros_like(p)}  # averages of g and g², and v's largest
+        return {**super().init_one(p), "u": namespace(p).zeros_like(p)}  # the largest v so far
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         xp = namespace(p)
-        m, v = slots["m"], slots["v"]
-        m *= self.beta1
-        m += (1 - self.beta1) * g
-        v *= self.beta2
-        v += (1 - self.beta2) * g * g
+        m, v = self.averages(slots, g)
         u = xp.maximum(slots["u"], v)  # the standard cannot write a maximum in place
         denominator = xp.sqrt(u)
         denominator /= c["root"]  # now sqrt(u_hat)

@@ -10,11 +10,11 @@ from typing import Any
 from .._array import namespace
 from .._types import Array
 from ..schedules import Schedule
-from ._base import Optimizer
+from ._moments import Moments
 
 
 @dataclass(frozen=True)
-class NAdam(Optimizer):
+class NAdam(Moments):
     """Adam with Nesterov's momentum: m = β1 m + (1 - β1) g; v = β2 v + (1 - β2) g²; w = w - lr m̂ / (√v̂ + ε), with
     m̂ = μ_{t+1} m / (1 - Π_{i≤t+1} μ_i) + (1 - μ_t) g / (1 - Π_{i≤t} μ_i) and v̂ = v / (1 - β2^t), t counting from 1.
 
@@ -26,16 +26,10 @@ class NAdam(Optimizer):
     """
 
     learning_rate: float | Schedule = 0.002
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
     momentum_decay: float = 0.004
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
         if not 0 <= self.momentum_decay < math.inf:
             raise ValueError(f"momentum_decay must be a finite number of at least 0, got {self.momentum_decay!r}")
 
@@ -57,16 +51,8 @@ class NAdam(Optimizer):
             "root": float((1 - self.beta2**t) ** 0.5),
         }
 
-    def init_one(self, p: Array) -> dict[str, Array]:
-        zeros_like = namespace(p).zeros_like
-        return {"m": zeros_like(p), "v": zeros_like(p)}  # moving averages of g and g²
-
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
-        m, v = slots["m"], slots["v"]
-        m *= self.beta1
-        m += (1 - self.beta1) * g
-        v *= self.beta2
-        v += (1 - self.beta2) * g * g
+        m, v = self.averages(slots, g)
         denominator = namespace(v).sqrt(v)
         denominator /= c["root"]  # now sqrt(v_hat)
         denominator += self.epsilon

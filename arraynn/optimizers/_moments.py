@@ -1,0 +1,45 @@
+"""What the optimizers of Adam's kind share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .._array import namespace
+from .._types import Array
+from ..schedules import Schedule
+from ._base import Optimizer
+
+
+@dataclass(frozen=True)
+class Moments(Optimizer):
+    """Moving averages of the gradient and of its square: m = β1 m + (1 - β1) g; v = β2 v + (1 - β2) g².
+
+    learning_rate : number or schedule. beta1, beta2 : in [0, 1). epsilon : ε > 0, beside a root of v.
+    """
+
+    learning_rate: float | Schedule = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
+        if not 0 < self.epsilon < math.inf:
+            raise ValueError(f"epsilon must be a finite number above 0, got {self.epsilon!r}")
+
+    def init_one(self, p: Array) -> dict[str, Array]:
+        zeros_like = namespace(p).zeros_like
+        return {"m": zeros_like(p), "v": zeros_like(p)}
+
+    def averages(self, slots: dict[str, Array], g: Array) -> tuple[Array, Array]:
+        """m and v with g in them. Consumes the slots."""
+        m, v = slots["m"], slots["v"]
+        m *= self.beta1
+        m += (1 - self.beta1) * g
+        v *= self.beta2
+        v += (1 - self.beta2) * g * g
+        return m, v
