@@ -71,6 +71,8 @@ print("by hand and by blocks agree:", worst < 1e-6)
 # then all updates. The check is this comparison; lesson 4 has another that needs no second implementation.
 
 # %%
+print("with w2 updated first, dh agrees:", bool(xp.all(xp.abs(loss_backward() @ (w2 - 0.5 * dw2).T - dh) < 1e-6)))
+# > with w2 updated first, dh agrees: False
 losses = []  # training: walk against the gradient, 500 times
 for _ in range(500):
     loss, (_, *grads) = step(x, w1, b1, w2, b2)

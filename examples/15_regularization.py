@@ -40,6 +40,7 @@ for name, penalty in (("L1", nn.L1(0.01)), ("L2", nn.L2(0.01))):
 # The common mistake: the value is one function's, the gradient another's. Here "L2" adds λ Σ |w|, and its gradient is
 # 2 λ w. The training even works, since only the gradient moves weights. But the loss printed is not the one that
 # falls. No shape and no crash shows it. check_backward does: it compares the gradient with differences of the value.
+# At w = 0.5 the slopes of λ |w| and λ w² are equal, so there it is right by chance.
 
 
 # %%

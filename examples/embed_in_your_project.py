@@ -68,8 +68,6 @@ if importlib.util.find_spec("torch"):
     moved = nn.put(params, like=points)
     print(f"torch's weights in NumPy: on fresh points {validate(moved, fresh_points, fresh_classes):.3f}")
 
-for name, losses in results.items():
-    if not np.allclose(losses, results["numpy"], rtol=1e-6):
-        raise SystemExit(f"{name}: the losses differ from NumPy's")
-print("all 200 losses agree:", len(results) > 0)
+print("trained on:", *results)
+print("all 200 losses agree:", all(np.allclose(losses, results["numpy"], rtol=1e-6) for losses in results.values()))
 # > all 200 losses agree: True

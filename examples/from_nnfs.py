@@ -1,14 +1,27 @@
 """From "Neural Networks from Scratch in Python" to arraynn: the book's calls, arraynn's calls, equal numbers.
 
-The classes here have the book's names and calls, written anew from its formulas, as little of them as the comparison
-needs. What differs by design: arraynn hangs nothing on its objects (no .output, no .dinputs, no .weights). A forward
-returns its value and its backward, and parameters live in a plain nest beside the layers.
+The book's side stands in _nnfs.py. What differs by design: arraynn hangs nothing on its objects (no .output, no
+.dinputs, no .weights). A forward returns its value and its backward, and parameters live in a plain nest beside the
+layers.
 """
-
-# ruff: noqa: N801 - the book's names
 
 # %%
 import numpy as np
+from _nnfs import (
+    Activation_ReLU,
+    Activation_Sigmoid,
+    Activation_Softmax,
+    Activation_Softmax_Loss_CategoricalCrossentropy,
+    Layer_Dense,
+    Loss_BinaryCrossentropy,
+    Loss_CategoricalCrossentropy,
+    Loss_MeanSquaredError,
+    Model,
+    Optimizer_Adagrad,
+    Optimizer_Adam,
+    Optimizer_RMSprop,
+    Optimizer_SGD,
+)
 
 import arraynn as nn
 
@@ -16,106 +29,6 @@ import arraynn as nn
 def beside(what, book, ours):
     """One line: equal or not."""
     print(f"{what}: {'equal' if np.allclose(book, ours, rtol=1e-7, atol=1e-12) else 'DIFFERENT'}")
-
-
-# %% The book's side.
-class Layer_Dense:
-    def __init__(self, n_inputs, n_neurons, rng, weight_regularizer_l2=0.0):
-        self.weights, self.biases = 0.01 * rng.randn(n_inputs, n_neurons), np.zeros((1, n_neurons))
-        self.weight_regularizer_l2 = weight_regularizer_l2
-
-    def forward(self, inputs, training=True):
-        self.inputs, self.output = inputs, inputs @ self.weights + self.biases
-
-    def backward(self, dvalues):
-        self.dweights = self.inputs.T @ dvalues + 2 * self.weight_regularizer_l2 * self.weights
-        self.dbiases = dvalues.sum(axis=0, keepdims=True)
-        self.dinputs = dvalues @ self.weights.T
-
-
-class Activation_ReLU:
-    def forward(self, inputs, training=True):
-        self.inputs, self.output = inputs, np.maximum(0, inputs)
-
-    def backward(self, dvalues):
-        self.dinputs = np.where(self.inputs > 0, dvalues, 0)
-
-
-class Activation_Softmax:
-    def forward(self, inputs, training=True):
-        e = np.exp(inputs - inputs.max(axis=1, keepdims=True))
-        self.output = e / e.sum(axis=1, keepdims=True)
-
-
-class Loss_CategoricalCrossentropy:
-    def calculate(self, output, y):
-        p = np.clip(output, 1e-7, 1 - 1e-7)
-        return np.mean(-np.log(p[np.arange(len(y)), y]))
-
-    def backward(self, dvalues, y):
-        self.dinputs = -np.eye(dvalues.shape[1])[y] / dvalues / len(y)
-
-
-class Activation_Softmax_Loss_CategoricalCrossentropy:
-    def backward(self, dvalues, y):
-        self.dinputs = (dvalues - np.eye(dvalues.shape[1])[y]) / len(y)
-
-
-class Optimizer_Adam:
-    def __init__(self, learning_rate=0.001, decay=0.0, epsilon=1e-7, beta_1=0.9, beta_2=0.999):
-        self.learning_rate, self.decay, self.epsilon = learning_rate, decay, epsilon
-        self.beta_1, self.beta_2, self.iterations, self.moments = beta_1, beta_2, 0, {}
-
-    def pre_update_params(self):
-        self.current_learning_rate = self.learning_rate / (1 + self.decay * self.iterations)
-
-    def update_params(self, layer):
-        for name in ("weights", "biases"):
-            parameter, gradient = getattr(layer, name), getattr(layer, f"d{name}")
-            m, v = self.moments.get((id(layer), name), (0.0, 0.0))
-            m = self.beta_1 * m + (1 - self.beta_1) * gradient
-            v = self.beta_2 * v + (1 - self.beta_2) * gradient**2
-            self.moments[id(layer), name] = m, v
-            m_hat = m / (1 - self.beta_1 ** (self.iterations + 1))
-            v_hat = v / (1 - self.beta_2 ** (self.iterations + 1))
-            setattr(layer, name, parameter - self.current_learning_rate * m_hat / (np.sqrt(v_hat) + self.epsilon))
-
-    def post_update_params(self):
-        self.iterations += 1
-
-
-class Model:
-    def __init__(self):
-        self.layers = []
-
-    def add(self, layer):
-        self.layers.append(layer)
-
-    def set(self, *, loss, optimizer):
-        self.loss, self.optimizer = loss, optimizer
-
-    def finalize(self):
-        self.trainable = [layer for layer in self.layers if hasattr(layer, "weights")]
-
-    def train(self, X, y, *, epochs):
-        self.losses = []
-        for _ in range(epochs):
-            output = X
-            for layer in self.layers:
-                layer.forward(output)
-                output = layer.output
-            penalty = sum(layer.weight_regularizer_l2 * np.sum(layer.weights**2) for layer in self.trainable)
-            self.losses.append(self.loss.calculate(output, y) + penalty)
-            combined = Activation_Softmax_Loss_CategoricalCrossentropy()
-            combined.backward(output, y)
-            gradient = combined.dinputs
-            for layer in reversed(self.layers[:-1]):
-                layer.backward(gradient)
-                gradient = layer.dinputs
-            self.optimizer.pre_update_params()
-            for layer in self.trainable:
-                self.optimizer.update_params(layer)
-            self.optimizer.post_update_params()
 
 
 # %% Data. nnfs.init() sets RandomState(0) for all; here the generator is passed by hand.
@@ -160,7 +73,58 @@ beside(
 beside("dense1.backward; dense1.dweights  | dx, dw, db = dense_backward(dz)", dense1.dweights, dw)
 beside("dense1.dbiases                    | db", dense1.dbiases[0], db)
 beside("dense1.dinputs                    | dx", dense1.dinputs, dx)
+# > loss.backward; loss.dinputs       | loss_backward(): equal
+# > Softmax_Loss….backward            | nn.softmax_cross_entropy(a, y)[1](): equal
 # > dense1.backward; dense1.dweights  | dx, dw, db = dense_backward(dz): equal
+# > dense1.dbiases                    | db: equal
+# > dense1.dinputs                    | dx: equal
+
+# %% The other outputs: two classes by a sigmoid, numbers as they are.
+z = np.random.RandomState(3).randn(5, 1)
+t = np.asarray([[0], [1], [1], [0], [1]], dtype="float64")
+sigmoid, binary, squared = Activation_Sigmoid(), Loss_BinaryCrossentropy(), Loss_MeanSquaredError()
+sigmoid.forward(z)
+binary.backward(sigmoid.output, t)
+sigmoid.backward(binary.dinputs)
+squared.backward(z, t)
+p, sigmoid_backward = nn.sigmoid(z)
+our_loss, loss_backward = nn.binary_cross_entropy(p, t)
+our_error, error_backward = nn.mean_squared_error(z, t)
+
+beside("Activation_Sigmoid.forward        | nn.sigmoid(z)", sigmoid.output, p)
+beside("Loss_Binary….calculate(p, t)      | nn.binary_cross_entropy(p, t)", binary.calculate(p, t), our_loss)
+beside("sigmoid.dinputs                   | sigmoid_backward(dp)", sigmoid.dinputs, sigmoid_backward(loss_backward()))
+beside(
+    "… both in one step                | nn.sigmoid_cross_entropy(z, t)", our_loss, nn.sigmoid_cross_entropy(z, t)[0]
+)
+beside("Loss_MeanSquared….calculate(z, t) | nn.mean_squared_error(z, t)", squared.calculate(z, t), our_error)
+beside("Loss_MeanSquared….dinputs         | error_backward()", squared.dinputs, error_backward())
+# > Activation_Sigmoid.forward        | nn.sigmoid(z): equal
+# > Loss_Binary….calculate(p, t)      | nn.binary_cross_entropy(p, t): equal
+# > sigmoid.dinputs                   | sigmoid_backward(dp): equal
+# > … both in one step                | nn.sigmoid_cross_entropy(z, t): equal
+# > Loss_MeanSquared….calculate(z, t) | nn.mean_squared_error(z, t): equal
+# > Loss_MeanSquared….dinputs         | error_backward(): equal
+
+# %% The optimizers: five steps with the gradient that dense1 has. The book's update a layer, arraynn's a nest.
+for said, theirs, ours in (
+    ("Optimizer_SGD(.5, momentum=.9)    | nn.SGD(.5, .9)", Optimizer_SGD(0.5, 0.9), nn.SGD(0.5, 0.9)),
+    ("Optimizer_Adagrad(.5)             | nn.Adagrad(.5)", Optimizer_Adagrad(0.5), nn.Adagrad(0.5)),
+    (
+        "Optimizer_RMSprop(.02, rho=.99)   | nn.RMSProp(.02, .99)",
+        Optimizer_RMSprop(0.02, rho=0.99),
+        nn.RMSProp(0.02, 0.99),
+    ),
+):
+    params = {"w": dense1.weights.copy()}  # update writes into what it is given
+    state = ours.init(params)
+    for _ in range(5):
+        theirs.update_params(dense1)
+        params, state = ours.update(params, {"w": dense1.dweights}, state)
+    beside(said, dense1.weights, params["w"])
+# > Optimizer_SGD(.5, momentum=.9)    | nn.SGD(.5, .9): equal
+# > Optimizer_Adagrad(.5)             | nn.Adagrad(.5): equal
+# > Optimizer_RMSprop(.02, rho=.99)   | nn.RMSProp(.02, .99): equal
 
 # %% The whole model: the book's, in the order of its calls.
 rng = np.random.RandomState(2)
@@ -194,8 +158,23 @@ beside("Model.train, 100 losses           | model.fit, history['loss']", book.lo
 beside(
     "dense1.weights                    | model.params[0]['weight']", book.layers[0].weights, model.params[0]["weight"]
 )
+fresh, fresh_y = nn.datasets.spiral(samples=50, classes=3, seed=np.random.RandomState(4), dtype="float64")
+ours = model.evaluate(fresh, fresh_y)
+beside(
+    "Model.evaluate(X, y)              | model.evaluate(x, y)",
+    book.evaluate(fresh, fresh_y),
+    (ours["loss"], ours["accuracy"]),
+)
+beside("Model.predict(X)                  | model.predict_proba(x)", book.predict(fresh), model.predict_proba(fresh))
+beside(
+    "np.argmax(…, axis=1)              | model.predict(x)", np.argmax(book.predict(fresh), axis=1), model.predict(fresh)
+)
 print(f"loss {book.losses[0]:.3f} -> {book.losses[-1]:.3f} and {history['loss'][0]:.3f} -> {history['loss'][-1]:.3f}")
 # > Model.train, 100 losses           | model.fit, history['loss']: equal
+# > dense1.weights                    | model.params[0]['weight']: equal
+# > Model.evaluate(X, y)              | model.evaluate(x, y): equal
+# > Model.predict(X)                  | model.predict_proba(x): equal
+# > np.argmax(…, axis=1)              | model.predict(x): equal
 
 # %% Where the two differ, and why, is said in the docstring of each block: mean absolute error (the book's gradient has
 # the wrong sign), L1 at 0 (the book's slope is +1), Adam's epsilon (1e-7 there, the paper's 1e-8 here), and dropout's

@@ -12,7 +12,7 @@ try:
     import jax
     import jax.numpy as jnp
 except ImportError:
-    print('JAX is not installed, so there is nothing to show (pip install "arraynn[jax]")')
+    print('this lesson needs JAX: pip install "arraynn[jax]"')
     sys.exit()
 
 import numpy as np
@@ -43,10 +43,9 @@ def run(step):
 
 
 plain, compiled = run(step), run(jax.jit(step))
-print(
-    f"loss {compiled[0]:.3f} -> {compiled[-1]:.3f}; with and without jit equal:",
-    np.allclose(plain, compiled, rtol=1e-9),
-)
+print(f"loss {compiled[0]:.3f} -> {compiled[-1]:.3f}")
+print("with and without jit equal:", np.allclose(plain, compiled, rtol=1e-9))
+# > with and without jit equal: True
 
 # %% make_train_step compiles itself on JAX arrays: optimizer, penalty and clipping included. Nothing is to be added.
 optimizer = nn.Adam(learning_rate=0.02)
@@ -73,6 +72,8 @@ def theirs(w):
 
 print("custom_gradient equals JAX's own:", np.allclose(jax.grad(ours)(w), jax.grad(theirs)(w), rtol=1e-9))
 print("and under jit:", np.allclose(jax.jit(jax.grad(ours))(w), jax.grad(theirs)(w), rtol=1e-9))
+# > custom_gradient equals JAX's own: True
+# > and under jit: True
 
 # %% The same by jax.custom_vjp, which passes arrays, not functions, from forward to backward: so forward is done anew
 # there. Under jit the compiler merges the two.
@@ -87,3 +88,4 @@ def score(softmax, z):
 
 expected = jax.grad(lambda z: score(jax.nn.softmax, z))(z)
 print("custom_vjp equals jax.nn.softmax:", np.allclose(jax.jit(jax.grad(lambda z: score(softmax, z)))(z), expected))
+# > custom_vjp equals jax.nn.softmax: True

@@ -1,0 +1,52 @@
+"""The course: its lessons keep their form, and examples of an optional library print what they state where it is.
+
+`ci/examples` runs all of them on NumPy and array-api-strict.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+LESSONS = sorted(EXAMPLES.glob("[0-9]*.py"))
+STATED = re.compile(r"^# ?> (.*)$", re.MULTILINE)
+
+
+def test_there_is_a_lesson_for_each_row_and_one_before_them():
+    assert [int(lesson.name[:2]) for lesson in LESSONS] == list(range(19))
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_a_lesson_is_short_has_cells_and_states_what_it_prints(lesson):
+    text = lesson.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 100
+    assert text.startswith(f'"""Lesson {int(lesson.name[:2])}: ')
+    assert len(re.findall(r"^# %%", text, re.MULTILINE)) > 4  # it opens as a notebook
+    assert len(STATED.findall(text)) > 2
+    assert re.search(r"\bmistakes?\b", text)
+    course = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert f"]({lesson.name})" in course
+    assert ("save(" in text) == (f"](images/{lesson.stem}.png)" in course) == lesson_picture(lesson).exists()
+
+
+def lesson_picture(lesson: Path) -> Path:
+    return EXAMPLES / "images" / f"{lesson.stem}.png"
+
+
+@pytest.mark.parametrize(
+    ("example", "library"), [("embed_in_your_project", "torch"), ("own_block", "torch"), ("jax_jit", "jax")]
+)
+def test_an_example_of_a_library_prints_what_it_states(example, library, tmp_path):
+    pytest.importorskip(library)
+    file = EXAMPLES / f"{example}.py"
+    done = subprocess.run([sys.executable, file], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert library in done.stdout.lower()
+    stated = STATED.findall(file.read_text(encoding="utf-8"))
+    assert stated
+    assert [line for line in stated if line not in done.stdout.splitlines()] == []
