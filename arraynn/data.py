@@ -25,7 +25,8 @@ class Border:
     """What data must become to be trained on: where, in which dtype, for which loss, which inputs and outputs.
 
     input_shape, output_shape : of a row. first : the kind and the place of the layer that takes x, for errors.
-    integer_input : the network looks numbers up (an embedding), so integers stay integers.
+    integer_input : the network looks numbers up (an embedding), so integers stay integers. vocabulary : how many there
+        are to look up, where that is known.
     partial : these are batches of a whole that is never seen; the weights of one of them may all be 0.
     """
 
@@ -36,6 +37,7 @@ class Border:
     output_shape: Shape
     first: tuple[str, str] = ("", "")
     integer_input: bool = False
+    vocabulary: int | None = None
     partial: bool = False
 
     def inputs(self, x: Nest) -> Nest:
@@ -52,6 +54,8 @@ class Border:
         """One part of x. rows : the numbers that its rows go by in an error."""
         finite("x", leaf, self.dtype, rows)
         whole = namespace(leaf).isdtype(leaf.dtype, "integral")
+        if whole and self.vocabulary is not None and math.prod(leaf.shape):
+            in_range("x", leaf, 0, self.vocabulary - 1, f"the embedding has {self.vocabulary} words")
         return self.backend.asarray(leaf, self.backend.index_dtype if whole and self.integer_input else self.dtype)
 
     def targets(self, y: Array) -> Array:

@@ -177,6 +177,11 @@ class Holder:
         """Whether the network looks its input up in a table, so that integers must stay integers."""
         return bool(getattr(self.network, "integer_input", False))
 
+    @property
+    def vocabulary(self) -> int | None:
+        """How many words there are to look up, where the network says so."""
+        return getattr(self.network, "vocabulary", None)
+
 
 def _seeded(seed: Any) -> tuple[Any, int | None]:
     """(generator of the weights, integer seed, None where the generator gives it once the weights are drawn)."""

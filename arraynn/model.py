@@ -237,6 +237,7 @@ class Model(Holder):
             self.output_shape,
             first=(type(first).__name__, "network" if first is self.network else "layers.0"),
             integer_input=self.integer_input,
+            vocabulary=self.vocabulary,
             partial=partial,
         )
 

@@ -468,6 +468,14 @@ def test_parameters_can_be_given(rng):
     assert seen[0] == 7.0
 
 
+def test_a_point_where_forward_is_not_defined_is_told():
+    def log(x):
+        return np.log(x), lambda dy: dy / x
+
+    with np.errstate(invalid="ignore"):
+        assert "y is nan at the test point" in told(log, np.asarray([-1.0, 2.0]))
+
+
 def test_misuse_is_told():
     with pytest.raises(TypeError, match="give an instance, such as ReLU"):
         check_backward(nn.ReLU, np.ones(3))
@@ -475,6 +483,8 @@ def test_misuse_is_told():
         check_backward(nn.ReLU(), {}, np.ones(3), np.ones(3))
     with pytest.raises(TypeError, match="there is no array among the arguments"):
         check_backward(nn.relu, 3.0)
+    with pytest.raises(TypeError, match="no array of floats among the arguments, and integers have no gradient"):
+        check_backward(nn.relu, np.asarray([1, 2]))
     with pytest.raises(TypeError, match="key= is a layer's"):
         check_backward(nn.relu, np.ones(3), key=nn.Key(0))
 

@@ -61,6 +61,7 @@ def explain(model: Any, x: Any = None, y: Any = None, sample_weight: Any = None)
         input_shape=model.input_shape,
         output_shape=(),  # known when the network has answered
         integer_input=model.integer_input,
+        vocabulary=model.vocabulary,
     )
     x = tree.map(border.input, as_inputs(x))
     stages = [_input_stage(x)]

@@ -41,8 +41,16 @@ class Combinator(Layer):
     @property
     def integer_input(self) -> bool:
         """Whether what comes in is looked up in a table, so that integers must stay integers."""
-        first = self.layers if self.parallel else self.layers[:1]
-        return any(getattr(layer, "integer_input", False) for layer in first)
+        return any(getattr(layer, "integer_input", False) for layer in self._first())
+
+    @property
+    def vocabulary(self) -> int | None:
+        """How many words all tables know in which what comes in is looked up; None where there is no table."""
+        known = [getattr(layer, "vocabulary", None) for layer in self._first()]
+        return min((words for words in known if words is not None), default=None)
+
+    def _first(self) -> tuple[LayerLike, ...]:
+        return self.layers if self.parallel else self.layers[:1]
 
     def penalty(self, params: Nest) -> tuple[Any, Backward]:
         parts = [layer.penalty(own) for layer, own in zip(self.layers, params, strict=True)]

@@ -21,7 +21,8 @@ def embedding(x: Array, table: Array, /) -> tuple[Array, Backward]:
     """Rows of a table, y_i = table[x_i].
 
     x : integer array, any shape, such as (N,) or (N, T), each in [0, V); what lies outside is up to the library
-        (NumPy and PyTorch raise, CuPy wraps, JAX gives nan). table : (V, units), float.
+        (NumPy raises, or counts from the end below 0, PyTorch raises, CuPy wraps, JAX gives nan), but `Model` refuses
+        it. table : (V, units), float.
     Returns y, (…x's shape, units), and backward(dy, need_dx=True) -> None, as integers have no gradient, and
     dtable_v = Σ_i dy_i over all i with x_i = v.
     Raises DataError where x is not of integers.

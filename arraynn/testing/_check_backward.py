@@ -66,6 +66,8 @@ def check_backward(
     arrays = case.arrays()
     if not arrays:
         raise TypeError(f"{case.name}: there is no array among the arguments")
+    if not any(map(is_float, arrays)):
+        raise TypeError(f"{case.name}: there is no array of floats among the arguments, and integers have no gradient")
     wide = widest(of(arrays[0]))
     for dtype in ("float32", wide) if wide != "float32" else ("float32",):
         rng = np.random.default_rng(seed)
@@ -108,6 +110,8 @@ def _check(case: Case, dtype: str, rng: Any, rtol: float | None, limit: int) -> 
     _same_arrays(before, case.arrays(), f"{case.name}: forward wrote to an argument; y must be a new array")
     _check_outputs(case, y, dtype, loss)
     outputs = floats_of(y)
+    if any(np.any(np.isnan(leaf)) for leaf in outputs):
+        raise AssertionError(f"{case.name}: y is nan at the test point; take one where forward is defined")
     cotangents = [_signed(rng, leaf.shape) for leaf in outputs]
     dy = float(cotangents[0]) if loss else _like(y, cotangents)
     dy_before = [host(leaf) for leaf in tree.leaves(dy)]

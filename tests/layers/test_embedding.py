@@ -52,6 +52,19 @@ def test_floats_are_refused(xp):
         nn.embedding(xp.asarray([1.0]), xp.asarray(np.zeros((3, 2))))
 
 
+@pytest.mark.parametrize("word", [-1, 7])
+def test_a_model_refuses_words_that_are_not_in_the_table(backend, word):
+    # NumPy counts -1 from the end forward, and backward knows no such word; other libraries do as they like
+    branches = nn.Concatenate(nn.Embedding(7, 2), nn.Embedding(9, 2))
+    model = nn.Model(nn.Sequential(branches, nn.Flatten(), nn.Dense(2)), backend=backend)
+    words, labels = np.asarray([[0, 6], [3, word]]), np.asarray([0, 1])
+    for call in (lambda: model.fit(words, labels, epochs=1, verbose=0), lambda: model.build((2,)).predict(words)):
+        with pytest.raises(nn.DataError, match=rf"x must lie in \[0, 6\], got {word}; the embedding has 7 words"):
+            call()
+    with pytest.raises(nn.DataError, match="the embedding has 7 words"):
+        model.explain(words, labels)
+
+
 def test_init_makes_a_table_and_adds_an_axis(rng):
     layer = nn.Embedding(7, 3)
     params, shape = layer.init(rng, (4,))
