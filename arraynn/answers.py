@@ -38,6 +38,6 @@ def answer(model: Any, border: Border, x: Nest, function: Callable[[Nest], Nest]
             function(model.network(model.params, rows.inputs(part))[0])
             for part in blocks(rows.count, backend.inference_rows)
         ]
-    joined = parts[0] if len(parts) == 1 else tree.map(lambda *leaves: backend.xp.concat(leaves, axis=0), *parts)
+        joined = parts[0] if len(parts) == 1 else tree.map(lambda *leaves: backend.xp.concat(leaves, axis=0), *parts)
     # a copy where it came from elsewhere, so that an answer may be written to (NumPy's view of a JAX array may not)
     return tree.map(lambda leaf: home.asarray(leaf, copy=True if home.name != backend.name else None), joined)

@@ -84,10 +84,10 @@ def finite(what: str, x: Array, dtype: str, rows: Sequence[int] | None = None) -
         return
     if not isinstance(x, np.ndarray):
         xp = namespace(x)
-        with np.errstate(over="ignore"):  # some libraries are NumPy inside
+        with of(x).context():
             cast = xp.astype(x, xp.float32, copy=False) if dtype == "float32" else x
-        if number(xp.all(xp.isfinite(cast))):
-            return
+            if number(xp.all(xp.isfinite(cast))):
+                return
         x = of(x).to_numpy(x)
     step = max(CHUNK // max(math.prod(x.shape[1:]), 1), 1)
     for start in range(0, x.shape[0], step):
@@ -106,8 +106,9 @@ def finite(what: str, x: Array, dtype: str, rows: Sequence[int] | None = None) -
 def in_range(what: str, y: Array, low: int, high: int, remedy: str) -> None:
     """Raise DataError unless all of y lies in [low, high]. One look at the device for its arrays; nan passes by."""
     xp = namespace(y)
-    values = xp.astype(y, xp.int8) if xp.isdtype(y.dtype, "bool") else y
-    least, most = number(xp.min(values)), number(xp.max(values))
+    with of(y).context():
+        values = xp.astype(y, xp.int8) if xp.isdtype(y.dtype, "bool") else y
+        least, most = number(xp.min(values)), number(xp.max(values))
     if least < low or most > high:
         wrong = least if least < low else most
         raise DataError(f"{what} must lie in [{low}, {high}], got {wrong:.15g}; {remedy}")
@@ -116,8 +117,10 @@ def in_range(what: str, y: Array, low: int, high: int, remedy: str) -> None:
 def distributions(y: Array) -> None:
     """Raise DataError unless every row of y (N, K) sums to 1. One look at the device for its arrays."""
     xp = namespace(y)
-    sums = xp.sum(xp.astype(y, xp.float32, copy=False), axis=1)
-    if number(xp.max(xp.abs(sums - 1))) > SUM_TOLERANCE:
+    with of(y).context():
+        sums = xp.sum(xp.astype(y, xp.float32, copy=False), axis=1)
+        furthest = number(xp.max(xp.abs(sums - 1)))
+    if furthest > SUM_TOLERANCE:
         host = of(sums).to_numpy(sums)
         row = int(np.argmax(np.abs(host - 1) > SUM_TOLERANCE))
         raise DataError(

@@ -95,7 +95,8 @@ class Border:
                 f"class labels must be integers in [0, {classes}), got {y.dtype}; convert them, as by y.astype(int)"
             )
         ignored = getattr(self.loss, "ignore_label", None)
-        counted = y if ignored is None else namespace(y).where(y == ignored, y * 0, y)
+        with of(y).context():
+            counted = y if ignored is None else namespace(y).where(y == ignored, y * 0, y)
         in_range(
             "class labels",
             counted,
@@ -113,7 +114,8 @@ class Border:
             raise ShapeError(f"sample_weight must have one number a row, shape ({rows},), got {tuple(weight.shape)}")
         finite("sample_weight", weight, self.dtype)
         weight, xp = self.backend.asarray(weight, self.dtype), self.backend.xp
-        low, high = number(xp.min(weight)), number(xp.max(weight))
+        with self.backend.context():
+            low, high = number(xp.min(weight)), number(xp.max(weight))
         if low < 0 or (high == 0 and not self.partial):
             raise DataError(f"sample_weight must be at least 0 and not all 0, got values from {low:g} to {high:g}")
         return weight
@@ -193,7 +195,7 @@ class Rows:
             raise DataError(f"validation_split {fraction} of {self.count} rows leaves no row on one side")
         order = np.random.default_rng([seed, 2**32]).permutation(self.count)  # no epoch has this number
 
-        def part(rows: np.ndarray) -> Rows:
+        def part(rows: np.ndarray) -> Rows:  # within the backend's context
             places = self.border.backend.asarray(rows, self.border.backend.index_dtype)
 
             def pick(leaf: Any) -> Any:
@@ -202,7 +204,8 @@ class Rows:
             weight = None if self.weight is None else self.border.weights(pick(self.weight), len(rows))
             return replace(self, x=tree.map(pick, self.x), targets=pick(self.targets), weight=weight)
 
-        return part(np.sort(order[held:])), part(np.sort(order[:held]))
+        with self.border.backend.context():
+            return part(np.sort(order[held:])), part(np.sort(order[:held]))
 
     def with_classes(self, class_weight: Any) -> Rows:
         """Sample weights times the weight of each row's class; "balanced" weighs a class by N / (K · its rows)."""

@@ -103,7 +103,8 @@ def restore(model: Any, header: Mapping[str, Any], nests: Mapping[str, Nest]) ->
     if sorted(header["history"]) != sorted(nests["history"]) or len(set(map(len, nests["history"].values()))) > 1:
         raise CheckpointError("the lists of its history differ in length, or are not those that it names")
     model.restore(params, slots, step, epoch, shape)
-    fresh = model.optimizer.init(model.params)["slots"]
+    with model.backend.context():
+        fresh = model.optimizer.init(model.params)["slots"]
     if tree.paths(fresh) == tree.paths(model.state["slots"]):  # else it was given another optimizer since
         for (name, own), new in zip(tree.items(model.state["slots"]), tree.leaves(fresh), strict=True):
             if tuple(own.shape) != tuple(new.shape):

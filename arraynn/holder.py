@@ -83,7 +83,8 @@ class Holder:
             finite(f"parameter {path!r}", as_array(f"parameter {path!r}", leaf), self.dtype)
         backend = self._resolved(next(iter(tree.leaves(nest)), None))
         params = tree.map(lambda leaf: backend.asarray(leaf, self.dtype, copy=True), nest)
-        self.state = dict(state) if state else self.optimizer.init(params)
+        with backend.context():
+            self.state = dict(state) if state else self.optimizer.init(params)
         self._params, self._backend = params, backend
 
     def hold(self, params: Nest, state: dict[str, Any]) -> None:
@@ -201,6 +202,10 @@ def _as_shape(shape: Any) -> Any:
 
 def _same_form(nest: Nest, like: Nest) -> None:
     """Raise ShapeError unless both nests have the same paths, and arrays of the same shapes at them."""
-    given, wanted = ({path: tuple(np.shape(leaf)) for path, leaf in tree.items(n)} for n in (nest, like))
+    given, wanted = ({path: _shape(leaf) for path, leaf in tree.items(n)} for n in (nest, like))
     if given != wanted:
         raise ShapeError(f"the weights have the shapes {given}, the network's are {wanted}")
+
+
+def _shape(leaf: Any) -> Shape:
+    return tuple(leaf.shape if is_array(leaf) else np.shape(leaf))

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from ._array import is_float, namespace, same_shape
 from ._types import Array
-from .backends import number
+from .backends import number, of
 from .errors import ShapeError
 
 
@@ -131,7 +131,10 @@ class R2(Metric):
     name: ClassVar[str] = "r2"
 
     def prepare(self, targets: Array) -> Metric:
-        return self if self.center is not None else replace(self, center=number(namespace(targets).mean(targets)))
+        if self.center is not None:
+            return self
+        with of(targets).context():
+            return replace(self, center=number(namespace(targets).mean(targets)))
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         same_shape("targets", targets, "outputs", outputs)

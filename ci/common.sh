@@ -9,7 +9,7 @@ trap 'rm -rf "$scratch"' EXIT
 export PYTHONUTF8=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 cd "$root"
 
-say() { printf '\n== %s\n' "$*"; }
+say() { printf '\n== %s (after %d s)\n' "$*" "$SECONDS"; }
 
 fail() {
   printf '%s\n' "$*" >&2

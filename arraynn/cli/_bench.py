@@ -92,7 +92,9 @@ class Steps:
         self.backend = backend
         self.params = tree.map(lambda leaf: backend.asarray(leaf, "float32", copy=True), params)
         self.batch = backend.asarray(x, "float32"), backend.asarray(labels, backend.index_dtype), None
-        self.state, self.step = optimizer.init(self.params), make_train_step(network, softmax_cross_entropy, optimizer)
+        with backend.context():
+            self.state = optimizer.init(self.params)
+        self.step = make_train_step(network, softmax_cross_entropy, optimizer)
         self.key = Key(0)
 
     def __call__(self, count: int) -> float:

@@ -1,7 +1,8 @@
 """A CuPy of which every call is written down: its arrays are NumPy's behind a wall, its kernels run on the host.
 
 The real CuPy backend of arraynn works on it, so what is written down is what CuPy would be asked. Whatever would wait
-for the GPU (a number read off it, a loop over an array, a mask as an index) raises `Synchronizes`.
+for the GPU (a number read off it, a loop over an array, a mask as an index) raises `Synchronizes`. There are two GPUs,
+as far as anybody can see, and what is asked of one while the other is the current one raises `WrongDevice`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import array_api_compat.numpy as host
 import numpy as np
@@ -51,12 +52,17 @@ NAMES = {  # of the functions behind the operators
 }  # fmt: skip
 #: what starts nothing on the GPU: views, questions of dtype, and casts that are none (seen by what they return)
 FREE = {"reshape", "matrix_transpose", "permute_dims", "isdtype", "finfo", "iinfo", "result_type", "getitem", "empty"}
+COPIES = {"asarray"}  #: what may take an array from another GPU
 #: what waits for the GPU, as the sizes or the values decide what comes next
 WAITS = {"nonzero", "unique_values", "unique_counts", "unique_inverse", "unique_all", "repeat", "clip"}
 
 
 class Synchronizes(TypeError):
     """The step would wait for the GPU here."""
+
+
+class WrongDevice(ValueError):
+    """An array of a GPU that is not the current one: CuPy would fail, or reach over to it with a warning."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +101,34 @@ def bare(x: Any) -> Any:
     return x._host if isinstance(x, Recorded) else x
 
 
-def dressed(x: Any) -> Any:
-    return Recorded(x) if isinstance(x, (np.ndarray, np.generic)) else x
+def dressed(x: Any, device: Any = None) -> Any:
+    return Recorded(x, device) if isinstance(x, (np.ndarray, np.generic)) else x
+
+
+def arrays_in(x: Any) -> Iterator[Recorded]:
+    if isinstance(x, Recorded):
+        yield x
+    elif isinstance(x, (tuple, list)):
+        for part in x:
+            yield from arrays_in(part)
+
+
+def same_device(name: str, args: Any) -> None:
+    for x in arrays_in(args):
+        if x.device != Device():
+            raise WrongDevice(f"{name} of an array on GPU {x.device.id} while GPU {Device().id} is the current one")
 
 
 def write_down(name: str, args: Any, kwargs: dict[str, Any], result: Any) -> Any:
     if name in WAITS:
         raise Synchronizes(f"{name} waits for the GPU")
-    made = dressed(result)
     same = isinstance(result, np.ndarray) and any(result is bare(a) for a in args)
+    place = next(arrays_in(args), None)
+    if name in COPIES and place is not None and place.device != Device():
+        result, same = np.array(result), False
+    elif not same and name not in FREE | COPIES:
+        same_device(name, args)
+    made = dressed(result, place.device if place is not None and (same or name in FREE) else None)
     dtype = made.dtype.name if isinstance(made, Recorded) else ""
     kinds = tuple((key, kind(value)) for key, value in sorted(kwargs.items()))
     CALLS.append(Call(name, tuple(map(kind, args)), kinds, dtype, name in FREE or same or not dtype))
@@ -113,9 +138,9 @@ def write_down(name: str, args: Any, kwargs: dict[str, Any], result: Any) -> Any
 class Recorded:
     """An array on a GPU, as far as anybody can see."""
 
-    def __init__(self, array: Any) -> None:
+    def __init__(self, array: Any, device: Any = None) -> None:
         self._host = np.asarray(array)
-        self.device = sys.modules["cupy"].cuda.Device()
+        self.device = Device() if device is None else device
 
     dtype = property(lambda self: self._host.dtype)
     shape = property(lambda self: self._host.shape)
@@ -144,6 +169,7 @@ def _operator(name: str, swapped: bool = False, inplace: bool = False) -> Any:
         if isinstance(other, np.ndarray):
             raise TypeError("Unsupported type <class 'numpy.ndarray'>")  # as CuPy says
         if inplace:
+            same_device(name, (self, other))
             getattr(self._host, method)(bare(other))
             write_down(NAMES.get(name, name), (self, other), {}, self._host[...])
             return self
@@ -214,15 +240,25 @@ NAMESPACE.__array_namespace_info__ = _Info
 
 
 class Device:
-    id = 0
+    """One of two GPUs; without a number, the current one."""
 
-    def __init__(self, number: int = 0) -> None:
-        assert number == 0
+    current: ClassVar[list[int]] = [0]
 
-    def __enter__(self) -> None: ...
-    def __exit__(self, *error: Any) -> None: ...
-    def __eq__(self, other: Any) -> bool:
-        return isinstance(other, Device)
+    def __init__(self, number: int | None = None) -> None:
+        self.id = self.current[-1] if number is None else int(number)
+        assert self.id in (0, 1)
+
+    def __enter__(self) -> None:
+        self.current.append(self.id)
+
+    def __exit__(self, *error: Any) -> None:
+        self.current.pop()
+
+    def __eq__(self, other: Any) -> bool:  # and so no hash, as the real one
+        return isinstance(other, Device) and self.id == other.id
+
+    def __str__(self) -> str:
+        return f"<CUDA Device {self.id}>"
 
     def synchronize(self) -> None:
         raise Synchronizes("Device.synchronize")
@@ -233,6 +269,7 @@ class Kernel(kernels.HostKernel):
 
     def __call__(self, *args: Any) -> None:
         CALLS.append(Call("generated kernel", (), (), "", False))
+        same_device("a kernel", args[-1])
         super().__call__(*args)
 
 
@@ -241,16 +278,17 @@ class Elementwise(kernels.HostElementwise):
 
     def __call__(self, *args: Any) -> Any:
         CALLS.append(Call("fused kernel", (), (), "", False))
+        same_device("a kernel", args)
         MADE[-1].append(self.signature)
         made = super().__call__(*map(bare, args))
         return tuple(map(dressed, made)) if isinstance(made, tuple) else dressed(made)
 
 
 @contextmanager
-def recording(made: list[tuple[str, ...]] | None = None) -> Iterator[CuPy]:
+def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Iterator[CuPy]:
     """The CuPy backend, on arrays that write everything down in CALLS, which is emptied first.
 
-    made : gets what each fused kernel takes, makes and does.
+    made : gets what each fused kernel takes, makes and does. number : the GPU's; the current one is 0.
     """
     patched = SimpleNamespace(
         RawKernel=Kernel,
@@ -270,7 +308,7 @@ def recording(made: list[tuple[str, ...]] | None = None) -> Iterator[CuPy]:
     MADE.append([] if made is None else made)
     training._core.cache_clear()  # a step keeps its programs, and they their kernels
     try:
-        yield CuPy(NAMESPACE, Device(), version="recorded", reason="a test")
+        yield CuPy(NAMESPACE, Device(number), version="recorded", reason="a test")
     finally:
         MADE.pop()
         training._core.cache_clear()
