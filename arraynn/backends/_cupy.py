@@ -42,18 +42,18 @@ class CuPy(Backend):
 
     @staticmethod
     def _proved(number: int) -> Status:
-        status = probe(number or None)
+        status = probe(number, again=True)
         if not status.usable:
             raise BackendUnavailable("cupy", status.reason, status.remedy)
         return status
 
     @classmethod
     def status(cls) -> Status:
-        found = probe()
+        found = probe(again=True)
         return replace(found, reason=f"{found.reason}; {_cupy_errors.told(0)}") if found.usable else found
 
     def devices(self) -> tuple[str, ...]:
-        return probe(self.device.id or None).devices
+        return probe(self.device.id).devices
 
     def _put(self, x: Any, dtype: Any, copy: bool | None) -> Any:
         with self.context():  # most of CuPy allocates on the current GPU, whatever `device=` says

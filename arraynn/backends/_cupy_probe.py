@@ -1,7 +1,8 @@
 """Whether CuPy works here, found out by letting it work: memory, a kernel, a product, a sum, and their numbers.
 
 CuPy imports on a machine without a GPU, and `cupy.cuda.is_available()` says yes where no kernel can be compiled, so
-only a run is proof. What goes wrong in it becomes a reason and a remedy (`_cupy_reasons`), never a traceback.
+only a run is proof. What goes wrong in it becomes a reason and a remedy (`_cupy_reasons`), never a traceback. And a
+proof holds for that moment: a GPU can break, or be taken by another process, so whoever opens it proves it anew.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from functools import cache
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,18 +23,41 @@ class _Unusable(Exception):
     """(reason, remedy): the proof found this out by itself, not from an error of CuPy's."""
 
 
-@cache
-def probe(device: int | None = None) -> Status:
+_found: dict[int, Status] = {}  #: what the first proof on each GPU gave
+
+
+def probe(device: int | None = None, again: bool = False) -> Status:
     """Whether CuPy can be used on that GPU (None is 0), proved by a small calculation and remembered.
 
+    again : prove once more what was proved before, which takes about a millisecond. A failure at that is remembered
+        only where it was a hang, as everybody would wait for it anew; memory, say, may be free again.
     Raises nothing. The proof gives up after ARRAYNN_PROBE_TIMEOUT seconds (20), because a sick driver can hang in
     the first call; it then stays behind in a daemon thread, as a thread that waits inside the driver cannot be ended.
-    `probe.cache_clear()` forgets, and so does a fork, because CUDA does not survive one.
+    `forget()` forgets, and a fork does it, because CUDA does not survive one.
     """
+    number = device or 0
+    if number not in _found:
+        _found[number] = _prove(_Proof(number))
+    elif again and _found[number].usable:
+        proof = _Proof(number, first=False)
+        now = _prove(proof)
+        if not now.usable:
+            now = replace(now, reason=f"it has worked in this process, and does no more: {now.reason}")
+        if proof.hung:
+            _found[number] = now
+        return now
+    return _found[number]
+
+
+forget = _found.clear
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget)
+
+
+def _prove(proof: _Proof) -> Status:
     if not installed("cupy"):
         reason, remedy = _cupy_reasons.absent()
         return Status("cupy", False, False, reason=reason, remedy=remedy)
-    proof = _Proof(device or 0)
     try:
         seconds = _time_limit()
         proof.prepare()
@@ -47,22 +71,19 @@ def probe(device: int | None = None) -> Status:
     return Status("cupy", True, False, proof.version, proof.devices, reason, remedy)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=probe.cache_clear)
-
-
 class _Proof:
     """One run of the proof. `stage` says how far it came, also to the one who stopped waiting for it."""
 
-    def __init__(self, device: int) -> None:
+    def __init__(self, device: int, first: bool = True) -> None:
         self.device, self.stage, self.version, self.passed = device, "a look for its packages", "", ""
+        self.first, self.hung = first, False
         self.devices: tuple[str, ...] = ()
         self.cupy: Any = None
         self.error: BaseException | None = None
 
     def prepare(self) -> None:
         """Import CuPy, in the caller's thread: an import that hangs in another one would hold the import lock."""
-        wheels = _cupy_reasons.wheels_installed()
+        wheels = _cupy_reasons.wheels_installed() if self.first else []
         if len(wheels) > 1:
             raise _Unusable(
                 f"{len(wheels)} CuPy packages are installed over each other: {', '.join(wheels)}",
@@ -80,7 +101,8 @@ class _Proof:
         thread = threading.Thread(target=self._run, name="arraynn-cupy-probe", daemon=True)
         thread.start()
         thread.join(seconds)
-        if thread.is_alive():
+        self.hung = thread.is_alive()
+        if self.hung:
             raise _Unusable(
                 f"no answer from CUDA within {seconds:g} s, at {self.stage}",
                 "If nvidia-smi hangs too, restart the driver; if the machine is only slow, set ARRAYNN_PROBE_TIMEOUT "

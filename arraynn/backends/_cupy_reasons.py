@@ -9,6 +9,8 @@ import sys
 from importlib import metadata
 from typing import Any
 
+from ._cupy_errors import LATER
+
 WHEELS = ("cupy", *(f"cupy-cuda{major}x" for major in range(11, 20)), "cupy-rocm-7-0", "cupy-rocm-7-1", "amd-cupy")
 NO_DRIVER = "no NVIDIA driver found"
 GET_DRIVER = (
@@ -52,6 +54,11 @@ KNOWN = (
         r"(?i)nvrtc|cannot open source file|could not open source file|CompileException|CUDA headers",
         "CUDA's compiler (NVRTC) or its headers are missing or do not fit",
         "{parts}; or set CUDA_PATH to a CUDA toolkit",
+    ),
+    (
+        LATER.pattern,
+        "a kernel has failed on this GPU, and CUDA does not give the GPU back to this process",
+        "Start the process again; under CUDA_LAUNCH_BLOCKING=1 the traceback points at the kernel",
     ),
     (r"libcuda\.so|nvcuda\.dll", NO_DRIVER, GET_DRIVER),
     (

@@ -148,7 +148,8 @@ class StandIn:
 
 def forget() -> None:
     """What was found out once in a process: forgotten, before and after a test that plays with it."""
-    for cached in (_cupy_probe.probe, _resolve._tell, _registry.third_parties, _registry.load, _registry.by_type):
+    _cupy_probe.forget()
+    for cached in (_resolve._tell, _registry.third_parties, _registry.load, _registry.by_type):
         cached.cache_clear()
     for name in [m for m in sys.modules if m.partition(".")[0] == "cupy" or m.startswith("array_api_compat.cupy")]:
         del sys.modules[name]

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
 
+import array_api_compat
 import array_api_compat.numpy as host
 import numpy as np
+import pytest
 
 from arraynn import training
 from arraynn.backends import _cuda, _cupy, _registry
@@ -160,6 +162,14 @@ class Recorded:
 
     def get(self) -> np.ndarray:
         return self._host.copy()
+
+    # What the probe uses beside operators.
+
+    T = property(lambda self: write_down("matrix_transpose", (self,), {}, self._host.T))
+
+    def sum(self) -> Recorded:
+        made: Recorded = write_down("sum", (self,), {}, self._host.sum())
+        return made
 
 
 def _operator(name: str, swapped: bool = False, inplace: bool = False) -> Any:
@@ -319,3 +329,17 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
             sys.modules["cupy"] = before  # type: ignore[assignment]
         for cache in (_cupy._kernel, _cuda.traced):
             cache.cache_clear()
+
+
+@contextmanager
+def importable() -> Iterator[None]:
+    """Within `recording`: names find the stand-in, and the probe proves it."""
+    cupy: Any = sys.modules["cupy"]
+    cupy.__version__, cupy.asarray = "14.2.0", lambda x: Recorded(np.array(x))
+    cupy.cuda.runtime.getDeviceCount = lambda: 2
+    cupy.cuda.runtime.getDeviceProperties = lambda number: {"name": b"Recorded"}
+    cupy.cuda.runtime.runtimeGetVersion = lambda: 13000
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "array_api_compat.cupy", NAMESPACE)
+        patch.setattr(array_api_compat, "cupy", NAMESPACE, raising=False)
+        yield

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 
 import arraynn
 from arraynn.backends import _cupy_reasons, backend, of
-from arraynn.backends._cupy_probe import probe
+from arraynn.backends._cupy_probe import forget, probe
 from arraynn.errors import BackendUnavailable
 
 ROOT = Path(arraynn.__file__).parents[1]
@@ -93,21 +94,86 @@ FAILURES = {
     "cuBLAS does not start": ("matmul", error("CUBLASError", "CUBLAS_STATUS_NOT_INITIALIZED"), "cuBLAS", "cuda13"),
     "cuBLAS has no memory": ("matmul", error("CUBLASError", "CUBLAS_STATUS_ALLOC_FAILED"), "no memory", "nvidia-smi"),
     "a wrong product": ("matmul", 1, "a matrix product gave wrong numbers", "suspect"),
-    "a failing reduction": ("reduction", cuda_error("cudaErrorIllegalAddress"), "a reduction", "show_config"),
+    "a failing reduction": ("reduction", cuda_error("cudaErrorIllegalAddress"), "at a reduction", "Start the process"),
     "anything else": ("kernel", ValueError("odd"), "an elementwise kernel: ValueError: odd", "show_config"),
     "no words": ("kernel", ValueError(), "ValueError: no message", "show_config"),
     "an exit": ("count", SystemExit(3), "SystemExit(3)", "show_config"),
 }
 
 
-@pytest.mark.parametrize("failure", FAILURES)
-def test_a_failure_gives_numpy_under_auto_and_an_error_by_name(
-    failure: str, cupy: Any, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+Arrange = Callable[[Any, pytest.MonkeyPatch], None]
+
+
+def at(stage: str, what: Any) -> Arrange:
+    return lambda cupy, patch: cupy.fail(stage, what)
+
+
+def not_installed(cupy: Any, patch: pytest.MonkeyPatch) -> None:
+    sys.modules["cupy"] = None  # type: ignore[assignment]  # the import system's own way to say "not there"
+
+
+def driver(version: int | None) -> Arrange:
+    def arrange(cupy: Any, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(_cupy_reasons, "driver_cuda", lambda: version)
+        cupy.fail("count", cuda_error("cudaErrorInsufficientDriver"))  # what the real one raises in both cases
+
+    return arrange
+
+
+def hang(cupy: Any, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("ARRAYNN_PROBE_TIMEOUT", "0.05")
+    cupy.fail("count", "hang")
+
+
+def two_wheels(cupy: Any, patch: pytest.MonkeyPatch) -> None:
+    cupy.add_wheel("cupy-cuda98x")
+    cupy.add_wheel("cupy-cuda99x")
+
+
+def broken_later(stage: str, what: Any) -> Arrange:
+    def arrange(cupy: Any, patch: pytest.MonkeyPatch) -> None:
+        assert backend("auto").name == "cupy"
+        cupy.fail(stage, what)
+
+    return arrange
+
+
+NO_MEMORY, ILLEGAL = FAILURES["no memory"][1], FAILURES["a failing reduction"][1]
+
+#: name : (what brings it about, what the reason says, what the remedy says)
+FAULTS: dict[str, tuple[Arrange, str, str]] = {
+    **{name: (at(stage, what), reason, remedy) for name, (stage, what, reason, remedy) in FAILURES.items()},
+    "not installed": (not_installed, "CuPy is not installed", 'pip install "arraynn[cuda13]"'),
+    "no driver": (driver(None), "no NVIDIA driver found", "nvidia.com/drivers"),
+    "an old driver": (driver(12020), "driver (CUDA 12.2) is older than what this CuPy needs", "Update the driver"),
+    "a hang": (hang, "no answer from CUDA within 0.05 s, at the device count", "ARRAYNN_PROBE_TIMEOUT"),
+    "two wheels": (two_wheels, "2 CuPy packages are installed over each other", "pip uninstall cupy-cuda98x"),
+    "broken after the proof": (
+        broken_later("kernel", ILLEGAL),
+        "it has worked in this process, and does no more",
+        "Sta",
+    ),
+    "no memory after the proof": (
+        broken_later("allocation", NO_MEMORY),
+        "no more: the GPU has no memory",
+        "nvidia-smi",
+    ),
+    "gone after the proof": (broken_later("count", 0), "no more: CUDA finds no GPU", "nvidia-smi must list"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_gives_numpy_under_auto_and_an_error_by_name(
+    fault: str,
+    cupy: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    stage, what, reason, remedy = FAILURES[failure]
-    cupy.fail(stage, what)
-    status = probe()
-    assert (status.installed, status.usable) == (True, False)
+    arrange, reason, remedy = FAULTS[fault]
+    arrange(cupy, monkeypatch)
+    status = probe(again=True)
+    assert (status.installed, status.usable) == (fault != "not installed", False)
     assert reason in status.reason
     assert remedy in status.remedy
     assert "\n" not in status.reason + status.remedy
@@ -117,7 +183,8 @@ def test_a_failure_gives_numpy_under_auto_and_an_error_by_name(
     assert chosen.name == "numpy"
     assert status.reason in chosen.reason
     assert status.remedy in chosen.reason
-    assert [r.levelno for r in caplog.records if r.name == "arraynn"] == [logging.WARNING]
+    level = logging.WARNING if status.installed else logging.INFO
+    assert [r.levelno for r in caplog.records if r.name == "arraynn"] == [level]
     for name in ("cupy", "gpu", "cuda:0"):
         with pytest.raises(BackendUnavailable) as caught:
             backend(name)
@@ -180,7 +247,7 @@ def test_two_wheels_are_refused_before_they_are_imported(cupy: Any) -> None:
     cupy.add_wheel("cupy-cuda98x")
     assert probe().usable
     cupy.add_wheel("cupy-cuda99x")
-    probe.cache_clear()
+    forget()
     cupy.fail("import", AssertionError("imported"))
     assert "cupy-cuda98x, cupy-cuda99x" in probe().reason
     assert probe().remedy == 'pip uninstall cupy-cuda98x cupy-cuda99x, then pip install "arraynn[cuda13]"'
@@ -220,12 +287,38 @@ def test_a_cupy_that_works_is_proved_and_taken(cupy: Any, caplog: pytest.LogCapt
     assert probe().devices == ("0", "1")
 
 
-def test_the_proof_runs_once(cupy: Any) -> None:
+def test_a_first_proof_is_remembered_and_whoever_opens_the_gpu_proves_it_again(cupy: Any) -> None:
     assert probe() is probe()
     cupy.fail("count", 0)
     assert probe().usable
-    probe.cache_clear()
+    assert not probe(again=True).usable
+    assert backend().name == "numpy"
+    forget()
     assert not probe().usable
+    cupy.fail("count", None)
+    assert not probe(again=True).usable  # what has never worked is not tried at each call
+
+
+def test_a_gpu_that_works_again_is_taken_again(cupy: Any) -> None:
+    assert backend().name == "cupy"
+    cupy.fail("allocation", NO_MEMORY)
+    assert backend().name == "numpy"
+    cupy.fail("allocation", None)
+    assert (backend().name, backend("gpu").name) == ("cupy", "cupy")
+
+
+def test_a_hang_after_the_proof_is_waited_for_once(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert backend().name == "cupy"
+    monkeypatch.setenv("ARRAYNN_PROBE_TIMEOUT", "0.05")
+    cupy.fail("matmul", "hang")
+    assert "does no more: no answer from CUDA" in backend().reason
+    waiting = [t for t in threading.enumerate() if t.name == "arraynn-cupy-probe"]
+    with pytest.raises(BackendUnavailable, match="no answer from CUDA"):
+        backend("cupy")
+    assert [t for t in threading.enumerate() if t.name == "arraynn-cupy-probe"] == waiting
+    cupy.hangs.set()
+    for thread in waiting:
+        thread.join()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
