@@ -24,6 +24,8 @@ need() {
 
 # environment NAME: a new virtual environment in the scratch folder, which $python means from then on.
 environment() {
-  "$python" -m venv "$scratch/$1"
+  # Debian's Python may come without ensurepip, and hosted notebooks do: virtualenv brings its own
+  "$python" -m venv "$scratch/$1" 2>/dev/null || "$python" -m virtualenv --quiet "$scratch/$1" ||
+    fail "$python makes no virtual environments. Run: $python -m pip install virtualenv"
   if [ -d "$scratch/$1/Scripts" ]; then python="$scratch/$1/Scripts/python"; else python="$scratch/$1/bin/python"; fi
 }

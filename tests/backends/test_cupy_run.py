@@ -3,9 +3,13 @@ not fit. The model is whole afterwards, and the error says what was asked, what 
 
 from __future__ import annotations
 
+import inspect
 import logging
 import pickle
+import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +20,7 @@ from arraynn import fitting, tree
 from arraynn.backends import _cupy_errors, _cupy_reasons
 from arraynn.backends._cupy import CuPy
 from arraynn.cli import main
-from tests.backends import kernels, recording
+from tests.backends import kernels, recording, test_on_cuda
 from tests.backends.test_cuda_kernels import needs_compiler
 from tests.backends.test_cupy_conformance import LABELS, X
 from tests.backends.test_cupy_probe import FAULTS
@@ -205,3 +209,30 @@ def test_in_the_middle_of_training_there_is_no_way_back_but_the_last_good_weight
     assert dict(model.history) == history
     for leaf, old in zip(tree.leaves(model.params), before, strict=True):
         np.testing.assert_array_equal(leaf.get(), old)
+
+
+# ---------------------------------------------------------------- the tests that a GPU waits for, themselves
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", [name for name in vars(test_on_cuda) if name.startswith("test_")])
+def test_what_is_written_for_a_gpu_runs_on_the_stand_in(
+    name: str, proved: CuPy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that on a GPU they fail for the GPU's reasons only. What is the driver's own business is left to it."""
+    if name in (
+        "test_memory_that_ends_leaves_the_model_as_it_was",
+        "test_weights_are_exchanged_with_torch_without_a_copy",
+    ):
+        pytest.skip("the stand-in has no memory pool with a limit, and torch reads no stand-in")
+    cupy: Any = sys.modules["cupy"]
+    cupy.ndarray = recording.Recorded
+    stream = nullcontext(object())
+    monkeypatch.setattr(stream, "enter_result", stream)
+    cupy.cuda.Stream, cupy.cuda.get_current_stream = (lambda non_blocking: stream), lambda: stream
+    test = vars(test_on_cuda)[name]
+    given = {"cupy": cupy, "tmp_path": tmp_path}
+    wanted = inspect.signature(test).parameters
+    for run in ["Dropout", "SoftmaxCrossEntropy"] if "run" in wanted else [None]:
+        given["run"] = run
+        test(**{name: given[name] for name in wanted})

@@ -10,6 +10,7 @@ import pytest
 
 import arraynn as nn
 from arraynn import tree
+from tests.backends.test_cupy_conformance import RUNS, every_run, trained
 
 pytestmark = pytest.mark.cuda
 NETWORK = nn.Sequential(nn.Dense(32), nn.ReLU(), nn.Dropout(0.1), nn.Dense(3))
@@ -31,6 +32,13 @@ def fitted(backend: str = "cupy", epochs: int = 5) -> nn.Model:
     return model
 
 
+@every_run
+def test_every_block_and_optimizer_gives_the_numbers_of_numpy(run: str) -> None:
+    args, options = RUNS[run]
+    for a, b in zip(*(tree.leaves(trained(name, *args, **options)) for name in ("cupy", "numpy")), strict=True):
+        np.testing.assert_allclose(a.get() if hasattr(a, "get") else a, b, rtol=1e-4, atol=1e-5)
+
+
 def test_fit_evaluate_and_predict_agree_with_numpy() -> None:
     x, labels = spiral()
     gpu, host = fitted(epochs=1), fitted("numpy", epochs=1)
@@ -48,10 +56,14 @@ def test_answers_come_back_where_x_was(cupy: Any) -> None:
     np.testing.assert_allclose(there.get(), model.predict_proba(x), rtol=1e-5)
 
 
-def test_inputs_of_two_places_are_refused(cupy: Any) -> None:
+def test_numpys_arrays_go_along_and_a_third_librarys_are_refused(cupy: Any) -> None:
     x, labels = spiral()
-    with pytest.raises(nn.DataError):
-        fitted().fit(cupy.asarray(x), labels, sample_weight=np.ones(len(x), "float32"), verbose=0)
+    weight = np.ones(len(x), "float32")
+    mixed = nn.Model(NETWORK).fit(cupy.asarray(x), labels, sample_weight=weight, verbose=0)
+    whole = nn.Model(NETWORK, backend="cupy").fit(x, labels, sample_weight=cupy.asarray(weight), verbose=0)
+    assert mixed["loss"] == pytest.approx(whole["loss"], rel=1e-5)
+    with pytest.raises(nn.DataError, match="the data are mixed: cupy on .* and array_api_strict on"):
+        fitted().fit(cupy.asarray(x), nn.backend("strict").asarray(labels), verbose=0)
 
 
 def test_a_model_moves_there_and_back() -> None:
