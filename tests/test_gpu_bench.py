@@ -3,6 +3,8 @@ what a test tells them."""
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -176,6 +178,27 @@ def test_each_part_prints_its_tables(
         assert work.name in out
     wanted = {"times": "quartiles", "launches": "waits for the GPU", "parity": "largest difference from numpy"}
     assert wanted[what] in out
+
+
+def test_until_somebody_has_run_it_readme_says_so_of_every_gpu() -> None:
+    if (ROOT / "ci" / "gpu-results.md").exists():
+        pytest.skip("it has been run")
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    claims = [line for line in lines if re.search(r"CUDA GPU|torch:cuda", line)]
+    assert len(claims) >= 3
+    assert [line for line in claims if "not yet run" not in line] == []
+
+
+def test_the_notebook_runs_what_is_here() -> None:
+    cells = json.loads((ROOT / "ci" / "gpu.ipynb").read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    for source in sources:
+        compile("" if source.startswith("!") else source, "gpu.ipynb", "exec")
+    named = set(re.findall(r"ci/[\w.-]+", " ".join(sources)))
+    assert named == {"ci/gpu", "ci/gpu-results.md"}
+    assert (ROOT / "ci" / "gpu").exists()
+    assert "gpu-results.md" in (ROOT / "ci" / "gpu").read_text(encoding="utf-8")
+    assert not any(cell.get("outputs") for cell in cells)
 
 
 def test_runs_are_compared_and_one_that_learnt_too_little_is_seen(

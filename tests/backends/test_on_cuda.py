@@ -62,7 +62,7 @@ def test_numpys_arrays_go_along_and_a_third_librarys_are_refused(cupy: Any) -> N
     mixed = nn.Model(NETWORK).fit(cupy.asarray(x), labels, sample_weight=weight, verbose=0)
     whole = nn.Model(NETWORK, backend="cupy").fit(x, labels, sample_weight=cupy.asarray(weight), verbose=0)
     assert mixed["loss"] == pytest.approx(whole["loss"], rel=1e-5)
-    with pytest.raises(nn.DataError, match="the data are mixed: cupy on .* and array_api_strict on"):
+    with pytest.raises(nn.DataError, match=r"the data are mixed: cupy on .* and array_api_strict on"):
         fitted().fit(cupy.asarray(x), nn.backend("strict").asarray(labels), verbose=0)
 
 
