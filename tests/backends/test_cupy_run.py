@@ -172,6 +172,18 @@ def broken(*args: Any) -> Any:
     raise FAULT
 
 
+def test_doctor_shows_a_gpu_that_works_with_its_memory(
+    proved: CuPy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in ("_resolve", "_registry"):
+        monkeypatch.setattr(f"arraynn.backends.{module}.FILES", {"numpy": "_numpy", "cupy": "_cupy"})
+    assert main(["doctor"]) == 0
+    row = capsys.readouterr().out.partition("\ncupy ")[2]
+    assert "GPU 0 (Recorded) passed: an allocation, an elementwise kernel, a matrix product, a reduction" in row
+    assert "6.0 GB of 8.0 GB free, 0.0 MB of it kept by CuPy's memory pool" in row
+    assert "'auto' takes cupy on <CUDA Device 0>" in row
+
+
 @needs_compiler
 def test_auto_falls_back_at_a_models_first_data_and_tells_it(
     proved: CuPy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
