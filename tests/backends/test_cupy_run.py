@@ -226,25 +226,52 @@ def test_in_the_middle_of_training_there_is_no_way_back_but_the_last_good_weight
 # ---------------------------------------------------------------- the tests that a GPU waits for, themselves
 
 
+class Pool:
+    """A memory pool with a limit, which one large array is enough to meet."""
+
+    limit = 0
+
+    def get_limit(self) -> int:
+        return self.limit
+
+    def set_limit(self, size: int) -> None:
+        self.limit = size
+
+    def used_bytes(self) -> int:
+        return 0
+
+    free_bytes = used_bytes
+
+    def allocate(self, size: int) -> None:
+        if 0 < self.limit < size:
+            raise OutOfMemoryError(f"Out of memory allocating {size:,} bytes (allocated so far: 0 bytes).")
+
+
+@pytest.fixture
+def like_the_real_one(proved: CuPy, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The stand-in with what tests on a GPU ask of CuPy itself: its array type, a stream, its memory pool."""
+    cupy: Any = sys.modules["cupy"]
+    pool, stream, init = Pool(), nullcontext(), recording.Recorded.__init__
+
+    def allocating(self: Any, array: Any, device: Any = None) -> None:
+        pool.allocate(array.nbytes)
+        init(self, array, device)
+
+    monkeypatch.setattr(recording.Recorded, "__init__", allocating)
+    monkeypatch.setattr(stream, "enter_result", stream)
+    cupy.ndarray, cupy.get_default_memory_pool = recording.Recorded, lambda: pool
+    cupy.cuda.Stream, cupy.cuda.get_current_stream = (lambda non_blocking: stream), lambda: stream
+    return cupy
+
+
 @needs_compiler
 @pytest.mark.parametrize("name", [name for name in vars(test_on_cuda) if name.startswith("test_")])
-def test_what_is_written_for_a_gpu_runs_on_the_stand_in(
-    name: str, proved: CuPy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """So that on a GPU they fail for the GPU's reasons only. What is the driver's own business is left to it."""
-    if name in (
-        "test_memory_that_ends_leaves_the_model_as_it_was",
-        "test_weights_are_exchanged_with_torch_without_a_copy",
-    ):
-        pytest.skip("the stand-in has no memory pool with a limit, and torch reads no stand-in")
-    cupy: Any = sys.modules["cupy"]
-    cupy.ndarray = recording.Recorded
-    stream = nullcontext(object())
-    monkeypatch.setattr(stream, "enter_result", stream)
-    cupy.cuda.Stream, cupy.cuda.get_current_stream = (lambda non_blocking: stream), lambda: stream
+def test_what_is_written_for_a_gpu_runs_on_the_stand_in(name: str, like_the_real_one: Any, tmp_path: Path) -> None:
+    """So that on a GPU they fail for the GPU's reasons only."""
+    if name == "test_weights_are_exchanged_with_torch_without_a_copy":
+        pytest.skip("torch reads no stand-in")
     test = vars(test_on_cuda)[name]
-    given = {"cupy": cupy, "tmp_path": tmp_path}
     wanted = inspect.signature(test).parameters
-    for run in ["Dropout", "SoftmaxCrossEntropy"] if "run" in wanted else [None]:
-        given["run"] = run
+    for run in ["Dropout", "SoftmaxCrossEntropy"] if "run" in wanted else [""]:
+        given = {"cupy": like_the_real_one, "tmp_path": tmp_path, "run": run}
         test(**{name: given[name] for name in wanted})
