@@ -31,7 +31,7 @@ KNOWN = (
         "nvidia-smi must list a GPU, and CUDA_VISIBLE_DEVICES must not hide it",
     ),
     (
-        r"InsufficientDriver|UnsupportedPtxVersion|UNSUPPORTED_PTX_VERSION|DriverMismatch|CompatNotSupported",
+        r"InsufficientDriver|CallRequiresNewerDriver|UnsupportedPtxVersion|UNSUPPORTED_PTX_VERSION|DriverMismatch|CompatNotSupported",
         "the NVIDIA driver (CUDA {driver}) is older than what this CuPy needs (CUDA {runtime})",
         "Update the driver{swap}",
     ),

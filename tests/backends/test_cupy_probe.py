@@ -66,6 +66,12 @@ FAILURES = {
     "a part of it is missing": ("import", ModuleNotFoundError("No module named 'fastrlock'"), "fastrlock", "install"),
     "no device": ("count", cuda_error("cudaErrorNoDevice"), "CUDA finds no GPU", "CUDA_VISIBLE_DEVICES"),
     "a device count of 0": ("count", 0, "CUDA finds no GPU", "CUDA_VISIBLE_DEVICES"),
+    "a driver that lacks a call": (
+        "count",
+        cuda_error("cudaErrorCallRequiresNewerDriver"),
+        "driver (CUDA 13.0) is older than what this CuPy needs (CUDA 13.2)",
+        "Update the driver",
+    ),
     "a forked process": ("count", cuda_error("cudaErrorInitializationError"), "forked", "spawn"),
     "no memory": (
         "allocation",
