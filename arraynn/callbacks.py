@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from . import tree
-from .errors import DataError
+from ._types import Nest
+from .errors import CheckpointError, DataError
 from .schedules import Scaled, rate_at
 
 
@@ -48,7 +49,9 @@ class Callback:
 
     def on_resume(self, model: Any, done: range, notes: Mapping[str, Any]) -> None:
         """After `on_fit_begin`, in a run that goes on from a checkpoint. done : the epochs that it has behind it;
-        notes : what `notes` gave then, its arrays on the model's backend."""
+        notes : what `notes` gave then, its arrays on the model's backend. CheckpointError where they cannot be its."""
+        if missing := sorted(set(self.kept) - notes.keys()):
+            raise CheckpointError(f"it lacks {', '.join(missing)} of {type(self).__name__}")
         for name in self.kept:
             setattr(self, name, notes[name])
 
@@ -72,6 +75,12 @@ class Monitor(Callback):
 
     def on_fit_begin(self, model: Any) -> None:
         self.best, self.waited = math.inf, 0
+
+    def on_resume(self, model: Any, done: range, notes: Mapping[str, Any]) -> None:
+        super().on_resume(model, done, notes)
+        best, waited = self.best, self.waited
+        if not isinstance(best, float) or math.isnan(best) or type(waited) is not int or waited < 0:
+            raise CheckpointError(f"{type(self).__name__} cannot have noted {best!r:.80} and {waited!r:.80}")
 
     def known_in(self, names: Iterable[str]) -> None:
         """Raise DataError unless the logs of a run have the number: asked before its first step."""
@@ -116,6 +125,11 @@ class EarlyStopping(Monitor):
         super().on_fit_begin(model)
         self.best_params: Any = None
         self.best_epoch: int | None = None
+
+    def on_resume(self, model: Any, done: range, notes: Mapping[str, Any]) -> None:
+        super().on_resume(model, done, notes)
+        if self.best_params is not None and _form(self.best_params) != _form(model.params):
+            raise CheckpointError("EarlyStopping's best weights are not of the network's form")
 
     def on_epoch_end(self, model: Any, epoch: int, logs: Mapping[str, float]) -> bool | None:
         if self.better(logs):
@@ -226,6 +240,10 @@ class BestWeights(Monitor):
         if self.better(logs):
             model.save(self.path)
         return None
+
+
+def _form(nest: Nest) -> dict[str, tuple[int, ...]]:
+    return {path: tuple(leaf.shape) for path, leaf in tree.items(nest)}
 
 
 def _checked_patience(patience: int) -> int:

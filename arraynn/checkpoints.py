@@ -138,6 +138,13 @@ class Saved:
                 there, here = (str(value)[:200] for value in (found.get(name), own))
                 raise CheckpointError(f"it was begun with another {name}: {there}, not {here}")
         self.progress = _progress(run["progress"], epoch=header["epoch"])
+        if header["epoch"] - self.progress.begin > max(map(len, self.parts["history"].values()), default=0):
+            raise CheckpointError("its history lacks epochs that are done")
+        if self.progress.position:  # an epoch that is begun has sums, which its steps go on with
+            if self.progress.losses.keys() != {"data_loss", "penalty"}:
+                raise CheckpointError("it lacks the sums of the epoch that it is in")
+            for metric in decode(header["metrics"]):
+                metric.value(self.progress.metrics[metric.name])
         arrays = self.parts.get("callbacks", [])
         self.notes = [
             (name, {**{key: decode(value) for key, value in noted.items()}, **nests})
@@ -146,9 +153,9 @@ class Saved:
 
     def into(self, model: Any) -> None:
         """Give the model what was saved."""
-        optimizer, before = decode(self.header["optimizer"]), model.optimizer
+        before = model.optimizer
         try:
-            model.optimizer = optimizer
+            model.optimizer = decode(self.header["optimizer"])
             files.restore(model, self.header, self.parts)
         except Exception as error:
             model.optimizer = before
@@ -165,7 +172,10 @@ class Saved:
                 else value
                 for name, value in noted.items()
             }
-            callback.on_resume(model, range(self.progress.begin, model.epoch), here)
+            try:
+                callback.on_resume(model, range(self.progress.begin, model.epoch), here)
+            except CheckpointError as error:
+                raise CheckpointError(f"{self.path} does not hold together: {error}") from None
 
 
 def resumed(path: str | Path, model: Any, plan: Mapping[str, Any], callbacks: list[Callback]) -> Saved | None:
@@ -203,7 +213,9 @@ def _progress(data: Any, epoch: Any) -> Progress:
         for name, sums in data["metrics"].items()
     }
     begin, position, stopped = data["begin"], data["position"], data["stopped"]
-    if not (type(begin) is type(position) is int and 0 <= begin <= epoch and position >= 0 and type(stopped) is bool):
+    if not (type(begin) is type(position) is type(epoch) is int and 0 <= begin <= epoch and type(stopped) is bool):
+        raise CheckpointError("it says no place where a fit can be")
+    if not 0 <= position < 2**53:
         raise CheckpointError("it says no place where a fit can be")
     total, rate = (float(decode(data[name])) for name in ("total", "learning_rate"))
     return Progress(begin, position, stopped, total, losses, metrics, rate)

@@ -102,6 +102,8 @@ def restore(model: Any, header: Mapping[str, Any], nests: Mapping[str, Nest]) ->
     step, epoch = (_count(header, name) for name in ("step", "epoch"))
     if sorted(header["history"]) != sorted(nests["history"]) or len(set(map(len, nests["history"].values()))) > 1:
         raise CheckpointError("the lists of its history differ in length, or are not those that it names")
+    if any(values.ndim != 1 for values in nests["history"].values()):
+        raise CheckpointError("the lists of its history are no lists")
     model.restore(params, slots, step, epoch, shape)
     with model.backend.context():
         fresh = model.optimizer.init(model.params)["slots"]

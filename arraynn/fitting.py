@@ -21,7 +21,7 @@ from ._types import Nest
 from .callbacks import Callback, Monitor
 from .checkpoints import Checkpoint, Progress, Saved
 from .diverged import first_not_finite
-from .errors import DataError, DivergedError
+from .errors import CheckpointError, DataError, DivergedError
 from .interrupts import deferred_interrupts
 from .optimizers import Optimizer
 from .random import Key
@@ -60,6 +60,8 @@ class Sums:
         for name, value in logs.items():
             if isinstance(value, dict):
                 sums = self.metrics.setdefault(name, dict.fromkeys(value, 0.0))
+                if missing := sorted(value.keys() - sums.keys()):  # from a checkpoint that nobody here wrote
+                    raise CheckpointError(f"the sums that it goes on with lack {', '.join(missing)} of {name}")
                 for part in value:
                     sums[part] += value[part]
             else:

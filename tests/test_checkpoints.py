@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn import fitting, tree
+from arraynn import files, fitting, tree
 
 X, Y = nn.datasets.spiral(12, 3)
 NETWORK = nn.Sequential(
@@ -319,21 +319,48 @@ def test_a_disk_that_stays_full_is_an_error_at_the_end(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-# ---------------------------------------------------------------- elsewhere
+# ---------------------------------------------------------------- from anyone
+
+NOTES = {"EarlyStopping": 0, "ReduceLROnPlateau": 1, "BestWeights": 2}  #: where each stands among those that note
 
 
-def test_a_run_goes_on_on_another_backend(backend, tmp_path):
-    def run(name, *callbacks, resume=None):
-        model = make(backend=name)
-        path = tmp_path / "run.safetensors"
-        model.fit(
-            X, Y, epochs=3, batch_size=7, callbacks=[nn.Checkpoint(path, 1), *callbacks], resume=resume, verbose=0
-        )
-        return model
+def noted(name, **values):
+    return lambda header, parts: header["run"]["callbacks"][NOTES[name]][1].update(values)
 
-    straight = run("numpy")
-    (tmp_path / "run.safetensors").unlink()
+
+def progress(**values):
+    return lambda header, parts: header["run"]["progress"].update(values)
+
+
+HOSTILE = {
+    "a best of text": noted("BestWeights", best="1"),
+    "a best that is none": noted("EarlyStopping", best={"float": "nan"}),
+    "a best that is missing": lambda header, parts: header["run"]["callbacks"][1][1].pop("best"),
+    "a negative patience": noted("ReduceLROnPlateau", waited=-(10**9)),
+    "half an epoch of patience": noted("ReduceLROnPlateau", waited=0.5),
+    "best weights of another form": lambda header, parts: parts["callbacks"][0]["best_params"].pop(),
+    "best weights of another shape": lambda header, parts: parts["callbacks"][0]["best_params"][0].update(
+        bias=np.zeros(9, np.float32)
+    ),
+    "epochs that history lacks": lambda header, parts: header.update(epoch=2**40),
+    "an epoch before the first": progress(begin=-1),
+    "a place beyond all places": progress(position=10**30),
+    "half a place": progress(position=1.5),
+    "sums that are missing": progress(losses={}),
+    "sums of a metric that are missing": progress(metrics={"accuracy": {}}),
+    "sums of a metric that have no sum": progress(metrics={"accuracy": {"weight": 0.0}}),
+    "no optimizer": lambda header, parts: header.pop("optimizer"),
+    "a layer for an optimizer": lambda header, parts: header.update(optimizer={"type": "ReLU.v1", "fields": {}}),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_checkpoint_is_one_error(name, tmp_path):
+    path = tmp_path / "run.safetensors"
     with pytest.raises(Killed):
-        run(backend, Kill(8))
-    again = run("numpy", resume=tmp_path / "run.safetensors")
-    np.testing.assert_allclose(again.history["loss"], straight.history["loss"], rtol=1e-4)
+        fit(make(), tmp_path, Kill(9), every=1)  # in its second epoch
+    header, parts = files.read(path)
+    HOSTILE[name](header, parts)
+    files.write(path, header, parts)
+    with pytest.raises(nn.CheckpointError):
+        fit(make(), tmp_path, every=1, resume=True)

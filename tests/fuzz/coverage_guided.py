@@ -2,8 +2,8 @@
 
     python -m tests.fuzz.coverage_guided model [-runs=100000] [-max_total_time=60] [CORPUS]
 
-The first word is the reader: model, idx or npz; the rest is libFuzzer's. What it finds is written as crash-…; run
-`python -m tests.fuzz.coverage_guided model crash-…` to see it again.
+The first word is the reader: model, checkpoint, idx or npz; the rest is libFuzzer's. What it finds is written as
+crash-…; run `python -m tests.fuzz.coverage_guided model crash-…` to see it again.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ import numpy as np
 import arraynn as nn
 from arraynn.datasets import load_npz, read_idx
 
+X, Y = nn.datasets.spiral(10, 3)
 SECONDS = 20  #: for one file, far more than any takes
 ROOM = 1 << 30  #: bytes of address space beyond what the process has when it begins
 
@@ -48,14 +50,36 @@ NASTY = [
 
 def good_model(folder: Path) -> bytes:
     """A small trained model, with most of what a file can hold."""
-    x, y = nn.datasets.spiral(10, 3)
     inner = nn.Residual(nn.Dense(4, weight_regularizer=nn.L2(1e-4)), nn.BatchNorm(), nn.Dropout(0.1))
     network = nn.Sequential(nn.Dense(4), nn.ReLU(), inner, nn.Concatenate(nn.Identity(), nn.Tanh()), nn.Dense(3))
     rule = nn.Adam(nn.InverseTimeDecay(0.05, decay=5e-5))
     model = nn.Model(network, nn.SoftmaxCrossEntropy(0.1), rule, backend="numpy", clip_norm=1.0)
-    model.fit(x, y, epochs=2, verbose=0)
+    model.fit(X, Y, epochs=2, verbose=0)
     model.save(folder / "good.safetensors")
     return (folder / "good.safetensors").read_bytes()
+
+
+def good_checkpoint(folder: Path) -> bytes:
+    """A run that is one step from its end, with callbacks that have noted something."""
+    path = folder / "good.checkpoint"
+
+    class Keep(nn.Callback):
+        every_epoch = False
+
+        def on_batch_end(self, model: Any) -> None:
+            if model.step == 9:
+                kept.append(path.read_bytes())  # of the step before
+
+    kept: list[bytes] = []
+    _fit(path, nn.Checkpoint(path, 1), Keep())
+    return kept[0]
+
+
+def _fit(path: Path, *callbacks: nn.Callback, resume: Path | None = None) -> None:
+    network = nn.Sequential(nn.Dense(4), nn.BatchNorm(), nn.Dropout(0.1), nn.Dense(3))
+    model = nn.Model(network, optimizer=nn.Adam(nn.InverseTimeDecay(0.05, decay=5e-5)), backend="numpy")
+    watchers = [nn.EarlyStopping("loss"), nn.ReduceLROnPlateau("loss"), nn.CSVLog(path.with_suffix(".csv"))]
+    model.fit(X, Y, epochs=2, batch_size=7, callbacks=[*watchers, *callbacks], verbose=0, resume=resume)
 
 
 def good_idx(folder: Path) -> bytes:
@@ -125,8 +149,7 @@ def bent_value(value: Any, rng: random.Random) -> Any:
 
 def bent_model(data: bytes, rng: random.Random) -> bytes:
     """A safetensors file with its header, or the description inside that, changed as JSON."""
-    (length,) = struct.unpack("<Q", data[:8])
-    header, tensors = json.loads(data[8 : 8 + length]), data[8 + length :]
+    header, tensors = _apart(data)
     for _ in range(rng.choice((1, 1, 2, 4))):
         if rng.random() < 0.7:
             try:
@@ -145,6 +168,26 @@ def bent_model(data: bytes, rng: random.Random) -> bytes:
         )
     text = _json(header).encode("utf-8", "surrogatepass")
     return struct.pack("<Q", rng.choice((len(text), len(text), len(text), 2**40, 2**63, 0))) + text + tensors
+
+
+def bent_checkpoint(data: bytes, rng: random.Random) -> bytes:
+    """A checkpoint changed as a model is, or in what a model has not: where the run is, and what was noted."""
+    if rng.random() < 0.3:
+        return bent_model(data, rng)
+    header, tensors = _apart(data)
+    description = json.loads(header["__metadata__"]["arraynn"])
+    part = description if rng.random() < 0.3 else description["run"]
+    name = rng.choice(list(part))
+    part[name] = bent_value(part[name], rng)
+    header["__metadata__"]["arraynn"] = _json(description)
+    text = _json(header).encode("utf-8", "surrogatepass")
+    return struct.pack("<Q", len(text)) + text + tensors
+
+
+def _apart(data: bytes) -> tuple[Any, bytes]:
+    """The header and the tensors of a safetensors file."""
+    (length,) = struct.unpack("<Q", data[:8])
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
 
 
 def _json(value: Any) -> str:
@@ -196,10 +239,17 @@ def load_model(path: Path) -> None:
     model.network(model.params, np.zeros((1, *model.input_shape), model.dtype))
 
 
+def resume(path: Path) -> None:
+    """The whole of it: checked, taken up, and trained to its end, unless its numbers lead to others that are none."""
+    with suppress(nn.DivergedError):
+        _fit(path, resume=path)
+
+
 READERS: dict[
     str, tuple[Callable[[Path], Any], type, Callable[[Path], bytes], Callable[[bytes, random.Random], bytes]]
 ] = {
     "model": (load_model, nn.CheckpointError, good_model, bent_model),
+    "checkpoint": (resume, nn.CheckpointError, good_checkpoint, bent_checkpoint),
     "idx": (read_idx, nn.DataError, good_idx, bent_idx),
     "npz": (load_npz, nn.DataError, good_npz, bent_npz),
 }
