@@ -35,7 +35,7 @@ def from_dlpack(nest: Nest, backend: Any = "numpy") -> Nest:
             return target.xp.from_dlpack(leaf)
         except (BufferError, RuntimeError, TypeError, ValueError) as error:
             raise DataError(
-                f"{type(leaf).__name__} cannot be shared with {target.name}: {error}. nn.put copies it"
+                f"{type(leaf).__name__} cannot be shared with {target.name}: {str(error).rstrip('.')}. nn.put copies it"
             ) from error
 
     return tree.map(shared, nest)

@@ -19,7 +19,8 @@ def as_torch(block: Any) -> Callable[..., Any]:
     block : such as `nn.relu`, `nn.softmax_cross_entropy`, or a layer, which is then called as (params, x, key=None).
     Returns a function with the block's arguments that gives y alone; `y.sum().backward()` calls the block's backward
     once. Gradients flow to tensors that ask for them and that the block has gradients for; not a second time.
-    What a layer keeps as statistics is given as it goes in: `batch_norm`'s new means are not handed out.
+    What a layer keeps as statistics is given as it goes in: `batch_norm`'s new means are not handed out. What it gives
+    is not to be written into (`y += 1` raises), as the backward may need it.
 
     >>> import torch                                                                            # doctest: +SKIP
     >>> x = torch.tensor([-1.0, 2.0], requires_grad=True)                                       # doctest: +SKIP
@@ -75,7 +76,7 @@ def from_torch(module: Any) -> tuple[Any, Nest]:
 
     Dense weights are transposed to (n_in, n_out). The params are tensors where they were; `model.params = params` takes
     them to any backend. Raises ValueError, naming it, for a module that has no equal here: convolutions, GELU without
-    approximate="tanh", Linear without bias, a Softmax over another axis than the last.
+    approximate="tanh", Linear without bias, a Softmax over another axis than the last, a class of your own.
     """
     torch = need("torch", "torch")
     with torch.no_grad():
@@ -103,7 +104,7 @@ def _tensor_of(torch: Any) -> Callable[[Any], Any]:
 
 
 def _from_module(nn: Any, module: Any, what: str) -> tuple[Any, Nest]:
-    if isinstance(module, nn.Sequential):
+    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
         parts = [_from_module(nn, inner, f"{what}[{name}]") for name, inner in module.named_children()]
         return layers.Sequential(*(layer for layer, _ in parts)), [own for _, own in parts]
     layer = _layer_of(nn, module)

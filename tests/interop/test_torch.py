@@ -58,6 +58,13 @@ def test_a_whole_network_is_a_function_of_its_params(rng):
     assert torch.autograd.gradcheck(of_leaves, (numbers(rng, 4, 3), *leaves))
 
 
+def test_writing_into_what_a_block_gave_is_refused(rng):
+    """tanh's backward reads its y: written over, it would give other gradients."""
+    y = interop.as_torch(nn.tanh)(numbers(rng, 3))
+    with pytest.raises(RuntimeError, match="modified inplace"):
+        y += 1
+
+
 def test_the_input_s_gradient_is_not_computed_where_nobody_asks():
     asked = []
 
@@ -149,6 +156,15 @@ def test_a_module_without_an_equal_is_named(name):
     module = eval(f"torch.nn.{name}", {"torch": torch})
     with pytest.raises(ValueError, match=name.partition("(")[0]):
         interop.from_torch(torch.nn.Sequential(module))
+
+
+def test_a_class_of_one_s_own_may_do_anything_and_is_refused():
+    class Doubled(torch.nn.Sequential):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    with pytest.raises(ValueError, match="Doubled"):
+        interop.from_torch(torch.nn.Sequential(torch.nn.Linear(2, 2), Doubled(torch.nn.ReLU())))
 
 
 def test_a_layer_without_an_equal_is_named(rng):
