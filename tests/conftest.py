@@ -1,8 +1,9 @@
 """The fixtures that every test file shares: `xp`, one kind of array after another; `backend`, the names that
 `arraynn.backend` takes; `spy`, which sees arrays leave their device; `rng`.
 
-PyTorch, JAX and dpnp are tested where they are installed. What a machine is known to have can be demanded:
-under ARRAYNN_REQUIRE_TORCH=1, ARRAYNN_REQUIRE_JAX=1 and ARRAYNN_REQUIRE_CUDA=1 absence is a failure, not a skip.
+PyTorch, JAX and dpnp are tested where they are installed, and so are ONNX and TensorBoard. What a machine is known to
+have can be demanded: under ARRAYNN_REQUIRE_TORCH=1, …_JAX=1, …_ONNX=1, …_TENSORBOARD=1 and …_CUDA=1 absence is a
+failure, not a skip.
 """
 
 from __future__ import annotations
@@ -50,16 +51,23 @@ def dpnp_status() -> Any:
 
 
 CUPY = pytest.param("cupy", marks=pytest.mark.cuda)
+EXTRAS = {  # what a machine can be asked to have, and what must be there then
+    "torch": ["torch"],
+    "jax": ["jax"],
+    "onnx": ["ndonnx", "onnx", "onnxruntime"],
+    "tensorboard": ["tensorboardX"],
+}
 INSTALLED = [library for library in ("torch", "jax", "dpnp") if installed(library)]
 KINDS = ["numpy", "numpy-readonly", "strict", "strict-rebinding", "strict-no_float64", *INSTALLED, CUPY]
 BACKENDS = ["numpy", "array_api_strict:device1", *INSTALLED, CUPY]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for library in ("torch", "jax"):
-        if required(library) and not installed(library):
+    for extra, libraries in EXTRAS.items():
+        if required(extra) and (missing := [library for library in libraries if not installed(library)]):
             raise pytest.UsageError(
-                f"ARRAYNN_REQUIRE_{library.upper()}=1, but {library} is not installed: pip install {library}"
+                f"ARRAYNN_REQUIRE_{extra.upper()}=1, but not installed: {', '.join(missing)}. "
+                f'Run: pip install -e ".[{extra}]"'
             )
     os.environ.pop("ARRAYNN_BACKEND", None)  # a person's own choice must not steer the tests
     os.environ.setdefault("MPLBACKEND", "Agg")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn import interop, tree
+from arraynn import interop, losses, optimizers, tree
 
 pytest.importorskip("ndonnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -64,6 +64,40 @@ def test_a_hundred_steps_follow_arraynn(name, tmp_path):
     assert graph.state["step"] == 100
     for path, leaf in tree.items(held[0]):
         np.testing.assert_allclose(graph.state[f"params.{path}"], leaf, atol=1e-3)
+
+
+def public(module, base, *others):
+    """The classes of a module that make one of `base` by themselves."""
+    kinds = [getattr(module, name) for name in module.__all__]
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, base) and kind not in (base, *others)]
+
+
+@pytest.mark.parametrize("kind", public(optimizers, nn.Optimizer, nn.Groups), ids=lambda kind: kind.__name__)
+def test_every_optimizer_follows_arraynn(kind, tmp_path, rng):
+    optimizer = kind(nn.Adam(0.01)) if kind in (nn.EMA, nn.SWA) else kind(0.01)
+    model = nn.Model(nn.Sequential(nn.Dense(3)), optimizer=optimizer, backend="numpy").build((4,))
+    follows(model, rng.standard_normal((8, 4)), rng.integers(0, 3, 8), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "kind", public(losses, losses.Loss, losses.ClassLoss, losses.FunctionLoss), ids=lambda kind: kind.__name__
+)
+def test_every_loss_follows_arraynn(kind, tmp_path, rng):
+    last = {losses.BinaryCrossEntropy: [nn.Sigmoid()], losses.CrossEntropy: [nn.Softmax()]}.get(kind, [])
+    loss = kind(0.3) if kind is losses.Quantile else kind()
+    network = nn.Sequential(nn.Dense(3), *last)
+    model = nn.Model(network, loss=loss, optimizer=nn.SGD(0.1), backend="numpy", clip_value=0.1).build((4,))
+    y = rng.integers(0, 3, 8) if loss.targets == "classes" else rng.integers(0, 2, (8, 3)).astype(np.float32)
+    follows(model, rng.standard_normal((8, 4)), y, tmp_path)
+
+
+def follows(model, x, y, folder, count=10):
+    """The exported step's losses are those of arraynn's own."""
+    interop.training_step_to_onnx(model, folder / "step.onnx", len(x), steps=count)
+    graph, (take, _), x = Graph(model, folder / "step.onnx"), own_step(model), np.asarray(x, np.float32)
+    pairs = [(graph(x=x, targets=y), take(x, y)) for _ in range(count)]
+    np.testing.assert_allclose(*zip(*pairs, strict=True), rtol=0, atol=1e-5)
+    assert len({loss for loss, _ in pairs}) > 1
 
 
 def test_masks_are_arraynn_s_bit_for_bit(tmp_path):

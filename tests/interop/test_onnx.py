@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +57,8 @@ def test_every_layer_agrees(layer, rng, tmp_path):
     interop.to_onnx(model, tmp_path / "model.onnx")
     words = isinstance(layer, layers.Embedding)
     x = rng.integers(0, 7, (5, *shape)) if words else rng.standard_normal((5, *shape), dtype=np.float32)
+    if not words:
+        x[-2:] *= np.float32([[30], [1000]]).reshape(2, *[1] * len(shape))  # and where curves are flat, or overflow
     found = run(tmp_path / "model.onnx", x)
     assert list(found) == ["outputs"]
     np.testing.assert_allclose(found["outputs"], model(x), rtol=1e-5, atol=1e-6)
@@ -158,15 +162,33 @@ def test_plain_models_need_onnx_alone(rng, tmp_path, monkeypatch):
     interop.to_onnx(built(nn.Sequential(nn.Dense(2), nn.GELU()), (3,), rng), tmp_path / "model.onnx")
 
 
-def test_a_trained_spiral_and_digits_agree(tmp_path):
+def spiral():
     x, y = nn.datasets.spiral(100, 3)
-    spiral = nn.Model(nn.Sequential(nn.Dense(64), nn.ReLU(), nn.Dropout(0.1), nn.Dense(3)), backend="numpy")
-    spiral.fit(x, y, epochs=20, verbose=0)
-    images, labels, tests, _ = nn.datasets.digits()
-    digits = nn.Model(nn.Sequential(nn.Flatten(), nn.Dense(128), nn.ReLU(), nn.Dense(10)), backend="numpy")
-    digits.fit(images, labels, epochs=2, verbose=0)
-    for model, rows in ((spiral, x), (digits, tests)):
-        interop.to_onnx(model, tmp_path / "model.onnx")
-        found = run(tmp_path / "model.onnx", np.asarray(rows, np.float32))
-        np.testing.assert_allclose(found["outputs"], model(rows), rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(found["probabilities"], model.predict_proba(rows), atol=1e-5)
+    return nn.Sequential(nn.Dense(64), nn.ReLU(), nn.Dropout(0.1), nn.Dense(3)), 20, x, y, x
+
+
+def digits():
+    x, y, tests, _ = nn.datasets.digits()
+    return nn.Sequential(nn.Flatten(), nn.Dense(128), nn.ReLU(), nn.Dense(10)), 2, x, y, tests
+
+
+def mnist():
+    x, y, tests, _ = nn.datasets.mnist(flatten=False)
+    return nn.Sequential(nn.Flatten(), nn.Dense(128), nn.ReLU(), nn.Dense(10)), 1, x[:10_000], y[:10_000], tests
+
+
+NO_MNIST = pytest.mark.skipif(
+    not Path(os.environ.get("ARRAYNN_DATA", ""), "mnist").is_dir(), reason="ARRAYNN_DATA names no folder with mnist"
+)
+
+
+@pytest.mark.parametrize("data", [spiral, digits, pytest.param(mnist, marks=NO_MNIST)])
+def test_a_trained_model_agrees(data, tmp_path):
+    network, epochs, x, y, rows = data()
+    model = nn.Model(network, backend="numpy")
+    model.fit(x, y, epochs=epochs, verbose=0)
+    interop.to_onnx(model, tmp_path / "model.onnx")
+    found = run(tmp_path / "model.onnx", np.asarray(rows, np.float32))
+    np.testing.assert_allclose(found["outputs"], model(rows), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found["probabilities"], model.predict_proba(rows), rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(found["probabilities"].argmax(axis=1), model.predict(rows))
