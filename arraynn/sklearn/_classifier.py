@@ -19,9 +19,10 @@ from sklearn.utils.validation import validate_data
 from .._array import namespace
 from .._types import Array
 from ..backends import Backend
-from ..losses import Focal, Hinge, Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy, as_loss
+from ..losses import Focal, Hinge, Loss, as_loss
 from ._arrays import float_dtypes, on_host
 from ._base import BaseMLP, Task
+from ._clipped import ClippedSigmoidCrossEntropy, ClippedSoftmaxCrossEntropy
 from ._conventions import Summed
 from ._parameters import documented, given
 
@@ -52,6 +53,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         nn.SoftmaxCrossEntropy(label_smoothing=0.1). One over classes has an output for each; others have one for two
         classes.
     class_weight : None, "balanced" (n / (classes · rows of the class)) or {{label: weight}}; multiplies sample_weight.
+        For labels side by side a list of dicts, one for each. "balanced" is for fit only.
 
     {attributes}
     classes_ : labels, sorted; outputs stand in their order.
@@ -66,7 +68,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012 - scikit-learn's way
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions({"log_loss", "hinge", "focal"}), Loss, callable],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
     }
 
     def __init__(
@@ -121,6 +123,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
         """One more pass over these rows. classes : all labels there will ever be; needed at the first call."""
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit, which does not see all rows. Give "
+                "class_weight as a dict: compute_class_weight('balanced', classes=classes, y=y) on all of y, or on a "
+                "large enough sample, has its weights."
+            )
         if _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(on_host(y if multilabel else classes))
@@ -186,9 +194,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         columns = count if kind != "binary" else 1
         loss = _loss_of(self.loss)
         if loss is None and kind == "multiclass":
-            return SoftmaxCrossEntropy(), columns, "softmax"
+            return ClippedSoftmaxCrossEntropy(), columns, "softmax"
         if loss is None:
-            one = SigmoidCrossEntropy()
+            one = ClippedSigmoidCrossEntropy()
             return one if columns == 1 else Summed(one), columns, "logistic"
         if loss.targets != "classes":
             return loss, columns, "logistic" if loss.targets == "binary" else "identity"

@@ -4,6 +4,7 @@ weights and biases    both begin uniform on ±sqrt(6 / (n_in + n_out)), or sqrt(
 Adam                  adds ε to √v, the paper's ε̂, not to √v̂: `EpsilonHatAdam`
 momentum              1 is admitted: `HeavySGD`
 outputs of a row      are added up, where arraynn takes their mean; squared errors are halved: `Summed`
+cross-entropies       are those of clipped probabilities, with the gradient of the true ones: in `_clipped`
 Poisson               the deviance, with the terms that do not depend on the outputs: `HalfPoissonDeviance`
 """
 

@@ -21,6 +21,7 @@ from ..model import Model
 from ..optimizers import Optimizer
 from ..registry import register
 from ..regularizers import L1L2
+from ._clipped import exact
 from ._conventions import EpsilonHatAdam, HalfPoissonDeviance, HeavySGD, MLPDense, Summed
 from ._network import ACTIVATIONS, activation_layer, make_network, per_layer, to_attributes
 
@@ -60,6 +61,7 @@ def to_model(est: Any, optimizer: Optimizer) -> Model:
 
 def _plain(loss: Loss, outputs: int) -> tuple[Loss, float]:
     """(arraynn's own loss, how many times it scikit-learn's is)."""
+    loss = exact(loss)
     if isinstance(loss, Summed):
         return loss.loss, loss.scale * outputs
     if isinstance(loss, HalfPoissonDeviance):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from sklearn.utils.optimize import _check_optimize_result
@@ -10,7 +9,7 @@ from sklearn.utils.optimize import _check_optimize_result
 from .. import tree
 from ..lbfgs import minimize_lbfgs
 from ..random import Key
-from ._conventions import Summed
+from ._clipped import exact
 from ._network import to_attributes
 from ._objective import PerSample, WithWeights
 from ._stochastic import _draws, penalty_of, steady
@@ -25,9 +24,8 @@ def fit_lbfgs(est: Any, task: Any) -> None:
             "callbacks are told of epochs, and solver='lbfgs' has none; take another solver, or set_callbacks"
         )
     network, penalty = WithWeights(est.network_), penalty_of(est)
-    loss = est._loss
-    # what is minimized must be what is differentiated: with several outputs scikit-learn reports another number
-    consistent = replace(loss, mean=False) if isinstance(loss, Summed) else loss
+    # what is minimized must be what is differentiated: scikit-learn's own value differs where it clips or takes a mean
+    loss, consistent = est._loss, exact(est._loss)
     batch = task.x, task.targets, task.weight
     root: Any = None
     shown = {"X": task.shown[0], "y": task.shown[1], "metadata": None}
@@ -66,8 +64,9 @@ def fit_lbfgs(est: Any, task: Any) -> None:
         )
         est.n_iter_ = _check_optimize_result("lbfgs", result, est.max_iter)
         est.loss_ = float(result.fun)
-        if consistent is not loss and est.n_outputs_ > 1 and loss.mean:
-            value, _ = PerSample(loss, penalty)(network(params, task.x)[0], task.targets, sample_weight=task.weight)
+        if consistent != loss:
+            outputs, _ = network(params, task.x, key)
+            value, _ = PerSample(loss, penalty)(outputs, task.targets, sample_weight=task.weight)
             est.loss_ = task.engine.fetch([value])[0]
     est._hold(params, task.home)
     if root is not None:

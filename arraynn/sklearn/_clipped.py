@@ -1,0 +1,69 @@
+"""scikit-learn's cross-entropies: their value is that of clipped probabilities, their gradient is not.
+
+log p is taken of p in [ε, 1 - ε], ε that of the dtype, so that no row's loss is above -log ε, 36 in float64. What is
+descended is the loss without that (`exact`), which would else stand still where it is worst; but curves, and when a
+fit stops, go by the value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .._array import device, namespace
+from .._types import Array
+from ..layers import sigmoid, softmax
+from ..losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from ..losses._base import row_means, spread, target_distribution, weighted_mean
+from ..losses._binary import binary_targets
+from ._conventions import Summed
+
+
+@dataclass(frozen=True)
+class ClippedSoftmaxCrossEntropy(SoftmaxCrossEntropy):
+    """-Σ_i w_i log clip(p_it) / total, p = softmax(outputs), t the row's class; descended is SoftmaxCrossEntropy."""
+
+    def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
+        p, t = softmax(outputs)[0], target_distribution(targets, outputs)
+        rows = -_log(namespace(p).sum(p * t, axis=1))
+        value, mean_backward = weighted_mean(rows, sample_weight, total)
+
+        def clipped_softmax_backward(dloss: Any = 1.0) -> Array:
+            share = mean_backward(dloss)
+            dlogits = p - t
+            dlogits *= share if sample_weight is None else share[:, None]
+            return dlogits
+
+        return value, clipped_softmax_backward
+
+
+@dataclass(frozen=True)
+class ClippedSigmoidCrossEntropy(SigmoidCrossEntropy):
+    """-Σ_i w_i mean_j(log clip(p_ij) where t_ij is 1, else log clip(1 - p_ij)) / total, p = sigmoid(outputs); descended
+    is SigmoidCrossEntropy."""
+
+    def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
+        p, t = sigmoid(outputs)[0], binary_targets(targets, outputs)
+        values = -_log(t * p + (1 - t) * (1 - p))
+        value, mean_backward = weighted_mean(row_means(values), sample_weight, total)
+
+        def clipped_sigmoid_backward(dloss: Any = 1.0) -> Array:
+            return (p - t) * spread(mean_backward(dloss), outputs)
+
+        return value, clipped_sigmoid_backward
+
+
+def _log(p: Array) -> Array:
+    xp = namespace(p)
+    margin = xp.finfo(p.dtype).eps
+    low, high = (xp.asarray(bound, dtype=p.dtype, device=device(p)) for bound in (margin, 1 - margin))
+    return xp.log(xp.minimum(xp.maximum(p, low), high))
+
+
+def exact(loss: Loss) -> Loss:
+    """The loss whose derivative is descended, for what compares the two, as L-BFGS does: most are that themselves."""
+    if isinstance(loss, Summed):
+        return replace(loss, loss=exact(loss.loss), mean=False)
+    if isinstance(loss, ClippedSoftmaxCrossEntropy):
+        return SoftmaxCrossEntropy()
+    return SigmoidCrossEntropy() if isinstance(loss, ClippedSigmoidCrossEntropy) else loss
