@@ -18,7 +18,7 @@ from sklearn.utils.validation import validate_data
 
 from .._array import namespace
 from .._types import Array
-from ..backends import Backend
+from ..backends import Backend, of
 from ..losses import Focal, Hinge, Loss, as_loss
 from ._arrays import float_dtypes, on_host
 from ._base import BaseMLP, Task
@@ -129,9 +129,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
                 "class_weight as a dict: compute_class_weight('balanced', classes=classes, y=y) on all of y, or on a "
                 "large enough sample, has its weights."
             )
+        classes = on_host(classes)
         if _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
-            self._label_binarizer = LabelBinarizer().fit(on_host(y if multilabel else classes))
+            self._label_binarizer = LabelBinarizer().fit(on_host(y) if multilabel else classes)
         self._fit(X, y, sample_weight, incremental=True)
         return self
 
@@ -224,7 +225,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         else:
             found = self._loss.prediction(outputs)
             found = found if xp.isdtype(found.dtype, "bool") else found > 0.5
-            chosen = xp.astype(found if kind.startswith("multilabel") else found[:, 0], xp.int64)
+            chosen = xp.astype(found if kind.startswith("multilabel") else found[:, 0], of(outputs).index_dtype)
         if kind.startswith("multilabel"):
             return csr_matrix(chosen) if self._label_binarizer.sparse_input_ else where.asarray(chosen)
         classes = self.classes_

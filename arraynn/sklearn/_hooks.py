@@ -99,6 +99,7 @@ class Hooks:
         return {"X": X, "y": y, "metadata": None if weight is None else {"sample_weight": weight}}
 
     def attributes(self) -> dict[str, Any]:
-        """What makes a copy of the estimator answer as it would now."""
-        moved = tree.map(lambda leaf: self.run.task.home.asarray(leaf, copy=True), self.run.nest())
+        """What makes a copy of the estimator answer as it would if the fit ended now."""
+        nest = self.run.best if self.est.early_stopping else self.run.nest()
+        moved = tree.map(lambda leaf: self.run.task.home.asarray(leaf, copy=True), nest)
         return to_attributes(self.est.network_, moved)

@@ -17,6 +17,7 @@ PLACES = [
     ("numpy", None, "float64"),
     ("array_api_strict", "CPU_DEVICE", "float64"),
     ("array_api_strict", "device1", None),
+    ("array_api_strict", "device2", None),
 ]
 PLACES += [("torch", "cpu", "float64"), ("torch", "cpu", "float32")]
 OPTIONS = {
@@ -61,6 +62,39 @@ def test_y_and_weights_are_moved_to_x(kind, dispatch):
     with config_context(array_api_dispatch=False):
         for x, other in ((torch, strict), (strict, torch), (strict, numpy), (torch, numpy), (numpy, torch)):
             estimator_checks.check_array_api_mixed_inputs(kind.__name__, kind(max_iter=3), x, other)
+
+
+@pytest.mark.parametrize("place", ["CPU_DEVICE", "device1", "no_float64"])
+def test_partial_fit_takes_classes_and_labels_from_anywhere(place, dispatch, data):
+    import array_api_strict as strict
+
+    _, x, y = data["classes"]
+    expected = MLPClassifier(random_state=0).partial_fit(x.astype("float32"), y, classes=np.arange(10))
+    x, y, classes = (
+        strict.asarray(part, device=strict.Device(place)) for part in (x.astype("float32"), y, np.arange(10))
+    )
+    found = MLPClassifier(random_state=0).partial_fit(x, y, classes=classes)
+    assert np.array_equal(found.classes_, expected.classes_)
+    assert found.loss_ == pytest.approx(expected.loss_, rel=1e-5)
+    assert str(found.partial_fit(x, y).predict(x).device) == str(x.device)
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=list(OPTIONS))
+@pytest.mark.parametrize("kind", ["classes", "labels", "values"])
+def test_a_device_without_float64_is_fitted_on_in_float32(kind, options, dispatch, data):
+    """scikit-learn's accuracy_score asks for float64, so its check, which scores, cannot be had there."""
+    import array_api_strict as strict
+
+    device = strict.Device("no_float64")
+    name, x, y = data[kind]
+    y = y.astype("float32" if kind == "values" else "int64")
+    cls = MLPRegressor if name == "MLPRegressor" else MLPClassifier
+    mlp = cls(random_state=0, **options)
+    mlp.fit(strict.asarray(x.astype("float32"), device=device), strict.asarray(y, device=device))
+    found = mlp.predict(strict.asarray(x.astype("float32"), device=device))
+    assert mlp.coefs_[0].dtype == strict.float32
+    assert {str(a.device) for a in (*mlp.coefs_, *mlp.intercepts_, found)} == {str(device)}
+    assert tuple(found.shape) == y.shape
 
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])

@@ -82,6 +82,21 @@ def test_twenty_epochs_give_the_same_weights(data, kind, variant):
         assert ours.predict(x) == pytest.approx(theirs.predict(x), rel=1e-6)
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("kind", ["classes", "two", "labels"])
+def test_data_that_are_not_scaled_give_the_same_curves_and_the_same_end(data, kind, early_stopping):
+    """Their logits are in the hundreds, where scikit-learn clips probabilities. (In a hundred epochs rounding would part
+    them: a difference grows tenfold in ten.)"""
+    name, x, y = data[kind]
+    options = {"random_state": 0, "max_iter": 40, "learning_rate_init": 0.01, "n_iter_no_change": 3}
+    options["early_stopping"] = early_stopping
+    ours, theirs = (getattr(m, name)(**options).fit(1000 * x, y) for m in (arraynn.sklearn, neural_network))
+    assert ours.n_iter_ == theirs.n_iter_
+    assert ours.loss_curve_ == pytest.approx(theirs.loss_curve_, rel=1e-6)
+    assert ours.loss_curve_[0] > 5
+    close(ours, theirs, 1e-5)
+
+
 @pytest.mark.parametrize("kind", ["classes", "value"])
 def test_float32_stays_float32_and_stays_near(data, kind):
     name, x, y = data[kind]

@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 import arraynn as nn
 import arraynn.sklearn
 from arraynn.sklearn import MLPClassifier, MLPRegressor
+from arraynn.sklearn._clipped import ClippedSigmoidCrossEntropy, ClippedSoftmaxCrossEntropy, exact
 from arraynn.sklearn._conventions import EpsilonHatAdam, HalfPoissonDeviance, HeavySGD, MLPDense, Summed
 from arraynn.sklearn._objective import PerSample, WithWeights, packed
 from arraynn.testing import check_backward
@@ -64,6 +65,19 @@ def test_the_gradient_is_that_of_the_loss_with_its_penalty(rng, kind, weighted):
         return value, block_backward
 
     check_backward(block, params[0]["weight"], params[0]["bias"], params[2]["weight"], params[2]["bias"])
+
+
+@pytest.mark.parametrize("scale", [1, 1000])
+@pytest.mark.parametrize("kind", [ClippedSoftmaxCrossEntropy, ClippedSigmoidCrossEntropy])
+def test_clipped_losses_descend_the_exact_ones(rng, kind, scale):
+    loss, outputs, weight = kind(), scale * rng.standard_normal((6, 3)), rng.random(6)
+    y = rng.integers(0, 3, 6) if loss.targets == "classes" else rng.integers(0, 2, (6, 3))
+    for options in ({}, {"sample_weight": weight}, {"sample_weight": weight, "total": 20.0}):
+        value, backward = loss(outputs, y, **options)
+        other, plain_backward = exact(loss)(outputs, y, **options)
+        assert backward(2.0) == pytest.approx(plain_backward(2.0), rel=1e-12, abs=1e-15)
+        assert value < 37 * max(1.0, np.sum(weight))
+        assert value == pytest.approx(other, rel=1e-12) if scale == 1 else value < other
 
 
 def test_packed_parameters_take_the_same_steps(rng):
@@ -214,6 +228,7 @@ def first_error(act):
 def cases():
     nan = np.asarray([[0.0, np.nan]] * 4)
     yield "sizes", {"hidden_layer_sizes": [5, -1]}, POINTS, ANSWERS
+    yield "fractions", {"hidden_layer_sizes": [5.5]}, POINTS, ANSWERS
     yield "nan", {}, nan, ANSWERS
     yield "lengths", {}, POINTS, ANSWERS[:3]
     yield "alpha", {"alpha": -1}, POINTS, ANSWERS

@@ -58,6 +58,16 @@ def test_class_weights_are_sample_weights(data):
     assert by_class.coefs_[0] == pytest.approx(by_row.coefs_[0], rel=1e-12)
     balanced, *_ = fitted(data, kind="two", class_weight="balanced")
     assert balanced.score(*data["two"][1:]) > 0.95
+    with pytest.raises(ValueError, match="class_weight 'balanced' is not supported for partial_fit"):
+        MLPClassifier(class_weight="balanced").partial_fit(x, y, classes=np.arange(10))
+
+
+def test_labels_side_by_side_have_class_weights_each(data):
+    _, x, y = data["labels"]
+    weights = [{0: 1.0, 1: 2.0}] * y.shape[1]
+    by_class = MLPClassifier(class_weight=weights, max_iter=5, random_state=0).fit(x, y)
+    by_row = MLPClassifier(max_iter=5, random_state=0).fit(x, y, sample_weight=2.0 ** y.sum(axis=1))
+    assert by_class.coefs_[0] == pytest.approx(by_row.coefs_[0], rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +180,30 @@ def test_callbacks_of_scikit_learn_are_told(data, solver):
     assert stop.tasks[-2][1] == mlp.score(x, y)
     monitor = callback.ScoringMonitor(scoring="accuracy")
     MLPClassifier(max_iter=3, solver=solver).set_callbacks(monitor).fit(x, y, sample_weight=np.ones(len(y)))
+
+
+def test_a_callback_is_shown_the_estimator_as_it_would_be_if_the_fit_ended_then(data):
+    pytest.importorskip("sklearn.callback")
+    _, x, y = data["classes"]
+
+    class Look:
+        def setup(self, estimator, context):
+            self.seen = []
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+            self.seen.append(fitted_estimator)
+
+    look, options = Look(), {"early_stopping": True, "n_iter_no_change": 3, "learning_rate_init": 0.05}
+    mlp = MLPClassifier(max_iter=60, random_state=0, **options).set_callbacks(look).fit(x, y)
+    assert mlp.n_iter_ > 1 + int(np.argmax(mlp.validation_scores_))  # the best epoch was not the last
+    for shown in look.seen[-2:]:  # the last epoch, and the fit
+        assert np.array_equal(shown.coefs_[0], mlp.coefs_[0])
 
 
 def test_pipelines_searches_and_workers(data):
