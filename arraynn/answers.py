@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from . import tree
@@ -18,9 +19,10 @@ def measure(model: Any, rows: Rows) -> dict[str, float]:
     metrics = [metric.prepare(rows.targets) for metric in model.prepared_metrics]  # those of a training run are so
     parts = []
     with model.backend.context():
+        forward = _forward(model)
         for part in blocks(rows.count, model.backend.inference_rows):
             x, targets, weight = rows.take(part)
-            outputs, _ = model.network(model.params, x)
+            outputs = forward(model.params, x)
             loss = model.loss(outputs, targets, sample_weight=weight, total=total)[0]
             parts.append({"loss": loss, **{m.name: m.sums(outputs, targets, weight) for m in metrics}})
         fetched = iter(model.backend.fetch(tree.leaves(parts)))
@@ -34,10 +36,21 @@ def answer(model: Any, border: Border, x: Nest, function: Callable[[Nest], Nest]
     home, backend = of(tree.leaves(x)[0]), model.backend
     rows = Rows(border, border.inputs(x), tree.leaves(x)[0], None)
     with backend.context():
+        forward = _forward(model)
         parts = [
-            function(model.network(model.params, rows.inputs(part))[0])
-            for part in blocks(rows.count, backend.inference_rows)
+            function(forward(model.params, rows.inputs(part))) for part in blocks(rows.count, backend.inference_rows)
         ]
         joined = parts[0] if len(parts) == 1 else tree.map(lambda *leaves: backend.xp.concat(leaves, axis=0), *parts)
     # a copy where it came from elsewhere, so that an answer may be written to (NumPy's view of a JAX array may not)
     return tree.map(lambda leaf: home.asarray(leaf, copy=True if home.name != backend.name else None), joined)
+
+
+def _forward(model: Any) -> Callable[[Nest, Nest], Nest]:
+    """The network's outputs in inference, compiled where the library can; no backward is kept."""
+    engine: Any = type(model.backend)
+    return _compiled(engine, model.network)
+
+
+@lru_cache(maxsize=64)
+def _compiled(engine: Any, network: Any) -> Callable[[Nest, Nest], Nest]:
+    return engine.compile(lambda params, x: network(params, x)[0])  # type: ignore[no-any-return]

@@ -116,8 +116,9 @@ class NumPy(Backend):
             return gradient(params, batch, key, total)
         if isinstance(batch[1], Lazy):
             return _later(cls, gradient, params, batch, key, total, plan)
+        kind: Any = type(key)
         fixed = isinstance(total, (int, float))  # the number of rows, as a rule
-        written = _by_words(gradient, type(key), total if fixed else None)
+        written = _by_words(gradient, kind, total if fixed else None)
         total = None if fixed else np.asarray(total)
 
         def of_rows(rows: slice) -> Any:

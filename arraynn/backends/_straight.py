@@ -17,7 +17,8 @@ from .. import tree
 from ._arguments import Arguments, Flat
 from ._cuts import MANY, SHORT, Operand, cut, together
 from ._lazy import ELEMENTWISE, Lazy, parts
-from ._memory import Memory, Scratch
+from ._lines import Lines, Value
+from ._memory import Memory
 from ._order import FOREVER, VIEWS, Group, Order, unsigned_shift
 
 UFUNCS = {"abs": "absolute", "pow": "power", "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift"}
@@ -28,17 +29,7 @@ PYTHON = {
 }  # fmt: skip
 
 
-class Value:
-    """Where a node's numbers are. name : in the source. whole : it is all of `memory`, in order, and nothing else.
-
-    memory : None for what is not the step's to write to, nor used again. early : it is there before the step begins.
-    """
-
-    def __init__(self, name: str, memory: Memory | None = None, whole: bool = False, early: bool = False) -> None:
-        self.name, self.memory, self.whole, self.early = name, memory, whole, early
-
-
-class Straight:
+class Straight(Lines):
     """run(*arguments): function, of nests of NumPy arrays and numbers, for arguments of these forms and shapes.
 
     donated : places of the arguments that it consumes. small : the most elements of a parameter that is updated as one
@@ -59,9 +50,7 @@ class Straight:
         outputs = function(*head.written)
         given = {id(x) for i in donated for x in tree.leaves(head.written[i])}
         self.order = Order(list(parts(tree.leaves(outputs))), given, small)
-        self.scope: dict[str, Any] = {"copyto": np.copyto, "empty": np.empty, "large": large, **head.scope}
-        self.scratch = Scratch()
-        self.lines: list[str] = []
+        super().__init__(large=large, **head.scope)
         self.values = {id(x): Value(head.names[id(x)]) for x in tree.leaves(head.written) if x is not None}  # by id
         self.homes: dict[int, tuple[str, Memory]] = {}  # by id, where a node's numbers should lie
         self.results: dict[Any, str] = {}  # of updates, by what `_lazy.update` calls them
@@ -158,10 +147,6 @@ class Straight:
         options = "".join(f", {key}={self._object(value)}" for key, value in node.kwargs.items())
         return self._line(own, f"{node.op}({', '.join(map(self._argument, node.args))}{options})")
 
-    def _line(self, name: str, text: str) -> Value:
-        self.lines.append(f"{name} = {text}")
-        return Value(name)
-
     def _name(self, node: Lazy) -> str:
         return self.values[id(self.order.first(node))].name
 
@@ -198,13 +183,6 @@ class Straight:
         memory = self.scratch.take(node.shape, node.dtype, until)
         return Value(self.scratch.array(memory, node.shape, node.dtype), memory, whole=True, early=True)
 
-    def _function(self, name: str) -> str:
-        """A NumPy function, such as "add" or "add.reduce", by its name in the source."""
-        first, _, rest = name.partition(".")
-        own = name.replace(".", "_")
-        self.scope[own] = getattr(getattr(np, first), rest) if rest else getattr(np, first)
-        return own
-
     def _call(self, place: int, node: Lazy, name: str, text: str, end: str = "") -> Value:
         """name(text out end); a result is a new array."""
         if id(node) in self.order.finals:
@@ -225,7 +203,7 @@ class Straight:
         if id(node) in self.order.finals:
             return self._call(place, node, name, f"{', '.join(x.name for x in operands)}, out=")
         value, function = self._target(place, node, args), self._function(name)
-        out = _operand(value, node)
+        out = value.operand(node.shape)
         # one number for all takes three times as long as an array in these two, without AVX-512
         rows = together(operands, out, always=name in ("maximum", "minimum"))
         calls = cut(operands, out, self._part)
@@ -239,7 +217,7 @@ class Straight:
         value, dtype = self._target(place, node, (x,)), np.dtype("uint32")
         unsigned = f".view({self._dtype(dtype)})"
         self.scratch.scope[self._dtype(dtype)] = dtype
-        out, source = (self._part(y, unsigned) for y in (_operand(value, node), self._operand(x, node.dtype)))
+        out, source = (self._part(y, unsigned) for y in (value.operand(node.shape), self._operand(x, node.dtype)))
         count = self._constant("literal", (bits,), (), dtype)
         self.lines.append(f"{self._function('right_shift')}({source}, {count}, out={out})")
         return value
@@ -251,7 +229,7 @@ class Straight:
         if not isinstance(x, Lazy):
             return Operand(self._constant("literal", (x,), (), dtype))
         if not self._host(x):
-            return _operand(self.values[id(self.order.first(x))], x)
+            return self.values[id(self.order.first(x))].operand(x.shape)
         if not x.weak and x.dtype != dtype:
             raise TypeError(f"a number of {x.dtype} with arrays of {dtype}")
         name = self.scratch.number(self._name(x), dtype)
@@ -259,24 +237,6 @@ class Straight:
         if line not in self.lines:
             self.lines.append(line)
         return Operand(name)
-
-    def _long(self, x: Operand, rows: int) -> str:
-        return self.scratch.view(f"{x.name}.reshape({x.shape[0] // rows}, {rows * x.shape[1]})")
-
-    def _repeated(self, place: int, x: Operand, rows: int, out: Operand, dtype: np.dtype) -> str:
-        """x for a call in which so many rows are taken as one."""
-        if x.shape == out.shape:
-            return self._long(x, rows)
-        if x.shape == ():
-            made = self.scope.get(x.name)
-            return x.name if made is None else self._constant("full", (rows * out.shape[1], made), dtype=dtype)
-        memory = self.scratch.take((rows, out.shape[1]), dtype, place)
-        name = self.scratch.array(memory, (rows, out.shape[1]), dtype)
-        self.lines.append(f"copyto({name}, {x.name})")
-        return self.scratch.view(f"{name}.reshape(-1)")
-
-    def _part(self, x: Operand, index: str) -> str:
-        return self.scratch.view(x.name + index) if x.early and index else x.name + index
 
     def _copied(self, place: int, node: Lazy) -> Value:
         """What `copyto` computes: a cast, or a choice between two."""
@@ -329,7 +289,7 @@ class Straight:
     def _columns(self, place: int, node: Lazy, x: Lazy) -> Value:
         """The sum or the largest of each row, when rows are short: column after column, in the order of NumPy's."""
         function, value = self._function(REDUCTIONS[node.op]), self._target(place, node)
-        source, out = self._operand(x, node.dtype), _operand(value, node)
+        source, out = self._operand(x, node.dtype), value.operand(node.shape)
         text = self._part(out, "" if node.ndim == 1 else "[:, 0]")
         columns = [self._part(source, f"[:, {j}]") for j in range(x.shape[1])]
         if node.op != "sum":  # which is quick on numbers that do not lie side by side; these are not
@@ -357,28 +317,6 @@ class Straight:
             return f"[{', '.join(map(self._argument, x))}]"
         return self._name(x) if isinstance(x, Lazy) else self._object(x)
 
-    def _constant(self, op: str, args: tuple[Any, ...], shape: tuple[int, ...] = (), dtype: Any = None) -> str:
-        """An array that is made once. full : (shape, value)."""
-        text = f"{op}_{'_'.join(map(repr, args))}_{dtype.name}"
-        name = "k" + "".join(c if c.isalnum() else f"_{ord(c)}_" for c in text)
-        if name not in self.scope:
-            made = host.arange(*args, dtype=dtype) if op == "arange" else None
-            made = np.full(args[0] if op == "full" else shape, args[-1], dtype) if made is None else made
-            made.flags.writeable = False
-            self.scope[name] = made
-        return name
-
-    def _object(self, value: Any) -> str:
-        """Anything that has no source of its own."""
-        if type(value) in (int, bool, str) or value is None:
-            return repr(value)
-        self.scope[f"o{id(value)}"] = value
-        return f"o{id(value)}"
-
-    def _dtype(self, dtype: np.dtype) -> str:
-        self.scope[f"{dtype.name}_"] = dtype
-        return f"{dtype.name}_"
-
     def _text(self, nest: Any, copy: bool = True) -> str:
         """The source of a nest: of results, which must not lie in memory that is used again, or of arguments."""
         if type(nest) is dict:
@@ -392,7 +330,3 @@ class Straight:
             value = self.values[id(self.order.first(nest))]
             return f"{value.name}.copy()" if copy and value.memory is not None else value.name
         return self._object(nest)
-
-
-def _operand(value: Value, node: Lazy) -> Operand:
-    return Operand(value.name, node.shape, value.whole, value.early)

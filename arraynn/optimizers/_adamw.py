@@ -32,16 +32,12 @@ class AdamW(Moments):
             raise ValueError(f"weight_decay must be a finite number of at least 0, got {self.weight_decay!r}")
 
     def scalars(self, step: int) -> dict[str, float]:
-        t = step + 1  # the paper counts from 1
-        lr = super().scalars(step)["lr"]
-        root = float((1 - self.beta2**t) ** 0.5)
-        return {"lr": lr / (1 - self.beta1**t), "root": root, "shrink": 1 - lr * self.weight_decay}
+        return {**self.corrected(step), "shrink": 1 - super().scalars(step)["lr"] * self.weight_decay}
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         m, v = self.averages(slots, g)
         denominator = namespace(v).sqrt(v)
-        denominator /= c["root"]  # now sqrt(v_hat)
-        denominator += self.epsilon
+        denominator += c["epsilon"]
         p *= c["shrink"]
         p -= c["lr"] * m / denominator
         return p, {"m": m, "v": v}

@@ -23,9 +23,7 @@ class AMSGrad(Moments):
     """
 
     def scalars(self, step: int) -> dict[str, float]:
-        t = step + 1  # the paper counts from 1
-        lr = super().scalars(step)["lr"]
-        return {"lr": lr / (1 - self.beta1**t), "root": float((1 - self.beta2**t) ** 0.5)}
+        return self.corrected(step)  # v's correction is u's
 
     def init_one(self, p: Array) -> dict[str, Array]:
         return {**super().init_one(p), "u": namespace(p).zeros_like(p)}  # the largest v so far
@@ -35,7 +33,6 @@ class AMSGrad(Moments):
         m, v = self.averages(slots, g)
         u = xp.maximum(slots["u"], v)  # the standard cannot write a maximum in place
         denominator = xp.sqrt(u)
-        denominator /= c["root"]  # now sqrt(u_hat)
-        denominator += self.epsilon
+        denominator += c["epsilon"]
         p -= c["lr"] * m / denominator
         return p, {"m": m, "v": v, "u": u}

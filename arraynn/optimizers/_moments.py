@@ -31,6 +31,14 @@ class Moments(Optimizer):
         if not 0 < self.epsilon < math.inf:
             raise ValueError(f"epsilon must be a finite number above 0, got {self.epsilon!r}")
 
+    def corrected(self, step: int) -> dict[str, float]:
+        """lr and epsilon with which lr m / (√v + epsilon) is the step by the corrected averages, lr m̂ / (√v̂ + ε), with
+        m̂ = m / (1 - β1^t) and v̂ = v / (1 - β2^t). Both sides of the fraction are multiplied by √(1 - β2^t), as at the
+        end of the paper's section 2, ε too. It saves a pass over the array."""
+        t = step + 1  # the paper counts from 1
+        root = (1 - self.beta2**t) ** 0.5
+        return {"lr": super().scalars(step)["lr"] * root / (1 - self.beta1**t), "epsilon": self.epsilon * root}
+
     def init_one(self, p: Array) -> dict[str, Array]:
         zeros_like = namespace(p).zeros_like
         return {"m": zeros_like(p), "v": zeros_like(p)}

@@ -85,8 +85,8 @@ def test_twenty_epochs_give_the_same_weights(data, kind, variant):
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("kind", ["classes", "two", "labels"])
 def test_data_that_are_not_scaled_give_the_same_curves_and_the_same_end(data, kind, early_stopping):
-    """Their logits are in the hundreds, where scikit-learn clips probabilities. (In a hundred epochs rounding would part
-    them: a difference grows tenfold in ten.)"""
+    """Their logits are in the hundreds, where scikit-learn clips probabilities. (In a hundred epochs rounding would
+    part them: a difference grows tenfold in ten.)"""
     name, x, y = data[kind]
     options = {"random_state": 0, "max_iter": 40, "learning_rate_init": 0.01, "n_iter_no_change": 3}
     options["early_stopping"] = early_stopping
