@@ -14,6 +14,10 @@ VIEWS = {"getitem", "matrix_transpose", "permute_dims", "reshape"}
 #: ops whose nodes stand for themselves: two of the same arguments are two
 ALONE = {"input", "number", "flat", "joined", "update", "large", "result", "call", "part"}
 FOREVER = math.inf
+PYTHON = {
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "pow": "**", "bitwise_and": "&", "bitwise_or": "|",
+    "bitwise_xor": "^", "bitwise_left_shift": "<<", "bitwise_right_shift": ">>",
+}  # fmt: skip
 
 
 class Group:
@@ -125,6 +129,13 @@ class Order:
                 self.roots[id(node)] = self.root(needs[0])
             self.until |= {self.root(part): place for part in needs}
         self.until |= {self.root(node): FOREVER for node in finals}
+
+
+def number(node: Lazy) -> bool:
+    """Whether Python computes it: a number among the arguments, or made of such and nothing else."""
+    if node.op == "number":
+        return True
+    return node.op in PYTHON and node.shape == () and all(map(number, parts(node.args)))
 
 
 def unsigned_shift(node: Lazy) -> tuple[Lazy, int] | None:

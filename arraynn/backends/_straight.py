@@ -14,19 +14,16 @@ import array_api_compat.numpy as host
 import numpy as np
 
 from .. import tree
+from . import _loops
 from ._arguments import Arguments, Flat
 from ._cuts import MANY, SHORT, Operand, cut, together
 from ._lazy import ELEMENTWISE, Lazy, parts
 from ._lines import Lines, Value
 from ._memory import Memory
-from ._order import FOREVER, VIEWS, Group, Order, unsigned_shift
+from ._order import FOREVER, PYTHON, VIEWS, Group, Order, number, unsigned_shift
 
 UFUNCS = {"abs": "absolute", "pow": "power", "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift"}
 REDUCTIONS = {"sum": "add", "mean": "add", "max": "maximum", "min": "minimum"}
-PYTHON = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "pow": "**", "bitwise_and": "&", "bitwise_or": "|",
-    "bitwise_xor": "^", "bitwise_left_shift": "<<", "bitwise_right_shift": ">>",
-}  # fmt: skip
 
 
 class Straight(Lines):
@@ -56,10 +53,14 @@ class Straight(Lines):
         self.results: dict[Any, str] = {}  # of updates, by what `_lazy.update` calls them
         self.copies: dict[int, list[tuple[Lazy, str]]] = {}  # by id of a joined node, what is copied into its place
         flats = [self._lay(k, group, head) for k, group in enumerate(self.order.groups)]
+        chains = _loops.chains(self.order)
+        self.inside = {id(node) for chain in chains.values() for node in chain}  # what a loop computes, and keeps
         for place, node in enumerate(self.order.nodes):
-            if node.op == "joined":
+            if place in chains:
+                self._loop(place, chains[place])
+            elif node.op == "joined":
                 self.lines += [f"copyto({name}, {self._name(g)})" for g, name in self.copies[id(node)]]
-            elif id(node) not in self.values:
+            elif id(node) not in self.values and id(node) not in self.inside:
                 self.values[id(node)] = self._emit(place, node)
             self.scratch.release(place)
         self._arrive()
@@ -116,10 +117,23 @@ class Straight(Lines):
 
     # How it is computed.
 
+    def _loop(self, place: int, chain: list[Lazy]) -> None:
+        outputs = [node for node in chain if self.order.until[id(node)] > place or node is chain[-1]]
+        loop = _loops.Chain(chain, outputs, self.order.first)
+        operands = [self._operand(x, dtype) for x, dtype in loop.inputs]
+        arrays = [x for x, _ in loop.inputs if isinstance(x, Lazy) and id(self.order.first(x)) in self.values]
+        memories = [self.values[id(self.order.first(x))].memory for x in arrays]
+        single = [x for x, memory in zip(arrays, memories, strict=True) if memories.count(memory) == 1]
+        for node in outputs:
+            self.values[id(node)] = self._target(place, node, single)
+        names = [self._name(node) for node in outputs]
+        source, arguments = loop.source([operand.name for operand in operands], names)
+        self.lines.append(f"{self._object(_loops.compiled(source))}({', '.join(arguments)})")
+
     def _emit(self, place: int, node: Lazy) -> Value:
         """The lines that compute a node, and where its numbers are then."""
         own = f"r{node.serial}"
-        if self._host(node):
+        if number(node):
             return self._line(f"n{node.serial}", self._python(node))
         if node.op in ELEMENTWISE or node.op == "astype":
             return self._copied(place, node) if node.op in ("astype", "where") else self._elementwise(place, node)
@@ -149,12 +163,6 @@ class Straight(Lines):
 
     def _name(self, node: Lazy) -> str:
         return self.values[id(self.order.first(node))].name
-
-    def _host(self, node: Lazy) -> bool:
-        """Whether it is a number that Python computes: one of the arguments', or made of such and nothing else."""
-        if node.op == "number":
-            return True
-        return node.op in PYTHON and node.shape == () and all(map(self._host, parts(node.args)))
 
     def _python(self, node: Lazy) -> str:
         a, b = (self._name(x) if isinstance(x, Lazy) else self._object(x) for x in node.args)
@@ -228,7 +236,7 @@ class Straight(Lines):
             x = x.args[0]
         if not isinstance(x, Lazy):
             return Operand(self._constant("literal", (x,), (), dtype))
-        if not self._host(x):
+        if not number(x):
             return self.values[id(self.order.first(x))].operand(x.shape)
         if not x.weak and x.dtype != dtype:
             raise TypeError(f"a number of {x.dtype} with arrays of {dtype}")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import arraynn as nn
 from arraynn import training, tree
-from arraynn.backends import _memory, _numpy
+from arraynn.backends import _loops, _memory, _numpy
 from arraynn.backends._arguments import Other
 from arraynn.backends._base import Backend
 from arraynn.backends._numpy import NumPy
@@ -184,7 +184,39 @@ def test_large_memory_is_given_back_after_a_run(monkeypatch: pytest.MonkeyPatch)
     training._core.cache_clear()
 
 
-#: (name, number of arguments, whether they may be of any shape that fits)
+def plain_loop(source: str) -> Any:
+    """The source of a loop in plain Python, on NumPy's scalars."""
+    scope: dict[str, Any] = {"np": np, "math": np}
+    exec(source, scope)
+    return scope["loop"]
+
+
+def test_with_numba_loops_have_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba", reason='pip install "arraynn[fast]"')
+    network, rows = nn.Sequential(nn.Dense(300), nn.ReLU(), nn.Dropout(0.2), nn.Dense(3)), 700
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((rows, 2), dtype="float32"), rng.integers(0, 3, rows), None
+    made: list[str] = []
+    compiled = _loops.compiled
+    monkeypatch.setattr(_loops, "compiled", lambda source: made.append(source) or compiled(source))
+
+    def steps() -> Any:
+        training._core.cache_clear()
+        params, _ = network.init(np.random.default_rng(0), (2,))
+        optimizer = nn.Adam(0.05)
+        state, step = optimizer.init(params), nn.make_train_step(network, nn.softmax_cross_entropy, optimizer)
+        for _ in range(3):
+            params, state, logs = step(params, state, data, nn.Key(0))
+        return params, state, logs
+
+    got = steps()
+    assert len(made) >= 3
+    monkeypatch.setattr(_loops, "available", lambda: False)
+    same(got, steps())
+    training._core.cache_clear()
+
+
+#: (name, number of arguments)
 OPERATIONS = [
     ("add", 2), ("multiply", 2), ("subtract", 2), ("maximum", 2), ("negative", 1), ("abs", 1), ("square", 1),
     ("positive part", 1), ("where", 3), ("sum 0", 1), ("sum 1", 1), ("max 1", 1), ("mean 1", 1), ("sum", 1),
@@ -225,11 +257,20 @@ def apply(name: str, args: list[Any]) -> Any:
     st.lists(st.tuples(st.sampled_from(OPERATIONS), st.lists(st.integers(0, 30), min_size=4, max_size=4)), max_size=12),
     st.sampled_from([(64, 3), (40, 16), (5, 70), (33, 1)]),
     st.integers(0, 3),
+    st.booleans(),
 )
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 def test_random_programs_have_the_bits_of_direct_evaluation(
-    program: list[Any], shape: tuple[int, int], outputs: int
+    program: list[Any], shape: tuple[int, int], outputs: int, loops: bool
 ) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_loops, "available", lambda: loops)
+        patch.setattr(_loops, "LARGE", 0)
+        patch.setattr(_loops, "compiled", plain_loop)
+        check_program(program, shape, outputs)
+
+
+def check_program(program: list[Any], shape: tuple[int, int], outputs: int) -> None:
     rng = np.random.default_rng(0)
 
     def function(*given: Any) -> Any:

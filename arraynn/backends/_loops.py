@@ -1,0 +1,145 @@
+"""Elementwise operations in a row as one compiled loop, where the extra `fast` is installed: one pass over memory.
+
+Operations that Numba computes as NumPy does, to the bit: no exponentials. A loop is compiled when it is first called,
+which takes a second or so, so only for arrays that are large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ._lazy import Lazy, parts
+from ._numba import available
+from ._order import VIEWS, Order, number, unsigned_shift
+
+LARGE = 65536  #: elements, above which a loop is compiled
+DTYPES = {"float32", "float64", "int32", "bool"}
+_INFIX = {
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "bitwise_and": "&", "bitwise_or": "|",
+    "bitwise_xor": "^", "bitwise_left_shift": "<<", "less": "<", "less_equal": "<=", "greater": ">",
+    "greater_equal": ">=", "equal": "==", "not_equal": "!=",
+}  # fmt: skip
+_TEXTS = {
+    "negative": "-{0}", "abs": "abs({0})", "square": "{0} * {0}", "sqrt": "math.sqrt({0})", "astype": "{0}",
+    "where": "({1} if {0} else {2})", "maximum": "({0} if {0} >= {1} or {0} != {0} else {1})",
+    "minimum": "({0} if {0} <= {1} or {0} != {0} else {1})",
+}  # fmt: skip
+
+
+def fits(node: Lazy) -> bool:
+    """Whether the node may be part of a loop."""
+    if len(node.shape) != 2 or node.size <= LARGE or node.dtype.name not in DTYPES or not available():
+        return False
+    args = unsigned_shift(node) or node.args
+    if not unsigned_shift(node) and node.op not in _INFIX and node.op not in _TEXTS:
+        return False
+    if node.op == "divide" and node.dtype.kind != "f":
+        return False
+    return all(_spans(x.shape, node.shape) and x.dtype.name in DTYPES for x in parts(args) if not x.weak)
+
+
+def _spans(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    rows, columns = whole
+    return shape in (whole, (columns,), (1, columns), (rows, 1), ())
+
+
+def chains(order: Order) -> dict[int, list[Lazy]]:
+    """Operations in a row that one loop may compute, by the place of the last of them; what they read is read there."""
+    found: list[list[tuple[int, Lazy]]] = [[]]
+    for place, node in enumerate(order.nodes):
+        chain = found[-1]
+        if id(node) not in order.finals and fits(node):
+            if chain and node.shape != chain[0][1].shape:
+                found.append([])
+            found[-1].append((place, node))
+        elif chain and not _aside(order, node, {id(other) for _, other in chain}):
+            found.append([])
+    by_end = {chain[-1][0]: [node for _, node in chain] for chain in found if len(chain) > 1}
+    for place, nodes in by_end.items():
+        roots = {order.root(order.first(part)) for node in nodes for part in order.needs(node)}
+        order.until |= {root: max(order.until[root], place) for root in roots}
+    return by_end
+
+
+def _aside(order: Order, node: Lazy, made: set[int]) -> bool:
+    """Whether a node may be computed before what is made around it: it needs none of that, and writes to no array."""
+    light = node.op in VIEWS or node.op in ("literal", "arange", "full", "flat", "input") or number(node)
+    return light and not any(id(order.first(part)) in made for part in order.needs(node))
+
+
+class Chain:
+    """nodes, of one shape, each of which fits, as one loop.
+
+    name(x, dtype) : in the source of the step, of an argument that comes from outside. arguments : those names, and the
+    outputs' after them; source : of the loop.
+    """
+
+    def __init__(self, nodes: list[Lazy], outputs: Iterable[Lazy], first: Callable[[Lazy], Lazy]) -> None:
+        self.inside = {id(node) for node in nodes}
+        self.shape = nodes[0].shape
+        self.inputs: list[tuple[Any, np.dtype]] = []
+        self.names: dict[Any, str] = {}
+        self.first = first
+        lines = []
+        for i, node in enumerate(nodes):
+            text = self._text(node)
+            lines.append(f"t{i} = {text}")
+            self.names[id(node)] = f"t{i}"
+        self.lines = lines
+        self.results = [self.names[id(node)] for node in outputs]
+
+    def _text(self, node: Lazy) -> str:
+        kind = f"np.{node.dtype.name}_" if node.dtype.kind == "b" else f"np.{node.dtype.name}"
+        if shifted := unsigned_shift(node):
+            return f"{kind}(np.uint32({self._name(shifted[0], node.dtype)}) >> np.uint32({shifted[1]}))"
+        args = list(node.args)
+        kinds = [x.dtype if isinstance(x, Lazy) and not x.weak else 0.0 if isinstance(x, Lazy) else x for x in args]
+        dtype = node.dtype if node.dtype.kind != "b" or node.op == "astype" else np.result_type(*kinds)
+        names = [self._name(x, np.dtype(bool) if node.op == "where" and i == 0 else dtype) for i, x in enumerate(args)]
+        text = f"({names[0]} {_INFIX[node.op]} {names[1]})" if node.op in _INFIX else _TEXTS[node.op].format(*names)
+        return text if node.dtype.kind == "b" and node.op != "astype" else f"{kind}({text})"
+
+    def _name(self, x: Any, dtype: np.dtype) -> str:
+        """A number in the loop: made there, or read from an argument."""
+        if isinstance(x, Lazy) and id(self.first(x)) in self.inside:
+            return self.names[id(self.first(x))]
+        key = id(self.first(x)) if isinstance(x, Lazy) else (type(x), x, dtype)
+        if key not in self.names:
+            self.names[key] = f"x{len(self.inputs)}"
+            self.inputs.append((x, dtype))
+        return self.names[key]
+
+    def source(self, names: list[str], outputs: list[str]) -> tuple[str, list[str]]:
+        """(source, arguments), where these are the names of the inputs, and of the outputs, in the step: an output
+        that takes the place of an input is the same argument."""
+        arguments = list(dict.fromkeys([*names, *outputs]))
+        own = {name: f"a{i}" for i, name in enumerate(arguments)}
+        before: list[str] = []
+        inner: list[str] = []
+        for i, ((x, _), name) in enumerate(zip(self.inputs, names, strict=True)):
+            shape = x.shape if isinstance(x, Lazy) and x.op != "literal" else ()
+            index = {self.shape: "[i, j]", (self.shape[0], 1): "[i, 0]", (1, self.shape[1]): "[0, j]", (): "[()]"}
+            (inner if shape else before).append(f"x{i} = {own[name]}{index.get(shape, '[j]')}")
+        ends = [f"{own[name]}[i, j] = {result}" for name, result in zip(outputs, self.results, strict=True)]
+        text = f"def loop({', '.join(own.values())}):\n" + "".join(f"    {line}\n" for line in before)
+        text += (
+            f"    for i in range({own[outputs[0]]}.shape[0]):\n        for j in range({own[outputs[0]]}.shape[1]):\n"
+        )
+        return text + "".join(f"            {line}\n" for line in [*inner, *self.lines, *ends]), arguments
+
+
+@cache
+def compiled(source: str) -> Callable[..., None]:
+    """The loop, without Python's lock; a division by 0 is inf or nan, and nothing is reordered, as NumPy has it."""
+    import math
+
+    import numba
+
+    scope: dict[str, Any] = {"np": np, "math": math}
+    exec(source, scope)
+    loop: Callable[..., None] = numba.njit(nogil=True, error_model="numpy")(scope["loop"])
+    return loop
