@@ -132,7 +132,7 @@ def update(rule: Callable[..., Any], leaves: Sequence[Any], scalars: Any) -> lis
 
 def call(function: Callable[..., Any], arguments: tuple[Any, ...], like: Any) -> Any:
     """What function(*arguments) will return, when the arguments are there: a nest of the form and the shapes of `like`,
-    whose arrays are new ones."""
+    whose arrays are new ones, and whose numbers are what they are then."""
     whole = Lazy("call", [x for x in tree.leaves(arguments) if isinstance(x, Lazy)], (), "bool")
     whole.kwargs = {"function": function, "arguments": arguments}
 
@@ -141,7 +141,11 @@ def call(function: Callable[..., Any], arguments: tuple[Any, ...], like: Any) ->
             return {key: part(value, f"{where}[{key!r}]") for key, value in nest.items()}
         if isinstance(nest, (list, tuple)):
             return type(nest)([part(value, f"{where}[{i}]") for i, value in enumerate(nest)])
-        return Lazy("part", (whole, where), nest.shape, nest.dtype) if isinstance(nest, Lazy) else nest
+        if nest is None:
+            return None
+        # a number, such as a count of rows, may be another one then
+        like = nest if isinstance(nest, Lazy) else np.asarray(nest)
+        return Lazy("part", (whole, where), like.shape, like.dtype)
 
     return part(like, "")
 

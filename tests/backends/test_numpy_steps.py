@@ -69,7 +69,8 @@ def run(steps: int, seed: int = 0, network: Any = NETWORK, keep: list[Any] | Non
     """(params, state, logs) after so many steps; what each returned is copied to `keep`."""
     params, _ = network.init(np.random.default_rng(seed), (2,))
     optimizer = nn.Adam(0.05)
-    state, step = optimizer.init(params), nn.make_train_step(network, nn.softmax_cross_entropy, optimizer)
+    options = {"clip_norm": 1.0, "metrics": (nn.metrics.accuracy,)}
+    state, step = optimizer.init(params), nn.make_train_step(network, nn.softmax_cross_entropy, optimizer, **options)
     logs: Any = {}
     for i in range(steps):
         params, state, logs = step(params, state, batch(i), nn.Key(seed))
@@ -86,6 +87,7 @@ def test_row_blocks_have_the_bits_of_plain_row_blocks(monkeypatch: pytest.Monkey
         got = run(4)
         plainly(monkeypatch)
         same(got, run(4))
+    assert got[2]["accuracy"]["weight"] == ROWS  # of all blocks, not of one
     training._core.cache_clear()
 
 
