@@ -11,7 +11,7 @@ from weakref import WeakSet
 import numpy as np
 
 ALIGNMENT = 64  #: bytes, of a cache line
-KEPT = 32 << 20  #: bytes that a step keeps from one call to the next, whoever calls; what is larger, within a run
+KEPT = 8 << 20  #: bytes that a step keeps from one call to the next, whoever calls; what is larger, within a run
 
 
 class Idle(list[Any]):

@@ -177,13 +177,15 @@ def compiled(function: Callable[..., Any], donate: tuple[int, ...] = ()) -> Call
         except Other:
             pass
         form = tuple(
-            (path, leaf.shape, leaf.dtype.str) if isinstance(leaf, np.ndarray) else (path, type(leaf))
+            (path, type(leaf), leaf.shape, leaf.dtype.str) if isinstance(leaf, np.ndarray) else (path, type(leaf))
             for path, leaf in tree.items(arguments)
         )
-        if form not in programs:
-            programs[form] = _written(function, arguments, donate) if len(programs) < PROGRAMS else function
-        latest = programs[form]
-        return latest(*arguments)
+        program = programs.get(form)
+        if program is None:
+            program = _written(function, arguments, donate) if len(programs) < PROGRAMS else function
+            programs[form] = program
+        latest = program  # threads share it, so what is called is not what it may be by then
+        return program(*arguments)
 
     return run
 

@@ -158,10 +158,11 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             dtype,
         )
         task.x = _laid_out(task.x, engine)
-        if self._stochastic:
-            Stochastic(self, task, incremental).run()
-        else:
-            fit_lbfgs(self, task)
+        with engine.context():  # for what is made before the first step, too
+            if self._stochastic:
+                Stochastic(self, task, incremental).run()
+            else:
+                fit_lbfgs(self, task)
         if not all(_finite(leaf) for leaf in [*self.coefs_, *self.intercepts_]):
             raise ValueError(NON_FINITE)
         return self

@@ -145,6 +145,9 @@ def test_other_shapes_are_other_programs_and_nothing_is_written_before_that_is_s
     for other in (np.ones((3, 2)), [x], None, 1.0, np.ones((3, 2), "float32").view(np.recarray)):
         with pytest.raises(Other):
             add(x, other)
+    subclass = _numpy.compiled(lambda a: a + a)
+    for other in (x, x.view(np.recarray), x):
+        same(subclass(other), x + x)
     function = _numpy.compiled(lambda a: (a + 1, a.shape[0]))
     for n in range(_numpy.PROGRAMS + 3):
         same(function(np.arange(n)), (np.arange(n) + 1, n))

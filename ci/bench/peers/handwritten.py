@@ -14,7 +14,7 @@ import numpy as np
 from ..workloads import BETA1, BETA2, EPSILON, RATE
 from . import Base
 
-SLICE, BLOCK = 65536, 390_000  # as arraynn's engine has them
+SLICE, BLOCK = 65536, 260_000  # as arraynn's engine has them
 
 
 class Peer(Base):
