@@ -40,6 +40,12 @@ def train(steps=3, network=NETWORK):
     return tree.leaves([params, state["slots"], logs["data_loss"]])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def loaded():
+    """Numba, where it is installed, brings a BLAS of its own along when it first compiles."""
+    train(1)
+
+
 def blas_threads():
     return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
 
@@ -219,6 +225,7 @@ def child(queue):
         leaves = train()
     queue.put(([np.asarray(leaf) for leaf in leaves], blas_threads()))
 
+train(1)  # Numba, where it is installed, brings a BLAS of its own along
 before = blas_threads()
 context = multiprocessing.get_context("fork")
 with nn.backend("numpy").context():
