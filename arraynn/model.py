@@ -168,8 +168,11 @@ class Model(Holder):
     def append(self, logs: Mapping[str, float]) -> None:
         """Add an epoch's logs to the history; a name that is new, or missing, is nan where it has no number."""
         done = max((len(values) for values in self.history.values()), default=0)
-        for name in [*self.history, *(name for name in logs if name not in self.history)]:
-            self.history.setdefault(name, [math.nan] * done).append(float(logs.get(name, math.nan)))
+        for name in logs:
+            if name not in self.history:
+                self.history[name] = [math.nan] * done
+        for name, values in self.history.items():
+            values.append(float(logs.get(name, math.nan)))
 
     # Answers.
 
