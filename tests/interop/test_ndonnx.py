@@ -58,12 +58,15 @@ def test_a_hundred_steps_follow_arraynn(name, tmp_path):
     interop.training_step_to_onnx(model, tmp_path / "step.onnx", len(x), steps=200)
     graph, (take, held) = Graph(model, tmp_path / "step.onnx"), own_step(model)
     x = x.astype(np.float32)
-    losses = [(graph(x=x, targets=y.astype(np.int64)), take(x, y)) for _ in range(100)]
+    losses = []
+    for step in range(1, 101):
+        losses.append((graph(x=x, targets=y.astype(np.int64)), take(x, y)))
+        if step == 20:  # weights while they can be compared: a free run in float32 parts by and by, Adam's first
+            for path, leaf in tree.items(held[0]):
+                np.testing.assert_allclose(graph.state[f"params.{path}"], leaf, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(*zip(*losses, strict=True), rtol=0, atol=1e-4)
     assert losses[-1][0] < losses[0][0]
     assert graph.state["step"] == 100
-    for path, leaf in tree.items(held[0]):
-        np.testing.assert_allclose(graph.state[f"params.{path}"], leaf, atol=1e-3)
 
 
 def public(module, base, *others):
