@@ -180,6 +180,10 @@ class _Namespace:
     def astype(self, x: Lazy, dtype: Any, *, copy: bool = True, device: Any = None) -> Lazy:
         return x if x.dtype == dtype else Lazy("astype", (x,), x.shape, dtype)
 
+    def clip(self, x: Lazy, min: Any = None, max: Any = None) -> Lazy:
+        x = x if min is None else elementwise("maximum", x, min)
+        return x if max is None else elementwise("minimum", x, max)
+
     def matmul(self, a: Lazy, b: Lazy) -> Lazy:
         if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or a.dtype != b.dtype:
             raise TypeError(f"a product of {a.shape} and {b.shape}")

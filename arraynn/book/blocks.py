@@ -95,6 +95,8 @@ class BookDropout(Layer):
     def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:
         if key is None:
             return x, lambda dy, need_dx=True: (dy, {})
+        if not isinstance(x, np.ndarray):  # before anything is drawn: a step that is written down is not yet run
+            raise TypeError(f"the book's stream draws for NumPy's arrays, got {type(x).__name__}")
         keep = 1 - self.rate
         mask = np.asarray(drawn(self.stream, keep, x.shape), dtype=x.dtype)
         mask *= 1 / keep
