@@ -180,7 +180,7 @@ class _Namespace:
     def astype(self, x: Lazy, dtype: Any, *, copy: bool = True, device: Any = None) -> Lazy:
         return x if x.dtype == dtype else Lazy("astype", (x,), x.shape, dtype)
 
-    def clip(self, x: Lazy, min: Any = None, max: Any = None) -> Lazy:
+    def clip(self, x: Lazy, min: Any = None, max: Any = None) -> Lazy:  # noqa: A002 - the standard's names
         x = x if min is None else elementwise("maximum", x, min)
         return x if max is None else elementwise("minimum", x, max)
 

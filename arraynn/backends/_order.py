@@ -14,9 +14,11 @@ VIEWS = {"getitem", "matrix_transpose", "permute_dims", "reshape"}
 #: ops whose nodes stand for themselves: two of the same arguments are two
 ALONE = {"input", "number", "flat", "joined", "update", "large", "result", "call", "part"}
 FOREVER = math.inf
+#: what Python computes of two numbers, or of one
 PYTHON = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "pow": "**", "bitwise_and": "&", "bitwise_or": "|",
-    "bitwise_xor": "^", "bitwise_left_shift": "<<", "bitwise_right_shift": ">>",
+    "add": "{} + {}", "subtract": "{} - {}", "multiply": "{} * {}", "divide": "{} / {}", "pow": "{} ** {}",
+    "bitwise_and": "{} & {}", "bitwise_or": "{} | {}", "bitwise_xor": "{} ^ {}", "bitwise_left_shift": "{} << {}",
+    "bitwise_right_shift": "{} >> {}", "negative": "-{}", "abs": "abs({})",
 }  # fmt: skip
 
 

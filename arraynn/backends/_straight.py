@@ -135,6 +135,8 @@ class Straight(Lines):
         own = f"r{node.serial}"
         if number(node):
             return self._line(f"n{node.serial}", self._python(node))
+        if node.weak:
+            raise TypeError(f"{node.op} of a number: as an array it would have a dtype of its own")
         if node.op in ELEMENTWISE or node.op == "astype":
             return self._copied(place, node) if node.op in ("astype", "where") else self._elementwise(place, node)
         if node.op in VIEWS:
@@ -165,10 +167,9 @@ class Straight(Lines):
         return self.values[id(self.order.first(node))].name
 
     def _python(self, node: Lazy) -> str:
-        a, b = (self._name(x) if isinstance(x, Lazy) else self._object(x) for x in node.args)
-        text = f"({a} {PYTHON[node.op]} {b})"
+        text = PYTHON[node.op].format(*(self._name(x) if isinstance(x, Lazy) else self._object(x) for x in node.args))
         # as the int32 that stands for it wraps
-        return text if node.weak else f"({text} + 0x80000000 & 0xFFFFFFFF) - 0x80000000"
+        return text if node.weak else f"(({text}) + 0x80000000 & 0xFFFFFFFF) - 0x80000000"
 
     def _last(self, place: int, node: Lazy, x: Any) -> Value | None:
         """Where x's numbers are, if node's may take their place: they are read for the last time, and of its kind."""

@@ -7,7 +7,6 @@ import logging
 import threading
 from typing import Any
 
-import array_api_compat.numpy as xp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 import arraynn as nn
 from arraynn import training, tree
+from arraynn._array import namespace
 from arraynn.backends import _loops, _memory, _numpy
 from arraynn.backends._arguments import Other
 from arraynn.backends._base import Backend
@@ -153,14 +153,18 @@ def test_other_shapes_are_other_programs_and_nothing_is_written_before_that_is_s
         same(function(np.arange(n)), (np.arange(n) + 1, n))
 
 
-def test_numbers_are_arguments_not_constants() -> None:
-    function = _numpy.compiled(lambda x, k, c: (x * c["a"] / (1 - c["b"]), (xp.astype(x, xp.int32) ^ k) * k))
-    x = np.arange(5, dtype="float32")
-    for a, b, k in ((2.0, 0.5, 7), (3.0, 0.25, -(2**31)), (1.0, 0.0, 2**31 - 1)):
-        got, words = function(x, k, {"a": a, "b": b})
-        same(got, x * a / (1 - b))
-        same(words, (x.astype("int32") ^ np.int32(k)) * np.int32(k))
-        assert got.dtype == np.float32
+def test_numbers_are_arguments_not_constants(caplog: pytest.LogCaptureFixture) -> None:
+    def rule(x: Any, k: Any, c: Any) -> Any:
+        space = namespace(x)
+        return x * -c["a"] / (1 - abs(c["b"])), (space.astype(x, space.int32) ^ (-k - 1)) * k
+
+    function, x = _numpy.compiled(rule), np.arange(5, dtype="float32")
+    with caplog.at_level(logging.INFO, "arraynn"):
+        for a, b, k in ((2.0, 0.5, 7), (3.0, -0.25, -(2**31)), (1.0, 0.0, 2**31 - 1)):
+            got, words = function(x, k, {"a": a, "b": b})
+            same(got, x * -a / (1 - abs(b)))
+            same(words, (x.astype("int32") ^ np.int32(-k - 1)) * np.int32(k))
+    assert not caplog.text
 
 
 def test_a_layer_that_cannot_be_written_down_runs_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
