@@ -12,7 +12,6 @@ import json
 import math
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +170,8 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Nest]]:
 
 @cache
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # a sixth of what importing arraynn takes
+
     try:
         return version("arraynn")
     except PackageNotFoundError:
