@@ -17,7 +17,7 @@ from ..errors import BackendUnavailable
 from . import _memory, _numba, _workers
 from ._arguments import Other
 from ._base import Backend, Plan
-from ._lazy import Lazy, call
+from ._lazy import Lazy, call, update
 from ._straight import Straight
 
 #: numbers that the layers of a row block put out together: 1 MB in float32. Smaller blocks stay closer to a core, but
@@ -32,8 +32,12 @@ KEEP = 31 << 20
 #: written down of one function, for as many shapes of its arguments; it runs as it is for others
 PROGRAMS = 64
 
-#: elements of a slice of an optimizer's update: its arrays and temporaries, a quarter of a megabyte each in float32
-SLICE = 65536
+#: elements of a parameter, up to which it is updated together with others
+SMALL = 65536
+
+#: elements of a slice of a larger one: half a megabyte in float32, of each of its arrays and temporaries. Smaller
+#: slices stay closer to a core, but the workers hand Python's lock to each other between any two operations
+SLICE = 131_072
 
 
 log = logging.getLogger("arraynn")
@@ -78,14 +82,7 @@ class NumPy(Backend):
         """
 
         def run(leaves: Sequence[tuple[Any, ...]], scalars: Any) -> list[Any]:
-            large = any(leaf[0].size > SLICE for leaf in leaves)
-            fused = _numba.fused if large and _numba.available() else None
-            return [
-                _sliced(rule, fused, leaf[0], leaf[1], leaf[2], scalars)
-                if fused or leaf[0].size > SLICE
-                else rule(*leaf, scalars)
-                for leaf in leaves
-            ]
+            return [_update(rule, *leaf, scalars) if leaf[0].size > SMALL else rule(*leaf, scalars) for leaf in leaves]
 
         return run
 
@@ -126,9 +123,9 @@ class NumPy(Backend):
             words = None if key is None else (*key.words, key.row0 + rows.start)
             return written(params, part, words, total)
 
-        parts = iter(_workers.run(of_rows, plan.blocks))
-        result = tree.map(np.add, next(parts), next(parts))  # a new nest, which the rest may be added into
-        for part in parts:
+        parts = _workers.run(of_rows, plan.blocks)
+        result = tree.map(np.add, *parts[:2])  # a new nest, which the rest may be added into
+        for part in parts[2:]:
             result = tree.map(_add, result, part)
         return result
 
@@ -164,9 +161,9 @@ def _later(engine: type[NumPy], gradient: Any, params: Any, batch: Any, key: Any
     return call(now, (params, batch, None if key is None else key.words, total), like)
 
 
-def compiled(function: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any], donate: tuple[int, ...] = (), small: float = SMALL) -> Callable[..., Any]:
     """function(*nests), as NumPy calls in a row for each form and shape of its arguments; where it cannot be written
-    down, as it is."""
+    down, as it is. small : as `Straight` has it."""
     programs: dict[Any, Callable[..., Any]] = {}
     latest = _none
 
@@ -182,7 +179,7 @@ def compiled(function: Callable[..., Any], donate: tuple[int, ...] = ()) -> Call
         )
         program = programs.get(form)
         if program is None:
-            program = _written(function, arguments, donate) if len(programs) < PROGRAMS else function
+            program = _written(function, arguments, donate, small) if len(programs) < PROGRAMS else function
             programs[form] = program
         latest = program  # threads share it, so what is called is not what it may be by then
         return program(*arguments)
@@ -194,47 +191,67 @@ def _none(*arguments: Any) -> Any:
     raise Other
 
 
-def _written(function: Callable[..., Any], arguments: tuple[Any, ...], donate: tuple[int, ...]) -> Callable[..., Any]:
+def _written(function: Callable[..., Any], arguments: tuple[Any, ...], *options: Any) -> Callable[..., Any]:
     try:
-        return Straight(function, arguments, donate, SLICE, _update).run
+        return Straight(function, arguments, *options, _update).run
     except (AttributeError, AssertionError, KeyError, TypeError, ValueError) as error:
         log.info("this step is not written down for NumPy, and runs as it is: %s: %s", type(error).__name__, error)
         return function
 
 
-def _update(rule: Callable[..., Any], p: np.ndarray, g: np.ndarray, slots: dict[str, np.ndarray], scalars: Any) -> Any:
-    """One large leaf of an optimizer's update."""
-    return NumPy.elementwise(rule)([(p, g, slots)], scalars)[0]
-
-
-def _sliced(
-    rule: Callable[..., Any], fused: Any, p: np.ndarray, g: np.ndarray, slots: dict[str, np.ndarray], scalars: Any
+def _update(
+    rule: Callable[..., Any],
+    p: np.ndarray,
+    g: np.ndarray,
+    slots: dict[str, np.ndarray],
+    scalars: Any,
+    threads: bool = True,
 ) -> Any:
     """rule(p, g, slots, scalars), slice by slice in place; by one call where an array's memory does not allow that.
 
-    fused : gives a loop for a rule and arrays, or None where there is none.
+    threads : whether the workers take part. Behind a product they had better not: BLAS's own threads keep turning on
+    the other cores, for milliseconds, and the system then lets all workers share one.
     """
-    if not all(x.flags.c_contiguous and x.shape == p.shape for x in (p, g, *slots.values())):
+    if not all(x.flags.c_contiguous and (x.shape, x.dtype) == (p.shape, p.dtype) for x in (p, g, *slots.values())):
         return rule(p, g, slots, scalars)
     if not all(x.flags.writeable for x in (p, *slots.values())):
         return rule(p, g, slots, scalars)
     flat, gradient, own = p.reshape(-1), g.reshape(-1), {name: slot.reshape(-1) for name, slot in slots.items()}
-    loop = fused(rule, p, g, slots, scalars) if fused else None
+    loop = (_numba.fused(rule, p, g, slots, scalars) if _numba.available() else None) or _in_place(rule)
 
     def one(part: slice) -> None:
-        views = {name: slot[part] for name, slot in own.items()}
-        if loop is not None:
-            loop(flat[part], gradient[part], views, scalars)
-            return
-        q, after = rule(flat[part], gradient[part], dict(views), scalars)
-        for name, view in views.items():
-            if after[name] is not view:  # the rule made a new array where it could have written
-                view[...] = after[name]
-        flat[part] = q  # the same memory, unless the rule made a new array
+        loop(flat[part], gradient[part], {name: slot[part] for name, slot in own.items()}, scalars)
 
-    for _ in _workers.run(one, [slice(i, i + SLICE) for i in range(0, p.size, SLICE)], blas=False):
-        pass
+    if threads:
+        _workers.run(one, _slices(p.size), blas=False)
+    else:
+        for part in _slices(p.size):
+            one(part)
     return p, slots
+
+
+@lru_cache(maxsize=64)
+def _in_place(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """The rule, writing what it returns over what it was given."""
+
+    def run(p: Any, g: Any, slots: dict[str, Any], scalars: Any) -> Any:
+        if isinstance(p, Lazy):
+            return update(rule, [(p, g, slots)], scalars)[0]
+        q, after = rule(p, g, dict(slots), scalars)
+        for name, slot in slots.items():
+            if after[name] is not slot:  # the rule made a new array where it could have written
+                slot[...] = after[name]
+        p[...] = q  # the same memory, unless the rule made a new array
+        return p, slots
+
+    return compiled(run, donate=(0, 2), small=math.inf)
+
+
+def _slices(size: int) -> list[slice]:
+    """Of equal length; if there are several, even in number, so that two workers end together."""
+    count = 1 if size <= SLICE else 2 * -(-size // (2 * SLICE))
+    length = -(-size // count)
+    return [slice(i, min(i + length, size)) for i in range(0, size, length)]
 
 
 def _add(a: Any, b: Any) -> Any:

@@ -47,7 +47,7 @@ class Order:
     roots : by id of a view, that of what it is a view of. opened : by id of an update, what it is made of.
     """
 
-    def __init__(self, finals: list[Lazy], given: set[int], small: int) -> None:
+    def __init__(self, finals: list[Lazy], given: set[int], small: float) -> None:
         self.groups: list[Group] = []
         self.opened: dict[int, list[Lazy]] = {}
         self.roots: dict[int, int] = {}
@@ -98,7 +98,7 @@ class Order:
                 stack += self.needs(node)
         return sorted(seen.values(), key=lambda node: node.serial)
 
-    def _open(self, update: Lazy, given: set[int], small: int) -> None:
+    def _open(self, update: Lazy, given: set[int], small: float) -> None:
         """An update: small parameters become one flat array that its rule is called with; the others stay alone."""
         rule, scalars, rest = update.kwargs["rule"], update.kwargs["scalars"], iter(update.args)
         opened: list[Lazy] = []

@@ -30,7 +30,8 @@ class Straight(Lines):
     """run(*arguments): function, of nests of NumPy arrays and numbers, for arguments of these forms and shapes.
 
     donated : places of the arguments that it consumes. small : the most elements of a parameter that is updated as one
-    with others; large(rule, p, g, slots, scalars) -> p, slots updates what is larger.
+    with others; large(rule, p, g, slots, scalars, threads) -> p, slots updates what is larger, by the workers' threads
+    where the step has no products.
     run raises `Other` for other arguments, before anything is written. Here, a function that cannot be written down
     raises what lazy arrays raise: AttributeError, KeyError, TypeError, ValueError.
     """
@@ -40,7 +41,7 @@ class Straight(Lines):
         function: Callable[..., Any],
         arguments: tuple[Any, ...],
         donated: tuple[int, ...] = (),
-        small: int = 0,
+        small: float = 0,
         large: Callable[..., Any] | None = None,
     ) -> None:
         head = Arguments(arguments)
@@ -314,7 +315,8 @@ class Straight(Lines):
         p, g = map(self._name, node.args[:2])
         own = ", ".join(f"{name!r}: {self._name(x)}" for name, x in node.kwargs["own"].items())
         rule, scalars = self._object(node.kwargs["rule"]), self._text(node.kwargs["scalars"], copy=False)
-        value = self._line(f"u{node.serial}", f"large({rule}, {p}, {g}, {{{own}}}, {scalars})")
+        threads = not any(other.op == "matmul" for other in self.order.nodes)
+        value = self._line(f"u{node.serial}", f"large({rule}, {p}, {g}, {{{own}}}, {scalars}, {threads})")
         texts = {name: f"{value.name}[1][{name!r}]" for name in node.kwargs["own"]} | {"": f"{value.name}[0]"}
         self.results |= {(*node.kwargs["place"], name): text for name, text in texts.items()}
         return value

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -103,29 +104,52 @@ class limit:  # noqa: N801 - used as `with limit():`
         return _workers
 
 
-def run(function: Callable[[Any], Any], items: Sequence[Any], *, blas: bool = True) -> Iterable[Any]:
-    """function(item) for each item, in order; on the pool within `limit`, else in the caller's thread.
+def run(function: Callable[[Any], Any], items: Sequence[Any], *, blas: bool = True) -> list[Any]:
+    """[function(item) for item in items]; within `limit` by the caller's thread and the pool's, whoever is free first.
 
     blas : whether the function multiplies matrices, so that BLAS must be held to one thread meanwhile.
-    Results come in the order of the items whoever makes them, so what is folded over them does not depend on that.
+    Results stand in the order of the items whoever makes them, so what is folded over them does not depend on that.
+    When one of them fails, or is interrupted, no other is begun, and all have ended when the error is raised.
     """
     held = getattr(_inside, "limit", None)
     count = 1 if held is None else held.take() if blas else held.threads()
     if count == 1 or len(items) == 1:
-        return map(function, items)
+        return list(map(function, items))
+    results: list[Any] = [None] * len(items)
+    left = deque(enumerate(items))
 
-    def quiet(item: Any) -> Any:
+    def work() -> None:
+        try:
+            while left:
+                try:
+                    i, item = left.popleft()
+                except IndexError:  # another thread was quicker
+                    return
+                results[i] = function(item)
+        finally:
+            left.clear()
+
+    def quiet() -> None:
         with np.errstate(all="ignore"):  # the caller's setting does not reach other threads
-            return function(item)
+            work()
 
-    return _executor(count).map(quiet, items)
+    pool = _executor(count)
+    helpers = [pool.submit(quiet) for _ in range(min(count, len(items)) - 1)]
+    try:
+        work()
+    finally:
+        late = [helper for helper in helpers if not helper.cancel()]  # the others have not begun, and need not
+        wait(late)
+    for helper in late:
+        helper.result()
+    return results
 
 
 def _executor(count: int) -> ThreadPoolExecutor:
     global _pool
     with _lock:
-        if _pool is None or _pool._max_workers != count:
-            _pool = ThreadPoolExecutor(count, thread_name_prefix="arraynn")
+        if _pool is None or _pool._max_workers != count - 1:
+            _pool = ThreadPoolExecutor(count - 1, thread_name_prefix="arraynn")
         return _pool
 
 

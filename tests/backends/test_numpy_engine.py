@@ -123,7 +123,7 @@ def test_a_layer_that_couples_rows_is_never_split():
 def test_slices_give_the_bits_of_the_whole(monkeypatch, optimizer, workers):
     monkeypatch.setenv("ARRAYNN_NUM_THREADS", workers)
     rng = np.random.default_rng(0)
-    shape = (3, _numpy.SLICE // 2 + 7)  # two slices, the last one short
+    shape = (3, _numpy.SLICE // 2 + 7)  # two slices
     p, g = (rng.standard_normal(shape).astype("float32") for _ in range(2))
     whole, slots = p.copy(), optimizer.init_one(p)
     sliced = p.copy()
@@ -168,7 +168,7 @@ def test_blas_is_held_to_one_thread_within_a_fit_and_given_back(monkeypatch):
     before, seen = blas_threads(), []
     with nn.backend("numpy").context():
         assert blas_threads() == before  # nothing was split yet
-        list(_workers.run(lambda _: seen.append(blas_threads()), range(3)))
+        _workers.run(lambda _: seen.append(blas_threads()), range(3))
     assert seen == [[1] * len(before)] * 3
     assert blas_threads() == before
 
@@ -200,7 +200,7 @@ def test_off_the_main_thread_there_are_no_workers():
 
     def run():
         with nn.backend("numpy").context():
-            list(_workers.run(lambda _: names.append(threading.current_thread().name), range(4)))
+            _workers.run(lambda _: names.append(threading.current_thread().name), range(4))
 
     thread = threading.Thread(target=run, name="mine")
     thread.start()
@@ -211,7 +211,44 @@ def test_off_the_main_thread_there_are_no_workers():
 def test_a_wrong_number_of_threads_is_refused(monkeypatch):
     monkeypatch.setenv("ARRAYNN_NUM_THREADS", "many")
     with nn.backend("numpy").context(), pytest.raises(ValueError, match="ARRAYNN_NUM_THREADS must be an integer"):
-        list(_workers.run(abs, range(3)))
+        _workers.run(abs, range(3))
+
+
+def test_the_caller_works_too_and_results_stand_in_order(monkeypatch):
+    monkeypatch.setenv("ARRAYNN_NUM_THREADS", "2")
+    both = threading.Barrier(2, timeout=60)  # passed only where two threads are in it
+
+    def who(i):
+        both.wait()
+        return i, threading.current_thread()
+
+    with nn.backend("numpy").context():
+        found = _workers.run(who, range(2))
+    assert [i for i, _ in found] == [0, 1]
+    assert threading.current_thread() in [thread for _, thread in found]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+@pytest.mark.parametrize("raiser", ["the caller", "the other"])
+def test_an_error_ends_the_work_when_what_has_begun_is_done(monkeypatch, error, raiser):
+    monkeypatch.setenv("ARRAYNN_NUM_THREADS", "2")
+    both = threading.Barrier(2, timeout=60)
+    done, begun = [], []
+
+    def work(i):
+        begun.append(i)
+        if i < 2:
+            both.wait()
+        if (threading.current_thread() is threading.main_thread()) == (raiser == "the caller"):
+            raise error
+        np.ones(100_000).sum()  # without Python's lock, so that the other thread gets on
+        done.append(i)
+
+    with nn.backend("numpy").context(), pytest.raises(error):
+        _workers.run(work, range(5000))
+    assert len(done) >= 1
+    assert len(begun) == len(done) + 1  # nobody is within it any more
+    assert len(begun) < 5000
 
 
 FORKING = """
