@@ -82,7 +82,10 @@ class NumPy(Backend):
         """
 
         def run(leaves: Sequence[tuple[Any, ...]], scalars: Any) -> list[Any]:
-            return [_update(rule, *leaf, scalars) if leaf[0].size > SMALL else rule(*leaf, scalars) for leaf in leaves]
+            return [
+                _update(rule, p, g, slots, scalars) if p.size > SMALL else rule(p, g, slots, scalars)
+                for p, g, slots in leaves
+            ]
 
         return run
 
@@ -191,9 +194,11 @@ def _none(*arguments: Any) -> Any:
     raise Other
 
 
-def _written(function: Callable[..., Any], arguments: tuple[Any, ...], *options: Any) -> Callable[..., Any]:
+def _written(
+    function: Callable[..., Any], arguments: tuple[Any, ...], donate: tuple[int, ...], small: float
+) -> Callable[..., Any]:
     try:
-        return Straight(function, arguments, *options, _update).run
+        return Straight(function, arguments, donate, small, _update).run
     except (AttributeError, AssertionError, KeyError, TypeError, ValueError) as error:
         log.info("this step is not written down for NumPy, and runs as it is: %s: %s", type(error).__name__, error)
         return function
