@@ -62,6 +62,29 @@ KINDS = ["numpy", "numpy-readonly", "strict", "strict-rebinding", "strict-no_flo
 BACKENDS = ["numpy", "array_api_strict:device1", *INSTALLED, CUPY]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--only",
+        metavar="LIBRARY",
+        choices=("numpy", "strict", "torch", "jax", "dpnp", "cupy"),
+        help="of the tests that take each kind of arrays in turn, those of this library's; all others run, too",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    only = config.getoption("--only")
+    if only is None:
+        return
+    left: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        chosen = getattr(item, "callspec", None)
+        kinds = [chosen.params[name] for name in ("xp", "backend") if name in chosen.params] if chosen else []
+        (others if kinds and not any(only in kind for kind in kinds) else left).append(item)
+    config.hook.pytest_deselected(items=others)
+    items[:] = left
+
+
 def pytest_configure(config: pytest.Config) -> None:
     for extra, libraries in EXTRAS.items():
         if required(extra) and (missing := [library for library in libraries if not installed(library)]):
