@@ -69,8 +69,9 @@ class Flat:
     """Arrays that an update goes through as through one: laid end to end, in as many pieces as there are kinds of them.
 
     shapes : of the arrays of a kind. Called with the arrays, kind after kind; returns them, and the flat arrays that
-    they are views of. The arrays of a run are laid out once: what is returned is known when it comes again. One array
-    alone, in order, is flat as it is. Raises Other for arrays of other shapes.
+    they are views of. The arrays of a run are laid out once: what is returned is known when it comes again, whichever
+    program of the step it comes from. One array alone, in order, is flat as it is. Raises Other for arrays of other
+    shapes.
     """
 
     KNOWN = 4  #: runs that are remembered
@@ -87,7 +88,7 @@ class Flat:
             if type(x) is not np.ndarray or x.shape != self.shapes[i % self.count] or x.dtype != self.dtype:
                 raise Other
         if self.count == 1 and all(x.flags.c_contiguous and x.flags.writeable for x in arrays):
-            return arrays, tuple(x.reshape(-1) for x in arrays)
+            return arrays, tuple(x if x.ndim == 1 else x.reshape(-1) for x in arrays)
         views: list[Any] = []
         flats: list[Any] = []
         for start in range(0, len(arrays), self.count):

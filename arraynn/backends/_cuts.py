@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 SHORT = 8  #: columns, fewer than which are taken one by one
+TURNED = 64  #: columns, fewer than which the largest of a row is looked for with the rows side by side
 LONG = 4096  #: elements, up to which rows are put together
 MANY = 32  #: rows, fewer than which nothing is gained
 

@@ -51,7 +51,7 @@ class Lines:
             made = host.arange(*args, dtype=dtype) if op == "arange" else None
             made = np.full(args[0] if op == "full" else shape, args[-1], dtype) if made is None else made
             made.flags.writeable = False
-            self.scope[name] = made
+            self.scope[name] = self.scratch.scope[name] = made
         return name
 
     def _object(self, value: Any) -> str:

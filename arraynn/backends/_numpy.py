@@ -15,7 +15,7 @@ import numpy as np
 from .. import tree
 from ..errors import BackendUnavailable
 from . import _memory, _numba, _workers
-from ._arguments import Other
+from ._arguments import Flat, Other
 from ._base import Backend, Plan
 from ._lazy import Lazy, call, update
 from ._straight import Straight
@@ -168,6 +168,7 @@ def compiled(function: Callable[..., Any], donate: tuple[int, ...] = (), small: 
     """function(*nests), as NumPy calls in a row for each form and shape of its arguments; where it cannot be written
     down, as it is. small : as `Straight` has it."""
     programs: dict[Any, Callable[..., Any]] = {}
+    flats: dict[Any, Flat] = {}
     latest = _none
 
     def run(*arguments: Any) -> Any:
@@ -182,7 +183,7 @@ def compiled(function: Callable[..., Any], donate: tuple[int, ...] = (), small: 
         )
         program = programs.get(form)
         if program is None:
-            program = _written(function, arguments, donate, small) if len(programs) < PROGRAMS else function
+            program = _written(function, arguments, donate, small, flats) if len(programs) < PROGRAMS else function
             programs[form] = program
         latest = program  # threads share it, so what is called is not what it may be by then
         return program(*arguments)
@@ -195,10 +196,10 @@ def _none(*arguments: Any) -> Any:
 
 
 def _written(
-    function: Callable[..., Any], arguments: tuple[Any, ...], donate: tuple[int, ...], small: float
+    function: Callable[..., Any], arguments: tuple[Any, ...], donate: tuple[int, ...], small: float, flats: Any
 ) -> Callable[..., Any]:
     try:
-        return Straight(function, arguments, donate, small, _update).run
+        return Straight(function, arguments, donate, small, _update, flats).run
     except (AttributeError, AssertionError, KeyError, TypeError, ValueError) as error:
         log.info("this step is not written down for NumPy, and runs as it is: %s: %s", type(error).__name__, error)
         return function

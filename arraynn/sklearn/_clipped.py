@@ -55,7 +55,7 @@ class ClippedSigmoidCrossEntropy(SigmoidCrossEntropy):
 
 def _log(p: Array) -> Array:
     xp = namespace(p)
-    margin = xp.finfo(p.dtype).eps
+    margin = float(xp.finfo(p.dtype).eps)
     low, high = (xp.asarray(bound, dtype=p.dtype, device=device(p)) for bound in (margin, 1 - margin))
     return xp.log(xp.minimum(xp.maximum(p, low), high))
 

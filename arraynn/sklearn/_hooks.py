@@ -100,6 +100,6 @@ class Hooks:
 
     def attributes(self) -> dict[str, Any]:
         """What makes a copy of the estimator answer as it would if the fit ended now."""
-        nest = self.run.best if self.est.early_stopping else self.run.nest()
+        nest = self.run.best if self.est.early_stopping else self.run.params
         moved = tree.map(lambda leaf: self.run.task.home.asarray(leaf, copy=True), nest)
         return to_attributes(self.est.network_, moved)

@@ -6,13 +6,10 @@ does not see the weights. So the network hands its weights out beside its output
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 from typing import Any
 
-from .. import tree
 from .._array import namespace
 from .._types import Array, Backward, Nest, Shape
 from ..layers import Dense, Layer, Sequential
@@ -87,73 +84,3 @@ class PerSample(Loss):
             return loss_backward(dloss), tuple(backward(share * dloss) for _, backward in parts)
 
         return value, per_sample_backward
-
-
-@dataclass(frozen=True)
-class Packed(Layer):
-    """The same with all parameters in one array, {"packed": weights, then biases}: y = (network(x), (the weights,)).
-
-    Small layers cost an optimizer a dozen calls each; one array costs them once. shapes : of the weights, then of the
-    biases. Only for networks with no other parameters.
-    """
-
-    network: Sequential
-    shapes: tuple[Shape, ...]
-
-    @property
-    def couples_rows(self) -> bool:
-        return self.network.couples_rows
-
-    @cached_property
-    def parts(self) -> tuple[tuple[int, int, Shape], ...]:
-        """(start, end, shape) of each array in the packed one."""
-        ends = list(accumulate(math.prod(shape) for shape in self.shapes))
-        return tuple(zip([0, *ends[:-1]], ends, self.shapes, strict=True))
-
-    def arrays(self, flat: Array) -> list[Array]:
-        """The weights and biases that are packed: views, where the library has views."""
-        xp = namespace(flat)
-        return [xp.reshape(flat[start:end], shape) for start, end, shape in self.parts]
-
-    def pack(self, nest: Nest) -> Nest:
-        """The parameters of the network's nest, one after another, in a new array."""
-        dense = [own for own in nest if own]
-        leaves = [own[name] for name in ("weight", "bias") for own in dense]
-        xp = namespace(leaves[0])
-        return {"packed": xp.concat([xp.reshape(leaf, (-1,)) for leaf in leaves])}
-
-    def unpack(self, params: Nest) -> Nest:
-        """The network's nest."""
-        arrays = self.arrays(params["packed"])
-        half = len(arrays) // 2
-        dense = zip(arrays[:half], arrays[half:], strict=True)
-        return [_named(next(dense)) if isinstance(layer, Dense) else {} for layer in self.network.layers]
-
-    def __call__(self, params: Nest, x: Any, key: Any = None) -> tuple[Nest, Backward]:
-        flat, half = params["packed"], len(self.shapes) // 2
-        y, network_backward = self.network(self.unpack(params), x, key)
-
-        def packed_backward(dy: Nest, need_dx: bool = True) -> tuple[Any, Nest]:
-            dy, (dweights,) = dy
-            dx, grads = network_backward(dy, need_dx)
-            xp, dense = namespace(flat), [own for own in grads if own]
-            pieces = []
-            for (start, end, shape), own in zip(self.parts, dense, strict=False):
-                piece = xp.reshape(dweights[start:end], shape)
-                piece += own["weight"]  # into what the loss made for this, where there are views
-                pieces.append(xp.reshape(piece, (-1,)))
-            return dx, {"packed": xp.concat(pieces + [own["bias"] for own in dense])}
-
-        return (y, (flat[: self.parts[half - 1][1]],)), packed_backward
-
-
-def _named(pair: tuple[Array, Array]) -> dict[str, Array]:
-    return {"weight": pair[0], "bias": pair[1]}
-
-
-def packed(network: Sequential, params: Nest) -> Packed | None:
-    """The network on one array, where all its parameters are its dense layers'."""
-    dense = [own for layer, own in zip(network.layers, params, strict=True) if isinstance(layer, Dense)]
-    if not dense or len(tree.leaves(params)) != 2 * len(dense):
-        return None
-    return Packed(network, tuple(tuple(own[name].shape) for name in ("weight", "bias") for own in dense))

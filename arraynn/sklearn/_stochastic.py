@@ -27,7 +27,7 @@ from ..training import Batch, make_train_step
 from ._arrays import take
 from ._conventions import EpsilonHatAdam, HeavySGD
 from ._hooks import Hooks
-from ._objective import PerSample, WithWeights, packed
+from ._objective import PerSample, WithWeights
 
 SMALLEST_RATE = 1e-6  #: where scikit-learn's adaptive learning rate gives up
 
@@ -71,16 +71,11 @@ class Stochastic:
             est.validation_scores_, est.validation_loss_curve_ = ([], []) if stopping else (None, None)
             est.best_validation_score_ = -math.inf if stopping else None
         self.params = est._params(self.engine, task.dtype, copied=True)
-        self.pack = None
-        if isinstance(est.solver, str) and not est.callbacks:
-            self.pack = packed(est.network_, self.params)
-        if self.pack is not None:
-            self.params = self.pack.pack(self.params)
         kept = getattr(est, "_training", {})
         self.waited = kept.get("waited", 0)
         self.best = kept.get("best")
         if self.best is None:
-            self.best = tree.copy(self.nest())
+            self.best = tree.copy(self.params)
         self.state, self.factor = self.base.init(self.params), 1.0
         if self.incremental and "slots" in kept and tree.paths(kept["slots"]) == tree.paths(self.state["slots"]):
             slots = tree.map(lambda leaf: self.engine.asarray(leaf, task.dtype, copy=True), kept["slots"])
@@ -225,7 +220,7 @@ class Stochastic:
 
     def validate(self) -> None:
         est, held = self.est, self.validation
-        outputs = est._forward(held.x, self.nest(), self.engine)
+        outputs = est._forward(held.x, self.params, self.engine)
         finite = bool(np.all(np.isfinite(self.engine.to_numpy(outputs))))
         score = float(est._score(held, est._predicted(outputs, self.engine))) if finite else math.nan
         value, _ = est._loss(outputs, held.targets, sample_weight=held.weight)
@@ -235,7 +230,7 @@ class Stochastic:
         self.waited = self.waited + 1 if score < est.best_validation_score_ + est.tol else 0
         if score > est.best_validation_score_:
             est.best_validation_score_ = score
-            self.best = tree.copy(self.nest())
+            self.best = tree.copy(self.params)
 
     def set_rate(self, factor: float) -> None:
         """Take the first learning rate times factor from now on."""
@@ -247,19 +242,14 @@ class Stochastic:
     def set_optimizer(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
         self.est.learning_rate_ = float(rate_at(optimizer.learning_rate, self.state["step"]))
-        network = self.network if self.pack is None else self.pack
         clip = None if self.est.clip_norm is None else float(self.est.clip_norm)
-        self.step = make_train_step(network, self.loss, optimizer, clip_norm=clip)
-
-    def nest(self) -> Nest:
-        """The parameters in the network's form: views, where they are packed."""
-        return self.params if self.pack is None else self.pack.unpack(self.params)
+        self.step = make_train_step(self.network, self.loss, optimizer, clip_norm=clip)
 
     def leave(self) -> None:
         """On the way out, of whatever kind, the estimator has the parameters and what a next call goes on from."""
         home = self.task.home
         self.hooks.end()
-        self.est._hold(tree.copy(self.nest()), home)
+        self.est._hold(tree.copy(self.params), home)
         slots = tree.map(home.asarray, self.state["slots"])
         kept = {"step": self.state["step"], "slots": slots, "factor": self.factor, "waited": self.waited}
         self.est._training = {**kept, "best": self.best if self.est.early_stopping else None}

@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import signal
+import warnings
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ import arraynn.sklearn
 from arraynn.sklearn import MLPClassifier, MLPRegressor
 from arraynn.sklearn._clipped import ClippedSigmoidCrossEntropy, ClippedSoftmaxCrossEntropy, exact
 from arraynn.sklearn._conventions import EpsilonHatAdam, HalfPoissonDeviance, HeavySGD, MLPDense, Summed
-from arraynn.sklearn._objective import PerSample, WithWeights, packed
+from arraynn.sklearn._objective import PerSample, WithWeights
 from arraynn.testing import check_backward
 
 POINTS, ANSWERS = [[3, 2], [1, 6], [5, 6], [-2, -4]], [1, 1, 1, 0]
@@ -80,21 +81,6 @@ def test_clipped_losses_descend_the_exact_ones(rng, kind, scale):
         assert value == pytest.approx(other, rel=1e-12) if scale == 1 else value < other
 
 
-def test_packed_parameters_take_the_same_steps(rng):
-    network, params, x, weight, loss = objective(rng, nn.SoftmaxCrossEntropy(), 3)
-    y, pack = rng.integers(0, 3, 6), packed(network, params)
-    flat, optimizer = pack.pack(params), EpsilonHatAdam(0.01)
-    states = optimizer.init(params), optimizer.init(flat)
-    plain, dense = (nn.make_train_step(one, loss, optimizer, clip_norm=0.5) for one in (WithWeights(network), pack))
-    a, b = states
-    for _ in range(3):
-        params, a, logs = plain(params, a, (x, y, weight), nn.Key(0))
-        flat, b, same = dense(flat, b, (x, y, weight), nn.Key(0))
-    assert float(logs["data_loss"]) == pytest.approx(float(same["data_loss"]), rel=1e-12)
-    for p, q in zip(nn.tree.leaves(params), nn.tree.leaves(pack.unpack(flat)), strict=True):
-        assert q == pytest.approx(p, rel=1e-9)
-
-
 def test_row_blocks_add_up_to_the_batch(rng):
     network, params, x, weight, loss = objective(rng, nn.SoftmaxCrossEntropy(), 3)
     y, wrapped = rng.integers(0, 3, 6), WithWeights(network)
@@ -111,12 +97,11 @@ def test_the_step_runs_on_every_library(rng, xp):
     network, params, x, weight, loss = objective(rng, nn.SoftmaxCrossEntropy(), 3)
     dtype = xp.float_dtype
     params = nn.put(params, like=xp.asarray(0.0, dtype))
-    pack, optimizer = packed(network, params), EpsilonHatAdam(0.01)
-    flat = pack.pack(params)
-    step = nn.make_train_step(pack, loss, optimizer)
+    optimizer = EpsilonHatAdam(0.01)
+    step = nn.make_train_step(WithWeights(network), loss, optimizer)
     batch = xp.asarray(x, dtype), xp.asarray(rng.integers(0, 3, 6)), xp.asarray(weight, dtype)
-    flat, _, logs = step(flat, optimizer.init(flat), batch, nn.Key(0))
-    assert dtype in str(flat["packed"].dtype)
+    params, _, logs = step(params, optimizer.init(params), batch, nn.Key(0))
+    assert all(dtype in str(leaf.dtype) for leaf in nn.tree.leaves(params))
     assert np.isfinite(float(xp.to_numpy(logs["data_loss"])))
 
 
@@ -296,3 +281,19 @@ def test_estimators_are_cloned_and_pickled(data):
     assert np.array_equal(again.predict(x), mlp.predict(x))
     assert np.array_equal(clone(mlp).fit(x, y).coefs_[0], mlp.coefs_[0])
     assert again.partial_fit(x, y).coefs_[0] == pytest.approx(mlp.partial_fit(x, y).coefs_[0])
+
+
+@pytest.mark.parametrize("kind", ["classes", "two classes", "labels", "values", "counts"])
+def test_steps_on_numpy_are_written_down(rng, caplog, kind):
+    # else they are right, and take twice as long
+    x = rng.standard_normal((60, 5)).astype("float32")
+    if kind in ("values", "counts"):
+        y = rng.integers(0, 9, 60).astype("float32")
+        est = MLPRegressor(max_iter=2, loss="poisson" if kind == "counts" else "squared_error")
+    else:
+        y = rng.integers(0, 2, (60, 3)) if kind == "labels" else rng.integers(0, 3 if kind == "classes" else 2, 60)
+        est = MLPClassifier(max_iter=2)
+    with caplog.at_level("INFO", "arraynn"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        est.fit(x, y)
+    assert not [record.message for record in caplog.records if "runs as it is" in record.message]

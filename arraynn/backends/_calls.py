@@ -1,0 +1,179 @@
+"""One operation of a step that was written down as NumPy calls: where its operands are, and where its result goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ._cuts import MANY, SHORT, TURNED, Operand, cut, together
+from ._lazy import Lazy
+from ._lines import Lines, Value
+from ._memory import Memory
+from ._order import PYTHON, Order, number, unsigned_shift
+
+UFUNCS = {"abs": "absolute", "pow": "power", "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift"}
+REDUCTIONS = {"sum": "add", "mean": "add", "max": "maximum", "min": "minimum"}
+
+
+class Calls(Lines):
+    """order : what is computed. values : by id of a node, where its numbers are. homes : where they should lie."""
+
+    order: Order
+    values: dict[int, Value]
+    homes: dict[int, tuple[str, Memory]]
+
+    def _name(self, node: Lazy) -> str:
+        return self.values[id(self.order.first(node))].name
+
+    def _python(self, node: Lazy) -> str:
+        text = PYTHON[node.op].format(*(self._name(x) if isinstance(x, Lazy) else self._object(x) for x in node.args))
+        # as the int32 that stands for it wraps
+        return text if node.weak else f"(({text}) + 0x80000000 & 0xFFFFFFFF) - 0x80000000"
+
+    def _last(self, place: int, node: Lazy, x: Any) -> Value | None:
+        """Where x's numbers are, if node's may take their place: they are read for the last time, and of its kind."""
+        if not isinstance(x, Lazy) or (x.shape, x.dtype) != (node.shape, node.dtype):
+            return None
+        value = self.values[id(self.order.first(x))]
+        return value if value.whole and value.memory is not None and value.memory.until <= place else None
+
+    def _target(self, place: int, node: Lazy, takes: Iterable[Any] = ()) -> Value:
+        """Where node's numbers go: where they should lie, over what it is made of, or to memory that lies idle."""
+        until = self.order.until[id(node)]
+        name, memory = self.homes.get(id(node), ("", None))
+        if memory is not None and memory.until <= place:
+            memory.until = until
+            return Value(name, memory, whole=True, early=name.startswith("v"))
+        value = next(filter(None, (self._last(place, node, x) for x in takes)), None)
+        if value is not None and value.memory is not None:
+            value.memory.until = until
+            return Value(value.name, value.memory, whole=True, early=value.early)
+        memory = self.scratch.take(node.shape, node.dtype, until)
+        return Value(self.scratch.array(memory, node.shape, node.dtype), memory, whole=True, early=True)
+
+    def _call(self, place: int, node: Lazy, name: str, text: str, end: str = "") -> Value:
+        """name(text out end); a result is a new array."""
+        if id(node) in self.order.finals:
+            return self._line(f"r{node.serial}", f"{self._function(name)}({text}None{end})")
+        value = self._target(place, node)
+        self.lines.append(f"{self._function(name)}({text}{value.name}{end})")
+        return value
+
+    def _elementwise(self, place: int, node: Lazy) -> Value:
+        if shifted := unsigned_shift(node):
+            return self._shift(place, node, *shifted)
+        args, name = list(node.args), UFUNCS.get(node.op, node.op)
+        if node.op == "pow" and not isinstance(args[1], Lazy) and args[1] == 2:
+            args, name = args[:1], "square"  # as NumPy's ** does
+        kinds = [x.dtype if isinstance(x, Lazy) and not x.weak else 0.0 if isinstance(x, Lazy) else x for x in args]
+        dtype = node.dtype if node.dtype.kind != "b" else np.result_type(*kinds)
+        operands = [self._operand(x, dtype) for x in args]
+        if id(node) in self.order.finals:
+            return self._call(place, node, name, f"{', '.join(x.name for x in operands)}, out=")
+        value, function = self._target(place, node, args), self._function(name)
+        out = value.operand(node.shape)
+        # one number for all takes three times as long as an array in these two, without AVX-512
+        rows = together(operands, out, always=name in ("maximum", "minimum"))
+        calls = cut(operands, out, self._part)
+        if rows and not calls:
+            calls = [([self._repeated(place, x, rows, out, dtype) for x in operands], self._long(out, rows))]
+        calls = calls or [([x.name for x in operands], out.name)]
+        self.lines += [f"{function}({', '.join(texts)}, out={text})" for texts, text in calls]
+        return value
+
+    def _shift(self, place: int, node: Lazy, x: Lazy, bits: int) -> Value:
+        value, dtype = self._target(place, node, (x,)), np.dtype("uint32")
+        unsigned = f".view({self._dtype(dtype)})"
+        self.scratch.scope[self._dtype(dtype)] = dtype
+        out, source = (self._part(y, unsigned) for y in (value.operand(node.shape), self._operand(x, node.dtype)))
+        count = self._constant("literal", (bits,), (), dtype)
+        self.lines.append(f"{self._function('right_shift')}({source}, {count}, out={out})")
+        return value
+
+    def _operand(self, x: Any, dtype: np.dtype) -> Operand:
+        """An argument of a NumPy function; numbers as arrays without axes, which it takes quicker than Python's."""
+        if isinstance(x, Lazy) and x.op == "literal":
+            x = x.args[0]
+        if not isinstance(x, Lazy):
+            return Operand(self._constant("literal", (x,), (), dtype))
+        if not number(x):
+            return self.values[id(self.order.first(x))].operand(x.shape)
+        if not x.weak and x.dtype != dtype:
+            raise TypeError(f"a number of {x.dtype} with arrays of {dtype}")
+        name = self.scratch.number(self._name(x), dtype)
+        line = f"{name}[()] = {self._name(x)}"
+        if line not in self.lines:
+            self.lines.append(line)
+        return Operand(name)
+
+    def _copied(self, place: int, node: Lazy) -> Value:
+        """What `copyto` computes: a cast, or a choice between two."""
+        cast, other = node.op == "astype", node.args[-1]
+        if id(node) in self.order.finals:
+            value = self._line(f"r{node.serial}", f"empty({node.shape}, {self._dtype(node.dtype)})")
+        else:
+            value = self._target(place, node, () if cast else (other,))
+        if cast:
+            self.lines.append(f"copyto({value.name}, {self._name(other)}, 'unsafe')")
+            return value
+        condition, a, b = self._name(node.args[0]), *(self._operand(x, node.dtype).name for x in node.args[1:])
+        if b != value.name:
+            self.lines.append(f"copyto({value.name}, {b})")
+        self.lines.append(f"copyto({value.name}, {a}, 'same_kind', {condition})")
+        return value
+
+    def _view(self, node: Lazy) -> Value:
+        x, *how = node.args
+        source = self.values[id(self.order.first(x))]
+        text = f"{source.name}.reshape({node.shape})"
+        if node.op == "matrix_transpose":
+            text = f"{source.name}.T" if x.ndim == 2 else f"{source.name}.swapaxes(-1, -2)"
+        elif node.op == "permute_dims":
+            text = f"{source.name}.transpose({(how or [node.kwargs['axes']])[0]})"
+        elif node.op == "getitem":
+            text = f"{source.name}[{self._object(how[0])}]"
+            self.scratch.scope[self._object(how[0])] = how[0]
+        # a reshaped array that was not in order is a copy, of what is there by then
+        if source.early and (node.op != "reshape" or source.whole):
+            return Value(self.scratch.view(text), source.memory, early=True)
+        self.lines.append(f"w{node.serial} = {text}")
+        return Value(f"w{node.serial}", source.memory)
+
+    def _reduction(self, place: int, node: Lazy) -> Value:
+        (x,), axis, keepdims = node.args, node.kwargs.get("axis"), bool(node.kwargs.get("keepdims"))
+        final, short = id(node) in self.order.finals, x.ndim == 2 and x.shape[0] >= MANY
+        if short and axis in (1, -1) and x.dtype == node.dtype and not final:
+            if node.op in ("max", "min") and 1 < x.shape[1] < TURNED:
+                return self._turned(place, node, x)
+            if node.op == "sum" and 1 < x.shape[1] < SHORT:
+                return self._columns(place, node, x)
+        dtype = "None" if x.dtype == node.dtype else self._dtype(node.dtype)
+        text = f"{self._name(x)}, {axis!r}, {dtype}, "
+        value = self._call(place, node, f"{REDUCTIONS[node.op]}.reduce", text, f", {keepdims}")
+        if node.op == "mean":
+            count = self._constant("literal", (x.size // max(node.size, 1),), (), node.dtype)
+            out = "" if final else f", out={value.name}"
+            text = f"{self._function('divide')}({value.name}, {count}{out})"
+            self.lines.append(f"{value.name} = {text}" if final else text)
+        return value
+
+    def _columns(self, place: int, node: Lazy, x: Lazy) -> Value:
+        """The sum of each row, when rows are short: column after column, in the order of NumPy's."""
+        value = self._target(place, node)
+        source, out = self._operand(x, node.dtype), value.operand(node.shape)
+        text = self._part(out, "" if node.ndim == 1 else "[:, 0]")
+        columns = [self._part(source, f"[:, {j}]") for j in range(x.shape[1])]
+        self.lines.append(f"{self._function('add')}({columns[0]}, {columns[1]}, out={text})")
+        self.lines += [f"{self._function('add')}({text}, {column}, out={text})" for column in columns[2:]]
+        return value
+
+    def _turned(self, place: int, node: Lazy, x: Lazy) -> Value:
+        """The largest or smallest of each row, when rows are short: of columns that lie in order, all rows at once."""
+        value, memory = self._target(place, node), self.scratch.take(x.shape[::-1], x.dtype, place)
+        turned = self.scratch.array(memory, x.shape[::-1], x.dtype)
+        text = self._part(value.operand(node.shape), "" if node.ndim == 1 else "[:, 0]")
+        self.lines.append(f"copyto({turned}, {self._part(self._operand(x, node.dtype), '.T')})")
+        self.lines.append(f"{self._function(f'{REDUCTIONS[node.op]}.reduce')}({turned}, 0, None, {text})")
+        return value
