@@ -32,6 +32,9 @@ KEEP = 31 << 20
 #: written down of one function, for as many shapes of its arguments; it runs as it is for others
 PROGRAMS = 64
 
+#: of those, tried before the form of the arguments is asked for
+RECENT = 2
+
 #: elements of a parameter, up to which it is updated together with others
 SMALL = 65536
 
@@ -169,14 +172,18 @@ def compiled(function: Callable[..., Any], donate: tuple[int, ...] = (), small: 
     down, as it is. small : as `Straight` has it."""
     programs: dict[Any, Callable[..., Any]] = {}
     flats: dict[Any, Flat] = {}
-    latest = _none
+    recent: tuple[Callable[..., Any], ...] = ()  # a whole batch and the last of an epoch take turns
 
     def run(*arguments: Any) -> Any:
-        nonlocal latest
-        try:
-            return latest(*arguments)
-        except Other:
-            pass
+        nonlocal recent
+        for program in recent:
+            try:
+                result = program(*arguments)
+            except Other:
+                continue
+            if program is not recent[0]:
+                recent = (program, *(other for other in recent if other is not program))
+            return result
         form = tuple(
             (path, type(leaf), leaf.shape, leaf.dtype.str) if isinstance(leaf, np.ndarray) else (path, type(leaf))
             for path, leaf in tree.items(arguments)
@@ -185,14 +192,11 @@ def compiled(function: Callable[..., Any], donate: tuple[int, ...] = (), small: 
         if program is None:
             program = _written(function, arguments, donate, small, flats) if len(programs) < PROGRAMS else function
             programs[form] = program
-        latest = program  # threads share it, so what is called is not what it may be by then
+        if program is not function:  # which would take any arguments, and not refuse what others are written for
+            recent = (program, *(other for other in recent[: RECENT - 1] if other is not program))
         return program(*arguments)
 
     return run
-
-
-def _none(*arguments: Any) -> Any:
-    raise Other
 
 
 def _written(

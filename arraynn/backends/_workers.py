@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,10 +35,16 @@ def available() -> int:
     wanted = os.environ.get("ARRAYNN_NUM_THREADS", "")
     if wanted and not (wanted.isdigit() and int(wanted) > 0):
         raise ValueError(f"ARRAYNN_NUM_THREADS must be an integer of at least 1, got {wanted!r}")
-    blas = [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    blas = [library.num_threads for library in _blas().lib_controllers]
     if not blas or sys.platform == "emscripten":
         return 1
     return int(wanted) if wanted else min(*blas, cores())
+
+
+@cache
+def _blas() -> Any:
+    """NumPy's BLAS, as threadpoolctl knows it: looking for it among the process's libraries takes milliseconds."""
+    return threadpoolctl.ThreadpoolController().select(user_api="blas")
 
 
 def cores() -> int:
@@ -56,7 +63,7 @@ def cores() -> int:
 class limit:  # noqa: N801 - used as `with limit():`
     """BLAS at one thread, for the process, from the first `take` within it to the end of the outermost one.
 
-    Taking costs a quarter of a millisecond, so a fit that never splits a batch never does.
+    A fit that never splits a batch never takes it.
     """
 
     def __enter__(self) -> limit:
@@ -86,7 +93,7 @@ class limit:  # noqa: N801 - used as `with limit():`
         if not self.taken and threading.current_thread() is threading.main_thread():
             with _lock:
                 if not _holders:
-                    _limiter = threadpoolctl.threadpool_limits(1, "blas")
+                    _limiter = _blas().limit(limits=1)
                 _holders += 1
                 self.taken = True
         return count

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import gen_batches, shuffle
+from sklearn.utils import gen_batches
 
 from .. import tree
 from .._types import Nest
@@ -32,7 +32,7 @@ from ._objective import PerSample, WithWeights
 SMALLEST_RATE = 1e-6  #: where scikit-learn's adaptive learning rate gives up
 
 #: multiplications of a step's largest product, below which BLAS is held to one thread
-SMALL_PRODUCT = 1 << 25
+SMALL_PRODUCT = 1 << 23
 
 
 def make_optimizer(est: Any) -> Optimizer:
@@ -162,8 +162,10 @@ class Stochastic:
         est, rows = self.est, self.task.count
         order = None
         if est.shuffle:
-            # of the order before, with scikit-learn's own function: the same stream, the same batches
-            self.order = shuffle(self.order, random_state=est._random_state)
+            # of the order before, as scikit-learn's own function draws it: the same stream, the same batches
+            places = np.arange(rows)
+            est._random_state.shuffle(places)
+            self.order = self.order[places]
             order = self.engine.asarray(self.order, self.engine.index_dtype)
         losses = []
         for part in self.parts:
