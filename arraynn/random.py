@@ -95,26 +95,27 @@ class Key:
 
     __slots__ = ("_place", "row0")
 
-    _place: tuple[tuple[Any, Any], tuple[int, ...]]  # words, and what is folded into them when they are asked for
+    #: words, and what is folded into them when they are asked for: shared by the keys of its rows
+    _place: list[tuple[tuple[Any, Any], tuple[int, ...]]]
     row0: int
 
     def __init__(self, seed: int) -> None:
-        self._place, self.row0 = (_fold(_PI, _checked(seed)), ()), 0
+        self._place, self.row0 = [(_fold(_PI, _checked(seed)), ())], 0
 
     @classmethod
     def of(cls, words: tuple[Any, Any], row0: int = 0, path: tuple[int, ...] = ()) -> Key:
         """The key with these two int32 words, `path` folded in: how a compiled step takes a key as arguments."""
         key = object.__new__(cls)
-        key._place, key.row0 = (words, path), row0
+        key._place, key.row0 = [(words, path)], row0
         return key
 
     @property
     def words(self) -> tuple[Any, Any]:
         """The two words. What was folded in is hashed when they are first asked for: most layers never do."""
-        words, path = self._place
+        words, path = self._place[0]
         for number in path:
             words = _fold(words, number)
-        self._place = words, ()  # in one assignment: threads share keys
+        self._place[0] = words, ()  # in one assignment: threads share keys
         return words
 
     def fold_in(self, number: int) -> Key:
@@ -122,13 +123,14 @@ class Key:
 
         number : Python integer of any size, at least 0; it is hashed on the host, 32 bits at a time.
         """
-        words, path = self._place
+        words, path = self._place[0]
         return Key.of(words, self.row0, (*path, _checked(number)))
 
     def rows(self, start: int) -> Key:
         """The key of the rows from `start` on: its row 0 is this key's row `start`."""
-        words, path = self._place
-        return Key.of(words, self.row0 + start, path)
+        key = object.__new__(Key)
+        key._place, key.row0 = self._place, self.row0 + start
+        return key
 
     def bits(self, rows: int, count: int, /, *, like: Any) -> Any:
         """int32 array (rows, count) of uniform words, in the library and on the device of `like`.

@@ -61,8 +61,8 @@ def make_train_step(
         engine: Any = for_type(type(next(tree.items(params))[1]))
         if engine not in cores:
             cores[engine] = _core(engine, *options)
-        words = key.fold_in(step).words
-        params, slots, logs = cores[engine](params, state["slots"], batch, words, optimizer.scalars(step))
+        scalars = optimizer.scalars(step)
+        params, slots, logs = cores[engine](params, state["slots"], batch, key.fold_in(step), scalars)
         return params, {"step": step + 1, "slots": slots}, logs
 
     return train_step
@@ -78,7 +78,7 @@ def _core(
     clip_value: float | None,
     metrics: tuple[Metric, ...],
 ) -> Callable[..., Any]:
-    """The step as a function of nests and scalars alone, compiled by the engine, once for equal arguments."""
+    """The step as a function of nests, a key and scalars, compiled by the engine, once for equal arguments."""
 
     def gradient(params: Nest, rows: Batch, key: Key, total: Any) -> tuple[dict[str, Any], Nest]:
         x, targets, weight = rows
@@ -89,11 +89,11 @@ def _core(
             sums[metric.name] = metric.sums(outputs, targets, weight)
         return sums, backward(loss_backward(), need_dx=False)[1]
 
-    def core(params: Nest, slots: Nest, batch: Batch, words: Any, scalars: Mapping[str, Any]) -> Any:
+    def core(params: Nest, slots: Nest, batch: Batch, key: Key, scalars: Mapping[str, Any]) -> Any:
         _, targets, weight = batch
         total = loss.total(targets, weight)
         plan = engine.plan(params, batch, network.couples_rows)
-        logs, grads = engine.accumulate(gradient, params, batch, Key.of(words), total, plan)
+        logs, grads = engine.accumulate(gradient, params, batch, key, total, plan)
         logs["penalty"], penalty_backward = network.penalty(params)
         logs["total"] = total
         grads = clip(tree.add(grads, penalty_backward()), clip_norm, clip_value)

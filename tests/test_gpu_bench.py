@@ -73,7 +73,7 @@ def test_torchs_lane_computes_the_losses_of_ours(variant: str) -> None:
 def test_a_step_of_mnist_asks_at_most_30_things_and_waits_for_nothing(gpu: Any) -> None:
     lane = lanes.Ours(replace(MNIST, rows=16), gpu)
     found = launches.of_a_step(lane, asked)
-    assert found.kernels["matmul"] == 8
+    assert found.kernels["matmul"] == 11  # eight of matrices, three that add rows
     assert found.kernels["generated kernel"] == 1
     assert sum(found.kernels.values()) <= gpu_bench.MOST
     assert found.row[1:] == ["0", "0"]

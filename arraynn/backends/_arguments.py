@@ -19,13 +19,14 @@ class Arguments:
     """Nests of NumPy arrays, numbers and None. written : the same nests, of lazy arrays.
 
     names : of those, by id, in the source. lines : the source that binds them, and raises Other where the form
-    differs; checks : by name, what must hold of an array. Python's integers are taken for int32, a key's words; its
-    floats take the dtype of what they meet.
+    differs; checks : by name, what must hold of an array; hashed : by id, the source that binds what a key is hashed
+    for. Python's integers are taken for int32; its floats take the dtype of what they meet.
     """
 
     def __init__(self, arguments: Sequence[Any]) -> None:
         self.lines: list[str] = []
         self.checks: dict[str, str] = {}
+        self.hashed: dict[int, str] = {}
         self.names: dict[int, str] = {}
         self.scope: dict[str, Any] = {"Other": Other, "ndarray": np.ndarray}
         self.parameters = [f"x{i}" for i in range(len(arguments))]
@@ -42,6 +43,8 @@ class Arguments:
         if nest is None:
             self._refuse(f"{name} is not None")
             return None
+        if hasattr(nest, "words"):
+            return self._key(nest, name)
         if kind in (int, float):
             self._refuse(f"type({name}) is not {kind.__name__}")
             lazy = Lazy("number", (name,), (), "int32" if kind is int else "float64", weak=kind is float)
@@ -55,6 +58,18 @@ class Arguments:
             raise TypeError(f"an argument of type {kind.__name__}")
         self.names[id(lazy)] = name
         return lazy
+
+    def _key(self, key: Any, name: str) -> Any:
+        kind = f"{type(key).__name__}_"
+        self.scope[kind] = type(key)
+        self._refuse(f"type({name}) is not {kind}")
+        numbers = [Lazy("number", (f"{name}_{i}",), (), "int32") for i in range(3)]
+        for i, number in enumerate(numbers):
+            self.names[id(number)] = f"{name}_{i}"
+            self.hashed[id(number)] = f"{name}_{i} = {name}.row0" if i == 2 else f"{name}_0, {name}_1 = {name}.words"
+        written = type(key).of(tuple(numbers[:2]), numbers[2])
+        self.names[id(written)] = name
+        return written
 
     def _bind(self, expression: str) -> str:
         name = f"y{len(self.lines)}"

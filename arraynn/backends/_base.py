@@ -181,7 +181,10 @@ class Backend:
 
     @classmethod
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
-        """A function of nests and scalars, compiled; `donate` tells which arguments' memory it may reuse."""
+        """A function of nests, scalars and keys, compiled; `donate` tells which arguments' memory it may reuse.
+
+        A key has `words`, two integers which are hashed when they are asked for, `row0`, and is made `of` the two.
+        """
         return step
 
     def __repr__(self) -> str:

@@ -119,6 +119,12 @@ class CuPy(Backend):
         programs: dict[Any, Any] = {}
 
         def run(*arguments: Any) -> Any:
+            kinds = [type(argument) if hasattr(argument, "words") else None for argument in arguments]
+            arguments = tuple(a if kind is None else a.words for kind, a in zip(kinds, arguments, strict=True))
+
+            def of_words(*arguments: Any) -> Any:
+                return step(*(a if kind is None else kind.of(a) for kind, a in zip(kinds, arguments, strict=True)))
+
             leaves = tree.leaves(arguments)
             arrays = [leaf for leaf in leaves if hasattr(leaf, "shape")]
             shape = tuple((leaf.shape, leaf.dtype.name) if hasattr(leaf, "shape") else type(leaf) for leaf in leaves)
@@ -128,9 +134,9 @@ class CuPy(Backend):
                 if key not in programs:
                     if len(programs) >= PROGRAMS:
                         programs.clear()
-                    programs[key] = _program(step, arguments)
+                    programs[key] = _program(of_words, arguments)
                 program = programs[key]
-                return step(*arguments) if program is None else program(namespace(arrays[0]), leaves, _update)
+                return of_words(*arguments) if program is None else program(namespace(arrays[0]), leaves, _update)
 
         return run
 

@@ -35,8 +35,9 @@ def columns(args: list[Operand], out: Operand) -> Iterator[tuple[list[str], str]
     if all(arg.shape in ((), out.shape) for arg in args):
         return
     for j in range(count):
-        index = {out.shape: f"[:, {j}]", (rows, 1): "[:, 0]", (count,): f"[{j}:{j + 1}]", (): ""}
-        index |= {(1, count): f"[0, {j}:{j + 1}]", (1,): "", (1, 1): "[0]"}
+        # arrays without axes, which NumPy takes three times as quickly as those of one element
+        index = {out.shape: f"[:, {j}]", (rows, 1): "[:, 0]", (count,): f"[{j}, ...]", (): ""}
+        index |= {(1, count): f"[0, {j}, ...]", (1,): "[0, ...]", (1, 1): "[0, 0, ...]"}
         yield [index[arg.shape] for arg in args], f"[:, {j}]"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -72,13 +73,27 @@ class JAX(Backend):
         compiled: Callable[..., Any] = jax.jit(step, donate_argnums=donate)
 
         def in_order(*arguments: Any) -> Any:
+            for argument in arguments:
+                if hasattr(argument, "words"):
+                    kind: Any = type(argument)
+                    _known(kind)
             # JAX gives dicts back with their keys sorted. What is donated comes back, in its place and its old order.
             results = compiled(*arguments)
             for i in donate:
                 results = (*results[:i], tree.map(lambda _, new: new, arguments[i], results[i]), *results[i + 1 :])
             return results
 
-        return in_order if donate else compiled
+        return in_order
+
+
+@cache
+def _known(kind: Any) -> None:
+    """Tell JAX of keys of this type: their words are what it may trace."""
+    import jax
+
+    jax.tree_util.register_pytree_node(
+        kind, lambda key: (key.words, key.row0), lambda row0, words: kind.of(tuple(words), row0)
+    )
 
 
 def _narrowed(x: np.ndarray) -> bool:

@@ -185,9 +185,9 @@ class _Namespace:
         return x if max is None else elementwise("minimum", x, max)
 
     def matmul(self, a: Lazy, b: Lazy) -> Lazy:
-        if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or a.dtype != b.dtype:
+        if a.ndim not in (1, 2) or b.ndim != 2 or a.shape[-1] != b.shape[0] or a.dtype != b.dtype:
             raise TypeError(f"a product of {a.shape} and {b.shape}")
-        return Lazy("matmul", (a, b), (a.shape[0], b.shape[1]), a.dtype)
+        return Lazy("matmul", (a, b), (*a.shape[:-1], b.shape[1]), a.dtype)
 
     def matrix_transpose(self, x: Lazy) -> Lazy:
         return Lazy("matrix_transpose", (x,), (*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)

@@ -119,15 +119,12 @@ class NumPy(Backend):
             return gradient(params, batch, key, total)
         if isinstance(batch[1], Lazy):
             return _later(cls, gradient, params, batch, key, total, plan)
-        kind: Any = type(key)
         fixed = isinstance(total, (int, float))  # the number of rows, as a rule
-        written = _by_words(gradient, kind, total if fixed else None)
+        written = _of_rows(gradient, total if fixed else None)
         total = None if fixed else np.asarray(total)
 
         def of_rows(rows: slice) -> Any:
-            part = _rows(batch, rows)
-            words = None if key is None else (*key.words, key.row0 + rows.start)
-            return written(params, part, words, total)
+            return written(params, _rows(batch, rows), None if key is None else key.rows(rows.start), total)
 
         parts = _workers.run(of_rows, plan.blocks)
         result = tree.map(np.add, *parts[:2])  # a new nest, which the rest may be added into
@@ -142,29 +139,23 @@ def _rows(batch: Any, rows: slice) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _by_words(gradient: Callable[..., Any], kind: type[Any], fixed: float | None) -> Callable[..., Any]:
-    """gradient(params, rows, key, total), written down as a function of nests: of a key's words and first row.
+def _of_rows(gradient: Callable[..., Any], fixed: float | None) -> Callable[..., Any]:
+    """gradient(params, rows, key, total), written down. fixed : the total, where it is a number of Python's."""
 
-    fixed : the total, where it is a number of Python's.
-    """
-
-    def of_words(params: Any, rows: Any, words: Any, total: Any) -> Any:
-        key = None if words is None else kind.of(words[:2], words[2])
+    def of_rows(params: Any, rows: Any, key: Any, total: Any) -> Any:
         return gradient(params, rows, key, total if fixed is None else fixed)
 
-    return compiled(of_words)
+    return compiled(of_rows)
 
 
 def _later(engine: type[NumPy], gradient: Any, params: Any, batch: Any, key: Any, total: Any, plan: Plan) -> Any:
     """`accumulate`, asked of arrays that are written down: a call, when they are there."""
     like = gradient(params, _rows(batch, plan.blocks[0]), key, total)
-    kind, row0 = type(key), 0 if key is None else key.row0
 
-    def now(params: Any, batch: Any, words: Any, total: Any) -> Any:
-        again = None if words is None else kind.of(words, row0)
-        return engine.accumulate(gradient, params, batch, again, total, plan)
+    def now(params: Any, batch: Any, key: Any, total: Any) -> Any:
+        return engine.accumulate(gradient, params, batch, key, total, plan)
 
-    return call(now, (params, batch, None if key is None else key.words, total), like)
+    return call(now, (params, batch, key, total), like)
 
 
 def compiled(function: Callable[..., Any], donate: tuple[int, ...] = (), small: float = SMALL) -> Callable[..., Any]:
@@ -188,10 +179,10 @@ def compiled(function: Callable[..., Any], donate: tuple[int, ...] = (), small: 
             (path, type(leaf), leaf.shape, leaf.dtype.str) if isinstance(leaf, np.ndarray) else (path, type(leaf))
             for path, leaf in tree.items(arguments)
         )
-        program = programs.get(form)
-        if program is None:
-            program = _written(function, arguments, donate, small, flats) if len(programs) < PROGRAMS else function
-            programs[form] = program
+        if form not in programs:
+            known = len(programs) < PROGRAMS
+            programs[form] = _written(function, arguments, donate, small, flats) if known else function
+        program = programs[form]
         if program is not function:  # which would take any arguments, and not refuse what others are written for
             recent = (program, *(other for other in recent[: RECENT - 1] if other is not program))
         return program(*arguments)

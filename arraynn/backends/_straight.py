@@ -47,7 +47,7 @@ class Straight(Calls):
         given = {id(x) for i in donated for x in tree.leaves(head.written[i])}
         self.order = Order(list(parts(tree.leaves(outputs))), given, small)
         super().__init__(large=large, **head.scope)
-        self.values = {id(x): Value(head.names[id(x)]) for x in tree.leaves(head.written) if x is not None}  # by id
+        self.values = {i: Value(name) for i, name in head.names.items()}  # by id
         self.homes: dict[int, tuple[str, Memory]] = {}  # by id, where a node's numbers should lie
         self.results: dict[Any, str] = {}  # of updates, by what `_lazy.update` calls them
         self.copies: dict[int, list[tuple[Lazy, str]]] = {}  # by id of a joined node, what is copied into its place
@@ -65,7 +65,8 @@ class Straight(Calls):
         self._arrive()
         result = self._text(outputs)
         *take, give = self.scratch.ends() or [""]
-        body = [*head.lines, *head.checks.values(), *laid, *take, *self.lines, give, f"return {result}"]
+        hashed = dict.fromkeys(head.hashed[id(node)] for node in self.order.nodes if id(node) in head.hashed)
+        body = [*head.lines, *head.checks.values(), *laid, *hashed, *take, *self.lines, give, f"return {result}"]
         self.source = f"def run({', '.join(head.parameters)}):\n" + "".join(f"    {line}\n" for line in body if line)
         self.scope |= self.scratch.names()
         exec(compile(self.source, "<step>", "exec"), self.scope)
@@ -146,7 +147,7 @@ class Straight(Calls):
             return Value(name, Memory(name, until=FOREVER), whole=True, early=True)
         if node.op == "matmul":
             a, b = map(self._name, node.args)
-            return self._call(place, node, "matmul", f"{a}, {b}, out=")
+            return self._call(place, node, "matmul", f"{a}, {b}, ")
         if node.op in REDUCTIONS and not {*node.kwargs} - {"axis", "keepdims"} and len(node.args) == 1:
             return self._reduction(place, node)
         if node.op in ("update", "result"):
@@ -192,4 +193,4 @@ class Straight(Calls):
         if isinstance(nest, Lazy):
             value = self.values[id(self.order.first(nest))]
             return f"{value.name}.copy()" if copy and value.memory is not None else value.name
-        return self._object(nest)
+        return self.values[id(nest)].name if hasattr(nest, "words") else self._object(nest)

@@ -93,7 +93,9 @@ def training_step_to_onnx(
     )
     scalars = _scalars(model.optimizer, step, steps)
     try:
-        new_params, new_slots, logs = core(params, slots, (x, targets, weight), _words(model.seed, step), scalars)
+        new_params, new_slots, logs = core(
+            params, slots, (x, targets, weight), Key.of(_words(model.seed, step)), scalars
+        )
     except (TypeError, ValueError, NotImplementedError) as error:
         raise ValueError(f"the training step cannot be exported: called with symbols, it failed ({error})") from error
     data_loss, penalty = (_float(logs[name]) for name in ("data_loss", "penalty"))

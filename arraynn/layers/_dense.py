@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from .. import initializers
-from .._array import namespace
+from .._array import namespace, sum_of_rows
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ..regularizers import penalty_of
@@ -41,7 +41,7 @@ def dense(x: Array, w: Array, b: Array, /) -> tuple[Array, Backward]:
     def dense_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array]:
         # forward was y = x w + b, so dL/dw = xᵀ dL/dy. Rows share w and b, so their parts add up.
         dx = dy @ xp.matrix_transpose(w) if need_dx else None
-        return dx, xp.matrix_transpose(x) @ dy, xp.sum(dy, axis=0)
+        return dx, xp.matrix_transpose(x) @ dy, sum_of_rows(dy)
 
     return y, dense_backward
 

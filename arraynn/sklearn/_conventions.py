@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .._array import namespace
+from .._array import namespace, sum_of_rows
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ..layers import Dense
@@ -49,7 +49,7 @@ class MLPDense(Dense):
 
         def sparse_dense_backward(dy: Array, need_dx: bool = True) -> tuple[None, Nest]:
             # forward was y = x w + b, as in `dense`
-            return None, {"weight": x.T @ dy, "bias": namespace(dy).sum(dy, axis=0)}
+            return None, {"weight": x.T @ dy, "bias": sum_of_rows(dy)}
 
         return y, sparse_dense_backward
 

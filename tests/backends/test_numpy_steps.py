@@ -30,7 +30,7 @@ def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NumPy, "compile", Backend.compile)
     monkeypatch.setattr(_numpy, "compiled", Backend.compile)
     training._core.cache_clear()
-    _numpy._by_words.cache_clear()
+    _numpy._of_rows.cache_clear()
 
 
 def same(got: Any, expected: Any) -> None:

@@ -60,7 +60,7 @@ class Peer(Base):
         dy *= np.float32(1 / len(z))
         grads: list[Any] = [None] * len(self.layers)
         for i in reversed(range(len(self.layers))):
-            grads[i] = taken[i].T @ dy, np.sum(dy, axis=0)
+            grads[i] = taken[i].T @ dy, np.ones(len(dy), dy.dtype) @ dy
             if i:
                 dy = dy @ self.layers[i][0].T
                 dy = dy * (taken[i] > 0).astype("float32")
