@@ -287,9 +287,9 @@ def unpack(what: str, item: Any) -> tuple[Any, Any, Any]:
     return item[0], item[1], item[2] if len(item) == 3 else None
 
 
-def blocks(count: int, size: int) -> Iterator[slice]:
+def blocks(count: int, size: int) -> list[slice]:
     """Slices that cover `count` rows, `size` at a time."""
-    return (slice(start, min(start + size, count)) for start in range(0, count, size))
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def _class_table(class_weight: Any, labels: np.ndarray, classes: int) -> np.ndarray:

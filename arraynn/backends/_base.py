@@ -161,6 +161,11 @@ class Backend:
         """What a training run is wrapped in: the current device, no gradient tape, no warnings on overflow."""
         return np.errstate(all="ignore")  # NumPy is inside of many: array-api-strict, JAX where it takes scalars
 
+    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """[function(item) for item in items], within `context`: blocks of rows that have nothing to do with each other,
+        on a CPU by several threads."""
+        return list(map(function, items))
+
     # The three hooks, and the plan of the second. They belong to the class, as a raw array knows its library, not its
     # Backend. These are the portable defaults, the reference that every replacement is tested against.
 

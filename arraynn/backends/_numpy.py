@@ -48,7 +48,7 @@ log = logging.getLogger("arraynn")
 
 class NumPy(Backend):
     name = "numpy"
-    inference_rows = 1024
+    inference_rows = 512
 
     @classmethod
     def open(cls, device: str | None = None) -> Backend:
@@ -69,6 +69,9 @@ class NumPy(Backend):
         np.empty(KEEP, "u1")
         with np.errstate(all="ignore"), _workers.limit(), _memory.run():
             yield
+
+    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        return _workers.run(function, items)
 
     @classmethod
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:

@@ -119,8 +119,10 @@ def run(function: Callable[[Any], Any], items: Sequence[Any], *, blas: bool = Tr
     When one of them fails, or is interrupted, no other is begun, and all have ended when the error is raised.
     """
     held = getattr(_inside, "limit", None)
-    count = 1 if held is None else held.take() if blas else held.threads()
-    if count == 1 or len(items) == 1:
+    if held is None or len(items) == 1:
+        return list(map(function, items))
+    count = held.take() if blas else held.threads()
+    if count == 1:
         return list(map(function, items))
     results: list[Any] = [None] * len(items)
     left = deque(enumerate(items))

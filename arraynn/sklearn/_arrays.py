@@ -82,4 +82,4 @@ def take(x: Any, rows: Any, chosen: Any = None) -> Any:
 
 def rows_of(x: Any, size: int) -> Any:
     """x cut into blocks of rows."""
-    return (take(x, part) for part in blocks(x.shape[0], size))
+    return [take(x, part) for part in blocks(x.shape[0], size)]

@@ -17,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from .. import tree
 from .._array import is_array, namespace
 from .._types import Array, LayerLike, Nest
+from ..answers import inference
 from ..backends import Backend
 from ..losses import Loss
 from ..model import Model
@@ -213,7 +214,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     def _forward(self, x: Any, params: Nest, engine: Backend) -> Array:
         """The network's outputs in inference, block by block."""
         with engine.context():
-            parts = [self.network_(params, _dense(part, engine), None)[0] for part in rows_of(x, engine.inference_rows)]
+            outputs = inference(engine, self.network_)
+            parts = engine.each(lambda part: outputs(params, _dense(part, engine)), rows_of(x, engine.inference_rows))
             return parts[0] if len(parts) == 1 else engine.xp.concat(parts, axis=0)
 
     # Other objects.
