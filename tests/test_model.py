@@ -142,6 +142,17 @@ def test_many_rows_are_answered_in_blocks_and_joined(rng):
     assert model.evaluate(x, y)["loss"] == pytest.approx(float(loss), rel=1e-5)
 
 
+def test_answers_have_the_same_bits_with_any_number_of_workers(rng, monkeypatch):
+    model = model_of(backend="numpy").build(2)
+    x = rng.standard_normal((5 * model.backend.inference_rows + 3, 2)).astype(np.float32)
+    answers = []
+    for workers in "128":
+        monkeypatch.setenv("ARRAYNN_NUM_THREADS", workers)
+        answers.append(model(x))
+    np.testing.assert_array_equal(answers[1], answers[0])
+    np.testing.assert_array_equal(answers[2], answers[0])
+
+
 def test_a_classifier_predicts_labels_and_probabilities():
     model = model_of()
     model.fit(X, Y, epochs=5)

@@ -47,7 +47,9 @@ def loaded():
 
 
 def blas_threads():
-    return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    """Of NumPy's BLAS: SciPy, or Numba, may bring others along."""
+    pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    return [pool["num_threads"] for pool in pools if "numpy" in pool["filepath"]] or [pools[0]["num_threads"]]
 
 
 def gradients(backend, dtype):

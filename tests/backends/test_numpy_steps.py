@@ -31,6 +31,7 @@ def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_numpy, "compiled", Backend.compile)
     training._core.cache_clear()
     _numpy._of_rows.cache_clear()
+    _numpy._in_place.cache_clear()
 
 
 def same(got: Any, expected: Any) -> None:
@@ -151,6 +152,37 @@ def test_other_shapes_are_other_programs_and_nothing_is_written_before_that_is_s
     function = _numpy.compiled(lambda a: (a + 1, a.shape[0]))
     for n in range(_numpy.PROGRAMS + 3):
         same(function(np.arange(n)), (np.arange(n) + 1, n))
+
+
+def test_batches_of_two_sizes_leave_the_weights_where_they_are() -> None:
+    network = nn.Sequential(nn.Dense(5), nn.ReLU(), nn.Dense(3))
+    params, _ = network.init(np.random.default_rng(0), (2,))
+    optimizer = nn.Adam(0.05)
+    state, step = optimizer.init(params), nn.make_train_step(network, nn.softmax_cross_entropy, optimizer)
+    x, y, _ = batch()
+    seen = []
+    for i in range(6):
+        rows = slice(0, 13 if i % 3 == 2 else ROWS)
+        params, state, _ = step(params, state, (x[rows], y[rows], None), nn.Key(0))
+        seen.append([leaf.ctypes.data for leaf in tree.leaves((params, state["slots"]))])
+    assert all(places == seen[0] for places in seen)
+
+
+@pytest.mark.parametrize(("rate", "hashed"), [(0.0, 0), (0.3, 1)])
+@pytest.mark.parametrize("split", [False, True])
+def test_a_key_is_hashed_once_a_step_where_something_draws(
+    rate: float, hashed: int, split: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if split:
+        monkeypatch.setattr(_numpy, "BLOCK", 60)
+    network = nn.Sequential(nn.Dense(5), nn.Dropout(rate), nn.Dense(3)) if rate else nn.Sequential(nn.Dense(3))
+    run(2, network=network)
+    folded: list[Any] = []
+    fold = nn.random._fold
+    monkeypatch.setattr(nn.random, "_fold", lambda words, number: folded.append(number) or fold(words, number))
+    run(2, network=network)
+    # of the seed, once for each of the two steps; of the step's number only for dropout, however many blocks there are
+    assert len(folded) == 2 + 2 * hashed
 
 
 def test_numbers_are_arguments_not_constants(caplog: pytest.LogCaptureFixture) -> None:
