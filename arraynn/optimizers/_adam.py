@@ -26,7 +26,7 @@ class Adam(Moments):
         return self.corrected(step)
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
-        m, v = self.averages(slots, g)
+        m, v = self.sums(slots, g)
         denominator = namespace(v).sqrt(v)
         denominator += c["epsilon"]
         p -= c["lr"] * m / denominator

@@ -35,7 +35,7 @@ class AdamW(Moments):
         return {**self.corrected(step), "shrink": 1 - super().scalars(step)["lr"] * self.weight_decay}
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
-        m, v = self.averages(slots, g)
+        m, v = self.sums(slots, g)
         denominator = namespace(v).sqrt(v)
         denominator += c["epsilon"]
         p *= c["shrink"]

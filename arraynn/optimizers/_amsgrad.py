@@ -30,7 +30,7 @@ class AMSGrad(Moments):
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         xp = namespace(p)
-        m, v = self.averages(slots, g)
+        m, v = self.sums(slots, g)
         u = xp.maximum(slots["u"], v)  # the standard cannot write a maximum in place
         denominator = xp.sqrt(u)
         denominator += c["epsilon"]

@@ -15,6 +15,8 @@ from ._base import Optimizer
 class Moments(Optimizer):
     """Moving averages of the gradient and of its square: m = β1 m + (1 - β1) g; v = β2 v + (1 - β2) g².
 
+    Kept are the plain sums m / (1 - β1) = g + β1 (g before) + … and v / (1 - β2): the factors are the scalars' part,
+    which saves two passes over the arrays.
     learning_rate : number or schedule. beta1, beta2 : in [0, 1). epsilon : ε > 0, beside a root of v.
     """
 
@@ -32,22 +34,23 @@ class Moments(Optimizer):
             raise ValueError(f"epsilon must be a finite number above 0, got {self.epsilon!r}")
 
     def corrected(self, step: int) -> dict[str, float]:
-        """lr and epsilon with which lr m / (√v + epsilon) is the step by the corrected averages, lr m̂ / (√v̂ + ε), with
-        m̂ = m / (1 - β1^t) and v̂ = v / (1 - β2^t). Both sides of the fraction are multiplied by √(1 - β2^t), as at the
-        end of the paper's section 2, ε too. It saves a pass over the array."""
+        """lr and epsilon with which lr m / (√v + epsilon), of the sums, is the step by the corrected averages,
+        lr m̂ / (√v̂ + ε), with m̂ = (1 - β1) m / (1 - β1^t) and v̂ = (1 - β2) v / (1 - β2^t). Both sides of the fraction
+        are divided by the factor of √v, as at the end of Adam's paper's section 2, ε too."""
         t = step + 1  # the paper counts from 1
-        root = (1 - self.beta2**t) ** 0.5
-        return {"lr": super().scalars(step)["lr"] * root / (1 - self.beta1**t), "epsilon": self.epsilon * root}
+        root = float(((1 - self.beta2**t) / (1 - self.beta2)) ** 0.5)
+        lr = super().scalars(step)["lr"] * (1 - self.beta1) / (1 - self.beta1**t)
+        return {"lr": lr * root, "epsilon": self.epsilon * root}
 
     def init_one(self, p: Array) -> dict[str, Array]:
         zeros_like = namespace(p).zeros_like
         return {"m": zeros_like(p), "v": zeros_like(p)}
 
-    def averages(self, slots: dict[str, Array], g: Array) -> tuple[Array, Array]:
-        """m and v with g in them. Consumes the slots."""
+    def sums(self, slots: dict[str, Array], g: Array) -> tuple[Array, Array]:
+        """m and v, without their factors, with g in them. Consumes the slots."""
         m, v = slots["m"], slots["v"]
         m *= self.beta1
-        m += (1 - self.beta1) * g
+        m += g
         v *= self.beta2
-        v += (1 - self.beta2) * g * g
+        v += g * g
         return m, v

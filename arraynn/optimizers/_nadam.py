@@ -46,13 +46,13 @@ class NAdam(Moments):
         now, after = self._momentum(t), self._momentum(t + 1)
         lr = super().scalars(step)["lr"]
         return {
-            "ahead": lr * after / (1 - product * after),
+            "ahead": lr * after * (1 - self.beta1) / (1 - product * after),
             "here": lr * (1 - now) / (1 - product),
-            "root": float((1 - self.beta2**t) ** 0.5),
+            "root": float(((1 - self.beta2**t) / (1 - self.beta2)) ** 0.5),
         }
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
-        m, v = self.averages(slots, g)
+        m, v = self.sums(slots, g)
         denominator = namespace(v).sqrt(v)
         denominator /= c["root"]  # now sqrt(v_hat)
         denominator += self.epsilon

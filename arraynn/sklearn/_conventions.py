@@ -11,7 +11,6 @@ Poisson               the deviance, with the terms that do not depend on the out
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -56,29 +55,11 @@ class MLPDense(Dense):
 
 @dataclass(frozen=True)
 class EpsilonHatAdam(Adam):
-    """Adam with ε̂: w = w - lr √(1 - β2^t) / (1 - β1^t) m / (√v + ε̂), the form at the end of the paper's section 2.
-
-    Kept are m / (1 - β1) and v / (1 - β2), which are plain sums: two passes over the weights less.
-    """
+    """Adam with ε̂: w = w - lr √(1 - β2^t) / (1 - β1^t) m / (√v + ε̂), the form at the end of the paper's section 2."""
 
     def scalars(self, step: int) -> dict[str, float]:
-        t = step + 1
-        lr = Optimizer.scalars(self, step)["lr"] * float((1 - self.beta2**t) ** 0.5) / (1 - self.beta1**t)
-        unit = float((1 - self.beta2) ** 0.5)
-        return {"lr": lr * (1 - self.beta1) / unit, "epsilon": self.epsilon / unit}
-
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
-        m, v = slots["m"], slots["v"]
-        m *= self.beta1
-        m += g
-        v *= self.beta2
-        v += g * g
-        step = namespace(v).sqrt(v)
-        step += c["epsilon"]
-        step = m / step
-        step *= c["lr"]
-        p -= step
-        return p, {"m": m, "v": v}
+        unit = float((1 - self.beta2) ** 0.5)  # of √v, as `Moments` keeps it
+        return {"lr": self.corrected(step)["lr"], "epsilon": self.epsilon / unit}
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ def test_the_largest_v_is_kept(xp):
     state = optimizer.init(params)
     for g in ([2.0, 1.0], [0.0, 4.0]):
         params, state = optimizer.update(params, {"w": xp.asarray(g)}, state)
-    assert xp.to_numpy(state["slots"]["w"]["u"]).tolist() == [2.0, 8.25]
-    assert xp.to_numpy(state["slots"]["w"]["v"]).tolist() == [1.0, 8.25]
+    assert xp.to_numpy(state["slots"]["w"]["u"]).tolist() == [4.0, 16.5]
+    assert xp.to_numpy(state["slots"]["w"]["v"]).tolist() == [2.0, 16.5]
 
 
 def test_fifty_steps_equal_torchs(torch_agrees):

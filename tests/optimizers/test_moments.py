@@ -7,11 +7,11 @@ from arraynn.optimizers._moments import Moments
 KIND = [nn.AdamW, nn.AMSGrad, nn.NAdam, nn.RAdam]
 
 
-def test_averages_are_those_of_gradients_and_their_squares():
+def test_sums_are_the_averages_of_gradients_and_their_squares_without_their_factors():
     slots = {"m": np.asarray([2.0, 0.0]), "v": np.asarray([4.0, 1.0])}
-    m, v = Moments(beta1=0.5, beta2=0.75).averages(slots, np.asarray([4.0, -2.0]))
-    assert m.tolist() == [3.0, -1.0]
-    assert v.tolist() == [7.0, 1.75]
+    m, v = Moments(beta1=0.5, beta2=0.75).sums(slots, np.asarray([4.0, -2.0]))
+    assert m.tolist() == [5.0, -2.0]
+    assert v.tolist() == [19.0, 4.75]
 
 
 @pytest.mark.parametrize("kind", KIND)
