@@ -29,6 +29,7 @@ from .schedules import rate_at
 from .training import Batch, make_train_step
 
 FETCH_SECONDS = 0.1
+FETCH_SPACING = 20  #: or so many times as long as the last took: large weights are not looked at and copied in no time
 FETCH_STEPS = 1000  #: and at least this often, so that waiting reports take no memory to speak of
 
 
@@ -159,7 +160,8 @@ class Fit:
 
     def train(self, end: int, check_interrupt: Callable[[], None]) -> None:
         model = self.model
-        self.fetched = self.reported = time.monotonic()
+        self.fetched, self.pause = time.monotonic(), FETCH_SECONDS
+        self.reported = self.fetched
         while model.epoch < end and not self.stopped:
             self.epoch(model.epoch, check_interrupt)
             self.finished.append(model.epoch)
@@ -208,11 +210,11 @@ class Fit:
         return make_train_step(model.network, model.loss, model.optimizer, **options)
 
     def due(self) -> bool:
-        return time.monotonic() - self.fetched > FETCH_SECONDS or len(self.waiting) >= self.most
+        return time.monotonic() - self.fetched > self.pause or len(self.waiting) >= self.most
 
     def settle(self) -> None:
         """Fetch what waits; keep a copy of weights that are finite; raise DivergedError where they are not."""
-        model, taken = self.model, self.waiting
+        model, taken, began = self.model, self.waiting, time.monotonic()
         if not taken:
             return
         reports = [one.logs for one in taken]
@@ -226,6 +228,7 @@ class Fit:
             rate = rate_at(one.optimizer.learning_rate, one.step)
             self.sums.setdefault(one.epoch, Sums()).add(own, rate)
         self.waiting, self.good, self.fetched = [], good, time.monotonic()
+        self.pause = max(FETCH_SECONDS, FETCH_SPACING * (self.fetched - began))
 
     def go_back(self) -> list[Taken]:
         """The model as it was at the last finite fetch; returns the steps that are lost by it."""

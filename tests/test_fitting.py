@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -112,6 +113,29 @@ def test_at_most_so_many_steps_wait(never, fetches, monkeypatch):
     history = model_of().fit(X, Y, epochs=3, batch_size=10)
     assert fetches == [4 * 5 + 12, 4 * 5 + 12, 1 * 5 + 12]
     assert history == model_of().fit(X, Y, epochs=3, batch_size=10)
+
+
+def test_what_takes_long_is_done_more_rarely(fetches, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(fitting, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    copy = fitting._copy_state
+
+    def slow(state):
+        now[0] += 0.05
+        return copy(state)
+
+    class Steps(nn.Callback):
+        every_epoch = False
+
+        def on_batch_end(self, model):
+            now[0] += 0.06
+
+    model_of().fit([(X[:5], Y[:5])] * 100, callbacks=[Steps()])
+    assert (len(fetches), (fetches[0] - 12) // 5) == (50, 2)  # at 0.12 s each
+    fetches.clear()
+    monkeypatch.setattr(fitting, "_copy_state", slow)
+    model_of().fit([(X[:5], Y[:5])] * 100, callbacks=[Steps()])
+    assert [(count - 12) // 5 for count in fetches] == [2, 17, 17, 17, 17, 17, 13]  # a second apart, from the first on
 
 
 def test_batches_of_an_iterable_are_not_kept_for_long(never, fetches):
