@@ -24,6 +24,9 @@ from ._straight import Straight
 #: the workers then spend their time handing Python's lock to each other; larger ones leave nothing to hand out
 BLOCK = 260_000
 
+#: row blocks whose gradients are there together, before they are summed: each has as many numbers as the parameters
+TOGETHER = 16
+
 #: bytes allocated and freed, untouched, before a run. The C library gives freed memory back to the system, to be
 #: fetched again page by page, unless it has seen blocks as large come and go (mallopt(3), M_MMAP_THRESHOLD); having
 #: seen one of almost its limit of 32 MB it keeps twice that, and a step with arrays of a megabyte takes half the time
@@ -129,10 +132,13 @@ class NumPy(Backend):
         def of_rows(rows: slice) -> Any:
             return written(params, _rows(batch, rows), None if key is None else key.rows(rows.start), total)
 
-        parts = _workers.run(of_rows, plan.blocks)
-        result = tree.map(np.add, *parts[:2])  # a new nest, which the rest may be added into
-        for part in parts[2:]:
-            result = tree.map(_add, result, part)
+        result: Any = None
+        for start in range(0, len(plan.blocks), TOGETHER):
+            parts = _workers.run(of_rows, plan.blocks[start : start + TOGETHER])
+            if result is None:
+                result, parts = tree.map(np.add, *parts[:2]), parts[2:]  # a new nest, which the rest may be added into
+            for part in parts:
+                result = tree.map(_add, result, part)
         return result
 
 

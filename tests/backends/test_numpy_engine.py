@@ -76,6 +76,15 @@ def test_row_blocks_give_the_gradient_of_one_pass():
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14)
 
 
+def test_blocks_summed_a_few_at_a_time_give_the_same_bits(monkeypatch):
+    monkeypatch.setattr(_numpy, "BLOCK", _numpy.BLOCK // 4)
+    plan, whole = gradients(NumPy, "float32")
+    monkeypatch.setattr(_numpy, "TOGETHER", 3)
+    assert len(plan.blocks) > 6
+    for a, b in zip(gradients(NumPy, "float32")[1], whole, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("workers", ["2", "8"])
 def test_any_number_of_workers_gives_the_same_bits(monkeypatch, workers):
     results = []
