@@ -119,10 +119,19 @@ class Calls(Lines):
         if cast:
             self.lines.append(f"copyto({value.name}, {self._name(other)}, 'unsafe')")
             return value
-        condition, a, b = self._name(node.args[0]), *(self._operand(x, node.dtype).name for x in node.args[1:])
-        if b != value.name:
-            self.lines.append(f"copyto({value.name}, {b})")
-        self.lines.append(f"copyto({value.name}, {a}, 'same_kind', {condition})")
+        condition, (a, b) = self._name(node.args[0]), (self._operand(x, node.dtype) for x in node.args[1:])
+        zero = other.args[0] if isinstance(other, Lazy) and other.op == "literal" else other
+        if node.dtype.kind == "f" and not isinstance(zero, Lazy) and str(float(zero)) == "0.0":
+            # NumPy chooses number by number: bits under a mask are quicker, and as exact
+            whole = np.dtype(f"i{node.dtype.itemsize}")
+            self.scratch.scope[self._dtype(whole)] = whole
+            out, source = (self._part(x, f".view({self._dtype(whole)})") for x in (value.operand(node.shape), a))
+            self.lines += [f"copyto({out}, {condition})", f"{self._function('negative')}({out}, {out})"]
+            self.lines.append(f"{self._function('bitwise_and')}({out}, {source}, {out})")
+            return value
+        if b.name != value.name:
+            self.lines.append(f"copyto({value.name}, {b.name})")
+        self.lines.append(f"copyto({value.name}, {a.name}, 'same_kind', {condition})")
         return value
 
     def _view(self, node: Lazy) -> Value:

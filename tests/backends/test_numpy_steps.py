@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import threading
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 import arraynn as nn
 from arraynn import training, tree
-from arraynn._array import namespace
+from arraynn._array import namespace, zero_like
 from arraynn.backends import _loops, _memory, _numpy
 from arraynn.backends._arguments import Other
 from arraynn.backends._base import Backend
@@ -257,11 +258,26 @@ def test_with_numba_loops_have_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch
     training._core.cache_clear()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_choice_between_anything_and_zero_is_exact(dtype: str) -> None:
+    a = np.asarray([[math.inf, -math.inf, math.nan, -0.0, 1e-40, 1e30]] * 2, dtype)
+    chosen = np.asarray([[True], [False]])
+
+    def function(chosen: Any, a: Any) -> Any:
+        return 1 * namespace(a).where(chosen, a, zero_like(a))
+
+    with np.errstate(all="ignore"):
+        got, expected = Straight(function, (chosen, a)).run(chosen, a), function(chosen, a)
+    same(got, expected)
+    np.testing.assert_array_equal(np.signbit(got), np.signbit(expected))
+
+
 #: (name, number of arguments)
 OPERATIONS = [
     ("add", 2), ("multiply", 2), ("subtract", 2), ("maximum", 2), ("negative", 1), ("abs", 1), ("square", 1),
     ("positive part", 1), ("where", 3), ("sum 0", 1), ("sum 1", 1), ("max 1", 1), ("mean 1", 1), ("sum", 1),
     ("transpose", 1), ("first rows", 1), ("flat and back", 1), ("gram", 1), ("times 2", 1), ("less", 2), ("shift", 1),
+    ("or zero", 2),
 ]  # fmt: skip
 
 
@@ -272,6 +288,8 @@ def apply(name: str, args: list[Any]) -> Any:
         return a * space.astype(a > 0, a.dtype)
     if name == "where":
         return space.where(args[0] > 0, args[1], args[2])
+    if name == "or zero":
+        return space.where(args[0] > 0, args[1], zero_like(a))
     if name == "less":
         return space.astype(args[0] < args[1], a.dtype)
     if name == "shift":
