@@ -29,7 +29,7 @@ from .schedules import rate_at
 from .training import Batch, make_train_step
 
 FETCH_SECONDS = 0.1
-FETCH_SPACING = 20  #: or so many times as long as the last took: large weights are not looked at and copied in no time
+FETCH_COST = 0.005  #: seconds that a fetch may take; to look at large weights and copy them takes longer, and is rarer
 FETCH_STEPS = 1000  #: and at least this often, so that waiting reports take no memory to speak of
 
 
@@ -228,7 +228,7 @@ class Fit:
             rate = rate_at(one.optimizer.learning_rate, one.step)
             self.sums.setdefault(one.epoch, Sums()).add(own, rate)
         self.waiting, self.good, self.fetched = [], good, time.monotonic()
-        self.pause = max(FETCH_SECONDS, FETCH_SPACING * (self.fetched - began))
+        self.pause = FETCH_SECONDS * max(1.0, (self.fetched - began) / FETCH_COST)
 
     def go_back(self) -> list[Taken]:
         """The model as it was at the last finite fetch; returns the steps that are lost by it."""
