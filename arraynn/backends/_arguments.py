@@ -60,6 +60,7 @@ class Arguments:
         return lazy
 
     def _key(self, key: Any, name: str) -> Any:
+        """A key of three numbers, its words and its first row, which are asked for where the step needs them."""
         kind = f"{type(key).__name__}_"
         self.scope[kind] = type(key)
         self._refuse(f"type({name}) is not {kind}")

@@ -75,7 +75,7 @@ class Calls(Lines):
             return self._call(place, node, name, f"{', '.join(x.name for x in operands)}, {end}")
         value, function = self._target(place, node, args), self._function(name)
         out = value.operand(node.shape)
-        # one number for all takes three times as long as an array in these two, without AVX-512
+        # one number for all takes three times as long as an array in these two
         rows = together(operands, out, always=name in ("maximum", "minimum"))
         calls = cut(operands, out, self._part)
         if rows and not calls:

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,9 +41,14 @@ def available() -> int:
     return int(wanted) if wanted else min(*blas, cores())
 
 
-@cache
 def _blas() -> Any:
-    """NumPy's BLAS, as threadpoolctl knows it: looking for it among the process's libraries takes milliseconds."""
+    """The BLAS libraries of the process, as threadpoolctl knows them. Looking for them takes milliseconds, so that is
+    done again only when modules have been imported since: SciPy, or Numba, may have brought one along."""
+    return _found(len(sys.modules))
+
+
+@lru_cache(maxsize=1)
+def _found(modules: int) -> Any:
     return threadpoolctl.ThreadpoolController().select(user_api="blas")
 
 

@@ -33,6 +33,11 @@ class Moments(Optimizer):
         if not 0 < self.epsilon < math.inf:
             raise ValueError(f"epsilon must be a finite number above 0, got {self.epsilon!r}")
 
+    @property
+    def unit(self) -> float:
+        """√(1 - β2), the factor that √v of the sum lacks."""
+        return float((1 - self.beta2) ** 0.5)
+
     def corrected(self, step: int) -> dict[str, float]:
         """lr and epsilon with which lr m / (√v + epsilon), of the sums, is the step by the corrected averages,
         lr m̂ / (√v̂ + ε), with m̂ = (1 - β1) m / (1 - β1^t) and v̂ = (1 - β2) v / (1 - β2^t). Both sides of the fraction

@@ -27,14 +27,13 @@ class RAdam(Moments):
     def scalars(self, step: int) -> dict[str, float]:
         t = step + 1  # the paper counts from 1
         lr = super().scalars(step)["lr"] * (1 - self.beta1) / (1 - self.beta1**t)
-        unit = float((1 - self.beta2) ** 0.5)  # of √v
         most = 2 / (1 - self.beta2) - 1
         seen = most - 2 * t * self.beta2**t / (1 - self.beta2**t)
         if seen <= 5:
-            return {"plain": lr, "adaptive": 0.0, "epsilon": self.epsilon / unit}
+            return {"plain": lr, "adaptive": 0.0, "epsilon": self.epsilon / self.unit}
         rectified = (seen - 4) * (seen - 2) * most / ((most - 4) * (most - 2) * seen)
-        adaptive = float(lr * (rectified * (1 - self.beta2**t)) ** 0.5) / unit
-        return {"plain": 0.0, "adaptive": adaptive, "epsilon": self.epsilon / unit}
+        adaptive = float(lr * (rectified * (1 - self.beta2**t)) ** 0.5) / self.unit
+        return {"plain": 0.0, "adaptive": adaptive, "epsilon": self.epsilon / self.unit}
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         m, v = self.sums(slots, g)

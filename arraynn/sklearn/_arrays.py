@@ -14,7 +14,6 @@ from sklearn import get_config
 
 from .._array import device, is_array, namespace
 from ..backends import Backend, backend, of
-from ..data import blocks
 
 try:
     from sklearn.utils._array_api import check_same_namespace
@@ -78,8 +77,3 @@ def take(x: Any, rows: Any, chosen: Any = None) -> Any:
     if hasattr(x, "tocsr"):
         return x[rows]
     return namespace(x).take(x, rows if chosen is None else chosen, axis=0)
-
-
-def rows_of(x: Any, size: int) -> Any:
-    """x cut into blocks of rows."""
-    return [take(x, part) for part in blocks(x.shape[0], size)]

@@ -19,10 +19,11 @@ from .._array import is_array, namespace
 from .._types import Array, LayerLike, Nest
 from ..answers import inference
 from ..backends import Backend
+from ..data import blocks
 from ..losses import Loss
 from ..model import Model
 from ..optimizers import Adam, Optimizer
-from ._arrays import check_same_namespace, computes, dtype_name, home, on_host, rows_of
+from ._arrays import check_same_namespace, computes, dtype_name, home, on_host, take
 from ._interop import from_model, from_sklearn, to_model, to_sklearn
 from ._lbfgs import fit_lbfgs
 from ._network import layer_sizes, make_network, to_attributes, to_params
@@ -215,7 +216,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         """The network's outputs in inference, block by block."""
         with engine.context():
             outputs = inference(engine, self.network_)
-            parts = engine.each(lambda part: outputs(params, _dense(part, engine)), rows_of(x, engine.inference_rows))
+            parts = engine.each(
+                lambda rows: outputs(params, _dense(take(x, rows), engine)), blocks(x.shape[0], engine.inference_rows)
+            )
             return parts[0] if len(parts) == 1 else engine.xp.concat(parts, axis=0)
 
     # Other objects.

@@ -58,8 +58,7 @@ class EpsilonHatAdam(Adam):
     """Adam with ε̂: w = w - lr √(1 - β2^t) / (1 - β1^t) m / (√v + ε̂), the form at the end of the paper's section 2."""
 
     def scalars(self, step: int) -> dict[str, float]:
-        unit = float((1 - self.beta2) ** 0.5)  # of √v, as `Moments` keeps it
-        return {"lr": self.corrected(step)["lr"], "epsilon": self.epsilon / unit}
+        return {"lr": self.corrected(step)["lr"], "epsilon": self.epsilon / self.unit}
 
 
 @dataclass(frozen=True)
