@@ -58,7 +58,7 @@ def make_train_step(
 
     def train_step(params: Nest, state: Mapping[str, Any], batch: Batch, key: Key) -> Any:
         step = state["step"]
-        engine: Any = for_type(type(next(tree.items(params))[1]))
+        engine: Any = for_type(type(tree.first(params)))
         if engine not in cores:
             cores[engine] = _core(engine, *options)
         scalars = optimizer.scalars(step)

@@ -60,6 +60,21 @@ def _collect(nest: Any, found: list[Any]) -> None:  # every step asks for leaves
         found.append(nest)
 
 
+def first(nest: Any, /) -> Any:
+    """The first leaf, None where there is none.
+
+    >>> first([{}, {"weight": 1, "bias": 2}])
+    1
+    """
+    if not isinstance(nest, (dict, list, tuple)):
+        return nest
+    for value in nest.values() if isinstance(nest, dict) else nest:
+        found = first(value)
+        if found is not None:
+            return found
+    return None
+
+
 def paths(nest: Any, /) -> list[str]:
     """The leaves' paths, in the order of `leaves`.
 

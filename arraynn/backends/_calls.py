@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ._cuts import MANY, SHORT, TURNED, Operand, cut, together
+from ._cuts import FEW, MANY, SHORT, TURNED, Operand, cut, together
 from ._lazy import Lazy
 from ._lines import Lines, Value
 from ._memory import Memory
-from ._order import PYTHON, Order, number, unsigned_shift
+from ._order import PYTHON, VIEWS, Order, number, unsigned_shift
 
 UFUNCS = {"abs": "absolute", "pow": "power", "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift"}
+FILLED = 4096  #: elements of a product, up to which filling them with zeros costs less than dot saves
+KEYWORD = "out="  #: in maximum and minimum; by its place is quicker, but not allowed in these
 REDUCTIONS = {"sum": "add", "mean": "add", "max": "maximum", "min": "minimum"}
 
 
@@ -61,6 +63,19 @@ class Calls(Lines):
         self.lines.append(f"{self._function(name)}({text}{value.name}{end})")
         return value
 
+    def _product(self, node: Lazy) -> str:
+        """matmul, or dot, which asks BLAS for the same with less ado, but fills what it writes to with zeros first; and
+        copies what BLAS does not take as it lies, where matmul multiplies by itself: not what comes from outside."""
+        sizes = {n for x in node.args for n in x.shape}
+        ours = all(self._in_order(self.order.first(x)) for x in node.args)
+        blas = node.dtype in (np.float32, np.float64) and min(sizes) > 1
+        return "dot" if blas and ours and node.size <= FILLED else "matmul"
+
+    def _in_order(self, x: Lazy) -> bool:
+        x = self.order.first(x.args[0]) if x.op == "matrix_transpose" else x
+        made = self.values.get(self.order.root(x))
+        return x.op not in VIEWS and made is not None and made.memory is not None
+
     def _elementwise(self, place: int, node: Lazy) -> Value:
         if shifted := unsigned_shift(node):
             return self._shift(place, node, *shifted)
@@ -70,7 +85,7 @@ class Calls(Lines):
         kinds = [x.dtype if isinstance(x, Lazy) and not x.weak else 0.0 if isinstance(x, Lazy) else x for x in args]
         dtype = node.dtype if node.dtype.kind != "b" else np.result_type(*kinds)
         operands = [self._operand(x, dtype) for x in args]
-        end = "out=" if name in ("maximum", "minimum") else ""  # by its place is quicker, but not allowed in these
+        end = KEYWORD if name in ("maximum", "minimum") else ""
         if id(node) in self.order.finals:
             return self._call(place, node, name, f"{', '.join(x.name for x in operands)}, {end}")
         value, function = self._target(place, node, args), self._function(name)
@@ -155,10 +170,11 @@ class Calls(Lines):
         (x,), axis, keepdims = node.args, node.kwargs.get("axis"), bool(node.kwargs.get("keepdims"))
         final, short = id(node) in self.order.finals, x.ndim == 2 and x.shape[0] >= MANY
         if short and axis in (1, -1) and x.dtype == node.dtype and not final:
-            if node.op in ("max", "min") and 1 < x.shape[1] < TURNED:
-                return self._turned(place, node, x)
-            if node.op == "sum" and 1 < x.shape[1] < SHORT:
+            largest = node.op in ("max", "min")
+            if 1 < x.shape[1] < (FEW if largest else SHORT) and node.op != "mean":
                 return self._columns(place, node, x)
+            if largest and 1 < x.shape[1] < TURNED:
+                return self._turned(place, node, x)
         dtype = "None" if x.dtype == node.dtype else self._dtype(node.dtype)
         text = f"{self._name(x)}, {axis!r}, {dtype}, "
         value = self._call(place, node, f"{REDUCTIONS[node.op]}.reduce", text, f", {keepdims}")
@@ -170,13 +186,14 @@ class Calls(Lines):
         return value
 
     def _columns(self, place: int, node: Lazy, x: Lazy) -> Value:
-        """The sum of each row, when rows are short: column after column, in the order of NumPy's."""
+        """What each row adds up to, or its largest, when rows are short: column after column, in NumPy's order."""
         value = self._target(place, node)
         source, out = self._operand(x, node.dtype), value.operand(node.shape)
         text = self._part(out, "" if node.ndim == 1 else "[:, 0]")
         columns = [self._part(source, f"[:, {j}]") for j in range(x.shape[1])]
-        self.lines.append(f"{self._function('add')}({columns[0]}, {columns[1]}, {text})")
-        self.lines += [f"{self._function('add')}({text}, {column}, {text})" for column in columns[2:]]
+        function, end = self._function(REDUCTIONS[node.op]), "" if node.op == "sum" else KEYWORD
+        for before, column in zip([columns[0]] + [text] * (len(columns) - 2), columns[1:], strict=True):
+            self.lines.append(f"{function}({before}, {column}, {end}{text})")
         return value
 
     def _turned(self, place: int, node: Lazy, x: Lazy) -> Value:

@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 SHORT = 8  #: columns, fewer than which are taken one by one
+FEW = 5  #: columns, fewer than which the largest of a row is looked for column by column
 TURNED = 64  #: columns, fewer than which the largest of a row is looked for with the rows side by side
-LONG = 4096  #: elements, up to which rows are put together
+LONG = 4096  #: elements, half of NumPy's buffer: rows put together should have more, or they are copied there first
+LONGEST = 16384  #: elements, more than which they should not have, to stay in the cache
+REPEATED = 32768  #: elements, up to which a number is repeated as often as there are elements
 MANY = 32  #: rows, fewer than which nothing is gained
 
 
@@ -55,7 +58,12 @@ def together(args: list[Operand], out: Operand, always: bool = False) -> int:
         return 0
     if not (single or always) or not all(arg.whole and arg.early for arg in whole):
         return 0
-    return max((k for k in range(2, LONG // max(count, 1) + 1) if rows % k == 0), default=0)
+    if not single and rows * count <= REPEATED:
+        return rows
+    if single and count > LONG:
+        return 0
+    fitting = [k for k in range(2, min(rows, LONGEST // max(count, 1)) + 1) if rows % k == 0]
+    return next((k for k in fitting if k * count > LONG), max(fitting, default=0))
 
 
 def cut(args: list[Operand], out: Operand, view: Callable[[Operand, str], str]) -> list[tuple[list[str], str]]:

@@ -100,10 +100,34 @@ def elementwise(op: str, *args: Any) -> Lazy:
     """One of ELEMENTWISE, with the standard's promotion: NumPy is asked on one element."""
     if not all(isinstance(arg, (Lazy, bool, int, float)) for arg in args):
         raise TypeError(f"{op} of {args}")
+    if (known := _known(op, *args)) is not None:
+        return known
     shape = np.broadcast_shapes(*(arg.shape for arg in args if isinstance(arg, Lazy)))
     with np.errstate(all="ignore"):
         one = getattr(host, op)(*(_one(arg) if isinstance(arg, Lazy) else arg for arg in args))
     return Lazy(op, args, shape, one.dtype, weak=all(arg.weak for arg in args if isinstance(arg, Lazy)))
+
+
+def _known(op: str, x: Any, y: Any = None, *_: Any) -> Lazy | None:
+    """What was computed before: of a truth value's number a block asks whether it is positive, and where it is 1."""
+    truth = _truth(x)
+    if op == "greater" and truth is not None and _zero(y):
+        return truth
+    if op == "multiply" and isinstance(x, Lazy) and x.op == "where" and isinstance(y, Lazy):
+        choice, _, other = x.args  # where(truth, …, 0) times truth
+        return x if choice is _truth(y) and _zero(other) and (x.shape, x.dtype) == (y.shape, y.dtype) else None
+    return None
+
+
+def _truth(x: Any) -> Lazy | None:
+    """The truth values that x is made of, as 0 and 1."""
+    cast = isinstance(x, Lazy) and x.op == "astype" and x.args[0].dtype == bool
+    return x.args[0] if cast else None
+
+
+def _zero(x: Any) -> bool:
+    x = x.args[0] if isinstance(x, Lazy) and x.op == "literal" else x
+    return type(x) in (int, float) and x == 0
 
 
 def _one(x: Lazy) -> Any:

@@ -147,7 +147,7 @@ class Straight(Calls):
             return Value(name, Memory(name, until=FOREVER), whole=True, early=True)
         if node.op == "matmul":
             a, b = map(self._name, node.args)
-            return self._call(place, node, "matmul", f"{a}, {b}, ")
+            return self._call(place, node, self._product(node), f"{a}, {b}, ")
         if node.op in REDUCTIONS and not {*node.kwargs} - {"axis", "keepdims"} and len(node.args) == 1:
             return self._reduction(place, node)
         if node.op in ("update", "result"):

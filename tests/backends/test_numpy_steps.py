@@ -277,7 +277,7 @@ OPERATIONS = [
     ("add", 2), ("multiply", 2), ("subtract", 2), ("maximum", 2), ("negative", 1), ("abs", 1), ("square", 1),
     ("positive part", 1), ("where", 3), ("sum 0", 1), ("sum 1", 1), ("max 1", 1), ("mean 1", 1), ("sum", 1),
     ("transpose", 1), ("first rows", 1), ("flat and back", 1), ("gram", 1), ("times 2", 1), ("less", 2), ("shift", 1),
-    ("or zero", 2),
+    ("or zero", 2), ("a row", 1), ("a column", 1), ("of truth", 2),
 ]  # fmt: skip
 
 
@@ -290,6 +290,13 @@ def apply(name: str, args: list[Any]) -> Any:
         return space.where(args[0] > 0, args[1], args[2])
     if name == "or zero":
         return space.where(args[0] > 0, args[1], zero_like(a))
+    if name == "a row":
+        return space.maximum(a + a[:1, :], zero_like(a))
+    if name == "a column":
+        return a - a[:, :1]
+    if name == "of truth":
+        truth = space.astype(a > args[1], a.dtype)
+        return space.where(truth > 0, a, zero_like(a)) * truth
     if name == "less":
         return space.astype(args[0] < args[1], a.dtype)
     if name == "shift":
@@ -314,7 +321,7 @@ def apply(name: str, args: list[Any]) -> Any:
 
 @given(
     st.lists(st.tuples(st.sampled_from(OPERATIONS), st.lists(st.integers(0, 30), min_size=4, max_size=4)), max_size=12),
-    st.sampled_from([(64, 3), (40, 16), (5, 70), (33, 1)]),
+    st.sampled_from([(64, 3), (40, 16), (5, 70), (33, 1), (150, 64)]),
     st.integers(0, 3),
     st.booleans(),
 )
