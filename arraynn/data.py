@@ -132,10 +132,10 @@ class OnDisk:
     rows: np.ndarray | None = None
 
     def read(self, rows: Any, border: Border) -> Array:
-        places = np.arange(len(self.array))[rows] if self.rows is None else self.rows[rows]
-        if isinstance(rows, slice) and self.rows is None:
-            return border.input(np.asarray(self.array[rows]), places)
-        return border.input(np.asarray(self.array[places]), places)
+        if self.rows is not None:
+            rows = self.rows[rows]
+        places = np.arange(*rows.indices(len(self.array))) if isinstance(rows, slice) else rows
+        return border.input(np.asarray(self.array[rows]), places)
 
     def take(self, rows: np.ndarray) -> OnDisk:
         return OnDisk(self.array, rows if self.rows is None else self.rows[rows])
@@ -165,8 +165,8 @@ class Rows:
             for part in blocks(self.count, self.batch_size):
                 yield partial(self.take, part)
             return
-        host = np.random.default_rng([self.seed, epoch]).permutation(self.count)
-        order = self.border.backend.asarray(host, self.border.backend.index_dtype)
+        host, backend = _permutation([self.seed, epoch], self.count), self.border.backend
+        order = host if backend.owns(host) else backend.asarray(host, backend.index_dtype)
         for part in blocks(self.count, self.batch_size):
             yield partial(self._shuffled, order, host, part)
 
@@ -193,7 +193,7 @@ class Rows:
         held = round(self.count * fraction)
         if not 0 < held < self.count:
             raise DataError(f"validation_split {fraction} of {self.count} rows leaves no row on one side")
-        order = np.random.default_rng([seed, 2**32]).permutation(self.count)  # no epoch has this number
+        order = _permutation([seed, 2**32], self.count)  # no epoch has this number
 
         def part(rows: np.ndarray) -> Rows:  # within the backend's context
             places = self.border.backend.asarray(rows, self.border.backend.index_dtype)
@@ -221,6 +221,13 @@ class Rows:
         own = 1.0 if self.weight is None else of(self.weight).to_numpy(self.weight)
         weight = own * table[np.where(counted, labels, 0)]  # of an ignored row, any: it does not count
         return replace(self, weight=self.border.weights(weight, self.count))
+
+
+def _permutation(seed: list[int], count: int) -> np.ndarray:
+    """default_rng(seed).permutation(count), in four bytes a row where they do."""
+    order = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
+    np.random.default_rng(seed).shuffle(order)
+    return order
 
 
 def _stays(leaf: Array, most: float) -> bool:

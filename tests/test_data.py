@@ -1,6 +1,9 @@
 """The border: what data become, and every way in which they may be refused."""
 
 import re
+import tracemalloc
+from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -127,6 +130,12 @@ def test_the_permutation_of_an_epoch_comes_from_seed_and_epoch(backend):
             np.testing.assert_array_equal(got, whole[order])
 
 
+def test_a_permutation_of_many_rows_is_numpys():
+    rows = Rows(border(), X, np.zeros(70_000, np.int64), None, batch_size=70_000, seed=7)
+    (make,) = rows.epoch(2)
+    np.testing.assert_array_equal(make.args[1], np.random.default_rng([7, 2]).permutation(70_000))
+
+
 def test_a_batch_can_be_made_again():
     rows = Rows(border(), X, LABELS, None, batch_size=4, seed=7)
     makers = list(rows.epoch(1))
@@ -185,6 +194,30 @@ def test_a_memory_mapped_split_stays_on_disk(on_disk):
     kept = np.sort(np.random.default_rng([3, 2**32]).permutation(6)[2:])
     np.testing.assert_array_equal(train.take(slice(1, 3))[0], X[kept][1:3])
     np.testing.assert_array_equal(train.take(np.asarray([2, 0]), np.asarray([2, 0]))[0], X[kept][[2, 0]])
+
+
+@contextmanager
+def most_bytes():
+    """A list that holds, at the end, the bytes that were allocated within, at most at the same time."""
+    found = []
+    tracemalloc.start()
+    try:
+        yield found
+        found.append(tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_epoch_of_a_memory_mapped_array_costs_four_bytes_a_row_and_a_batch_its_own_rows(tmp_path):
+    count = 100_000
+    x = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (count, 2))
+    data = replace(rows_of(border(), x, np.zeros(count, np.int64)), batch_size=count - 4, seed=1)
+    with most_bytes() as epoch:
+        *_, last = data.epoch(0)
+    assert 4 * count <= epoch[0] < 5 * count
+    with most_bytes() as batch:
+        assert last()[0].shape == (4, 2)
+    assert batch[0] < count
 
 
 def test_nan_in_a_memory_mapped_array_is_named_by_its_row_in_the_file(tmp_path):
