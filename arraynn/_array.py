@@ -33,6 +33,12 @@ def zero_like(x: Any, /) -> Any:
     return namespace(x).zeros((), dtype=x.dtype, device=device(x))
 
 
+def zeros_as(x: Any, /) -> Any:
+    """Zeros of x's library, shape, dtype and device. NumPy's `zeros_like` writes them; these take no memory until they
+    are written to, so a model that only predicts has no optimizer's state to speak of."""
+    return namespace(x).zeros(x.shape, dtype=x.dtype, device=device(x))
+
+
 def sum_of_rows(x: Any, /) -> Any:
     """Σ_i x_ij of a matrix x (N, D), D at least 1: (D,). A product with ones: BLAS takes several rows at a time, where
     NumPy's sum takes one after another."""

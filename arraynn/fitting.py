@@ -223,11 +223,13 @@ class Fit:
         logs = tree.map(lambda _: next(fetched), reports)
         if not all(fetched) or not all(math.isfinite(one["data_loss"] + one["penalty"]) for one in logs):
             self.diverged()
-        good = tree.copy(model.params), _copy_state(model.state)
+        # finite they are: they stand for their copies until these are there, and at no time are there two sets of them
+        self.good = model.params, model.state
+        self.good = tree.copy(model.params), _copy_state(model.state)
         for one, own in zip(taken, logs, strict=True):
             rate = rate_at(one.optimizer.learning_rate, one.step)
             self.sums.setdefault(one.epoch, Sums()).add(own, rate)
-        self.waiting, self.good, self.fetched = [], good, time.monotonic()
+        self.waiting, self.fetched = [], time.monotonic()
         self.pause = FETCH_SECONDS * max(1.0, (self.fetched - began) / FETCH_COST)
 
     def go_back(self) -> list[Taken]:

@@ -80,10 +80,9 @@ class variance_scaling:  # noqa: N801
         n_in, n_out = math.prod(shape[:-1]), shape[-1]
         fan = {"in": n_in, "out": n_out, "average": (n_in + n_out) / 2}[self.fan]
         variance = self.scale / max(fan, 1)
-        if self.distribution == "normal":
-            drawn: np.ndarray = math.sqrt(variance) * rng.standard_normal(shape)
-        else:
-            drawn = math.sqrt(3 * variance) * rng.uniform(-1.0, 1.0, shape)
+        normal = self.distribution == "normal"
+        drawn: np.ndarray = rng.standard_normal(shape) if normal else rng.uniform(-1.0, 1.0, shape)
+        drawn *= math.sqrt(variance if normal else 3 * variance)  # in place: these are the largest arrays of a build
         return drawn
 
 

@@ -103,6 +103,22 @@ def test_reports_are_fetched_together(never, fetches):
     assert len(history["loss"]) == 5
 
 
+def test_the_last_copies_are_given_back_before_there_are_new_ones(monkeypatch):
+    model, alive, copies = model_of(), [], []
+    copy = fitting._copy_state
+
+    def watched(state):
+        alive.append(sum(made() is not None for made in copies))
+        copied = copy(state)
+        copies[:] = map(weakref.ref, tree.leaves(copied["slots"]))
+        return copied
+
+    monkeypatch.setattr(fitting, "_copy_state", watched)
+    model.fit(X, Y, epochs=4, callbacks=[nn.Callback()])
+    # the fit's own state is the first copy; a step that joins it to one array gives the parts back
+    assert alive == [0] * 5
+
+
 def test_a_callback_that_asks_is_told_at_each_epochs_end(never, fetches):
     model_of().fit(X, Y, epochs=5, batch_size=10, callbacks=[nn.Callback()])
     assert fetches == [3 * 5 + 4 * 3] * 5

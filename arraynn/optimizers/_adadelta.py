@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._array import namespace
+from .._array import namespace, zeros_as
 from .._types import Array
 from ..schedules import Schedule
 from ._base import Optimizer
@@ -34,8 +34,7 @@ class Adadelta(Optimizer):
             raise ValueError(f"rho must lie in [0, 1), got {self.rho!r}")
 
     def init_one(self, p: Array) -> dict[str, Array]:
-        zeros_like = namespace(p).zeros_like
-        return {"s": zeros_like(p), "u": zeros_like(p)}  # moving averages of g² and Δ²
+        return {"s": zeros_as(p), "u": zeros_as(p)}  # moving averages of g² and Δ²
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         sqrt = namespace(p).sqrt

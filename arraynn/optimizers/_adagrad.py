@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._array import namespace
+from .._array import namespace, zeros_as
 from .._types import Array
 from ..schedules import Schedule
 from ._base import Optimizer
@@ -26,7 +26,7 @@ class Adagrad(Optimizer):
     epsilon: float = 1e-7
 
     def init_one(self, p: Array) -> dict[str, Array]:
-        return {"s": namespace(p).zeros_like(p)}  # the sum of g²
+        return {"s": zeros_as(p)}  # the sum of g²
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         s = slots["s"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._array import namespace
+from .._array import namespace, zeros_as
 from .._types import Array
 from ._moments import Moments
 
@@ -26,7 +26,7 @@ class AMSGrad(Moments):
         return self.corrected(step)  # v's correction is u's
 
     def init_one(self, p: Array) -> dict[str, Array]:
-        return {**super().init_one(p), "u": namespace(p).zeros_like(p)}  # the largest v so far
+        return {**super().init_one(p), "u": zeros_as(p)}  # the largest v so far
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         xp = namespace(p)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._array import namespace
+from .._array import namespace, zeros_as
 from .._types import Array
 from ..schedules import Schedule
 from ._base import Optimizer
@@ -42,7 +42,7 @@ class Lion(Optimizer):
         return {"lr": lr, "shrink": 1 - lr * self.weight_decay}
 
     def init_one(self, p: Array) -> dict[str, Array]:
-        return {"m": namespace(p).zeros_like(p)}  # the moving average of g
+        return {"m": zeros_as(p)}  # the moving average of g
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         m = slots["m"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import namespace
+from .._array import zeros_as
 from .._types import Array
 from ..schedules import Schedule
 from ._base import Optimizer
@@ -48,8 +48,7 @@ class Moments(Optimizer):
         return {"lr": lr * root, "epsilon": self.epsilon * root}
 
     def init_one(self, p: Array) -> dict[str, Array]:
-        zeros_like = namespace(p).zeros_like
-        return {"m": zeros_like(p), "v": zeros_like(p)}
+        return {"m": zeros_as(p), "v": zeros_as(p)}
 
     def sums(self, slots: dict[str, Array], g: Array) -> tuple[Array, Array]:
         """m and v, without their factors, with g in them. Consumes the slots."""

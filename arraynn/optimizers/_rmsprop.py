@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._array import namespace
+from .._array import namespace, zeros_as
 from .._types import Array
 from ..schedules import Schedule
 from ._base import Optimizer
@@ -33,7 +33,7 @@ class RMSProp(Optimizer):
             raise ValueError(f"rho must lie in [0, 1), got {self.rho!r}")
 
     def init_one(self, p: Array) -> dict[str, Array]:
-        return {"s": namespace(p).zeros_like(p)}  # the moving average of g²
+        return {"s": zeros_as(p)}  # the moving average of g²
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         s = slots["s"]

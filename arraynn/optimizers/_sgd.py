@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._array import namespace
+from .._array import zeros_as
 from .._types import Array
 from ..schedules import Schedule
 from ._base import Optimizer
@@ -37,7 +37,7 @@ class SGD(Optimizer):
             raise ValueError("nesterov looks ahead along the momentum, so it needs momentum > 0, such as 0.9")
 
     def init_one(self, p: Array) -> dict[str, Array]:
-        return {"v": namespace(p).zeros_like(p)} if self.momentum else {}
+        return {"v": zeros_as(p)} if self.momentum else {}
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         if not self.momentum:

@@ -44,13 +44,16 @@ class Peer(Base):
             self.network, loss=self.nn.softmax_cross_entropy, optimizer=self.optimizer, backend="numpy", metrics=()
         ).build((self.work.widths[0],))
         self.model.params = self.params
+        if self.through_fit:
+            del self.params  # the model's are all that its users have
 
     def training(self) -> AbstractContextManager[Any]:
         return self.backend.context()
 
     def loss(self) -> float:
-        outputs, _ = self.network(self.params, self.x)
-        value = self.nn.softmax_cross_entropy(outputs, self.y)[0] + self.network.penalty(self.params)[0]
+        params = self.model.params if self.through_fit else self.params
+        outputs, _ = self.network(params, self.x)
+        value = self.nn.softmax_cross_entropy(outputs, self.y)[0] + self.network.penalty(params)[0]
         return float(value)
 
     def step(self) -> None:
@@ -60,7 +63,6 @@ class Peer(Base):
         if not self.through_fit:
             return super().steps(count)
         self.model.fit(self.x, self.y, epochs=count, batch_size=None, verbose=0)
-        self.params = self.model.params
         return None
 
     def outputs(self) -> Any:
