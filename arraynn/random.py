@@ -20,6 +20,7 @@ import math
 from typing import Any
 
 from ._array import device, namespace
+from .backends import for_type
 
 _MULTIPLIERS = 0x7FEB352D, 0x846CA68B - 2**32
 
@@ -154,17 +155,15 @@ class Key:
     def keep(self, shape: tuple[int, ...], rate: float, /, *, like: Any) -> Any:
         """Boolean mask of `shape`, False with probability `rate` (rounded to 2**-16, see `quantized`).
 
-        Axis 0 counts rows; the other axes are flattened in C order to m columns, and h = ceil(m / 2) words make a
-        row: column j < h is decided by the upper half of word j, column j >= h by the lower half of word j - h.
+        Axis 0 counts rows; the other axes are flattened in C order to m columns, and ceil(m / 2) words make a row:
+        column 2 j is decided by the lower half of word j, column 2 j + 1 by the upper half, as they lie in memory.
         A half, read as signed, keeps where it is at least threshold - 2**15.
         """
-        xp = namespace(like)
         columns = math.prod(shape[1:])
         words = self.bits(shape[0], (columns + 1) // 2, like=like)
-        floor = (quantized(rate)[0] - 2**15) * 2**16
-        # A half in the upper place compares as the whole word does, whatever lies below it.
-        mask = xp.concat([words >= floor, (words << 16) >= floor], axis=1)
-        return xp.reshape(mask[:, :columns], shape)
+        halves = for_type(type(words)).halves(words)
+        halves = namespace(halves).reshape(halves[:, :columns] if columns % 2 else halves, shape)
+        return halves >= quantized(rate)[0] - 2**15
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Key) and (self.words, self.row0) == (other.words, other.row0)

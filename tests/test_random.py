@@ -14,7 +14,7 @@ BITS = {
     (1, (2, 3), 0): [[1762214913, 538282040, 1408899887], [1198098135, -956024572, 1890861749]],
     (2**40 + 1, (7,), 100): [[-138114218, -441381924, -1831465242], [1782214908, 1851670052, 1016645619]],
 }
-KEEP = "0000101100 1101001101 0010101100"
+KEEP = "0010100001 0111100110 0010110001"
 
 
 def reference_bits(key: nn.Key, rows: int, count: int) -> np.ndarray:
@@ -142,10 +142,10 @@ def test_columns_are_decided_by_halves_of_words_as_the_docstring_says():
     key, threshold = nn.Key(2), quantized(0.3)[0]
     words = key.bits(50, 4, like=X).view(np.uint32)
     # a half read as signed, at least threshold - 2**15
-    upper, lower = (
-        half.astype(np.uint16).view(np.int16) >= threshold - 2**15 for half in (words >> 16, words & 0xFFFF)
+    lower, upper = (
+        half.astype(np.uint16).view(np.int16) >= threshold - 2**15 for half in (words & 0xFFFF, words >> 16)
     )
-    assert np.array_equal(key.keep((50, 7), 0.3, like=X), np.concatenate([upper, lower], axis=1)[:, :7])
+    assert np.array_equal(key.keep((50, 7), 0.3, like=X), np.stack([lower, upper], axis=2).reshape(50, 8)[:, :7])
 
 
 def test_the_mask_is_that_of_the_flattened_row(xp):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._cuts import FEW, MANY, SHORT, TURNED, Operand, cut, together
+from ._cuts import FEW, MANY, SHORT, TURNED, Operand, crossed, cut, together
 from ._lazy import Lazy
 from ._lines import Lines, Value
 from ._memory import Memory
@@ -90,6 +90,9 @@ class Calls(Lines):
             return self._call(place, node, name, f"{', '.join(x.name for x in operands)}, {end}")
         value, function = self._target(place, node, args), self._function(name)
         out = value.operand(node.shape)
+        if column := crossed(operands, out) if node.dtype == dtype else None:
+            self.lines.append(f"copyto({out.name}, {column.name})")
+            operands = [out if x is column else x for x in operands]
         # one number for all takes three times as long as an array in these two
         rows = together(operands, out, always=name in ("maximum", "minimum"))
         calls = cut(operands, out, self._part)
@@ -155,6 +158,9 @@ class Calls(Lines):
         text = f"{source.name}.reshape({node.shape})"
         if node.op == "matrix_transpose":
             text = f"{source.name}.T" if x.ndim == 2 else f"{source.name}.swapaxes(-1, -2)"
+        elif node.op == "halves":
+            text = f"{source.name}.view({self._dtype(node.dtype)})"
+            self.scratch.scope[self._dtype(node.dtype)] = node.dtype
         elif node.op == "permute_dims":
             text = f"{source.name}.transpose({(how or [node.kwargs['axes']])[0]})"
         elif node.op == "getitem":

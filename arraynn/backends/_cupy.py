@@ -111,6 +111,10 @@ class CuPy(Backend):
         return run
 
     @classmethod
+    def halves(cls, words: Any) -> Any:
+        return words.view("int16")
+
+    @classmethod
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
         """The step as products and reductions with one kernel for all that is elementwise between two of them.
 

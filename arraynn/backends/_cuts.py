@@ -5,6 +5,7 @@ NumPy takes some 20 ns to go from one row to the next where an argument is one r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -64,6 +65,16 @@ def together(args: list[Operand], out: Operand, always: bool = False) -> int:
         return 0
     fitting = [k for k in range(2, min(rows, LONGEST // max(count, 1)) + 1) if rows % k == 0]
     return next((k for k in fitting if k * count > LONG), max(fitting, default=0))
+
+
+def crossed(args: list[Operand], out: Operand) -> Operand | None:
+    """The column among args, where the other one is a row: written to out first, it is read as quickly as any array."""
+    if len(args) != 2 or len(out.shape) != 2 or not out.whole or not out.early or math.prod(out.shape) <= LONGEST:
+        return None
+    rows, count = out.shape
+    column = next((arg for arg in args if arg.shape == (rows, 1)), None)
+    row = next((arg for arg in args if arg.shape in ((count,), (1, count))), None)
+    return column if row is not None and count >= SHORT else None
 
 
 def cut(args: list[Operand], out: Operand, view: Callable[[Operand, str], str]) -> list[tuple[list[str], str]]:

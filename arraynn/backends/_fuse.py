@@ -223,6 +223,8 @@ class Program:
                 values[id(node)] = slots[name] if name else p
             elif what.op == "getitem":
                 values[id(node)] = values[id(what.args[0])][what.args[1]]
+            elif what.op == "halves":
+                values[id(node)] = values[id(what.args[0])].view("int16")
             else:
                 values[id(node)] = getattr(xp, what.op)(*value(what.args), **what.kwargs)
             for gone in dead:

@@ -67,6 +67,13 @@ class JAX(Backend):
         jax.device_put(0.0, self.device).block_until_ready()
 
     @classmethod
+    def halves(cls, words: Any) -> Any:
+        import jax
+
+        halves = jax.lax.bitcast_convert_type(words, "int16")  # the lower one first
+        return halves.reshape(words.shape[0], 2 * words.shape[1])
+
+    @classmethod
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
         import jax
 

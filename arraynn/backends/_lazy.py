@@ -7,6 +7,7 @@ calls in a row. Whatever they cannot do raises, and the step then runs as it is.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
@@ -26,7 +27,7 @@ ELEMENTWISE = {
     *OPERATORS.values(), "abs", "exp", "expm1", "floor", "isfinite", "isnan", "log", "log1p", "logical_and",
     "logical_not", "logical_or", "maximum", "minimum", "negative", "sign", "sqrt", "square", "tanh", "where",
 }  # fmt: skip
-LIBRARY = {"all", "any", "argmax", "concat", "max", "mean", "min", "permute_dims", "reshape", "std", "sum", "take"}
+LIBRARY = {"all", "any", "argmax", "concat", "max", "mean", "min", "permute_dims", "std", "sum", "take"}
 ABOUT = {"finfo", "iinfo", "isdtype", "result_type"}  # asked of dtypes, answered at once
 _serials = count()
 
@@ -183,6 +184,12 @@ class Written(Backend):
     def elementwise(cls, rule: Callable[..., Any]) -> Callable[[Sequence[tuple[Any, ...]], Any], list[Any]]:
         return lambda leaves, scalars: update(rule, leaves, scalars)
 
+    @classmethod
+    def halves(cls, words: Lazy) -> Lazy:
+        if sys.byteorder == "big":
+            raise TypeError("halves of words lie the other way round here")
+        return Lazy("halves", (words,), (words.shape[0], 2 * words.shape[1]), "int16")
+
 
 BACKEND = Written
 
@@ -212,6 +219,9 @@ class _Namespace:
         if a.ndim not in (1, 2) or b.ndim != 2 or a.shape[-1] != b.shape[0] or a.dtype != b.dtype:
             raise TypeError(f"a product of {a.shape} and {b.shape}")
         return Lazy("matmul", (a, b), (*a.shape[:-1], b.shape[1]), a.dtype)
+
+    def reshape(self, x: Lazy, shape: Any, *, copy: Any = None) -> Lazy:
+        return x if x.shape == tuple(shape) else _library("reshape", (x, shape), {})
 
     def matrix_transpose(self, x: Lazy) -> Lazy:
         return Lazy("matrix_transpose", (x,), (*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)

@@ -17,7 +17,8 @@ from ._numba import available
 from ._order import VIEWS, Order, number, unsigned_shift
 
 LARGE = 65536  #: elements, above which a loop is compiled
-DTYPES = {"float32", "float64", "int32", "bool"}
+MANY = 16  #: operations in a row, from which on one is also compiled for fewer, where there are large ones in the step
+DTYPES = {"float32", "float64", "int16", "int32", "bool"}
 _INFIX = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "bitwise_and": "&", "bitwise_or": "|",
     "bitwise_xor": "^", "bitwise_left_shift": "<<", "less": "<", "less_equal": "<=", "greater": ">",
@@ -32,7 +33,7 @@ _TEXTS = {
 
 def fits(node: Lazy) -> bool:
     """Whether the node may be part of a loop."""
-    if len(node.shape) != 2 or node.size <= LARGE or node.dtype.name not in DTYPES or not available():
+    if len(node.shape) not in (1, 2) or node.dtype.name not in DTYPES:
         return False
     args = unsigned_shift(node) or node.args
     if not unsigned_shift(node) and node.op not in _INFIX and node.op not in _TEXTS:
@@ -43,12 +44,14 @@ def fits(node: Lazy) -> bool:
 
 
 def _spans(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
-    rows, columns = whole
+    rows, columns = whole if len(whole) == 2 else (1, *whole)
     return shape in (whole, (columns,), (1, columns), (rows, 1), ())
 
 
 def chains(order: Order) -> dict[int, list[Lazy]]:
     """Operations in a row that one loop may compute, by the place of the last of them; what they read is read there."""
+    if not available() or max((node.size for node in order.nodes if fits(node)), default=0) <= LARGE:
+        return {}
     found: list[list[tuple[int, Lazy]]] = [[]]
     for place, node in enumerate(order.nodes):
         chain = found[-1]
@@ -58,11 +61,54 @@ def chains(order: Order) -> dict[int, list[Lazy]]:
             found[-1].append((place, node))
         elif chain and not _aside(order, node, {id(other) for _, other in chain}):
             found.append([])
-    by_end = {chain[-1][0]: [node for _, node in chain] for chain in found if len(chain) > 1}
+    pays = [chain for chain in found if len(chain) >= (2 if chain and chain[0][1].size > LARGE else MANY)]
+    by_end = {chain[-1][0]: [node for _, node in chain] for chain in pays}
+    _repeat(order, by_end)
     for place, nodes in by_end.items():
-        roots = {order.root(order.first(part)) for node in nodes for part in order.needs(node)}
-        order.until |= {root: max(order.until[root], place) for root in roots}
+        inside = {id(node) for node in nodes}
+        read = [part for node in nodes for part in map(order.first, order.needs(node)) if id(part) not in inside]
+        order.until |= {root: max(order.until[root], place) for root in map(order.root, read)}
     return by_end
+
+
+def _repeat(order: Order, by_end: dict[int, list[Lazy]]) -> None:
+    """Let a later loop compute anew what would take more memory to write and read than what it is made of: a mask's
+    floats, which are a comparison of smaller numbers."""
+    owner = {id(node): end for end, nodes in by_end.items() for node in nodes}
+    readers: dict[int, list[int]] = {}
+    for place, node in enumerate(order.nodes):
+        for part in order.needs(node):
+            readers.setdefault(id(order.first(part)), []).append(place)
+    for end, nodes in list(by_end.items()):
+        for node in list(nodes):
+            places = readers.get(id(node), [])
+            own = [place for place in places if owner.get(id(order.nodes[place])) == end]
+            later = {owner.get(id(order.nodes[place])) for place in places} - {end}
+            made, read = _made_of(order, node, {id(other) for other in nodes})
+            small = sum(x.size * x.dtype.itemsize for x in read) * 2 <= node.size * node.dtype.itemsize
+            if not later or None in later or not small or any(x.dtype.kind == "f" for x in read):
+                continue
+            for other in later:
+                if other is not None and by_end[other][0].shape == node.shape:
+                    by_end[other] = [*made, *by_end[other]]
+                    places = [place for place in places if owner[id(order.nodes[place])] != other]
+            order.until[id(node)] = max([*own, *places], default=end)
+
+
+def _made_of(order: Order, node: Lazy, inside: set[int]) -> tuple[list[Lazy], list[Lazy]]:
+    """The nodes of a loop that a node needs, itself the last of them; and the arrays that these need from outside."""
+    made: dict[int, Lazy] = {}
+    read: dict[int, Lazy] = {}
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        made[id(one)] = one
+        for part in map(order.first, order.needs(one)):
+            if id(part) in inside:
+                stack.append(part)
+            elif part.shape:
+                read[id(part)] = part
+    return sorted(made.values(), key=lambda one: one.serial), list(read.values())
 
 
 def _aside(order: Order, node: Lazy, made: set[int]) -> bool:
@@ -118,18 +164,21 @@ class Chain:
         that takes the place of an input is the same argument."""
         arguments = list(dict.fromkeys([*names, *outputs]))
         own = {name: f"a{i}" for i, name in enumerate(arguments)}
+        whole = "[i, j]" if len(self.shape) == 2 else "[j]"
         before: list[str] = []
         inner: list[str] = []
         for i, ((x, _), name) in enumerate(zip(self.inputs, names, strict=True)):
             shape = x.shape if isinstance(x, Lazy) and x.op != "literal" else ()
-            index = {self.shape: "[i, j]", (self.shape[0], 1): "[i, 0]", (1, self.shape[1]): "[0, j]", (): "[()]"}
-            (inner if shape else before).append(f"x{i} = {own[name]}{index.get(shape, '[j]')}")
-        ends = [f"{own[name]}[i, j] = {result}" for name, result in zip(outputs, self.results, strict=True)]
-        text = f"def loop({', '.join(own.values())}):\n" + "".join(f"    {line}\n" for line in before)
-        text += (
-            f"    for i in range({own[outputs[0]]}.shape[0]):\n        for j in range({own[outputs[0]]}.shape[1]):\n"
-        )
-        return text + "".join(f"            {line}\n" for line in [*inner, *self.lines, *ends]), arguments
+            columns = self.shape[-1]
+            index = {(columns,): "[j]", (1, columns): "[0, j]", (self.shape[0], 1): "[i, 0]", (): "[()]"}
+            (inner if shape else before).append(f"x{i} = {own[name]}{(index | {self.shape: whole})[shape]}")
+        ends = [f"{own[name]}{whole} = {result}" for name, result in zip(outputs, self.results, strict=True)]
+        loops = [
+            f"for {k} in range({own[outputs[0]]}.shape[{axis}]):" for axis, k in enumerate(whole[1:-1].split(", "))
+        ]
+        lines = [*before, *("    " * depth + loop for depth, loop in enumerate(loops))]
+        lines += ["    " * len(loops) + line for line in [*inner, *self.lines, *ends]]
+        return f"def loop({', '.join(own.values())}):\n" + "".join(f"    {line}\n" for line in lines), arguments
 
 
 @cache

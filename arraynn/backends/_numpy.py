@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -75,6 +76,10 @@ class NumPy(Backend):
 
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         return _workers.run(function, items)
+
+    @classmethod
+    def halves(cls, words: np.ndarray) -> np.ndarray:
+        return words.view("i2") if sys.byteorder == "little" else super().halves(words)
 
     @classmethod
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:

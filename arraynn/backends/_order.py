@@ -10,7 +10,7 @@ import numpy as np
 
 from ._lazy import Lazy, parts
 
-VIEWS = {"getitem", "matrix_transpose", "permute_dims", "reshape"}
+VIEWS = {"getitem", "halves", "matrix_transpose", "permute_dims", "reshape"}
 #: ops whose nodes stand for themselves: two of the same arguments are two
 ALONE = {"input", "number", "flat", "joined", "update", "large", "result", "call", "part"}
 FOREVER = math.inf

@@ -48,6 +48,13 @@ class Torch(Backend):
         array: np.ndarray = x.detach().cpu().resolve_neg().numpy()
         return array
 
+    @classmethod
+    def halves(cls, words: Any) -> Any:
+        import torch
+
+        flat = words.reshape(-1)  # a column may have a stride of 0, which `view` refuses
+        return flat.view(torch.int16).reshape(words.shape[0], 2 * words.shape[1])
+
     def synchronize(self) -> None:
         import torch
 

@@ -26,7 +26,7 @@ def dropout(x: Array, rate: float, key: Key | None, /) -> tuple[Array, Backward]
     >>> y, backward = dropout(np.ones((2, 4)), 0.5, Key(0))
     >>> y
     array([[0., 0., 0., 0.],
-           [2., 2., 0., 2.]])
+           [0., 2., 2., 2.]])
     """
     if key is None or rate == 0:
         return x, lambda dy: dy

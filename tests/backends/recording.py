@@ -53,7 +53,8 @@ NAMES = {  # of the functions behind the operators
     "neg": "negative", "abs": "absolute", "pos": "positive", "invert": "invert",
 }  # fmt: skip
 #: what starts nothing on the GPU: views, questions of dtype, and casts that are none (seen by what they return)
-FREE = {"reshape", "matrix_transpose", "permute_dims", "isdtype", "finfo", "iinfo", "result_type", "getitem", "empty"}
+FREE = {"reshape", "matrix_transpose", "permute_dims", "isdtype", "finfo", "iinfo", "result_type", "getitem", "empty",
+        "view"}  # fmt: skip
 COPIES = {"asarray"}  #: what may take an array from another GPU
 #: what waits for the GPU, as the sizes or the values decide what comes next
 WAITS = {"nonzero", "unique_values", "unique_counts", "unique_inverse", "unique_all", "repeat", "clip"}
@@ -160,6 +161,10 @@ class Recorded:
         made: Recorded = write_down("getitem", (self, index), {}, self._host[bare(index)])
         return made
 
+    def view(self, dtype: str) -> Recorded:
+        made: Recorded = write_down("view", (self,), {}, self._host.view(dtype))
+        return made
+
     def get(self) -> np.ndarray:
         return self._host.copy()
 
@@ -239,6 +244,9 @@ class _Namespace(ModuleType):
             return function
 
         def call(*args: Any, **kwargs: Any) -> Any:
+            wanted = kwargs.get("device")
+            if wanted is not None and wanted != Device():  # CuPy does not listen to that
+                raise WrongDevice(f"{name} on GPU {wanted.id} while GPU {Device().id} is the current one")
             given = {key: bare(value) for key, value in kwargs.items() if key != "device"}
             return write_down(name, args, kwargs, function(*map(bare, args), **given))
 

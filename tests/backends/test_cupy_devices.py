@@ -43,7 +43,8 @@ def put(request: pytest.FixtureRequest, second: CuPy) -> Put:
 
 
 def model_on(backend: Any) -> nn.Model:
-    return nn.Model(NETWORK, optimizer=nn.Adam(0.01), backend=backend, clip_norm=1.0)
+    # in front of a BatchNorm a bias's gradient is nothing but rounding, which a small epsilon would make steps of
+    return nn.Model(NETWORK, optimizer=nn.Adam(0.01, epsilon=1e-3), backend=backend, clip_norm=1.0)
 
 
 def on_second(model: nn.Model) -> bool:

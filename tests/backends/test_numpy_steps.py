@@ -258,6 +258,27 @@ def test_with_numba_loops_have_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch
     training._core.cache_clear()
 
 
+@pytest.mark.parametrize("columns", [6, 7])
+def test_loops_compute_a_mask_anew_and_rows_words_in_one(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    sources: list[str] = []
+    monkeypatch.setattr(_loops, "available", lambda: True)
+    monkeypatch.setattr(_loops, "LARGE", 6 * columns - 1)
+    monkeypatch.setattr(_loops, "compiled", lambda source: sources.append(source) or plain_loop(source))
+
+    def function(a: Any) -> Any:
+        mask = namespace(a).astype(nn.Key(3).keep(a.shape, 0.3, like=a), a.dtype) * 1.5
+        dropped = a * mask
+        return ((dropped @ namespace(a).matrix_transpose(a)) @ a) * mask * 2.0 + a
+
+    a = np.random.default_rng(0).standard_normal((6, columns), dtype="float32")
+    program = Straight(function, (a,)).run
+    with np.errstate(over="ignore"):
+        for _ in range(2):
+            same(program(a), function(a))
+    assert [source.count(" >= ") for source in sources] == [0, 1, 1]
+    assert "for i in" not in sources[0]  # of the two words of each row
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_choice_between_anything_and_zero_is_exact(dtype: str) -> None:
     a = np.asarray([[math.inf, -math.inf, math.nan, -0.0, 1e-40, 1e30]] * 2, dtype)
@@ -277,7 +298,7 @@ OPERATIONS = [
     ("add", 2), ("multiply", 2), ("subtract", 2), ("maximum", 2), ("negative", 1), ("abs", 1), ("square", 1),
     ("positive part", 1), ("where", 3), ("sum 0", 1), ("sum 1", 1), ("max 1", 1), ("mean 1", 1), ("sum", 1),
     ("transpose", 1), ("first rows", 1), ("flat and back", 1), ("gram", 1), ("times 2", 1), ("less", 2), ("shift", 1),
-    ("or zero", 2), ("a row", 1), ("a column", 1), ("of truth", 2),
+    ("or zero", 2), ("a row", 1), ("a column", 1), ("of truth", 2), ("dropped", 1),
 ]  # fmt: skip
 
 
@@ -297,6 +318,8 @@ def apply(name: str, args: list[Any]) -> Any:
     if name == "of truth":
         truth = space.astype(a > args[1], a.dtype)
         return space.where(truth > 0, a, zero_like(a)) * truth
+    if name == "dropped":
+        return a * (space.astype(nn.Key(3).keep(a.shape, 0.3, like=a), a.dtype) * 1.5)
     if name == "less":
         return space.astype(args[0] < args[1], a.dtype)
     if name == "shift":
