@@ -91,11 +91,13 @@ def finite(what: str, x: Array, dtype: str, rows: Sequence[int] | None = None) -
         x = of(x).to_numpy(x)
     step = max(CHUNK // max(math.prod(x.shape[1:]), 1), 1)
     for start in range(0, x.shape[0], step):
-        part = np.asarray(x[start : start + step])
-        with np.errstate(over="ignore"):
-            bad = ~np.isfinite(part.astype(dtype, copy=False))
-        if bad.any():
-            place = tuple(np.argwhere(bad)[0])
+        part = cast = np.asarray(x[start : start + step])
+        if part.dtype != dtype:
+            with np.errstate(over="ignore"):
+                cast = part.astype(dtype)
+        good = np.isfinite(cast)
+        if not good.all():
+            place = tuple(np.argwhere(~good)[0])
             row, value = start + int(place[0]), part[place]
             remedy = "every number must be finite: drop such rows, or fill them in"
             if np.isfinite(value):

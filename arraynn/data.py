@@ -53,10 +53,10 @@ class Border:
     def input(self, leaf: Array, rows: Any = None) -> Array:
         """One part of x. rows : the numbers that its rows go by in an error."""
         finite("x", leaf, self.dtype, rows)
-        whole = namespace(leaf).isdtype(leaf.dtype, "integral")
+        whole = self.integer_input and namespace(leaf).isdtype(leaf.dtype, "integral")
         if whole and self.vocabulary is not None and math.prod(leaf.shape):
             in_range("x", leaf, 0, self.vocabulary - 1, f"the embedding has {self.vocabulary} words")
-        return self.backend.asarray(leaf, self.backend.index_dtype if whole and self.integer_input else self.dtype)
+        return self.backend.asarray(leaf, self.backend.index_dtype if whole else self.dtype)
 
     def targets(self, y: Array) -> Array:
         """y on the backend, checked against the loss: classes in the index dtype, all else in the model's dtype."""

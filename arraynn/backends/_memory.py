@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
@@ -24,15 +23,15 @@ _runs: list[None] = []
 _large: WeakSet[Idle] = WeakSet()
 
 
-@contextmanager
-def run() -> Iterator[None]:
+class run:  # noqa: N801 - used as `with run():`
     """Within it, steps keep their memory from call to call, however large."""
-    _runs.append(None)
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        _runs.append(None)
+
+    def __exit__(self, *error: object) -> None:
         _runs.pop()
-        if not _runs:
+        if _large and not _runs:
             for idle in list(_large):
                 idle.clear()
 
