@@ -54,15 +54,16 @@ def make_train_step(
         hash(options)
     except TypeError as error:
         raise TypeError(f"layers, losses and optimizers are frozen dataclasses of hashable values: {error}") from None
-    cores: dict[type[Backend], Callable[..., Any]] = {}  # hashing the options again at every step would show
+    cores: dict[type, Callable[..., Any]] = {}  # by the arrays' type; hashing the options at every step would show
 
     def train_step(params: Nest, state: Mapping[str, Any], batch: Batch, key: Key) -> Any:
         step = state["step"]
-        engine: Any = for_type(type(tree.first(params)))
-        if engine not in cores:
-            cores[engine] = _core(engine, *options)
+        kind = type(tree.first(params))
+        if kind not in cores:
+            engine: Any = for_type(kind)
+            cores[kind] = _core(engine, *options)
         scalars = optimizer.scalars(step)
-        params, slots, logs = cores[engine](params, state["slots"], batch, key.fold_in(step), scalars)
+        params, slots, logs = cores[kind](params, state["slots"], batch, key.fold_in(step), scalars)
         return params, {"step": step + 1, "slots": slots}, logs
 
     return train_step
