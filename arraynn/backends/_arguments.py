@@ -48,14 +48,14 @@ class Arguments:
         if kind in (int, float):
             self._refuse(f"type({name}) is not {kind.__name__}")
             lazy = Lazy("number", (name,), (), "int32" if kind is int else "float64", weak=kind is float)
-        elif kind is np.ndarray:
+        elif kind is np.ndarray and nest.dtype.isnative:
             dtype = f"{nest.dtype.name}_"
             self.scope[dtype] = nest.dtype
             same = f"{name}.shape == {nest.shape} and ({name}.dtype is {dtype} or {name}.dtype == {dtype})"
             self.checks[name] = f"if not (type({name}) is ndarray and {same}): raise Other"
             lazy = Lazy("input", (name,), nest.shape, nest.dtype)
         else:
-            raise TypeError(f"an argument of type {kind.__name__}")
+            raise TypeError(f"an argument of type {kind.__name__}, or in another machine's bytes")
         self.names[id(lazy)] = name
         return lazy
 

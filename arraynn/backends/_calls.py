@@ -41,6 +41,12 @@ class Calls(Lines):
         value = self.values[id(self.order.first(x))]
         return value if value.whole and value.memory is not None and value.memory.until <= place else None
 
+    def _alone(self, takes: Iterable[Any]) -> list[Lazy]:
+        """Those whose memory no other of them is a view of: what is written there piece by piece would be read."""
+        known = {id(first): first for x in takes if isinstance(x, Lazy) for first in [self.order.first(x)]}
+        memories = [self.values[key].memory for key in known if key in self.values]
+        return [x for key, x in known.items() if key in self.values and memories.count(self.values[key].memory) == 1]
+
     def _target(self, place: int, node: Lazy, takes: Iterable[Any] = ()) -> Value:
         """Where node's numbers go: where they should lie, over what it is made of, or to memory that lies idle."""
         until = self.order.until[id(node)]
@@ -65,7 +71,8 @@ class Calls(Lines):
 
     def _product(self, node: Lazy) -> str:
         """matmul, or dot, which asks BLAS for the same with less ado, but fills what it writes to with zeros first; and
-        copies what BLAS does not take as it lies, where matmul multiplies by itself: not what comes from outside."""
+        copies what BLAS does not take as it lies, where matmul multiplies by itself: not what comes from outside. Nor
+        where a size is 1: the two may then take other functions of BLAS."""
         sizes = {n for x in node.args for n in x.shape}
         ours = all(self._in_order(self.order.first(x)) for x in node.args)
         blas = node.dtype in (np.float32, np.float64) and min(sizes) > 1
@@ -88,7 +95,7 @@ class Calls(Lines):
         end = KEYWORD if name in ("maximum", "minimum") else ""
         if id(node) in self.order.finals:
             return self._call(place, node, name, f"{', '.join(x.name for x in operands)}, {end}")
-        value, function = self._target(place, node, args), self._function(name)
+        value, function = self._target(place, node, self._alone(args)), self._function(name)
         out = value.operand(node.shape)
         if column := crossed(operands, out) if node.dtype == dtype else None:
             self.lines.append(f"copyto({out.name}, {column.name})")
@@ -192,7 +199,8 @@ class Calls(Lines):
         return value
 
     def _columns(self, place: int, node: Lazy, x: Lazy) -> Value:
-        """What each row adds up to, or its largest, when rows are short: column after column, in NumPy's order."""
+        """What each row adds up to, or its largest, when rows are short: column after column, in NumPy's order. (A sum
+        of nothing but -0.0 stays that, where NumPy begins with 0.0.)"""
         value = self._target(place, node)
         source, out = self._operand(x, node.dtype), value.operand(node.shape)
         text = self._part(out, "" if node.ndim == 1 else "[:, 0]")

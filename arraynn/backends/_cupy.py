@@ -166,7 +166,7 @@ def _program(step: Callable[..., Any], arguments: Any) -> Any:
     try:
         program = _fuse.Program(step(*tree.map(written, arguments)), make)
         program.prepare(namespace(first))
-    except (AttributeError, AssertionError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, AssertionError, KeyError, OverflowError, TypeError, ValueError) as error:
         log.info("this step is not fused on CuPy, and runs as it is: %s: %s", type(error).__name__, error)
         return None
     return program

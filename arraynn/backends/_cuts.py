@@ -74,7 +74,7 @@ def crossed(args: list[Operand], out: Operand) -> Operand | None:
     rows, count = out.shape
     column = next((arg for arg in args if arg.shape == (rows, 1)), None)
     row = next((arg for arg in args if arg.shape in ((count,), (1, count))), None)
-    return column if row is not None and count >= SHORT else None
+    return column if row is not None and rows > 1 and count >= SHORT else None
 
 
 def cut(args: list[Operand], out: Operand, view: Callable[[Operand, str], str]) -> list[tuple[list[str], str]]:

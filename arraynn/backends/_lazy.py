@@ -110,7 +110,8 @@ def elementwise(op: str, *args: Any) -> Lazy:
 
 
 def _known(op: str, x: Any, y: Any = None, *_: Any) -> Lazy | None:
-    """What was computed before: of a truth value's number a block asks whether it is positive, and where it is 1."""
+    """What was computed before: t > 0, of a truth value as a number t, is the truth value, and where(t, x, 0) times t
+    is what it was."""
     truth = _truth(x)
     if op == "greater" and truth is not None and _zero(y):
         return truth

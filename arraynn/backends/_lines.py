@@ -74,7 +74,7 @@ class Lines:
             return self._long(x, rows)
         if x.shape == ():
             made = self.scope.get(x.name)
-            return x.name if made is None else self._constant("full", (rows * out.shape[1], made), dtype=dtype)
+            return x.name if made is None else self._constant("full", (rows * out.shape[1], made.item()), dtype=dtype)
         memory = self.scratch.take((rows, out.shape[1]), dtype, place)
         name = self.scratch.array(memory, (rows, out.shape[1]), dtype)
         self.lines.append(f"copyto({name}, {x.name})")

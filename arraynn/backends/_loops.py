@@ -1,7 +1,7 @@
 """Elementwise operations in a row as one compiled loop, where the extra `fast` is installed: one pass over memory.
 
 Operations that Numba computes as NumPy does, to the bit: no exponentials. A loop is compiled when it is first called,
-which takes a second or so, so only for arrays that are large.
+which takes a second or so, so only in steps that have large arrays.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _repeat(order: Order, by_end: dict[int, list[Lazy]]) -> None:
             if not later or None in later or not small or any(x.dtype.kind == "f" for x in read):
                 continue
             for other in later:
-                if other is not None and by_end[other][0].shape == node.shape:
+                if other in by_end and by_end[other][0].shape == node.shape:
                     by_end[other] = [*made, *by_end[other]]
                     places = [place for place in places if owner[id(order.nodes[place])] != other]
             order.until[id(node)] = max([*own, *places], default=end)
@@ -153,7 +153,7 @@ class Chain:
         """A number in the loop: made there, or read from an argument."""
         if isinstance(x, Lazy) and id(self.first(x)) in self.inside:
             return self.names[id(self.first(x))]
-        key = id(self.first(x)) if isinstance(x, Lazy) else (type(x), x, dtype)
+        key = id(self.first(x)) if isinstance(x, Lazy) else (repr(x), dtype)  # 0.0 is not -0.0
         if key not in self.names:
             self.names[key] = f"x{len(self.inputs)}"
             self.inputs.append((x, dtype))

@@ -213,7 +213,7 @@ def _written(
 ) -> Callable[..., Any]:
     try:
         return Straight(function, arguments, donate, small, _update, flats).run
-    except (AttributeError, AssertionError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, AssertionError, KeyError, OverflowError, TypeError, ValueError) as error:
         log.info("this step is not written down for NumPy, and runs as it is: %s: %s", type(error).__name__, error)
         return function
 

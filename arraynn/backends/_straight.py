@@ -1,8 +1,9 @@
 """From a step that was written down (`_lazy`) to NumPy calls in a row, which write into memory that is used again.
 
 There is no second formula: each operation is the call that the blocks themselves make, in the order in which they made
-it, so the bits are theirs. What goes is Python's work in between, new arrays, and what is computed twice; and the small
-parameters lie end to end, so that an optimizer goes through them as through one.
+it, so the bits are theirs, but for the sign of a zero in a reduction of short rows, and for blocks that leave arrays in
+Fortran's order, which NumPy adds up in another one. What goes is Python's work in between, new arrays, and what is
+computed twice; and the small parameters lie end to end, so that an optimizer goes through them as through one.
 """
 
 from __future__ import annotations
@@ -122,9 +123,7 @@ class Straight(Calls):
         outputs = [node for node in chain if self.order.until[id(node)] > place or node is chain[-1]]
         loop = _loops.Chain(chain, outputs, self.order.first)
         operands = [self._operand(x, dtype) for x, dtype in loop.inputs]
-        arrays = [x for x, _ in loop.inputs if isinstance(x, Lazy) and id(self.order.first(x)) in self.values]
-        memories = [self.values[id(self.order.first(x))].memory for x in arrays]
-        single = [x for x, memory in zip(arrays, memories, strict=True) if memories.count(memory) == 1]
+        single = self._alone(x for x, _ in loop.inputs)
         for node in outputs:
             self.values[id(node)] = self._target(place, node, single)
         names = [self._name(node) for node in outputs]

@@ -279,6 +279,38 @@ def test_loops_compute_a_mask_anew_and_rows_words_in_one(monkeypatch: pytest.Mon
     assert "for i in" not in sources[0]  # of the two words of each row
 
 
+#: what is easily written over too early, or taken for another
+TRAPS: dict[str, tuple[tuple[int, int], Any]] = {
+    "one row, and a column of one number": ((1, 20_000), lambda xp, a: a - xp.max(a, axis=1, keepdims=True)),
+    "a column of what is written to": ((64, 3), lambda xp, a: (a - a[:, :1]) * 1.0),
+    "numbers that print alike": ((64, 64), lambda xp, a: xp.maximum(a, 0.12341) - xp.maximum(a + 0.0, 0.12349)),
+    "two signs of zero": ((64, 64), lambda xp, a: xp.abs(a) / (a * 0.0 + -0.0) + 1 / (xp.abs(a) * 0.0 + 0.0)),
+}
+
+
+@pytest.mark.parametrize("loops", [False, True])
+@pytest.mark.parametrize("name", TRAPS)
+def test_traps(monkeypatch: pytest.MonkeyPatch, name: str, loops: bool) -> None:
+    monkeypatch.setattr(_loops, "available", lambda: loops)
+    monkeypatch.setattr(_loops, "LARGE", 0)
+    monkeypatch.setattr(_loops, "compiled", plain_loop)
+    shape, formula = TRAPS[name]
+    a = np.random.default_rng(0).standard_normal(shape, dtype="float32")
+
+    def function(a: Any) -> Any:
+        return 1 * formula(namespace(a), a * 1.0)
+
+    with np.errstate(all="ignore"), np.printoptions(precision=3):
+        same(Straight(function, (a,)).run(a), function(a))
+
+
+def test_numbers_in_another_machines_bytes_are_not_written_down() -> None:
+    a = np.arange(3, dtype=">f4")
+    with pytest.raises(TypeError, match="another machine's bytes"):
+        Straight(lambda a: a + 1, (a,))
+    same(_numpy.compiled(lambda a, b: a + b)(a, a.astype("=f4")), a + a)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_choice_between_anything_and_zero_is_exact(dtype: str) -> None:
     a = np.asarray([[math.inf, -math.inf, math.nan, -0.0, 1e-40, 1e30]] * 2, dtype)
