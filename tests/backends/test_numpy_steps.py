@@ -311,6 +311,11 @@ def test_numbers_in_another_machines_bytes_are_not_written_down() -> None:
     same(_numpy.compiled(lambda a, b: a + b)(a, a.astype("=f4")), a + a)
 
 
+def test_a_number_that_a_dtype_cannot_hold_is_no_failure() -> None:
+    a = np.arange(40, dtype="int16")
+    same(_numpy.compiled(lambda a: a > 70_000)(a), a > 70_000)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_choice_between_anything_and_zero_is_exact(dtype: str) -> None:
     a = np.asarray([[math.inf, -math.inf, math.nan, -0.0, 1e-40, 1e30]] * 2, dtype)
