@@ -166,8 +166,7 @@ class Calls(Lines):
         if node.op == "matrix_transpose":
             text = f"{source.name}.T" if x.ndim == 2 else f"{source.name}.swapaxes(-1, -2)"
         elif node.op == "halves":
-            text = f"{source.name}.view({self._dtype(node.dtype)})"
-            self.scratch.scope[self._dtype(node.dtype)] = node.dtype
+            text = f"{source.name}.view('int16')"
         elif node.op == "permute_dims":
             text = f"{source.name}.transpose({(how or [node.kwargs['axes']])[0]})"
         elif node.op == "getitem":

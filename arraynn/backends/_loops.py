@@ -50,7 +50,7 @@ def _spans(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
 
 def chains(order: Order) -> dict[int, list[Lazy]]:
     """Operations in a row that one loop may compute, by the place of the last of them; what they read is read there."""
-    if not available() or max((node.size for node in order.nodes if fits(node)), default=0) <= LARGE:
+    if not available():
         return {}
     found: list[list[tuple[int, Lazy]]] = [[]]
     for place, node in enumerate(order.nodes):
@@ -61,7 +61,10 @@ def chains(order: Order) -> dict[int, list[Lazy]]:
             found[-1].append((place, node))
         elif chain and not _aside(order, node, {id(other) for _, other in chain}):
             found.append([])
-    pays = [chain for chain in found if len(chain) >= (2 if chain and chain[0][1].size > LARGE else MANY)]
+    found = [chain for chain in found if chain]
+    if all(chain[0][1].size <= LARGE for chain in found):
+        return {}
+    pays = [chain for chain in found if len(chain) >= (2 if chain[0][1].size > LARGE else MANY)]
     by_end = {chain[-1][0]: [node for _, node in chain] for chain in pays}
     _repeat(order, by_end)
     for place, nodes in by_end.items():
@@ -75,24 +78,20 @@ def _repeat(order: Order, by_end: dict[int, list[Lazy]]) -> None:
     """Let a later loop compute anew what would take more memory to write and read than what it is made of: a mask's
     floats, which are a comparison of smaller numbers."""
     owner = {id(node): end for end, nodes in by_end.items() for node in nodes}
-    readers: dict[int, list[int]] = {}
-    for place, node in enumerate(order.nodes):
+    readers: dict[int, set[int | None]] = {}  # the loops that read a node; None is no loop
+    for node in order.nodes:
         for part in order.needs(node):
-            readers.setdefault(id(order.first(part)), []).append(place)
+            readers.setdefault(id(order.first(part)), set()).add(owner.get(id(node)))
     for end, nodes in list(by_end.items()):
         for node in list(nodes):
-            places = readers.get(id(node), [])
-            own = [place for place in places if owner.get(id(order.nodes[place])) == end]
-            later = {owner.get(id(order.nodes[place])) for place in places} - {end}
+            later = [other for other in readers.get(id(node), ()) if other != end]
             made, read = _made_of(order, node, {id(other) for other in nodes})
             small = sum(x.size * x.dtype.itemsize for x in read) * 2 <= node.size * node.dtype.itemsize
-            if not later or None in later or not small or any(x.dtype.kind == "f" for x in read):
+            if not small or any(x.dtype.kind == "f" for x in read):
                 continue
-            for other in later:
-                if other in by_end and by_end[other][0].shape == node.shape:
-                    by_end[other] = [*made, *by_end[other]]
-                    places = [place for place in places if owner[id(order.nodes[place])] != other]
-            order.until[id(node)] = max([*own, *places], default=end)
+            if later and all(other in by_end and by_end[other][0].shape == node.shape for other in later):
+                by_end |= {other: [*made, *by_end[other]] for other in later if other is not None}
+                order.until[id(node)] = end
 
 
 def _made_of(order: Order, node: Lazy, inside: set[int]) -> tuple[list[Lazy], list[Lazy]]:
@@ -164,18 +163,16 @@ class Chain:
         that takes the place of an input is the same argument."""
         arguments = list(dict.fromkeys([*names, *outputs]))
         own = {name: f"a{i}" for i, name in enumerate(arguments)}
-        whole = "[i, j]" if len(self.shape) == 2 else "[j]"
+        letters, columns = "ij"[-len(self.shape) :], self.shape[-1]
+        whole = f"[{', '.join(letters)}]"
+        index = {(columns,): "[j]", (1, columns): "[0, j]", (self.shape[0], 1): "[i, 0]", (): "[()]", self.shape: whole}
         before: list[str] = []
         inner: list[str] = []
         for i, ((x, _), name) in enumerate(zip(self.inputs, names, strict=True)):
             shape = x.shape if isinstance(x, Lazy) and x.op != "literal" else ()
-            columns = self.shape[-1]
-            index = {(columns,): "[j]", (1, columns): "[0, j]", (self.shape[0], 1): "[i, 0]", (): "[()]"}
-            (inner if shape else before).append(f"x{i} = {own[name]}{(index | {self.shape: whole})[shape]}")
+            (inner if shape else before).append(f"x{i} = {own[name]}{index[shape]}")
         ends = [f"{own[name]}{whole} = {result}" for name, result in zip(outputs, self.results, strict=True)]
-        loops = [
-            f"for {k} in range({own[outputs[0]]}.shape[{axis}]):" for axis, k in enumerate(whole[1:-1].split(", "))
-        ]
+        loops = [f"for {k} in range({own[outputs[0]]}.shape[{axis}]):" for axis, k in enumerate(letters)]
         lines = [*before, *("    " * depth + loop for depth, loop in enumerate(loops))]
         lines += ["    " * len(loops) + line for line in [*inner, *self.lines, *ends]]
         return f"def loop({', '.join(own.values())}):\n" + "".join(f"    {line}\n" for line in lines), arguments
