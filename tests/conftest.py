@@ -23,6 +23,8 @@ import array_api_strict
 import numpy as np
 import pytest
 
+os.environ.setdefault("ARRAYNN_STRICT_COMPILE", "1")  # an error inside the compiler is an error
+
 # ---------------------------------------------------------------- what there is to test on
 
 

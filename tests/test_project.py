@@ -28,6 +28,7 @@ FLOORS = (
     {"errors", "_types"},
     {"_array", "_atomic", "_safetensors", "interrupts"},
     {"tree"},
+    {"compiler"},
     {"backends"},
     {"random"},
     {"checks", "initializers", "schedules", "regularizers", "metrics"},
@@ -63,7 +64,20 @@ MAY_NAME_LIBRARIES = ("backends", "interop", "testing")
 # On the host and only there: files, data, numbers drawn, pictures. Whatever else touches arrays asks them.
 MAY_USE_NUMPY = (
     "_safetensors",
-    *("backends", "book", "checks", "cli", "data", "datasets", "files", "fitting", "holder", "initializers", "interop"),
+    *(
+        "backends",
+        "book",
+        "checks",
+        "cli",
+        "compiler",
+        "data",
+        "datasets",
+        "files",
+        "fitting",
+        "holder",
+        "initializers",
+        "interop",
+    ),
     *("layers._summary", "lbfgs", "model", "plot", "progress", "sklearn", "testing", "training"),
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,13 +13,13 @@ import numpy as np
 
 from .. import tree
 from .._array import namespace
+from ..compiler import cuda_schedule, program
+from ..compiler.rules import rule_of
+from ..compiler.signature import Signature
 from ..errors import BackendUnavailable
-from . import _cuda, _cupy_errors, _fuse, _lazy
+from . import _cuda, _cupy_errors
 from ._base import Backend, Status
 from ._cupy_probe import probe
-
-PROGRAMS = 64  #: kept for a step, one for each shape of batch
-log = logging.getLogger("arraynn")
 
 
 class CuPy(Backend):
@@ -87,20 +86,19 @@ class CuPy(Backend):
             import cupy
 
             results: list[Any] = [None] * len(leaves)
-            groups: dict[tuple[str, int], list[int]] = {}
-            signature: Any = _cuda.signature(rule, leaves[0][2], scalars) if leaves else None
-            loop = _cuda.traced(*signature) if signature else None
+            groups: dict[Any, list[int]] = {}
             for i, leaf in enumerate(leaves):
-                if loop is not None and _cuda.fits(leaf):
-                    groups.setdefault((leaf[0].dtype.name, leaf[0].device.id), []).append(i)
+                if _cuda.fits(leaf) and rule_of(rule, tuple(leaf[2]), scalars, leaf[0].dtype) is not None:
+                    groups.setdefault((tuple(leaf[2]), leaf[0].dtype.name, leaf[0].device.id), []).append(i)
                     results[i] = leaf[0], leaf[2]
-            for (dtype, device), places in groups.items():
-                assert loop is not None
-                constants = [np.dtype(dtype).type(number) for number in loop.constants(scalars)]
+            for (slots, dtype, device), places in groups.items():
+                found = rule_of(rule, slots, scalars, dtype)
+                assert found is not None
+                constants = found.constants(scalars)
                 with cupy.cuda.Device(device):
                     for start in range(0, len(places), _cuda.LEAVES):
                         part = [leaves[i] for i in places[start : start + _cuda.LEAVES]]
-                        _cuda.launch(_kernel(*signature, dtype, len(part)), loop, part, constants)
+                        _cuda.launch(_kernel(found, len(part)), part, constants)
             for i, leaf in enumerate(leaves):
                 if results[i] is None:
                     number = getattr(leaf[0].device, "id", None)
@@ -118,89 +116,60 @@ class CuPy(Backend):
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
         """The step as products and reductions with one kernel for all that is elementwise between two of them.
 
-        Written down once for equal shapes. A step that cannot be runs as it is: the same results, in more kernels.
+        Compiled once for equal shapes. A step that cannot be runs as it is: the same results, in more kernels.
         """
-        programs: dict[Any, Any] = {}
-
-        def run(*arguments: Any) -> Any:
-            kinds = [type(argument) if hasattr(argument, "words") else None for argument in arguments]
-            arguments = tuple(a if kind is None else a.words for kind, a in zip(kinds, arguments, strict=True))
-
-            def of_words(*arguments: Any) -> Any:
-                return step(*(a if kind is None else kind.of(a) for kind, a in zip(kinds, arguments, strict=True)))
-
-            leaves = tree.leaves(arguments)
-            arrays = [leaf for leaf in leaves if hasattr(leaf, "shape")]
-            shape = tuple((leaf.shape, leaf.dtype.name) if hasattr(leaf, "shape") else type(leaf) for leaf in leaves)
-            number = arrays[0].device.id
-            key = tuple(tree.paths(arguments)), shape, number
-            with _cupy_errors.Entered(number):
-                if key not in programs:
-                    if len(programs) >= PROGRAMS:
-                        programs.clear()
-                    programs[key] = _program(of_words, arguments)
-                program = programs[key]
-                return of_words(*arguments) if program is None else program(namespace(arrays[0]), leaves, _update)
-
-        return run
+        return _entered(program.specialized(step, lambda arguments: _program(step, arguments, donate), _form))
 
 
-def _program(step: Callable[..., Any], arguments: Any) -> Any:
+def _entered(run: Callable[..., Any]) -> Callable[..., Any]:
+    def entered(*arguments: Any) -> Any:
+        with _cupy_errors.Entered(_first(arguments).device.id):
+            return run(*arguments)
+
+    return entered
+
+
+def _first(arguments: Any) -> Any:
+    return next(leaf for leaf in tree.leaves(arguments) if hasattr(leaf, "shape"))
+
+
+def _form(arguments: Any) -> Any:
+    return program.form_of(arguments), _first(arguments).device.id
+
+
+def _program(step: Callable[..., Any], arguments: Any, donate: tuple[int, ...]) -> program.Program | None:
     """The step's program for such arguments; None where there is none."""
     import cupy
 
-    def make(kernel: _fuse.Kernel) -> Any:
-        return cupy.ElementwiseKernel(kernel.takes, kernel.makes, kernel.operation, "fused", options=_cuda.OPTIONS)
+    def kernel(made: cuda_schedule.Kernel) -> Any:
+        return cupy.ElementwiseKernel(made.takes, made.makes, made.operation, "fused", options=_cuda.OPTIONS)
 
-    places = iter(range(len(tree.leaves(arguments))))
+    def update(rule: Any, leaves: Any, scalars: Any) -> Any:
+        return CuPy.elementwise(rule)(leaves, scalars)
 
-    def written(leaf: Any) -> Any:
-        place = next(places)
-        if hasattr(leaf, "shape"):
-            return _lazy.Lazy("input", (place,), leaf.shape, leaf.dtype)
-        if isinstance(leaf, int) and not isinstance(leaf, bool):
-            return _lazy.Lazy("number", (place,), (), "int32")
-        return leaf if leaf is None else _Place(place)
+    first = _first(arguments)
 
-    first = next((leaf for leaf in tree.leaves(arguments) if hasattr(leaf, "shape")), None)
-    try:
-        program = _fuse.Program(step(*tree.map(written, arguments)), make)
-        program.prepare(namespace(first))
-    except (AttributeError, AssertionError, KeyError, OverflowError, TypeError, ValueError) as error:
-        log.info("this step is not fused on CuPy, and runs as it is: %s: %s", type(error).__name__, error)
-        return None
-    return program
+    def lower(traced: program.Traced) -> program.Program:
+        name = next(name for name in traced.signature.checks)
+        guard = f"if {name}.device.id != {first.device.id}: raise GuardFailed"
+        return cuda_schedule.lower(traced, namespace(first), kernel, update, guard)
+
+    return program.make(step, lambda graph: Signature(graph, arguments, donate, _is_array), lower)
 
 
-class _Place:
-    """A Python float among a step's arguments: it goes to an optimizer's update, and nowhere else."""
-
-    def __init__(self, place: int) -> None:
-        self.place = place
-
-
-def _update(node: _lazy.Lazy, arrays: Sequence[Any], arguments: list[Any]) -> list[Any]:
-    """An optimizer's update, from where `_lazy.update` wrote it down."""
-    rest, leaves = iter(arrays), []
-    for names in node.kwargs["names"]:
-        p, g = next(rest), next(rest)
-        leaves.append((p, g, {name: next(rest) for name in names}))
-    scalars = tree.map(lambda x: arguments[x.place] if isinstance(x, _Place) else x, node.kwargs["scalars"])
-    return CuPy.elementwise(node.kwargs["rule"])(leaves, scalars)
+def _is_array(x: Any) -> bool:
+    return hasattr(x, "shape") and hasattr(x, "device")
 
 
 @lru_cache(maxsize=256)
-def _kernel(*options: Any) -> Any:
-    """The kernel `update` of a rule: _cuda.traced's arguments, the dtype, the number of leaves.
+def _kernel(rule: Any, leaves: int) -> Any:
+    """The kernel `update` of a rule, for that many leaves.
 
     CuPy compiles it when it is first launched on a GPU, and keeps it on disk.
     """
     import cupy
 
-    *signature, dtype, leaves = options
-    loop = _cuda.traced(*signature)
-    assert loop is not None
-    return cupy.RawKernel(_cuda.source(loop, dtype, leaves), "update", options=_cuda.OPTIONS)
+    return cupy.RawKernel(rule.cuda(leaves), "update", options=_cuda.OPTIONS)
 
 
 BACKEND = CuPy

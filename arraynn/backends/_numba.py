@@ -1,8 +1,7 @@
-"""Elementwise rules as Numba loops, where the extra `fast` is installed: one pass over memory instead of a dozen."""
+"""Loops compiled by Numba, where the extra `fast` is installed: one pass over memory instead of a dozen."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
@@ -10,74 +9,47 @@ from typing import Any
 
 import numpy as np
 
-from ._tracer import COMPARISONS, Loop, trace
-
-_EXPRESSIONS = {
-    "abs": "abs({0})",
-    "maximum": "({0} if {0} >= {1} or {0} != {0} else {1})",  # nan is kept, as NumPy keeps it
-    "minimum": "({0} if {0} <= {1} or {0} != {0} else {1})",
-    "sign": "(one if {0} > 0 else -one if {0} < 0 else {0})",
-    "square": "({0} * {0})",
-    "where": "({1} if {0} else {2})",
-}
+from ..compiler.rules import Rule, rule_of
 
 
 @cache
 def available() -> bool:
-    """Whether Numba is installed. It is imported when a rule is first compiled, which takes a second or two."""
+    """Whether Numba is installed. It is imported when a loop is first compiled, which takes a second or two."""
     return find_spec("numba") is not None
 
 
-def source(loop: Loop) -> str:
-    """The Python source of the loop, over flat arrays of one dtype. Scalars are arguments of that dtype, `one` is 1."""
-    head = f"def loop({', '.join([*loop.arrays, *loop.host, 'one'])}):\n    for i in range(p.size):\n"
-    body = [f"{name}_ = {name}[i]" for name in loop.arrays]
-    truths = {name for name, op, _ in loop.lines if op in COMPARISONS}
-    for name, op, args in loop.lines:
-        if op == "astype":
-            expression = f"(one if {args[0]} else one - one)" if args[0] in truths else args[0]
-        elif op in _EXPRESSIONS:
-            expression = _EXPRESSIONS[op].format(*args)
-        elif len(args) == 2:
-            expression = f"({args[0]} {op} {args[1]})"
-        else:
-            expression = f"math.{op}({args[0]})"
-        body.append(f"{name} = {expression}")
-    body += [f"{name}[i] = {result}" for name, result in loop.results.items()]
-    return head + "".join(f"        {line}\n" for line in body)
+@cache
+def compiled(source: str) -> Callable[..., None]:
+    """The function `loop` of the source, without Python's lock; a division by 0 is inf or nan, and nothing is
+    reordered or contracted, as NumPy has it."""
+    import math
 
+    import numba
 
-def fused(
-    rule: Any, p: np.ndarray, g: np.ndarray, slots: dict[str, np.ndarray], scalars: dict[str, float]
-) -> Callable[..., None] | None:
-    """The loop of a rule, a method of an optimizer, for such arrays; None where there is none."""
-    owner = getattr(rule, "__self__", None)
-    if owner is None or any(x.dtype != p.dtype for x in (g, *slots.values())):
-        return None
-    return compiled(rule.__func__, owner, tuple(slots), tuple(scalars))
+    scope: dict[str, Any] = {"np": np, "math": math}
+    exec(source, scope)
+    loop: Callable[..., None] = numba.njit(nogil=True, error_model="numpy")(scope["loop"])
+    return loop
 
 
 @cache
-def compiled(
-    function: Callable[..., Any], owner: Any, slots: tuple[str, ...], scalars: tuple[str, ...]
+def _of(rule: Rule) -> Callable[..., None]:
+    return compiled(rule.numba())
+
+
+def fused(
+    rule: Any, p: np.ndarray, g: np.ndarray, slots: dict[str, np.ndarray], scalars: Any
 ) -> Callable[..., None] | None:
-    """run(p, g, slots, scalars), in place on flat arrays and without Python's lock, of the rule owner.function.
-
-    Compiled once for equal owners. None where the rule cannot be traced.
-    """
-    try:
-        loop = trace(function.__get__(owner), slots, scalars)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None  # it is right all the same, by NumPy
-    import numba
-
-    scope: dict[str, Any] = {"math": math}
-    exec(source(loop), scope)
-    # error_model: a division by 0 is inf or nan, as NumPy's is. No fastmath: sums and products keep NumPy's bits.
-    run_loop = numba.njit(nogil=True, error_model="numpy")(scope["loop"])
+    """run(p, g, slots, scalars), in place on flat arrays, of a rule, for such arrays; None where there is none that
+    gives NumPy's bits."""
+    if any(x.dtype != p.dtype for x in (g, *slots.values())):
+        return None
+    found = rule_of(rule, tuple(slots), scalars, p.dtype)
+    if found is None or not found.exact:
+        return None
+    loop = _of(found)
 
     def run(p: np.ndarray, g: np.ndarray, own: dict[str, np.ndarray], c: Any) -> None:
-        kind = p.dtype.type
-        run_loop(p, g, *(own[name] for name in slots), *map(kind, loop.constants(c)), kind(1))
+        loop(p, g, *own.values(), *found.constants(c))
 
     return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +13,11 @@ import array_api_compat.numpy as xp
 import numpy as np
 
 from .. import tree
+from ..compiler import memory, numpy_codegen, opaque, program, signature, trace
+from ..compiler.rules import rule_of
 from ..errors import BackendUnavailable
-from . import _memory, _numba, _workers
-from ._arguments import Flat, Other
+from . import _numba, _workers
 from ._base import Backend, Plan
-from ._lazy import Lazy, call, update
-from ._straight import Straight
 
 #: numbers that the layers of a row block put out together: 1 MB in float32. Smaller blocks stay closer to a core, but
 #: the workers then spend their time handing Python's lock to each other; larger ones leave nothing to hand out
@@ -33,21 +31,12 @@ TOGETHER = 16
 #: seen one of almost its limit of 32 MB it keeps twice that, and a step with arrays of a megabyte takes half the time
 KEEP = 31 << 20
 
-#: written down of one function, for as many shapes of its arguments; it runs as it is for others
-PROGRAMS = 64
-
-#: of those, tried before the form of the arguments is asked for
-RECENT = 2
-
 #: elements of a parameter, up to which it is updated together with others
 SMALL = 65536
 
 #: elements of a slice of a larger one: half a megabyte in float32, of each of its arrays and temporaries. Smaller
 #: slices stay closer to a core, but the workers hand Python's lock to each other between any two operations
 SLICE = 131_072
-
-
-log = logging.getLogger("arraynn")
 
 
 class NumPy(Backend):
@@ -75,7 +64,7 @@ class NumPy(Backend):
     def context(self) -> Iterator[None]:
         # A run that leaves the finite numbers is told by DivergedError; a line from NumPy for each would drown it.
         np.empty(KEEP, "u1")
-        with np.errstate(all="ignore"), _workers.limit(), _memory.run():
+        with np.errstate(all="ignore"), _workers.limit(), memory.run():
             yield
 
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
@@ -132,14 +121,14 @@ class NumPy(Backend):
         the result has the same bits with any number of workers."""
         if not plan.blocks:
             return gradient(params, batch, key, total)
-        if isinstance(batch[1], Lazy):
+        if isinstance(batch[1], trace.Tracer):
             return _later(cls, gradient, params, batch, key, total, plan)
         fixed = isinstance(total, (int, float))  # the number of rows, as a rule
-        written = _of_rows(gradient, total if fixed else None)
+        program = _of_rows(gradient, total if fixed else None)
         total = None if fixed else np.asarray(total)
 
         def of_rows(rows: slice) -> Any:
-            return written(params, _rows(batch, rows), None if key is None else key.rows(rows.start), total)
+            return program(params, _rows(batch, rows), None if key is None else key.rows(rows.start), total)
 
         result: Any = None
         for start in range(0, len(plan.blocks), TOGETHER):
@@ -158,7 +147,7 @@ def _rows(batch: Any, rows: slice) -> Any:
 
 @lru_cache(maxsize=64)
 def _of_rows(gradient: Callable[..., Any], fixed: float | None) -> Callable[..., Any]:
-    """gradient(params, rows, key, total), written down. fixed : the total, where it is a number of Python's."""
+    """gradient(params, rows, key, total), compiled. fixed : the total, where it is a number of Python's."""
 
     def of_rows(params: Any, rows: Any, key: Any, total: Any) -> Any:
         return gradient(params, rows, key, total if fixed is None else fixed)
@@ -167,55 +156,41 @@ def _of_rows(gradient: Callable[..., Any], fixed: float | None) -> Callable[...,
 
 
 def _later(engine: type[NumPy], gradient: Any, params: Any, batch: Any, key: Any, total: Any, plan: Plan) -> Any:
-    """`accumulate`, asked of arrays that are written down: a call, when they are there."""
+    """`accumulate`, while a step is traced: a call, when the arrays are there."""
     like = gradient(params, _rows(batch, plan.blocks[0]), key, total)
 
     def now(params: Any, batch: Any, key: Any, total: Any) -> Any:
         return engine.accumulate(gradient, params, batch, key, total, plan)
 
-    return call(now, (params, batch, key, total), like)
+    return opaque.call(now, (params, batch, key, total), like)
 
 
 def compiled(function: Callable[..., Any], donate: tuple[int, ...] = (), small: float = SMALL) -> Callable[..., Any]:
-    """function(*nests), as NumPy calls in a row for each form and shape of its arguments; where it cannot be written
-    down, as it is. small : as `Straight` has it."""
-    programs: dict[Any, Callable[..., Any]] = {}
-    flats: dict[Any, Flat] = {}
-    recent: tuple[Callable[..., Any], ...] = ()  # a whole batch and the last of an epoch take turns
+    """function(*nests), as NumPy calls in a row for each form and shape of its arguments; where it cannot be compiled,
+    as it is. small : the most elements of a parameter that is updated packed."""
+    packs: dict[Any, memory.ParameterPack] = {}
 
-    def run(*arguments: Any) -> Any:
-        nonlocal recent
-        for program in recent:
-            try:
-                result = program(*arguments)
-            except Other:
-                continue
-            if program is not recent[0]:
-                recent = (program, *(other for other in recent if other is not program))
-            return result
-        form = tuple(
-            (path, type(leaf), leaf.shape, leaf.dtype.str) if isinstance(leaf, np.ndarray) else (path, type(leaf))
-            for path, leaf in tree.items(arguments)
-        )
-        if form not in programs:
-            known = len(programs) < PROGRAMS
-            programs[form] = _written(function, arguments, donate, small, flats) if known else function
-        program = programs[form]
-        if program is not function:  # which would take any arguments, and not refuse what others are written for
-            recent = (program, *(other for other in recent[: RECENT - 1] if other is not program))
-        return program(*arguments)
+    def made(arguments: tuple[Any, ...]) -> program.Program | None:
+        return numpy_program(function, arguments, donate, small, packs)
 
-    return run
+    return program.specialized(function, made)
 
 
-def _written(
-    function: Callable[..., Any], arguments: tuple[Any, ...], donate: tuple[int, ...], small: float, flats: Any
-) -> Callable[..., Any]:
-    try:
-        return Straight(function, arguments, donate, small, _update, flats).run
-    except (AttributeError, AssertionError, KeyError, OverflowError, TypeError, ValueError) as error:
-        log.info("this step is not written down for NumPy, and runs as it is: %s: %s", type(error).__name__, error)
-        return function
+def numpy_program(
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    donate: tuple[int, ...] = (),
+    small: float = 0,
+    packs: dict[Any, memory.ParameterPack] | None = None,
+) -> program.Program | None:
+    """The function's program for such arguments; None where there is none."""
+    loop = _numba.compiled if _numba.available() else None
+    options = numpy_codegen.Options(donate, small, _update, loop, {} if packs is None else packs)
+    return program.make(
+        function,
+        lambda graph: signature.Signature(graph, arguments, donate),
+        lambda traced: numpy_codegen.lower(traced, options),
+    )
 
 
 def _update(
@@ -231,9 +206,12 @@ def _update(
     threads : whether the workers take part. Behind a product they had better not: BLAS's own threads keep turning on
     the other cores, for milliseconds, and the system then lets all workers share one.
     """
-    if not all(x.flags.c_contiguous and (x.shape, x.dtype) == (p.shape, p.dtype) for x in (p, g, *slots.values())):
+    arrays = (p, g, *slots.values())
+    if not all(x.flags.c_contiguous and (x.shape, x.dtype) == (p.shape, p.dtype) for x in arrays):
         return rule(p, g, slots, scalars)
     if not all(x.flags.writeable for x in (p, *slots.values())):
+        return rule(p, g, slots, scalars)
+    if rule_of(rule, tuple(slots), scalars, p.dtype) is None:  # it may look at more than one element
         return rule(p, g, slots, scalars)
     flat, gradient, own = p.reshape(-1), g.reshape(-1), {name: slot.reshape(-1) for name, slot in slots.items()}
     loop = (_numba.fused(rule, p, g, slots, scalars) if _numba.available() else None) or _in_place(rule)
@@ -254,13 +232,14 @@ def _in_place(rule: Callable[..., Any]) -> Callable[..., Any]:
     """The rule, writing what it returns over what it was given."""
 
     def run(p: Any, g: Any, slots: dict[str, Any], scalars: Any) -> Any:
-        if isinstance(p, Lazy):
-            return update(rule, [(p, g, slots)], scalars)[0]
+        if isinstance(p, trace.Tracer):
+            return opaque.update(rule, [(p, g, slots)], scalars)[0]
         q, after = rule(p, g, dict(slots), scalars)
-        for name, slot in slots.items():
-            if after[name] is not slot:  # the rule made a new array where it could have written
-                slot[...] = after[name]
-        p[...] = q  # the same memory, unless the rule made a new array
+        pairs = [(p, q), *((slot, after[name]) for name, slot in slots.items())]
+        # the same memory, unless the rule made a new array, or let two change places
+        made = [(old, new.copy()) for old, new in pairs if new is not old]
+        for old, new in made:
+            old[...] = new
         return p, slots
 
     return compiled(run, donate=(0, 2), small=math.inf)

@@ -21,7 +21,7 @@ FILES = {
     "array_api_strict": "_array_api_strict",
     "dpnp": "_dpnp",
 }
-_WRITTEN = {"lazy": "_lazy"}  # arrays of ours, that stand for others while a step is written down
+_TRACERS = {"traced": "_traced"}  # arrays of ours, that stand for others while a step is traced
 ALIASES = {"cpu": "numpy", "gpu": "cupy", "cuda": "cupy", "pytorch": "torch", "strict": "array_api_strict"}
 _ROOTS = {"jaxlib": "jax"}  # JAX's arrays are jaxlib's. Its tracers are not, so they take the portable defaults.
 _ROOTS |= {name: name for name in FILES if name != "jax"}
@@ -44,7 +44,7 @@ def names() -> list[str]:
 @cache
 def load(name: str) -> Any:
     """The backend class of that name; KeyError where there is none."""
-    file = FILES.get(name) or _WRITTEN.get(name)
+    file = FILES.get(name) or _TRACERS.get(name)
     if file:
         return import_module(f".{file}", __package__).BACKEND
     return third_parties()[name].load()

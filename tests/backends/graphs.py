@@ -12,8 +12,8 @@ from typing import Any
 import array_api_compat.numpy as host
 import numpy as np
 
-from arraynn.backends._fuse import Kernel
-from arraynn.backends._lazy import Lazy
+from arraynn.compiler.cuda_schedule import Kernel
+from arraynn.compiler.graph import Node, compute_dtype
 
 #: of an element: {0}, {1}, … are the operands, in the dtype that the operation computes in
 TEXTS = {
@@ -41,43 +41,26 @@ def of_the_host(name: str) -> Any:
     return found
 
 
-def squares(node: Lazy) -> bool:
+def squares(node: Node) -> bool:
     """Whether it is x², which NumPy multiplies, too."""
-    return node.op == "pow" and not isinstance(node.args[1], Lazy) and node.args[1] == 2
-
-
-def order(kernel: Kernel) -> list[Lazy]:
-    """What the kernel computes, each after what it needs."""
-    done: dict[int, Lazy] = {id(node): node for node in kernel.inputs}
-    found: list[Lazy] = []
-
-    def visit(node: Any) -> None:
-        if isinstance(node, Lazy) and id(node) not in done:
-            for arg in node.args:
-                visit(arg)
-            done[id(node)] = node
-            found.append(node)
-
-    for node in kernel.outputs:
-        visit(node)
-    return found
+    return node.op == "pow" and node.operands[1].op == "constant" and node.operands[1].value == 2
 
 
 def evaluated(kernel: Kernel, arrays: list[np.ndarray]) -> list[np.ndarray]:
     """The outputs, by the library's functions one after the other."""
-    values: dict[int, Any] = {id(node): array for node, array in zip(kernel.inputs, arrays, strict=True)}
-    for node in order(kernel):
-        args = [values[id(arg)] if isinstance(arg, Lazy) else arg for arg in node.args]
-        if node.op == "literal":
-            values[id(node)] = np.asarray(args[0], node.dtype)
+    values: dict[int, Any] = {node.serial: array for node, array in zip(kernel.inputs, arrays, strict=True)}
+    for node in kernel.nodes:
+        args = [arg.value if arg.op == "constant" else values[arg.serial] for arg in node.operands]
+        if node.op == "logical_shift":
+            values[node.serial] = (args[0].view("uint32") >> np.uint32(node.attributes["bits"])).view("int32")
         elif node.op in ROUNDED and not squares(node):
             function = np.vectorize(of_the_host(f"{node.op}_{node.dtype.name}"), otypes=[node.dtype])
-            values[id(node)] = np.asarray(function(*args))
+            values[node.serial] = np.asarray(function(*args))
         elif node.op == "astype":
-            values[id(node)] = host.astype(args[0], node.dtype)
+            values[node.serial] = host.astype(args[0], node.dtype)
         else:
-            values[id(node)] = getattr(host, node.op)(*args)
-    return [np.broadcast_to(values[id(node)], node.shape) for node in kernel.outputs]
+            values[node.serial] = getattr(host, node.op)(*args)
+    return [np.broadcast_to(values[node.serial], node.shape) for node in kernel.outputs]
 
 
 def numba_source(kernel: Kernel) -> str:
@@ -85,32 +68,35 @@ def numba_source(kernel: Kernel) -> str:
 
     Numba widens int32, so each integer is cast back as it is made.
     """
-    names = {id(node): f"a{i}[i]" for i, node in enumerate(kernel.inputs)}
+    names = {node.serial: f"a{i}[i]" for i, node in enumerate(kernel.inputs)}
     lines = []
-    for node in order(kernel):
-        names[id(node)] = f"t{len(lines)}"
+    for node in kernel.nodes:
+        names[node.serial] = f"t{len(lines)}"
         lines.append(f"        t{len(lines)} = np.{node.dtype.name}({''.join(_text(node, names))})")
-    lines += [f"        o{i}[i] = {names[id(node)]}" for i, node in enumerate(kernel.outputs)]
+    lines += [f"        o{i}[i] = {names[node.serial]}" for i, node in enumerate(kernel.outputs)]
     arrays = [f"a{i}" for i in range(len(kernel.inputs))] + [f"o{i}" for i in range(len(kernel.outputs))]
     return "\n".join([f"def loop({', '.join(arrays)}):", "    for i in range(o0.size):", *lines, ""])
 
 
-def _text(node: Lazy, names: dict[int, str]) -> Iterator[str]:
-    if node.op == "literal":
-        yield repr(node.args[0])
-        return
-    parts = [arg.dtype if isinstance(arg, Lazy) else arg for arg in node.args]
-    common = node.dtype if node.dtype.kind != "b" else np.result_type(*parts)
-    kinds = [np.dtype(bool) if node.op == "where" and i == 0 else common for i in range(len(parts))]
+def _text(node: Node, names: dict[int, str]) -> Iterator[str]:
+    common = compute_dtype(node)
+    kinds = [np.dtype(bool) if node.op == "where" and i == 0 else common for i in range(len(node.operands))]
     args = [
-        f"np.{kind.name}({names[id(arg)] if isinstance(arg, Lazy) else repr(arg)})"
-        for arg, kind in zip(node.args, kinds, strict=True)
+        f"np.{kind.name}({_number(arg.value) if arg.op == 'constant' else names[arg.serial]})"
+        for arg, kind in zip(node.operands, kinds, strict=True)
     ]
+    if node.op == "logical_shift":
+        yield f"np.uint32({args[0]}) >> np.uint32({node.attributes['bits']})"
+        return
     if squares(node):
         yield f"{args[0]} * {args[0]}"
         return
     function = f"{node.op}_{node.dtype.name}" if node.op in ROUNDED else f"np.{node.op}"
     yield TEXTS[node.op].format(*args) if node.op in TEXTS else f"{function}({', '.join(args)})"
+
+
+def _number(value: Any) -> str:
+    return repr(value if isinstance(value, (bool, int, float)) else value.item())
 
 
 def drawn(kernel: Kernel, rng: np.random.Generator) -> list[np.ndarray]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from arraynn.backends._fuse import CTYPES
+from arraynn.compiler.render import CTYPES
 
 # What CUDA C++ has and C++ without headers lacks (which take most of a compilation), for one thread at a time; `host`
 # runs through the grid.
@@ -116,8 +116,8 @@ class HostElementwise:
         takes, makes = self.kinds
         given = []
         for kind, x in zip(takes, arguments, strict=True):
-            assert isinstance(x, (int, np.ndarray)), f"{type(x)} given to a kernel"
-            assert isinstance(x, int) or x.dtype.name == kind, f"{x.dtype} given to a kernel of {kind}"
+            assert isinstance(x, (int, float, np.ndarray)), f"{type(x)} given to a kernel"
+            assert isinstance(x, (int, float)) or x.dtype.name == kind, f"{x.dtype} given to a kernel of {kind}"
             given.append(np.asarray(x, kind))
         shape = np.broadcast_shapes(*(x.shape for x in given))
         given = [np.ascontiguousarray(np.broadcast_to(x, shape)) for x in given]

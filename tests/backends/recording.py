@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from arraynn import training
-from arraynn.backends import _cuda, _cupy, _registry
+from arraynn.backends import _cupy, _registry
 from arraynn.backends._cupy import CuPy
 
 from . import kernels
@@ -320,8 +320,7 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
     before = sys.modules.get("cupy", missing)
     sys.modules["cupy"] = patched  # type: ignore[assignment]
     _registry.by_type = lambda kind: "cupy" if kind is Recorded else by_type(kind)  # type: ignore[assignment]
-    for cache in (_cupy._kernel, _cuda.traced):
-        cache.cache_clear()
+    _cupy._kernel.cache_clear()
     CALLS.clear()
     MADE.append([] if made is None else made)
     training._core.cache_clear()  # a step keeps its programs, and they their kernels
@@ -335,8 +334,7 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
             del sys.modules["cupy"]
         else:
             sys.modules["cupy"] = before  # type: ignore[assignment]
-        for cache in (_cupy._kernel, _cuda.traced):
-            cache.cache_clear()
+        _cupy._kernel.cache_clear()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import arraynn as nn
 from arraynn.backends import _cuda, _cupy
 from arraynn.backends._base import Backend
 from arraynn.backends._cupy import CuPy
+from arraynn.compiler.rules import Rule, rule_of
 from tests.backends import kernels
 
 RULES = [
@@ -54,11 +55,10 @@ def leaves_of(rule: Any, dtype: str, shapes: Any = SHAPES, seed: int = 0) -> lis
     return leaves
 
 
-def loop_of(rule: Any) -> Any:
-    p = np.zeros(1, "float32")
-    loop = _cuda.traced(*_cuda.signature(rule.update_one, rule.init_one(p), rule.scalars(0)))
-    assert loop is not None, f"{rule} cannot be traced"
-    return loop
+def loop_of(rule: Any, dtype: str = "float32") -> Rule:
+    found = rule_of(rule.update_one, tuple(rule.init_one(np.zeros(1, dtype))), rule.scalars(0), dtype)
+    assert found is not None, f"{rule} cannot be traced"
+    return found
 
 
 @pytest.fixture
@@ -83,10 +83,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Any:
     module = SimpleNamespace(RawKernel=kernels.HostKernel, cuda=SimpleNamespace(Device=Device), ndarray=OnGPU)
     monkeypatch.setitem(sys.modules, "cupy", module)
     _cupy._kernel.cache_clear()
-    _cuda.traced.cache_clear()
     yield module
     _cupy._kernel.cache_clear()
-    _cuda.traced.cache_clear()
 
 
 class OnGPU(np.ndarray):
@@ -117,8 +115,7 @@ def same(got: list[Any], want: list[Any]) -> None:
 
 
 def launches(rule: Any, dtype: str, leaves: int) -> int:
-    signature = _cuda.signature(rule.update_one, rule.init_one(np.zeros(1)), rule.scalars(0))
-    return len(_cupy._kernel(*signature, dtype, leaves).launches)
+    return len(_cupy._kernel(loop_of(rule, dtype), leaves).launches)
 
 
 @needs_compiler
@@ -179,23 +176,23 @@ def test_what_is_no_method_of_an_optimizer_takes_the_portable_rule(stand_in: Any
 @every_rule
 def test_every_rule_has_a_kernel_that_writes_all_it_computes(rule: Any) -> None:
     """A missing update is seen here: what the rule returns is written, and nothing else."""
-    text = _cuda.source(loop_of(rule), "float32", 2)
-    for name in ("p", *rule.init_one(np.zeros(1))):
-        assert f"    a_{name}[i] = " in text
-    assert "    a_g[i] = " not in text
+    text = loop_of(rule).cuda(2)
+    for i in (0, *range(2, 2 + len(rule.init_one(np.zeros(1))))):
+        assert f"    a{i}[i] = " in text
+    assert "    a1[i] = " not in text  # the gradient
     assert '"' not in text.replace('extern "C"', "")
     assert "#include" not in text
 
 
 @needs_compiler
 @pytest.mark.parametrize(
-    ("right", "wrong"), [(" - t", " + t"), ("a_v[i] = ", "//"), ("i += stride", "i += 2 * stride"), ("sqrt", "fabs")]
+    ("right", "wrong"), [(" - t", " + t"), ("a3[i] = ", "//"), ("i += stride", "i += 2 * stride"), ("sqrt", "fabs")]
 )
 def test_a_broken_kernel_is_seen(stand_in: Any, monkeypatch: pytest.MonkeyPatch, right: str, wrong: str) -> None:
     """A wrong sign, a missing update, a skipped element, another function: the comparison with the rule finds each."""
-    source = _cuda.source
-    assert right in source(loop_of(nn.Adam(0.1)), "float32", 1)
-    monkeypatch.setattr(_cuda, "source", lambda *args: source(*args).replace(right, wrong, 1))
+    source = Rule.cuda
+    assert right in loop_of(nn.Adam(0.1)).cuda(1)
+    monkeypatch.setattr(Rule, "cuda", lambda *args: source(*args).replace(right, wrong, 1))
     monkeypatch.setattr(_cuda, "BLOCKS", 1)
     rule = nn.Adam(0.1)
     leaves = leaves_of(rule, "float32", [(600,)])
@@ -213,7 +210,7 @@ def test_nvrtc_compiles_every_kernel_for_every_architecture(rule: Any) -> None:
     found = kernels.architectures()
     assert {75, 80, 90} <= set(found)
     for dtype in ("float32", "float64"):
-        text = _cuda.source(loop_of(rule), dtype, _cuda.LEAVES)
+        text = loop_of(rule, dtype).cuda(_cuda.LEAVES)
         for architecture in found if dtype == "float32" else found[:1]:
             ptx = kernels.to_ptx(text, architecture, _cuda.OPTIONS)
             assert ".entry update(" in ptx

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn.backends import _fuse
-from arraynn.backends._fuse import Kernel
+from arraynn.compiler import cuda_schedule
+from arraynn.compiler.cuda_schedule import Kernel
 from tests.backends import graphs, kernels, recording
 from tests.backends.test_cuda_kernels import needs_compiler
 from tests.backends.test_cupy_conformance import LABELS, RUNS, every_run, trained
@@ -19,17 +19,17 @@ from tests.backends.test_cupy_conformance import LABELS, RUNS, every_run, traine
 pytestmark = needs_compiler
 
 
-def programs(*args: Any, **options: Any) -> list[_fuse.Program]:
+def programs(*args: Any, **options: Any) -> list[cuda_schedule.Schedule]:
     """The programs of a training, in the order in which they are made."""
-    found: list[_fuse.Program] = []
-    init = _fuse.Program.__init__
+    found: list[cuda_schedule.Schedule] = []
+    init = cuda_schedule.Schedule.__init__
 
     def noted(self: Any, *own: Any) -> None:
         init(self, *own)
         found.append(self)
 
     with recording.recording() as gpu, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_fuse.Program, "__init__", noted)
+        patch.setattr(cuda_schedule.Schedule, "__init__", noted)
         trained(gpu, *args, **options)
     return found
 
@@ -95,15 +95,14 @@ def test_what_stands_between_two_products_is_one_kernel() -> None:
     """Bias, activation and dropout; the words of a mask; the loss's gradient; the backward of all that: one each."""
     network = nn.Sequential(nn.Dense(5), nn.ReLU(), nn.Dropout(0.3), nn.Dense(3))
     program = programs(network, nn.softmax_cross_entropy, LABELS)[0]
-    kernels = {id(kernel.outputs[0]): kernel for kernel in program.kernels}
     found, between = [], []
-    for what, _, made in program.steps:
-        if getattr(what, "op", "") == "matmul":
+    for step in program.steps:
+        if isinstance(step, Kernel):
+            between.append(frozenset(node.op for node in step.nodes))
+        elif step.op == "matmul":
             found.append(between)
             between = []
-        elif id(made[0]) in kernels:
-            between.append(frozenset(node.op for node in graphs.order(kernels[id(made[0])]) if node.op != "literal"))
-    hash_ = {"bitwise_xor", "bitwise_right_shift", "bitwise_and", "multiply"}
+    hash_ = {"bitwise_xor", "logical_shift", "multiply"}
     assert [len(each) for each in found] == [0, 3, 3, 0, 0, 1, 0]
     (rows, words, forward), (bias, exponentials, gradient) = found[1], found[2]
     assert rows == {*hash_, "add"}  # the key of each row: numbers in their hundreds

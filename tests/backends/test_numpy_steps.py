@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 import arraynn as nn
 from arraynn import training, tree
 from arraynn._array import namespace, zero_like
-from arraynn.backends import _loops, _memory, _numpy
-from arraynn.backends._arguments import Other
+from arraynn.backends import _numba, _numpy
 from arraynn.backends._base import Backend
 from arraynn.backends._numpy import NumPy
-from arraynn.backends._straight import Straight
+from arraynn.compiler import memory, tuning
+from arraynn.compiler.signature import GuardFailed
 from tests.backends.test_cupy_conformance import RUNS, every_run, trained
 
 NETWORK = nn.Sequential(nn.Dense(5, weight_regularizer=nn.L2(1e-2)), nn.ReLU(), nn.Dropout(0.3), nn.Dense(3))
@@ -33,6 +33,13 @@ def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     training._core.cache_clear()
     _numpy._of_rows.cache_clear()
     _numpy._in_place.cache_clear()
+
+
+def compiled(function: Any, arguments: tuple[Any, ...]) -> Any:
+    """The function's program for such arguments, which must have one."""
+    program = _numpy.numpy_program(function, arguments)
+    assert program is not None
+    return program.run
 
 
 def same(got: Any, expected: Any) -> None:
@@ -141,17 +148,17 @@ def test_weights_that_are_written_to_between_steps_are_the_ones_that_count(monke
 
 def test_other_shapes_are_other_programs_and_nothing_is_written_before_that_is_seen() -> None:
     x = np.ones((3, 2), "float32")
-    add = Straight(lambda a, b: a + b, (x, x)).run
-    with pytest.raises(Other):
+    add = compiled(lambda a, b: a + b, (x, x))
+    with pytest.raises(GuardFailed):
         add(x, np.ones((4, 2), "float32"))
     for other in (np.ones((3, 2)), [x], None, 1.0, np.ones((3, 2), "float32").view(np.recarray)):
-        with pytest.raises(Other):
+        with pytest.raises(GuardFailed):
             add(x, other)
     subclass = _numpy.compiled(lambda a: a + a)
     for other in (x, x.view(np.recarray), x):
         same(subclass(other), x + x)
     function = _numpy.compiled(lambda a: (a + 1, a.shape[0]))
-    for n in range(_numpy.PROGRAMS + 3):
+    for n in range(tuning.PROGRAMS + 3):
         same(function(np.arange(n)), (np.arange(n) + 1, n))
 
 
@@ -211,13 +218,13 @@ def test_a_layer_that_cannot_be_written_down_runs_as_it_is(caplog: pytest.LogCap
 
 
 def test_large_memory_is_given_back_after_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_memory, "KEPT", 100)
+    monkeypatch.setattr(tuning, "KEPT", 100)
     training._core.cache_clear()
     gc.collect()
-    before = len(_memory._large)
+    before = len(memory._large)
     with NumPy.open().context():
         result = run(3)
-        mine = list(_memory._large)
+        mine = list(memory._large)
         assert len(mine) > before
         assert any(mine)  # kept from step to step
     assert not any(mine)
@@ -239,8 +246,8 @@ def test_with_numba_loops_have_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch
     rng = np.random.default_rng(0)
     data = rng.standard_normal((rows, 2), dtype="float32"), rng.integers(0, 3, rows), None
     made: list[str] = []
-    compiled = _loops.compiled
-    monkeypatch.setattr(_loops, "compiled", lambda source: made.append(source) or compiled(source))
+    numba_compiled = _numba.compiled
+    monkeypatch.setattr(_numba, "compiled", lambda source: made.append(source) or numba_compiled(source))
 
     def steps() -> Any:
         training._core.cache_clear()
@@ -253,7 +260,7 @@ def test_with_numba_loops_have_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch
 
     got = steps()
     assert len(made) >= 3
-    monkeypatch.setattr(_loops, "available", lambda: False)
+    monkeypatch.setattr(_numba, "available", lambda: False)
     same(got, steps())
     training._core.cache_clear()
 
@@ -261,9 +268,9 @@ def test_with_numba_loops_have_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("columns", [6, 7])
 def test_loops_compute_a_mask_anew_and_rows_words_in_one(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     sources: list[str] = []
-    monkeypatch.setattr(_loops, "available", lambda: True)
-    monkeypatch.setattr(_loops, "LARGE", 6 * columns - 1)
-    monkeypatch.setattr(_loops, "compiled", lambda source: sources.append(source) or plain_loop(source))
+    monkeypatch.setattr(_numba, "available", lambda: True)
+    monkeypatch.setattr(tuning, "LOOP_ELEMENTS", 6 * columns - 1)
+    monkeypatch.setattr(_numba, "compiled", lambda source: sources.append(source) or plain_loop(source))
 
     def function(a: Any) -> Any:
         mask = namespace(a).astype(nn.Key(3).keep(a.shape, 0.3, like=a), a.dtype) * 1.5
@@ -271,7 +278,7 @@ def test_loops_compute_a_mask_anew_and_rows_words_in_one(monkeypatch: pytest.Mon
         return ((dropped @ namespace(a).matrix_transpose(a)) @ a) * mask * 2.0 + a
 
     a = np.random.default_rng(0).standard_normal((6, columns), dtype="float32")
-    program = Straight(function, (a,)).run
+    program = compiled(function, (a,))
     with np.errstate(over="ignore"):
         for _ in range(2):
             same(program(a), function(a))
@@ -291,9 +298,9 @@ TRAPS: dict[str, tuple[tuple[int, int], Any]] = {
 @pytest.mark.parametrize("loops", [False, True])
 @pytest.mark.parametrize("name", TRAPS)
 def test_traps(monkeypatch: pytest.MonkeyPatch, name: str, loops: bool) -> None:
-    monkeypatch.setattr(_loops, "available", lambda: loops)
-    monkeypatch.setattr(_loops, "LARGE", 0)
-    monkeypatch.setattr(_loops, "compiled", plain_loop)
+    monkeypatch.setattr(_numba, "available", lambda: loops)
+    monkeypatch.setattr(tuning, "LOOP_ELEMENTS", 0)
+    monkeypatch.setattr(_numba, "compiled", plain_loop)
     shape, formula = TRAPS[name]
     a = np.random.default_rng(0).standard_normal(shape, dtype="float32")
 
@@ -301,13 +308,14 @@ def test_traps(monkeypatch: pytest.MonkeyPatch, name: str, loops: bool) -> None:
         return 1 * formula(namespace(a), a * 1.0)
 
     with np.errstate(all="ignore"), np.printoptions(precision=3):
-        same(Straight(function, (a,)).run(a), function(a))
+        same(compiled(function, (a,))(a), function(a))
 
 
-def test_numbers_in_another_machines_bytes_are_not_written_down() -> None:
+def test_numbers_in_another_machines_bytes_are_not_compiled(caplog: pytest.LogCaptureFixture) -> None:
     a = np.arange(3, dtype=">f4")
-    with pytest.raises(TypeError, match="another machine's bytes"):
-        Straight(lambda a: a + 1, (a,))
+    with caplog.at_level(logging.INFO, "arraynn"):
+        assert _numpy.numpy_program(lambda a: a + 1, (a,)) is None
+    assert "another machine's bytes" in caplog.text
     same(_numpy.compiled(lambda a, b: a + b)(a, a.astype("=f4")), a + a)
 
 
@@ -325,7 +333,7 @@ def test_a_choice_between_anything_and_zero_is_exact(dtype: str) -> None:
         return 1 * namespace(a).where(chosen, a, zero_like(a))
 
     with np.errstate(all="ignore"):
-        got, expected = Straight(function, (chosen, a)).run(chosen, a), function(chosen, a)
+        got, expected = compiled(function, (chosen, a))(chosen, a), function(chosen, a)
     same(got, expected)
     np.testing.assert_array_equal(np.signbit(got), np.signbit(expected))
 
@@ -390,9 +398,9 @@ def test_random_programs_have_the_bits_of_direct_evaluation(
     program: list[Any], shape: tuple[int, int], outputs: int, loops: bool
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_loops, "available", lambda: loops)
-        patch.setattr(_loops, "LARGE", 0)
-        patch.setattr(_loops, "compiled", plain_loop)
+        patch.setattr(_numba, "available", lambda: loops)
+        patch.setattr(tuning, "LOOP_ELEMENTS", 0)
+        patch.setattr(_numba, "compiled", plain_loop)
         check_program(program, shape, outputs)
 
 
@@ -410,7 +418,7 @@ def check_program(program: list[Any], shape: tuple[int, int], outputs: int) -> N
         arrays = [rng.standard_normal(s).astype("float32") for s in (shape, (1, shape[1]), (shape[0], 1), shape)]
         arrays = [arrays[0], arrays[3], arrays[1] + arrays[0] * 0, arrays[2] + arrays[0] * 0]
         before = [x.copy() for x in arrays]
-        written = written or Straight(function, tuple(arrays)).run
+        written = written or compiled(function, tuple(arrays))
         with np.errstate(all="ignore"):
             same(written(*arrays), function(*arrays))
         same(arrays, before)

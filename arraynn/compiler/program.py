@@ -1,0 +1,155 @@
+"""From a function to its programs: traced once for each form of its arguments, lowered, kept, and printed on request.
+
+ARRAYNN_DEBUG=graph,source,memory prints what is made. ARRAYNN_STRICT_COMPILE=1 makes an error inside the compiler an
+error; else the function runs as it is, and a warning says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import tuning
+from .graph import Graph, Node, TraceError, reachable
+from .passes import simplify
+from .signature import GuardFailed, Signature
+from .trace import flattened
+
+log = logging.getLogger("arraynn")
+
+
+@dataclass(frozen=True)
+class Program:
+    """run(*arguments), for arguments of one form; GuardFailed for others, before anything is written.
+
+    source : of run. graph : what it computes. arena : the source that makes its memory; memory : how that is used.
+    """
+
+    run: Callable[..., Any]
+    source: str
+    graph: Graph
+    arena: str = ""
+    memory: str = ""
+
+
+class Traced:
+    """A function's graph: what it returned, as a nest with an Operand for each of the outputs."""
+
+    def __init__(self, function: Callable[..., Any], signature: Signature) -> None:
+        self.signature, self.graph = signature, signature.graph
+        results = function(*signature.tracers)
+        self.form, outputs = flattened(self.graph, results)
+        if self.graph.refusal:  # said somewhere, and caught there
+            raise TraceError(self.graph.refusal)
+        self.outputs = simplify(self.graph, outputs)
+
+    def order(self) -> list[Node]:
+        return reachable([*self.outputs, *self.graph.effects])
+
+
+def make(
+    function: Callable[..., Any], signature: Callable[[Graph], Signature], lower: Callable[[Traced], Program]
+) -> Program | None:
+    """The function's program for such arguments; None where it cannot be compiled, with the reason in the log."""
+    try:
+        traced = Traced(function, signature(Graph()))
+    except Exception as error:  # whatever the function raises on tracers
+        if _ours(error) and strict():
+            raise
+        log.info("this function is not compiled, and runs as it is: %s: %s", type(error).__name__, error)
+        return None
+    try:
+        program = lower(traced)
+    except TraceError as error:
+        log.info("this function is not compiled, and runs as it is: %s", error)
+        return None
+    except Exception as error:
+        if strict():
+            raise
+        log.warning("the compiler failed, and the function runs as it is: %s: %s", type(error).__name__, error)
+        return None
+    _show(program, traced)
+    return program
+
+
+def strict() -> bool:
+    """Whether an error inside the compiler is one for its caller."""
+    return os.environ.get("ARRAYNN_STRICT_COMPILE") == "1"
+
+
+def _ours(error: BaseException) -> bool:
+    """Whether the error was raised in the compiler's own code, and is no refusal."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    inside = trace is not None and Path(trace.tb_frame.f_code.co_filename).parent == Path(__file__).parent
+    return inside and not isinstance(error, (TraceError, AttributeError))
+
+
+def _show(program: Program, traced: Traced) -> None:
+    wanted = os.environ.get("ARRAYNN_DEBUG", "").split(",")
+    parts = {
+        "graph": "\n".join(map(repr, traced.order())),
+        "source": program.source,
+        "memory": f"{program.arena}\n{program.memory}",
+    }
+    for name, text in parts.items():
+        if name in wanted:
+            print(f"# {name}\n{text}", file=sys.stderr)
+
+
+def form_of(nest: Any) -> Any:
+    """What programs are told apart by: the form of the arguments, and the shapes and dtypes of their arrays."""
+    if isinstance(nest, dict):
+        return type(nest), tuple((key, form_of(x)) for key, x in nest.items())
+    if isinstance(nest, (list, tuple)):
+        return type(nest), tuple(map(form_of, nest))
+    if nest is None or type(nest) in (bool, str):
+        return nest
+    if hasattr(nest, "shape"):
+        return type(nest), tuple(nest.shape), nest.dtype
+    return type(nest)
+
+
+def specialized(
+    function: Callable[..., Any],
+    program: Callable[[tuple[Any, ...]], Program | None],
+    form: Callable[[tuple[Any, ...]], Any] = form_of,
+) -> Callable[..., Any]:
+    """function(*arguments), as a program for each form of its arguments; as it is where there is none.
+
+    program : makes the program for such arguments. form : what tells them apart.
+    """
+    programs: dict[Any, Callable[..., Any]] = {}
+    recent: tuple[Callable[..., Any], ...] = ()  # a whole batch and the last of an epoch take turns
+
+    def run(*arguments: Any) -> Any:
+        nonlocal recent
+        for known in recent:
+            try:
+                result = known(*arguments)
+            except GuardFailed:
+                continue
+            if known is not recent[0]:
+                recent = (known, *(other for other in recent if other is not known))
+            return result
+        key = form(arguments)
+        if key not in programs and len(programs) < tuning.PROGRAMS:
+            made = program(arguments)
+            programs[key] = function if made is None else made.run
+        found = programs.get(key, function)
+        if found is function:
+            return function(*arguments)
+        # one that takes any arguments would refuse none
+        recent = (found, *(other for other in recent[: tuning.RECENT - 1] if other is not found))
+        try:
+            return found(*arguments)
+        except GuardFailed:  # what the form does not tell apart
+            return function(*arguments)
+
+    return run

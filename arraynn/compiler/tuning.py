@@ -1,0 +1,26 @@
+"""The compiler's tuned constants, each with the benchmark that set it (`ci/bench`, on two AVX-512 cores)."""
+
+# Loops (with Numba): `drop` and `dropout`, whose steps have arrays of 1.5 million elements; `spiral`, which has none.
+LOOP_ELEMENTS = 65536  #: elements, above which a loop is compiled: compiling takes a second or so
+LOOP_OPERATIONS = 16  #: operations in one group, from which on it is also compiled for fewer, beside large ones
+
+# Short rows: `spiral` and `drop`, whose outputs have three columns. From a row to the next NumPy takes some 20 ns.
+SHORT_ROW = 8  #: columns, fewer than which are taken one by one
+SHORT_MAXIMUM = 5  #: columns, fewer than which the largest of a row is looked for column by column
+TRANSPOSED_MAXIMUM = 64  #: columns, fewer than which the largest of a row is looked for with the rows side by side
+COLLAPSED = 4096  #: elements, half of NumPy's buffer: collapsed rows should have more, or they are copied there first
+COLLAPSED_MOST = 16384  #: elements, more than which they should not have, to stay in the cache
+REPEATED = 32768  #: elements, up to which a number is repeated as often as there are elements
+ROWS = 32  #: rows, fewer than which nothing is gained
+
+# Products: `spiral`.
+DOT_ELEMENTS = 4096  #: elements of a product, up to which filling them with zeros costs less than `dot` saves
+
+# Memory: `mnist` (what is kept), and the C library's allocator.
+ALIGNMENT = 64  #: bytes, of a cache line
+KEPT = 8 << 20  #: bytes of an arena that are kept from one call to the next, whoever calls; larger ones, within a run
+PACKS = 4  #: runs whose packed parameters are remembered
+
+# Specializations: `mnist`, whose last batch of an epoch is shorter.
+PROGRAMS = 64  #: of one function, for as many forms of its arguments; it runs as it is for others
+RECENT = 2  #: of those, tried before the form of the arguments is asked for

@@ -1,0 +1,105 @@
+"""Programs: made once for each form of the arguments, and printed on request; what cannot be made is told."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import pytest
+
+from arraynn.backends import _numpy
+from arraynn.compiler import numpy_codegen, program, tuning
+from arraynn.compiler.signature import GuardFailed
+
+X = np.arange(6, dtype="float32").reshape(2, 3)
+
+
+def made(function: Any, *arguments: Any, **options: Any) -> program.Program:
+    found = _numpy.numpy_program(function, arguments, **options)
+    assert found is not None
+    return found
+
+
+def test_debug_prints_the_graph_the_source_and_the_memory(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ARRAYNN_DEBUG", "graph,memory")
+    made(lambda x: (x * 2.0 + 1.0) * x, X)
+    told = capsys.readouterr().err
+    assert "= multiply(" in told
+    assert "float32[2, 3]" in told
+    assert "bytes in all" in told
+    assert "def run(" not in told
+    monkeypatch.setenv("ARRAYNN_DEBUG", "source")
+    made(lambda x: (x * 2.0 + 1.0) * x, X)
+    assert "def run(x0):" in capsys.readouterr().err
+
+
+def test_nothing_is_printed_unasked(capsys: pytest.CaptureFixture[str]) -> None:
+    made(lambda x: x * 2.0, X)
+    assert capsys.readouterr().err == ""
+
+
+def failing(*args: Any) -> Any:
+    raise IndexError("a mistake of the compiler's own")
+
+
+def test_an_error_inside_the_compiler_is_one_where_it_is_strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numpy_codegen, "pack_updates", failing)
+    with pytest.raises(IndexError, match="the compiler's own"):
+        _numpy.compiled(lambda x: x * 2.0)(X)
+
+
+def test_users_get_the_plain_step_instead_and_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ARRAYNN_STRICT_COMPILE", "0")
+    monkeypatch.setattr(numpy_codegen, "pack_updates", failing)
+    with caplog.at_level(logging.WARNING, "arraynn"):
+        np.testing.assert_array_equal(_numpy.compiled(lambda x: x * 2.0)(X), X * 2)
+    assert "the compiler failed, and the function runs as it is: IndexError" in caplog.text
+
+
+def test_what_the_function_itself_raises_is_no_failure_of_the_compilers() -> None:
+    def function(x: Any) -> Any:
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        _numpy.compiled(function)(X)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "other"),
+    [
+        (({"a": None},), ({"b": None},)),
+        (([X],), ((X,),)),
+        ((X, True), (X, False)),
+        ((X, "sum"), (X, "mean")),
+        ((X, 1), (X, 1.0)),
+        ((X, None), (X, 1)),
+        (({"a": X},), ({"a": X, "b": X},)),
+    ],
+)
+def test_a_program_is_for_one_form_of_the_arguments(arguments: Any, other: Any) -> None:
+    def function(*nests: Any) -> Any:
+        return X * 1.0 if nests is None else nests
+
+    run = made(function, *arguments).run
+    run(*arguments)
+    with pytest.raises(GuardFailed):
+        run(*other)
+
+
+def test_no_more_programs_are_kept_than_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "PROGRAMS", 2)
+    traced: list[Any] = []
+
+    def function(x: Any) -> Any:
+        traced.append(type(x))
+        return x * 2.0
+
+    compiled = _numpy.compiled(function)
+    for n in (1, 2, 3, 3, 1):
+        np.testing.assert_array_equal(compiled(np.ones(n)), np.full(n, 2.0))
+    assert traced.count(np.ndarray) == 2  # three elements, twice: as it is
