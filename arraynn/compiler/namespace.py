@@ -74,8 +74,11 @@ class Namespace:
         return type(x)(self._graph, node, Storage(writable=bool(node.shape)))  # without axes: an array, or a number
 
     def clip(self, x: Tracer, min: Any = None, max: Any = None) -> Tracer:  # noqa: A002 - the standard's names
-        x = x.new(x.read()) if min is None else self._elementwise("maximum", x, min)
-        return x if max is None else self._elementwise("minimum", x, max)
+        y = x.new(x.read()) if min is None else self._elementwise("maximum", x, min)
+        y = y if max is None else self._elementwise("minimum", y, max)
+        if y.node.dtype != x.dtype or x.dtype.kind != "f" or y.node.shape != x.node.shape:
+            raise self._graph.refuse(f"clip of {x.dtype} to bounds of another dtype")
+        return y
 
     def matmul(self, a: Any, b: Any) -> Tracer:
         if not isinstance(a, Tracer) or not isinstance(b, Tracer):

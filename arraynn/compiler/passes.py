@@ -224,7 +224,12 @@ def _one(graph: Graph, update: Node, leaf: Leaf) -> dict[str | None, Node]:
 def _called(graph: Graph, rule: Any, numbers: Any, leaf: Leaf) -> dict[str | None, Node]:
     """The rule, called with one parameter as it is."""
     p, g, *slots = (Tracer(graph, x, Storage()) for x in (leaf.p, leaf.g, *leaf.slots.values()))
-    q, new = rule(p, g, dict(zip(leaf.slots, slots, strict=True)), numbers)
+    try:
+        q, new = rule(p, g, dict(zip(leaf.slots, slots, strict=True)), numbers)
+    except Exception as error:  # whatever the rule raises on tracers
+        raise TraceError(f"a rule raised {type(error).__name__}: {error}") from error
+    if graph.refusal:
+        raise TraceError(graph.refusal)
     if not isinstance(new, dict) or new.keys() != leaf.slots.keys():
         raise TraceError("a rule must return the slots that it is given")
     found: dict[str | None, Any] = {None: q, **new}
