@@ -184,7 +184,7 @@ class Backend:
         return lambda leaves, scalars: [rule(*leaf, scalars) for leaf in leaves]
 
     @classmethod
-    def plan(cls, params: Any, batch: Any, couples_rows: bool) -> Plan:
+    def plan(cls, params: Any, batch: Any, batch_coupled: bool) -> Plan:
         """How `accumulate` splits this batch (x, targets, weights), and why: from shapes alone."""
         return Plan((), f"{cls.name} takes a batch in one pass")
 

@@ -108,7 +108,7 @@ class NumPy(Backend):
         return run
 
     @classmethod
-    def plan(cls, params: Any, batch: Any, couples_rows: bool) -> Plan:
+    def plan(cls, params: Any, batch: Any, batch_coupled: bool) -> Plan:
         """Row blocks where a batch's intermediate arrays outgrow the cache; from shapes alone, never from the cores.
 
         A block costs a pass over all parameters, to add its gradients, so it is at least twice as large as they are:
@@ -119,8 +119,8 @@ class NumPy(Backend):
         size = max(BLOCK, 2 * sum(math.prod(shape) for shape in weights))
         count = round(rows * width / size)
         made = f"{rows} rows of {width} intermediate numbers, at {size:,} a block"
-        if couples_rows:
-            return Plan((), "one pass: a layer couples the rows")
+        if batch_coupled:
+            return Plan((), "one pass: a layer, a loss or a metric couples the rows, or does not say that it does not")
         if count < 2:
             return Plan((), f"one pass: {made}, fill less than one and a half")
         step = -(-rows // count)
