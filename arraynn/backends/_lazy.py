@@ -180,6 +180,7 @@ class Written(Backend):
     """The backend of arrays that are written down: what asks for it by their type gets what it asked for, later."""
 
     name = "lazy"
+    traces_rules = True
 
     @classmethod
     def elementwise(cls, rule: Callable[..., Any]) -> Callable[[Sequence[tuple[Any, ...]], Any], list[Any]]:
