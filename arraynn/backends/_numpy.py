@@ -176,9 +176,11 @@ def _later(engine: type[NumPy], gradient: Any, params: Any, batch: Any, key: Any
     return call(now, (params, batch, key, total), like)
 
 
-def compiled(function: Callable[..., Any], donate: tuple[int, ...] = (), small: float = SMALL) -> Callable[..., Any]:
+def compiled(
+    function: Callable[..., Any], donate: tuple[int, ...] = (), small: float = SMALL, apart: bool = True
+) -> Any:
     """function(*nests), as NumPy calls in a row for each form and shape of its arguments; where it cannot be written
-    down, as it is. small : as `Straight` has it."""
+    down, as it is. small, apart : as `Straight` has them."""
     programs: dict[Any, Callable[..., Any]] = {}
     flats: dict[Any, Flat] = {}
     recent: tuple[Callable[..., Any], ...] = ()  # a whole batch and the last of an epoch take turns
@@ -199,7 +201,7 @@ def compiled(function: Callable[..., Any], donate: tuple[int, ...] = (), small: 
         )
         if form not in programs:
             known = len(programs) < PROGRAMS
-            programs[form] = _written(function, arguments, donate, small, flats) if known else function
+            programs[form] = _written(function, arguments, donate, small, flats, apart) if known else function
         program = programs[form]
         if program is not function:  # which would take any arguments, and not refuse what others are written for
             recent = (program, *(other for other in recent[: RECENT - 1] if other is not program))
@@ -209,10 +211,15 @@ def compiled(function: Callable[..., Any], donate: tuple[int, ...] = (), small: 
 
 
 def _written(
-    function: Callable[..., Any], arguments: tuple[Any, ...], donate: tuple[int, ...], small: float, flats: Any
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    donate: tuple[int, ...],
+    small: float,
+    flats: Any,
+    apart: bool,
 ) -> Callable[..., Any]:
     try:
-        return Straight(function, arguments, donate, small, _update, flats).run
+        return Straight(function, arguments, donate, small, _update, flats, apart).run
     except (AttributeError, AssertionError, KeyError, OverflowError, TypeError, ValueError) as error:
         log.info("this step is not written down for NumPy, and runs as it is: %s: %s", type(error).__name__, error)
         return function
@@ -263,7 +270,7 @@ def _in_place(rule: Callable[..., Any]) -> Callable[..., Any]:
         p[...] = q  # the same memory, unless the rule made a new array
         return p, slots
 
-    return compiled(run, donate=(0, 2), small=math.inf)
+    return compiled(run, donate=(0, 2), small=math.inf, apart=False)  # slices of what was looked at as a whole
 
 
 def _slices(size: int) -> list[slice]:

@@ -17,6 +17,7 @@ from .. import tree
 from . import _loops
 from ._arguments import Arguments, Flat
 from ._calls import REDUCTIONS, Calls
+from ._disjoint import Disjoint
 from ._lazy import ELEMENTWISE, Lazy, parts
 from ._lines import Value
 from ._memory import Memory
@@ -29,6 +30,7 @@ class Straight(Calls):
     donated : places of the arguments that it consumes. small : the most elements of a parameter that is updated as one
     with others; flats : what lays these out, shared by the programs of a function. large(rule, p, g, slots, scalars,
     threads) -> p, slots updates what is larger, by the workers' threads where the step has no products.
+    apart : whether what is consumed is looked at each time, and refused where two leaves share memory.
     run raises `Other` for other arguments, before anything is written. Here, a function that cannot be written down
     raises what lazy arrays raise: AttributeError, KeyError, TypeError, ValueError.
     """
@@ -41,6 +43,7 @@ class Straight(Calls):
         small: float = 0,
         large: Callable[..., Any] | None = None,
         flats: dict[Any, Flat] | None = None,
+        apart: bool = True,
     ) -> None:
         head = Arguments(arguments)
         self.flats = {} if flats is None else flats
@@ -67,11 +70,30 @@ class Straight(Calls):
         result = self._text(outputs)
         *take, give = self.scratch.ends() or [""]
         hashed = dict.fromkeys(head.hashed[id(node)] for node in self.order.nodes if id(node) in head.hashed)
-        body = [*head.lines, *head.checks.values(), *laid, *hashed, *take, *self.lines, give, f"return {result}"]
+        body = [
+            *head.lines,
+            *head.checks.values(),
+            *(self._apart(head, donated) if apart else ()),
+            *laid,
+            *hashed,
+            *take,
+            *self.lines,
+            give,
+            f"return {result}",
+        ]
         self.source = f"def run({', '.join(head.parameters)}):\n" + "".join(f"    {line}\n" for line in body if line)
         self.scope |= self.scratch.names()
         exec(compile(self.source, "<step>", "exec"), self.scope)
         self.run: Callable[..., Any] = self.scope["run"]
+
+    def _apart(self, head: Arguments, donated: tuple[int, ...]) -> list[str]:
+        """The line that refuses leaves which share memory and are both written to."""
+        leaves = [(path, x) for i in donated for path, x in tree.items(tree.trained(head.written[i]))]
+        leaves = [(path, x) for path, x in leaves if isinstance(x, Lazy) and x.op == "input"]
+        if len(leaves) < 2:
+            return []
+        self.scope["disjoint"] = Disjoint([path for path, _ in leaves])
+        return [f"disjoint(({', '.join(head.names[id(x)] for _, x in leaves)}))"]
 
     # Parameters that are updated as one.
 

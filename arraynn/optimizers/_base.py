@@ -10,7 +10,7 @@ from .. import tree
 from .._array import namespace
 from .._coupling import outside
 from .._types import Array, Nest
-from ..backends import Backend, for_type, is_elementwise
+from ..backends import Backend, disjoint, for_type, is_elementwise
 from ..errors import ShapeError
 from ..schedules import Schedule, checked_rate, rate_at
 
@@ -70,6 +70,7 @@ class Optimizer:
         leaves: list[tuple[Array, Array, dict[str, Array]]] = []
         _gather(params, grads, slots, leaves)
         engine = for_type(type(leaves[0][0])) if leaves else None
+        disjoint([x for p, _, own in leaves for x in (p, *own.values())], lambda: _paths(params, leaves))
         if engine is not None and self._by_element(engine, leaves, scalars):
             results = engine.elementwise(self.update_one)(leaves, scalars)
         else:
@@ -124,6 +125,12 @@ def _scatter(params: Nest, grads: Nest, results: Iterator[Any]) -> tuple[Nest, N
         return type(params)([p for p, _ in both]), type(params)([s for _, s in both])
     p, own = next(results)
     return p, own
+
+
+def _paths(params: Nest, leaves: list[Any]) -> list[str]:
+    """Of each parameter, and of its slots."""
+    named = zip(tree.paths(tree.trained(params)), leaves, strict=True)
+    return [name for path, (_, _, own) in named for name in (path, *(f"{path}.{slot}" for slot in own))]
 
 
 def _form(nest: Nest) -> str:
