@@ -19,7 +19,8 @@ from . import _memory, _numba, _workers
 from ._arguments import Flat, Other
 from ._base import Backend, Plan
 from ._lazy import Lazy, call, update
-from ._straight import Straight
+from ._straight import Straight, traced
+from ._verify import Foreign, Verified, plain, signature
 
 #: numbers that the layers of a row block put out together: 1 MB in float32. Smaller blocks stay closer to a core, but
 #: the workers then spend their time handing Python's lock to each other; larger ones leave nothing to hand out
@@ -101,7 +102,7 @@ class NumPy(Backend):
 
         def run(leaves: Sequence[tuple[Any, ...]], scalars: Any) -> list[Any]:
             return [
-                _update(rule, p, g, slots, scalars) if p.size > SMALL else rule(p, g, slots, scalars)
+                _update(rule, p, g, slots, scalars) if p.size > SMALL and not plain() else rule(p, g, slots, scalars)
                 for p, g, slots in leaves
             ]
 
@@ -119,6 +120,8 @@ class NumPy(Backend):
         size = max(BLOCK, 2 * sum(math.prod(shape) for shape in weights))
         count = round(rows * width / size)
         made = f"{rows} rows of {width} intermediate numbers, at {size:,} a block"
+        if plain():
+            return Plan((), "one pass: what others are compared with")
         if batch_coupled:
             return Plan((), "one pass: a layer, a loss or a metric couples the rows, or does not say that it does not")
         if count < 2:
@@ -178,15 +181,18 @@ def _later(engine: type[NumPy], gradient: Any, params: Any, batch: Any, key: Any
 
 def compiled(
     function: Callable[..., Any], donate: tuple[int, ...] = (), small: float = SMALL, apart: bool = True
-) -> Any:
+) -> Callable[..., Any]:
     """function(*nests), as NumPy calls in a row for each form and shape of its arguments; where it cannot be written
     down, as it is. small, apart : as `Straight` has them."""
     programs: dict[Any, Callable[..., Any]] = {}
     flats: dict[Any, Flat] = {}
     recent: tuple[Callable[..., Any], ...] = ()  # a whole batch and the last of an epoch take turns
+    foreign: Foreign | None = None
 
     def run(*arguments: Any) -> Any:
-        nonlocal recent
+        nonlocal recent, foreign
+        if foreign is not None and foreign.dropped:
+            return function(*arguments)
         for program in recent:
             try:
                 result = program(*arguments)
@@ -201,7 +207,8 @@ def compiled(
         )
         if form not in programs:
             known = len(programs) < PROGRAMS
-            programs[form] = _written(function, arguments, donate, small, flats, apart) if known else function
+            foreign = Foreign(function) if foreign is None else foreign
+            programs[form] = _written(function, arguments, donate, small, flats, apart, foreign) if known else function
         program = programs[form]
         if program is not function:  # which would take any arguments, and not refuse what others are written for
             recent = (program, *(other for other in recent[: RECENT - 1] if other is not program))
@@ -217,9 +224,16 @@ def _written(
     small: float,
     flats: Any,
     apart: bool,
+    foreign: Foreign,
 ) -> Callable[..., Any]:
     try:
-        return Straight(function, arguments, donate, small, _update, flats, apart).run
+        made = Straight(function, arguments, donate, small, _update, flats, apart)
+        if not foreign.names:
+            return made.run
+        _, outputs, order = traced(function, arguments, donate, small)
+        if signature(order, outputs) != signature(made.order, made.outputs):
+            raise ValueError(f"two traces of {', '.join(foreign.names[:3])} differ")
+        return Verified(function, made.run, made.poison, foreign)
     except (AttributeError, AssertionError, KeyError, OverflowError, TypeError, ValueError) as error:
         log.info("this step is not written down for NumPy, and runs as it is: %s: %s", type(error).__name__, error)
         return function

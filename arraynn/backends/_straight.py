@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import array_api_compat.numpy as host
+import numpy as np
 
 from .. import tree
 from . import _loops
@@ -22,6 +23,16 @@ from ._lazy import ELEMENTWISE, Lazy, parts
 from ._lines import Value
 from ._memory import Memory
 from ._order import FOREVER, VIEWS, Group, Order, number
+
+
+def traced(
+    function: Callable[..., Any], arguments: tuple[Any, ...], donated: tuple[int, ...], small: float
+) -> tuple[Arguments, Any, Order]:
+    """What function returns for arrays that stand for the arguments', and the order in which it computes that."""
+    head = Arguments(arguments)
+    outputs = function(*head.written)
+    given = {id(x) for i in donated for x in tree.leaves(head.written[i])}
+    return head, outputs, Order(list(parts(tree.leaves(outputs))), given, small)
 
 
 class Straight(Calls):
@@ -45,11 +56,9 @@ class Straight(Calls):
         flats: dict[Any, Flat] | None = None,
         apart: bool = True,
     ) -> None:
-        head = Arguments(arguments)
         self.flats = {} if flats is None else flats
-        outputs = function(*head.written)
-        given = {id(x) for i in donated for x in tree.leaves(head.written[i])}
-        self.order = Order(list(parts(tree.leaves(outputs))), given, small)
+        head, self.outputs, self.order = traced(function, arguments, donated, small)
+        outputs = self.outputs
         super().__init__(large=large, **head.scope)
         self.values = {i: Value(name) for i, name in head.names.items()}  # by id
         self.homes: dict[int, tuple[str, Memory]] = {}  # by id, where a node's numbers should lie
@@ -85,6 +94,17 @@ class Straight(Calls):
         self.scope |= self.scratch.names()
         exec(compile(self.source, "<step>", "exec"), self.scope)
         self.run: Callable[..., Any] = self.scope["run"]
+
+    def poison(self) -> None:
+        """Fill the memory that the next run works in with nan, and with the lowest integer."""
+        if not self.scratch.made:
+            return
+        idle = self.scope["idle"]
+        scratch = idle.pop() if idle else self.scope["make"]()
+        for x in scratch:
+            if x.flags.writeable:
+                x[...] = np.nan if x.dtype.kind == "f" else np.iinfo(x.dtype).min if x.dtype.kind == "i" else 1
+        idle.append(scratch)
 
     def _apart(self, head: Arguments, donated: tuple[int, ...]) -> list[str]:
         """The line that refuses leaves which share memory and are both written to."""

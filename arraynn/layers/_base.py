@@ -18,6 +18,9 @@ class Layer(Splittable):
         A layer of your own counts as coupled unless its class says `batch_coupled = False`: say so where its rows have
         nothing to do with one another, and large batches and predictions are spread over the cores. couples_rows is
         the older name of it. coupled_in_inference : the same without a key, as batch_coupled unless it says otherwise.
+
+    A compiled step calls the layer once, with arrays that stand for others. A value that changes from step to step and
+    is read from the host (a global, `random.random()`) would stay as it was then: let it come from x, params or key.
     """
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
