@@ -112,6 +112,11 @@ class Straight(Calls):
         leaves = [(path, x) for path, x in leaves if isinstance(x, Lazy) and x.op == "input"]
         if len(leaves) < 2:
             return []
+        laid = [x for group in self.order.groups for column in group.columns for x in column]
+        if len(self.order.groups) == 1 and len(laid) == len(leaves):  # what lays them out knows them already
+            names = {id(x): path for path, x in leaves}
+            self.scope["flat0"].apart = Disjoint([names[id(x)] for x in laid])
+            return []
         self.scope["disjoint"] = Disjoint([path for path, _ in leaves])
         return [f"disjoint(({', '.join(head.names[id(x)] for _, x in leaves)}))"]
 
