@@ -24,6 +24,7 @@ from ._cupy_probe import probe
 
 class CuPy(Backend):
     name = "cupy"
+    traces_rules = True
 
     @classmethod
     def open(cls, device: str | None = None) -> Backend:

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +19,8 @@ from ..compiler.rules import rule_of
 from ..errors import BackendUnavailable
 from . import _numba, _workers
 from ._base import Backend, Plan
+from ._disjoint import Disjoint
+from ._verify import Foreign, Verified, plain
 
 #: numbers that the layers of a row block put out together: 1 MB in float32. Smaller blocks stay closer to a core, but
 #: the workers then spend their time handing Python's lock to each other; larger ones leave nothing to hand out
@@ -90,14 +93,14 @@ class NumPy(Backend):
 
         def run(leaves: Sequence[tuple[Any, ...]], scalars: Any) -> list[Any]:
             return [
-                _update(rule, p, g, slots, scalars) if p.size > SMALL else rule(p, g, slots, scalars)
+                _update(rule, p, g, slots, scalars) if p.size > SMALL and not plain() else rule(p, g, slots, scalars)
                 for p, g, slots in leaves
             ]
 
         return run
 
     @classmethod
-    def plan(cls, params: Any, batch: Any, couples_rows: bool) -> Plan:
+    def plan(cls, params: Any, batch: Any, batch_coupled: bool) -> Plan:
         """Row blocks where a batch's intermediate arrays outgrow the cache; from shapes alone, never from the cores.
 
         A block costs a pass over all parameters, to add its gradients, so it is at least twice as large as they are:
@@ -108,8 +111,10 @@ class NumPy(Backend):
         size = max(BLOCK, 2 * sum(math.prod(shape) for shape in weights))
         count = round(rows * width / size)
         made = f"{rows} rows of {width} intermediate numbers, at {size:,} a block"
-        if couples_rows:
-            return Plan((), "one pass: a layer couples the rows")
+        if plain():
+            return Plan((), "one pass: what others are compared with")
+        if batch_coupled:
+            return Plan((), "one pass: a layer, a loss or a metric couples the rows, or does not say that it does not")
         if count < 2:
             return Plan((), f"one pass: {made}, fill less than one and a half")
         step = -(-rows // count)
@@ -165,15 +170,25 @@ def _later(engine: type[NumPy], gradient: Any, params: Any, batch: Any, key: Any
     return opaque.call(now, (params, batch, key, total), like)
 
 
-def compiled(function: Callable[..., Any], donate: tuple[int, ...] = (), small: float = SMALL) -> Callable[..., Any]:
+def compiled(
+    function: Callable[..., Any], donate: tuple[int, ...] = (), small: float = SMALL, apart: bool = True
+) -> Callable[..., Any]:
     """function(*nests), as NumPy calls in a row for each form and shape of its arguments; where it cannot be compiled,
-    as it is. small : the most elements of a parameter that is updated packed."""
+    as it is. small : the most elements of a parameter that is updated packed. apart : whether the leaves that it
+    consumes are looked at each time, and refused where two of them share memory.
+    """
     packs: dict[Any, memory.ParameterPack] = {}
+    foreign: list[Foreign] = []  # found when there is something to compile
 
     def made(arguments: tuple[Any, ...]) -> program.Program | None:
-        return numpy_program(function, arguments, donate, small, packs)
+        if not foreign:
+            foreign.append(Foreign(function))
+        found = numpy_program(function, arguments, donate, small, packs, apart, twice=bool(foreign[0].names))
+        if found is None or not foreign[0].names:
+            return found
+        return replace(found, run=Verified(function, found.run, found.poison, foreign[0]))
 
-    return program.specialized(function, made)
+    return program.specialized(function, made, dropped=lambda: bool(foreign) and foreign[0].dropped)
 
 
 def numpy_program(
@@ -182,14 +197,19 @@ def numpy_program(
     donate: tuple[int, ...] = (),
     small: float = 0,
     packs: dict[Any, memory.ParameterPack] | None = None,
+    apart: bool = False,
+    twice: bool = False,
 ) -> program.Program | None:
-    """The function's program for such arguments; None where there is none."""
+    """The function's program for such arguments; None where there is none. twice : trace it twice, and refuse it where
+    the two differ."""
     loop = _numba.compiled if _numba.available() else None
-    options = numpy_codegen.Options(donate, small, _update, loop, {} if packs is None else packs)
+    known = {} if packs is None else packs
+    options = numpy_codegen.Options(donate, small, _update, loop, known, Disjoint if apart else None)
     return program.make(
         function,
         lambda graph: signature.Signature(graph, arguments, donate),
         lambda traced: numpy_codegen.lower(traced, options),
+        twice,
     )
 
 
@@ -242,7 +262,7 @@ def _in_place(rule: Callable[..., Any]) -> Callable[..., Any]:
             old[...] = new
         return p, slots
 
-    return compiled(run, donate=(0, 2), small=math.inf)
+    return compiled(run, donate=(0, 2), small=math.inf, apart=False)  # slices of what was looked at as a whole
 
 
 def _slices(size: int) -> list[slice]:

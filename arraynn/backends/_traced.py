@@ -11,6 +11,7 @@ from ._base import Backend
 
 class Traced(Backend):
     name = "traced"
+    traces_rules = True
 
     @classmethod
     def elementwise(cls, rule: Callable[..., Any]) -> Callable[[Sequence[tuple[Any, ...]], Any], list[Any]]:

@@ -89,3 +89,14 @@ class Arena:
         self.outer |= {"make": self.scope["make"], "free": free_list(self.bytes), "runs": runs}
         kept = "" if self.bytes <= tuning.KEPT else "if runs: "
         return ["arena = free.pop() if free else make()", f"{views}, = arena"], [f"{kept}free.append(arena)"]
+
+    def poison(self) -> None:
+        """Fill the memory that the next run works in with nan, and with the lowest integer."""
+        if not self.made:
+            return
+        free = self.outer["free"]
+        arena = free.pop() if free else self.outer["make"]()
+        for x in arena:
+            if x.flags.writeable:
+                x[...] = np.nan if x.dtype.kind == "f" else np.iinfo(x.dtype).min if x.dtype.kind == "i" else 1
+        free.append(arena)

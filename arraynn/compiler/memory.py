@@ -244,6 +244,7 @@ class ParameterPack:
     def __init__(self, shapes: Sequence[tuple[int, ...]], dtype: np.dtype) -> None:
         self.shapes, self.dtype, self.count = shapes, dtype, len(shapes)
         self.known: dict[int, tuple[tuple[Any, ...], tuple[Any, ...]]] = {}
+        self.apart: Callable[[Sequence[Any]], None] | None = None  # looks at arrays that are not known
 
     def __call__(self, arrays: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         found = self.known.get(id(arrays[0]))
@@ -252,6 +253,8 @@ class ParameterPack:
         for i, x in enumerate(arrays):
             if type(x) is not np.ndarray or x.shape != self.shapes[i % self.count] or x.dtype != self.dtype:
                 raise GuardFailed
+        if self.apart is not None:
+            self.apart(arrays)
         if self.count == 1 and all(x.flags.c_contiguous and x.flags.writeable for x in arrays):
             return arrays, tuple(x if x.ndim == 1 else x.reshape(-1) for x in arrays)
         views: list[Any] = []

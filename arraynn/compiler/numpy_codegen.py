@@ -7,7 +7,7 @@ What goes is Python's work in between, new arrays, and what is computed twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,7 @@ class Options:
     update: Callable[..., Any] | None = None
     loop: Callable[[str], Callable[..., Any]] | None = None
     packs: dict[Any, ParameterPack] = field(default_factory=dict)
+    apart: Callable[[Sequence[str]], Callable[[Sequence[Any]], None]] | None = None
 
 
 def lower(traced: Traced, options: Options) -> Program:
@@ -65,6 +66,7 @@ class NumPyCodegen(NumPyCalls):
         self.names = dict(self.signature.names)
         self.checks = dict(self.signature.checks)
         self.packed: list[str] = []  # the lines that pack parameters
+        self.packs: list[tuple[ParameterPack, list[Node]]] = []  # and what they pack
         self.products = any(node.op == "matmul" for step in steps for node in step.nodes)
         self._pack()
         for self.i, step in enumerate(steps):
@@ -81,9 +83,18 @@ class NumPyCodegen(NumPyCalls):
         read = {x.serial for step in self.steps for node in step.nodes for x in node.operands} | self.finals
         hashed = dict.fromkeys(line for serial, line in self.signature.hashed.items() if serial in read)
         take, give = self.arena.ends()
-        body = [*self.signature.guards, *self.checks.values(), *self.packed, *hashed, *take, *self.lines, *give]
+        body = [
+            *self.signature.guards,
+            *self.checks.values(),
+            *self._disjoint(),
+            *self.packed,
+            *hashed,
+            *take,
+            *self.lines,
+            *give,
+        ]
         source, run = self.compiled("run", self.signature.parameters, [*body, f"return {result}"], "<program>")
-        return Program(run, source, self.traced.graph, self.arena.source, str(self.plan))
+        return Program(run, source, self.traced.graph, self.arena.source, str(self.plan), self.arena.poison)
 
     # Parameters that are updated as one.
 
@@ -104,11 +115,24 @@ class NumPyCodegen(NumPyCalls):
                 if place is not None:
                     self.flats[id(place.buffer)] = f"f{k}_{j}"
             members = [x for flat in flats for x in flat.operands]
+            self.packs.append((self.scope[f"pack{k}"], members))
             for x in members:
                 self.checks.pop(self.names[x.serial], None)  # they are known, or looked at there
             names = ", ".join(self.names[x.serial] for x in members)
             texts = ", ".join(self.names[flat.serial] for flat in flats)
             self.packed.append(f"({names},), ({texts},) = pack{k}(({names},))")
+
+    def _disjoint(self) -> list[str]:
+        """The line that refuses donated leaves which share memory."""
+        paths = self.signature.paths
+        if self.options.apart is None or len(paths) < 2:
+            return []
+        if len(self.packs) == 1 and len(self.packs[0][1]) == len(paths):  # what packs them knows them already
+            pack, members = self.packs[0]
+            pack.apart = self.options.apart([paths[x.serial] for x in members])
+            return []
+        self.scope["disjoint"] = self.options.apart(list(paths.values()))
+        return [f"disjoint(({', '.join(self.signature.names[serial] for serial in paths)}))"]
 
     def _store(self) -> None:
         """What an update computed, to where its parameters lie, if it is not there."""

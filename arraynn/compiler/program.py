@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from . import tuning
-from .graph import Graph, Node, TraceError, reachable
+from .graph import Graph, Node, Operand, TraceError, reachable
 from .passes import simplify
 from .signature import GuardFailed, Signature
 from .trace import flattened
@@ -28,6 +30,7 @@ class Program:
     """run(*arguments), for arguments of one form; GuardFailed for others, before anything is written.
 
     source : of run. graph : what it computes. arena : the source that makes its memory; memory : how that is used.
+    poison() fills the memory that the next run works in with nan, and with the lowest integer.
     """
 
     run: Callable[..., Any]
@@ -35,6 +38,7 @@ class Program:
     graph: Graph
     arena: str = ""
     memory: str = ""
+    poison: Callable[[], None] = lambda: None
 
 
 class Traced:
@@ -53,11 +57,19 @@ class Traced:
 
 
 def make(
-    function: Callable[..., Any], signature: Callable[[Graph], Signature], lower: Callable[[Traced], Program]
+    function: Callable[..., Any],
+    signature: Callable[[Graph], Signature],
+    lower: Callable[[Traced], Program],
+    twice: bool = False,
 ) -> Program | None:
-    """The function's program for such arguments; None where it cannot be compiled, with the reason in the log."""
+    """The function's program for such arguments; None where it cannot be compiled, with the reason in the log.
+
+    twice : trace it twice, and refuse it where the two differ.
+    """
     try:
         traced = Traced(function, signature(Graph()))
+        if twice and fingerprint(traced) != fingerprint(Traced(function, signature(Graph()))):
+            raise TraceError("two traces of it differ")
     except Exception as error:  # whatever the function raises on tracers
         if _ours(error) and strict():
             raise
@@ -75,6 +87,35 @@ def make(
         return None
     _show(program, traced)
     return program
+
+
+def fingerprint(traced: Traced) -> list[Any]:
+    """What two traces of one function have in common: nodes, what makes them, and constants by their bits."""
+
+    def text(x: Any) -> Any:
+        if isinstance(x, dict):
+            return [(key, text(value)) for key, value in x.items()]
+        if isinstance(x, (tuple, list)):
+            return [*map(text, x)]
+        if isinstance(x, np.ndarray):
+            return x.dtype.str, x.shape, x.tobytes()
+        plain = isinstance(x, (bool, int, float, str, slice, np.generic, np.dtype, Operand))
+        return repr(x) if plain else type(x)
+
+    order = traced.order()
+    places = {node.serial: i for i, node in enumerate(order)}
+    nodes = [
+        (
+            node.op,
+            [places[x.serial] for x in node.operands],
+            node.shape,
+            node.dtype.str,
+            node.weak,
+            text(node.attributes),
+        )
+        for node in order
+    ]
+    return [*nodes, text(traced.form), [places[node.serial] for node in traced.outputs]]
 
 
 def strict() -> bool:
@@ -120,16 +161,20 @@ def specialized(
     function: Callable[..., Any],
     program: Callable[[tuple[Any, ...]], Program | None],
     form: Callable[[tuple[Any, ...]], Any] = form_of,
+    dropped: Callable[[], bool] = lambda: False,
 ) -> Callable[..., Any]:
     """function(*arguments), as a program for each form of its arguments; as it is where there is none.
 
-    program : makes the program for such arguments. form : what tells them apart.
+    program : makes the program for such arguments. form : what tells them apart. dropped : whether the programs are
+    given up.
     """
     programs: dict[Any, Callable[..., Any]] = {}
     recent: tuple[Callable[..., Any], ...] = ()  # a whole batch and the last of an epoch take turns
 
     def run(*arguments: Any) -> Any:
         nonlocal recent
+        if dropped():
+            return function(*arguments)
         for known in recent:
             try:
                 result = known(*arguments)

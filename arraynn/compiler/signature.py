@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import tree
 from .graph import Graph, Node, TraceError
 from .namespace import Namespace
 from .trace import Storage, Tracer
@@ -26,7 +27,8 @@ class Signature:
 
     guards : the source that binds them to names, and raises GuardFailed where the form differs; checks : by name, what
     must hold of an array; names : of inputs, by serial; hashed : by serial, the source that asks a key for its words.
-    donated : places of the arguments that the function may write to. is_array : tells the library's arrays.
+    donated : places of the arguments that the function may write to; paths : of their trained leaves, by serial, each
+    within its argument. is_array : tells the library's arrays.
     """
 
     def __init__(
@@ -49,6 +51,9 @@ class Signature:
             self._take(nest, name, i in donated)
             for i, (nest, name) in enumerate(zip(arguments, self.parameters, strict=True))
         ]
+
+        leaves = [pair for i in donated for pair in tree.items(tree.trained(self.tracers[i]))]
+        self.paths = {x.node.serial: path for path, x in leaves if isinstance(x, Tracer) and x.node.op == "input"}
 
     def _take(self, nest: Any, name: str, donated: bool) -> Any:
         kind = type(nest)
