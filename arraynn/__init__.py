@@ -5,8 +5,6 @@ import typing as _typing
 
 from . import backends, initializers, metrics, tree
 from .backends import backend
-from .callbacks import BestWeights, Callback, CSVLog, EarlyStopping, ReduceLROnPlateau
-from .checkpoints import Checkpoint
 from .errors import (
     ArraynnError,
     BackendUnavailable,
@@ -17,6 +15,7 @@ from .errors import (
     DivergedError,
     ShapeError,
 )
+from .io.registry import register
 from .layers import (
     ELU,
     GELU,
@@ -60,7 +59,6 @@ from .layers import (
     softplus,
     tanh,
 )
-from .lbfgs import minimize_lbfgs
 from .losses import (
     BinaryCrossEntropy,
     ClassLoss,
@@ -111,7 +109,6 @@ from .optimizers import (
     RMSProp,
 )
 from .random import Key
-from .registry import register
 from .regularizers import L1, L1L2, L2
 from .schedules import (
     CosineDecay,
@@ -123,7 +120,10 @@ from .schedules import (
     PolynomialDecay,
     StepDecay,
 )
-from .training import make_train_step, put
+from .training.callbacks import BestWeights, Callback, CSVLog, EarlyStopping, ReduceLROnPlateau
+from .training.checkpoint import Checkpoint
+from .training.lbfgs import minimize_lbfgs
+from .training.step import make_train_step, put
 
 if _typing.TYPE_CHECKING:
     from . import datasets, interop, plot, testing

@@ -26,22 +26,22 @@ COMMANDS = ('pip install ".[plot]" && arraynn train spiral', 'pip install -e ".[
 # Each floor may import what lies above it in this list, and nothing on its own floor or below.
 FLOORS = (
     {"errors", "_types"},
-    {"_array", "_atomic", "_safetensors", "interrupts"},
+    {"_array"},
     {"tree"},
     {"backends"},
     {"random"},
-    {"checks", "initializers", "schedules", "regularizers", "metrics"},
+    {"initializers", "schedules", "regularizers", "metrics"},
     {"layers", "optimizers"},
     {"losses"},  # a fused loss answers probabilities(outputs) with the activation that it fuses
-    {"registry", "training"},
-    {"callbacks", "data", "diverged", "files", "lbfgs", "plot"},
-    {"checkpoints"},
-    {"answers", "explain", "fitting", "holder", "progress"},
+    {"io"},
+    {"training"},
+    {"callbacks", "explain"},
     {"model"},
     {"testing"},
-    {"datasets", "interop"},
-    {"book"},
-    {"sklearn", "cli"},
+    {"interop", "datasets", "plot"},
+    {"learn"},
+    {"sklearn"},
+    {"cli"},
     {"__init__", "__main__"},
 )
 
@@ -62,9 +62,9 @@ MAY_NAME_LIBRARIES = ("backends", "interop", "testing")
 
 # On the host and only there: files, data, numbers drawn, pictures. Whatever else touches arrays asks them.
 MAY_USE_NUMPY = (
-    "_safetensors",
-    *("backends", "book", "checks", "cli", "data", "datasets", "files", "fitting", "holder", "initializers", "interop"),
-    *("layers._summary", "lbfgs", "model", "plot", "progress", "sklearn", "testing", "training"),
+    *("backends", "cli", "datasets", "initializers", "interop", "io.model_file", "io.safetensors", "layers._summary"),
+    *("learn", "model", "plot", "sklearn", "testing"),
+    *(f"training.{name}" for name in ("dataset", "lbfgs", "loop", "progress", "state", "step", "validation")),
 )
 
 OPTIONAL = ("cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx")

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
-from ..book.command import add_parser as _book
+from ..learn.book.command import add_parser as _book
 from ._recipes import ACTIVATIONS, OPTIMIZERS, RECIPES
 
 EXAMPLES = """examples:
