@@ -265,17 +265,44 @@ def test_readme_and_ci_know_the_two_commands_to_the_letter(command):
     assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_the_python_in_readme_runs(tmp_path, monkeypatch):
+PAGES = (
+    "README.md",
+    ".github/CONTRIBUTING.md",
+    *sorted(f"ci/docs/{file.name}" for file in (ROOT / "ci/docs").glob("*.md")),
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_in_the_pages_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / page).read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    assert blocks
-    names: dict[str, object] = {"__name__": "readme"}
+    assert blocks or page != "README.md"
+    names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks:  # one after the other, as a reader pastes them
-        exec(compile(block, "README.md", "exec"), names)
+        exec(compile(block, page, "exec"), names)
 
 
-def test_readme_has_every_block_with_its_formula_and_source():
+@pytest.mark.parametrize(
+    "page", [*PAGES, "arraynn/README.md", "ci/README.md", "ci/bench/README.md", "examples/README.md"]
+)
+def test_links_lead_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    own = r"https://(?:github\.com/arraynn/arraynn/blob|raw\.githubusercontent\.com/arraynn/arraynn)/main/([^)#]+)"
+    lost = [path for path in re.findall(rf"\({own}", text) if not (ROOT / path).exists()]
+    relative = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+    lost += [path for path in relative if not ((ROOT / page).parent / path).exists()]
+    assert lost == []
+    assert page != "README.md" or relative == []  # they work on the package index, too
+
+
+def test_readme_is_short():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    assert len(text.split()) <= 1200
+
+
+def test_the_table_of_blocks_has_every_formula_and_source():
     found = subprocess.run(
         [sys.executable, ROOT / "ci" / "blocks", "--check"], capture_output=True, text=True, cwd=ROOT
     )
@@ -283,8 +310,9 @@ def test_readme_has_every_block_with_its_formula_and_source():
 
 
 def table_of_blocks() -> list[list[str]]:
-    """The rows of README's table: names, formula, source."""
-    table = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- blocks")[1].split("<!-- end of blocks")[0]
+    """The rows of the table of blocks: names, formula, source."""
+    page = (ROOT / "ci/docs/blocks.md").read_text(encoding="utf-8")
+    table = page.split("<!-- blocks")[1].split("<!-- end of blocks")[0]
     rows = [re.split(r"(?<!\\) ?\| ?", line)[1:4] for line in table.splitlines() if line.startswith("| `")]
     assert len(rows) > 60
     return rows
