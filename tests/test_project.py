@@ -175,10 +175,25 @@ def test_numpy_is_used_only_on_the_host():
 # ---------------------------------------------------------------- what is public
 
 
-def test_all_is_sorted_and_without_doubles():
-    # as ruff sorts the other lists: CAPITALS, then Classes, then the rest
-    order = sorted(set(arraynn.__all__), key=lambda name: (not name.isupper(), not name[0].isupper(), name))
-    assert list(arraynn.__all__) == order
+def literal_all(file: Path) -> list[str]:
+    """The names that a file lists as its own public ones."""
+    for node in parsed(file).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if literal_all(f)], ids=dotted)
+def test_lists_of_public_names_are_sorted(file):
+    # as ruff sorts other lists: CAPITALS, then Classes, then the rest
+    names = literal_all(file)
+    assert names == sorted(set(names), key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+
+
+def test_a_name_is_public_once_and_dir_shows_just_these():
+    assert len(set(arraynn.__all__)) == len(arraynn.__all__)
+    assert [name for name in dir(arraynn) if not name.startswith("_")] == sorted(arraynn.__all__)
+    assert re.match(r"\d+\.\d+|unknown", arraynn.__version__)
 
 
 def test_all_is_complete():
