@@ -16,9 +16,9 @@ import numpy as np
 from .. import tree
 from ..errors import BackendUnavailable
 from . import _memory, _numba, _workers
-from ._arguments import Flat, Other
+from ._arguments import Flat, Other, call, signature
 from ._base import Backend, Plan
-from ._lazy import Lazy, call, update
+from ._lazy import Lazy, update
 from ._straight import Straight
 
 #: numbers that the layers of a row block put out together: 1 MB in float32. Smaller blocks stay closer to a core, but
@@ -193,17 +193,17 @@ def compiled(function: Callable[..., Any], donate: tuple[int, ...] = (), small: 
             if program is not recent[0]:
                 recent = (program, *(other for other in recent if other is not program))
             return result
-        form = tuple(
-            (path, type(leaf), leaf.shape, leaf.dtype.str) if isinstance(leaf, np.ndarray) else (path, type(leaf))
-            for path, leaf in tree.items(arguments)
-        )
+        form = signature(arguments)
         if form not in programs:
             known = len(programs) < PROGRAMS
             programs[form] = _written(function, arguments, donate, small, flats) if known else function
         program = programs[form]
         if program is not function:  # which would take any arguments, and not refuse what others are written for
             recent = (program, *(other for other in recent[: RECENT - 1] if other is not program))
-        return program(*arguments)
+        try:
+            return program(*arguments)
+        except Other:  # before anything was written
+            return function(*arguments)
 
     return run
 
@@ -213,7 +213,9 @@ def _written(
 ) -> Callable[..., Any]:
     try:
         return Straight(function, arguments, donate, small, _update, flats).run
-    except (AttributeError, AssertionError, KeyError, OverflowError, TypeError, ValueError) as error:
+    except (
+        Exception
+    ) as error:  # whatever the function raises of arrays without values; it runs as it is, and raises again
         log.info("this step is not written down for NumPy, and runs as it is: %s: %s", type(error).__name__, error)
         return function
 
@@ -235,6 +237,8 @@ def _update(
         return rule(p, g, slots, scalars)
     if not all(x.flags.writeable for x in (p, *slots.values())):
         return rule(p, g, slots, scalars)
+    if not _keeps(rule, p, g, slots, scalars):
+        return rule(p, g, slots, scalars)
     flat, gradient, own = p.reshape(-1), g.reshape(-1), {name: slot.reshape(-1) for name, slot in slots.items()}
     loop = (_numba.fused(rule, p, g, slots, scalars) if _numba.available() else None) or _in_place(rule)
 
@@ -249,6 +253,23 @@ def _update(
     return p, slots
 
 
+def _keeps(rule: Callable[..., Any], p: np.ndarray, g: np.ndarray, slots: dict[str, np.ndarray], scalars: Any) -> bool:
+    """Whether the rule returns arrays of the dtype that it is given, and the same slots: seen on one element, once."""
+    known, key = _kept(rule), (p.dtype, tuple(slots))
+    if key not in known:
+        p, g, *own = (x.reshape(-1)[:1].copy() for x in (p, g, *slots.values()))
+        with np.errstate(all="ignore"):
+            q, after = rule(p, g, dict(zip(slots, own, strict=True)), scalars)
+        alike = (getattr(x, "shape", None) == (1,) and x.dtype == key[0] for x in (q, *after.values()))
+        known[key] = after.keys() == slots.keys() and all(alike)
+    return known[key]
+
+
+@lru_cache(maxsize=64)
+def _kept(rule: Callable[..., Any]) -> dict[Any, bool]:
+    return {}
+
+
 @lru_cache(maxsize=64)
 def _in_place(rule: Callable[..., Any]) -> Callable[..., Any]:
     """The rule, writing what it returns over what it was given."""
@@ -257,10 +278,14 @@ def _in_place(rule: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(p, Lazy):
             return update(rule, [(p, g, slots)], scalars)[0]
         q, after = rule(p, g, dict(slots), scalars)
-        for name, slot in slots.items():
-            if after[name] is not slot:  # the rule made a new array where it could have written
-                slot[...] = after[name]
-        p[...] = q  # the same memory, unless the rule made a new array
+        # What the rule made, in the memory of what it was given. A slot may have become another slot, or the parameter.
+        pairs = [(slots[name], after[name]) for name in slots] + [(p, q)]
+        moved = [(home, new) for home, new in pairs if new is not home]
+        given = (p, *slots.values())
+        for home, new in [
+            (home, new.copy() if any(np.may_share_memory(new, x) for x in given) else new) for home, new in moved
+        ]:
+            home[...] = new
         return p, slots
 
     return compiled(run, donate=(0, 2), small=math.inf)

@@ -17,10 +17,12 @@ from .. import tree
 from . import _loops
 from ._arguments import Arguments, Flat
 from ._calls import REDUCTIONS, Calls
-from ._lazy import ELEMENTWISE, Lazy, parts
+from ._cuts import Operand
+from ._lazy import Lazy, parts, values
 from ._lines import Value
 from ._memory import Memory
-from ._order import FOREVER, VIEWS, Group, Order, number
+from ._operations import ELEMENTWISE, VIEWS, TraceError, refusals
+from ._order import FOREVER, Group, Order, number
 
 
 class Straight(Calls):
@@ -44,8 +46,15 @@ class Straight(Calls):
     ) -> None:
         head = Arguments(arguments)
         self.flats = {} if flats is None else flats
-        outputs = function(*head.written)
+        for i in donated:
+            for x in tree.leaves(head.written[i]):
+                x.owned = True
         given = {id(x) for i in donated for x in tree.leaves(head.written[i])}
+        before = refusals()
+        outputs = values(function(*head.written))
+        if refusals() != before:
+            raise TraceError("the function went on after an operation that cannot be traced")
+        self.returned: set[int] = set()  # ids of the arrays whose memory is returned
         self.order = Order(list(parts(tree.leaves(outputs))), given, small)
         super().__init__(large=large, **head.scope)
         self.values = {i: Value(name) for i, name in head.names.items()}  # by id
@@ -123,6 +132,10 @@ class Straight(Calls):
         outputs = [node for node in chain if self.order.until[id(node)] > place or node is chain[-1]]
         loop = _loops.Chain(chain, outputs, self.order.first)
         operands = [self._operand(x, dtype) for x, dtype in loop.inputs]
+        for i, (x, _) in enumerate(loop.inputs):
+            if isinstance(x, Lazy) and not x.shape and x.op != "literal" and not number(x):
+                self.scope["asarray"] = host.asarray  # a loop takes arrays, NumPy may have a scalar here
+                operands[i] = Operand(f"asarray({operands[i].name})")
         single = self._alone(x for x, _ in loop.inputs)
         for node in outputs:
             self.values[id(node)] = self._target(place, node, single)
@@ -136,7 +149,7 @@ class Straight(Calls):
         if number(node):
             return self._line(f"n{node.serial}", self._python(node))
         if node.weak:
-            raise TypeError(f"{node.op} of a number: as an array it would have a dtype of its own")
+            raise TraceError(f"{node.op} of a number: as an array it would have a dtype of its own")
         if node.op in ELEMENTWISE or node.op == "astype":
             return self._copied(place, node) if node.op in ("astype", "where") else self._elementwise(place, node)
         if node.op in VIEWS:
@@ -190,6 +203,13 @@ class Straight(Calls):
         if isinstance(nest, Lazy) and nest.op == "result":
             return self.results[id(nest.args[0]), *nest.args[1:]]
         if isinstance(nest, Lazy):
-            value = self.values[id(self.order.first(nest))]
-            return f"{value.name}.copy()" if copy and value.memory is not None else value.name
+            node = self.order.first(nest)
+            value, root = self.values[id(node)], self.order.root(node)
+            if not copy or number(node):
+                return value.name
+            again = root in self.returned
+            self.returned.add(root)
+            return f"{value.name}.copy()" if again or value.memory is not None else value.name
+        if copy and nest is not None and type(nest) not in (bool, int, float, str):
+            raise TraceError(f"a result of type {type(nest).__name__}")
         return self.values[id(nest)].name if hasattr(nest, "words") else self._object(nest)
