@@ -12,13 +12,18 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ._array import is_float, namespace, same_shape
+from ._coupling import Splittable, batch_coupled
 from ._types import Array
 from .backends import number, of
 from .errors import ShapeError
 
 
-class Metric:
-    """name : under which history holds it. `sums` returns a dict of 0-d arrays (or numbers) that add over rows."""
+class Metric(Splittable):
+    """name : under which history holds it. `sums` returns a dict of 0-d arrays (or numbers) that add over rows.
+
+    batch_coupled : a metric of your own is given a batch whole unless its class says `batch_coupled = False`, which
+        promises that the sums of blocks of rows add up to those of the batch.
+    """
 
     name: ClassVar[str]
 
@@ -106,6 +111,10 @@ class RegressionAccuracy(Metric):
     tolerance: float | None = None
     name: ClassVar[str] = "accuracy"
 
+    @property
+    def batch_coupled(self) -> bool:
+        return self.tolerance is None  # then it is taken of the targets at hand
+
     def prepare(self, targets: Array) -> Metric:
         if self.tolerance is not None:
             return self
@@ -154,9 +163,16 @@ class R2(Metric):
 
 @dataclass(frozen=True)
 class MeanOf(Metric):
-    """A user's own metric: the mean over rows of function(outputs, targets), which returns one number a row, (N,)."""
+    """A user's own metric: the mean over rows of function(outputs, targets), which returns one number a row, (N,).
+
+    Large batches are split where the function says that they may be: `my_metric.batch_coupled = False`.
+    """
 
     function: Any
+
+    @property
+    def batch_coupled(self) -> bool:
+        return batch_coupled(self.function)
 
     @property
     def name(self) -> str:  # type: ignore[override]

@@ -26,7 +26,7 @@ COMMANDS = ('pip install ".[plot]" && arraynn train spiral', 'pip install -e ".[
 # Each floor may import what lies above it in this list, and nothing on its own floor or below.
 FLOORS = (
     {"errors", "_types"},
-    {"_array"},
+    {"_array", "_coupling"},
     {"tree"},
     {"backends"},
     {"random"},

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from ._disjoint import Disjoint
 from ._lazy import Lazy, values
 from ._operations import TraceError
 
@@ -109,6 +110,7 @@ class Flat:
     def __init__(self, shapes: Sequence[tuple[int, ...]], dtype: np.dtype) -> None:
         self.shapes, self.dtype, self.count = shapes, dtype, len(shapes)
         self.known: dict[int, tuple[tuple[Any, ...], tuple[Any, ...]]] = {}
+        self.apart: Disjoint | None = None  # what looks at arrays that are not known, where nobody else does
 
     def __call__(self, arrays: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         found = self.known.get(id(arrays[0]))
@@ -117,6 +119,8 @@ class Flat:
         for i, x in enumerate(arrays):
             if type(x) is not np.ndarray or x.shape != self.shapes[i % self.count] or x.dtype != self.dtype:
                 raise Other
+        if self.apart is not None:
+            self.apart(arrays)
         if self.count == 1 and all(x.flags.c_contiguous and x.flags.writeable for x in arrays):
             return arrays, tuple(x if x.ndim == 1 else x.reshape(-1) for x in arrays)
         views: list[Any] = []

@@ -26,6 +26,7 @@ log = logging.getLogger("arraynn")
 
 class CuPy(Backend):
     name = "cupy"
+    traces_rules = True
 
     @classmethod
     def open(cls, device: str | None = None) -> Backend:

@@ -2,7 +2,6 @@
 
 The step's own source is called with them. Of what they remember, `_fuse` makes kernels for a GPU, and `_straight` NumPy
 calls in a row. Whatever is not certain to be traced right raises `TraceError`, and the step then runs as it is.
-
 An array that a user holds is a handle on a node, which is immutable. An in-place operator moves the handle to a new
 node, so every alias of the array sees it. An array whose memory was written to through another array cannot be read.
 """
@@ -244,6 +243,7 @@ class Written(Backend):
     """The backend of arrays that are written down: what asks for it by their type gets what it asked for, later."""
 
     name = "lazy"
+    traces_rules = True
 
     @classmethod
     def elementwise(cls, rule: Callable[..., Any]) -> Callable[[Sequence[tuple[Any, ...]], Any], list[Any]]:

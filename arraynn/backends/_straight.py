@@ -12,17 +12,35 @@ from collections.abc import Callable
 from typing import Any
 
 import array_api_compat.numpy as host
+import numpy as np
 
 from .. import tree
 from . import _loops
 from ._arguments import Arguments, Flat
 from ._calls import REDUCTIONS, Calls
 from ._cuts import Operand
+from ._disjoint import Disjoint
 from ._lazy import Lazy, parts, values
 from ._lines import Value
 from ._memory import Memory
 from ._operations import ELEMENTWISE, VIEWS, TraceError, refusals
 from ._order import FOREVER, Group, Order, number
+
+
+def traced(
+    function: Callable[..., Any], arguments: tuple[Any, ...], donated: tuple[int, ...], small: float
+) -> tuple[Arguments, Any, Order]:
+    """What function returns for arrays that stand for the arguments', and the order in which it computes that."""
+    head = Arguments(arguments)
+    for i in donated:
+        for x in tree.leaves(head.written[i]):
+            x.owned = True
+    given = {id(x) for i in donated for x in tree.leaves(head.written[i])}
+    before = refusals()
+    outputs = values(function(*head.written))
+    if refusals() != before:
+        raise TraceError("the function went on after an operation that cannot be traced")
+    return head, outputs, Order(list(parts(tree.leaves(outputs))), given, small)
 
 
 class Straight(Calls):
@@ -31,6 +49,7 @@ class Straight(Calls):
     donated : places of the arguments that it consumes. small : the most elements of a parameter that is updated as one
     with others; flats : what lays these out, shared by the programs of a function. large(rule, p, g, slots, scalars,
     threads) -> p, slots updates what is larger, by the workers' threads where the step has no products.
+    apart : whether what is consumed is looked at each time, and refused where two leaves share memory.
     run raises `Other` for other arguments, before anything is written. Here, a function that cannot be written down
     raises what lazy arrays raise: AttributeError, KeyError, TypeError, ValueError.
     """
@@ -43,19 +62,12 @@ class Straight(Calls):
         small: float = 0,
         large: Callable[..., Any] | None = None,
         flats: dict[Any, Flat] | None = None,
+        apart: bool = True,
     ) -> None:
-        head = Arguments(arguments)
         self.flats = {} if flats is None else flats
-        for i in donated:
-            for x in tree.leaves(head.written[i]):
-                x.owned = True
-        given = {id(x) for i in donated for x in tree.leaves(head.written[i])}
-        before = refusals()
-        outputs = values(function(*head.written))
-        if refusals() != before:
-            raise TraceError("the function went on after an operation that cannot be traced")
+        head, self.outputs, self.order = traced(function, arguments, donated, small)
+        outputs = self.outputs
         self.returned: set[int] = set()  # ids of the arrays whose memory is returned
-        self.order = Order(list(parts(tree.leaves(outputs))), given, small)
         super().__init__(large=large, **head.scope)
         self.values = {i: Value(name) for i, name in head.names.items()}  # by id
         self.homes: dict[int, tuple[str, Memory]] = {}  # by id, where a node's numbers should lie
@@ -76,11 +88,46 @@ class Straight(Calls):
         result = self._text(outputs)
         *take, give = self.scratch.ends() or [""]
         hashed = dict.fromkeys(head.hashed[id(node)] for node in self.order.nodes if id(node) in head.hashed)
-        body = [*head.lines, *head.checks.values(), *laid, *hashed, *take, *self.lines, give, f"return {result}"]
+        body = [
+            *head.lines,
+            *head.checks.values(),
+            *(self._apart(head, donated) if apart else ()),
+            *laid,
+            *hashed,
+            *take,
+            *self.lines,
+            give,
+            f"return {result}",
+        ]
         self.source = f"def run({', '.join(head.parameters)}):\n" + "".join(f"    {line}\n" for line in body if line)
         self.scope |= self.scratch.names()
         exec(compile(self.source, "<step>", "exec"), self.scope)
         self.run: Callable[..., Any] = self.scope["run"]
+
+    def poison(self) -> None:
+        """Fill the memory that the next run works in with nan, and with the lowest integer."""
+        if not self.scratch.made:
+            return
+        idle = self.scope["idle"]
+        scratch = idle.pop() if idle else self.scope["make"]()
+        for x in scratch:
+            if x.flags.writeable:
+                x[...] = np.nan if x.dtype.kind == "f" else np.iinfo(x.dtype).min if x.dtype.kind == "i" else 1
+        idle.append(scratch)
+
+    def _apart(self, head: Arguments, donated: tuple[int, ...]) -> list[str]:
+        """The line that refuses leaves which share memory and are both written to."""
+        leaves = [(path, x) for i in donated for path, x in tree.items(tree.trained(head.written[i]))]
+        leaves = [(path, x) for path, x in leaves if isinstance(x, Lazy) and x.op == "input"]
+        if len(leaves) < 2:
+            return []
+        laid = [x for group in self.order.groups for column in group.columns for x in column]
+        if len(self.order.groups) == 1 and len(laid) == len(leaves):  # what lays them out knows them already
+            names = {id(x): path for path, x in leaves}
+            self.scope["flat0"].apart = Disjoint([names[id(x)] for x in laid])
+            return []
+        self.scope["disjoint"] = Disjoint([path for path, _ in leaves])
+        return [f"disjoint(({', '.join(head.names[id(x)] for _, x in leaves)}))"]
 
     # Parameters that are updated as one.
 

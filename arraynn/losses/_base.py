@@ -7,16 +7,20 @@ from typing import Any, ClassVar
 
 from .. import metrics
 from .._array import device, namespace
+from .._coupling import Splittable, batch_coupled
 from .._types import Array, Backward
 from ..errors import DataError, ShapeError
 
 
-class Loss:
+class Loss(Splittable):
     """A loss with hyperparameters: a frozen dataclass called as its block is. It also says
 
     targets : "classes" (N integers in [0, K), or (N, K) distributions), "binary" (0 or 1, or probabilities)
         or "values" (numbers);
     metric : what `Model` reports beside it unless told otherwise;
+    batch_coupled : whether a batch must be taken whole. A loss of your own counts as coupled unless its class says
+        `batch_coupled = False`, which promises that it divides by the `total` it is given, and that a row's gradient
+        does not depend on other rows, so that blocks of rows add up;
     probabilities(outputs), the link from what the network returns to probabilities, and prediction(outputs), from
         there to labels or values.
     """
@@ -50,9 +54,16 @@ class ClassLoss(Loss):
 
 @dataclass(frozen=True)
 class FunctionLoss(Loss):
-    """A user's own loss block, given to `Model` as it is: targets and predictions are taken as values."""
+    """A user's own loss block, given to `Model` as it is: targets and predictions are taken as values.
+
+    A batch is split where the function says that it may be: `my_loss.batch_coupled = False` (see `Loss`).
+    """
 
     function: Any
+
+    @property
+    def batch_coupled(self) -> bool:
+        return batch_coupled(self.function)
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return self.function(outputs, targets, sample_weight=sample_weight, total=total)

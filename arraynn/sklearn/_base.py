@@ -16,13 +16,13 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .. import tree
 from .._array import is_array, namespace
+from .._coupling import coupled_in_inference
 from .._types import Array, LayerLike, Nest
 from ..backends import Backend
 from ..losses import Loss
 from ..model import Model
 from ..optimizers import Adam, Optimizer
-from ..training.dataset import blocks
-from ..training.inference import inference
+from ..training.inference import inference, pieces
 from ._arrays import check_same_namespace, computes, dtype_name, home, on_host, take
 from ._interop import from_model, from_sklearn, to_model, to_sklearn
 from ._lbfgs import fit_lbfgs
@@ -217,7 +217,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         with engine.context():
             outputs = inference(engine, self.network_)
             parts = engine.each(
-                lambda rows: outputs(params, _dense(take(x, rows), engine)), blocks(x.shape[0], engine.inference_rows)
+                lambda rows: outputs(params, _dense(take(x, rows), engine)),
+                pieces(x.shape[0], engine, coupled_in_inference(self.network_)),
             )
             return parts[0] if len(parts) == 1 else engine.xp.concat(parts, axis=0)
 

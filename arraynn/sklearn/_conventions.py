@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .._array import namespace, sum_of_rows
+from .._coupling import batch_coupled
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ..layers import Dense
@@ -82,6 +83,10 @@ class Summed(Loss):
     scale: float = 1.0
     mean: bool = False
     targets: ClassVar[str] = "any"
+
+    @property
+    def batch_coupled(self) -> bool:
+        return batch_coupled(self.loss)
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         value, loss_backward = self.loss(outputs, targets, sample_weight=sample_weight, total=total)
