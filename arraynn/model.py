@@ -73,7 +73,7 @@ class Model(Holder):
             metrics = [] if self.loss.metric is None else [self.loss.metric]
         if isinstance(metrics, (str, Metric)):
             metrics = [metrics]
-        self.metrics: tuple[Metric, ...] = tuple(map(as_metric, metrics))
+        self.metrics: tuple[Metric, ...] = tuple(as_metric(metric, self.loss) for metric in metrics)
         names = [metric.name for metric in self.metrics]
         if len(set(names)) < len(names) or RESERVED & set(names):
             raise ValueError(f"metrics need names of their own, other than {', '.join(sorted(RESERVED))}, got {names}")
@@ -115,7 +115,8 @@ class Model(Holder):
         validation_data : (x, y) or (x, y, sample_weight). validation_split : instead, this fraction in [0, 1) of the
             rows, drawn by the seed (Keras takes the last rows, which in sorted data are one class). Measured each
             validation_freq epochs and at the last; in between, history holds nan.
-        sample_weight : (N,), at least 0. class_weight : {class: weight} or "balanced".
+        sample_weight : (N,), at least 0. class_weight : {class: weight} or "balanced". A key of any numeric type, a
+            bool too, means the class that it equals; a class without a key weighs 1.
         shuffle : a new permutation each epoch, that of epoch e from default_rng([seed, e]).
         callbacks : see `Callback`. verbose : 0 silent, 1 progress, "auto" progress where someone is looking.
         resume : a file that `Checkpoint` writes: go on from there, also within an epoch, as if there had been no break;
@@ -151,6 +152,7 @@ class Model(Holder):
                 self._warn_if_small(x, batches.count if batch_size is None else batch_size)
             if validation_data is not None:
                 validation = rows_of(self._border(), *unpack("validation_data", validation_data))
+            self._check_metrics()
             validate = None if validation is None else partial(measure, self, validation)
             plan = {
                 "rows": getattr(batches, "count", None),
@@ -182,6 +184,7 @@ class Model(Holder):
             x = as_inputs(x)
             self._ready(x)
             rows = rows_of(self._border(), x, y, sample_weight)
+            self._check_metrics()
         return measure(self, rows)
 
     def __call__(self, x: Any) -> Nest:
@@ -229,6 +232,11 @@ class Model(Holder):
         return model
 
     # Inside.
+
+    def _check_metrics(self) -> None:
+        """Raise ShapeError where a metric makes nothing of the network's outputs."""
+        for metric in self.metrics:
+            metric.check(self.output_shape)
 
     def _border(self, partial: bool = False) -> Border:
         first = (getattr(self.network, "layers", ()) or (self.network,))[0]

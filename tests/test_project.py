@@ -49,7 +49,7 @@ FLOORS = (
 BLOCKS = ("layers", "losses", "optimizers")
 SHARED = {
     "layers": {"_base", "_combinator", "_logistic", "_summary"},
-    "losses": {"_base", "_binary", "_clip"},
+    "losses": {"_base", "_binary", "_clip", "_domain"},
     "optimizers": {"_averaging", "_base", "_moments"},
 }
 COMBINATORS = {"layers._residual"}  # x + f(x), where f is a Sequential
@@ -291,7 +291,7 @@ def table_of_blocks() -> list[list[str]]:
 
 
 def test_the_table_of_blocks_names_every_public_one():
-    bases = {"Activation", "ClassLoss", "FunctionLoss", "Layer", "Loss", "Optimizer", "as_loss"}
+    bases = {"Activation", "ClassLoss", "Domain", "FunctionLoss", "Layer", "Loss", "Optimizer", "as_loss"}
     public = {name for package in BLOCKS for name in getattr(arraynn, package).__all__} - bases
     for module in (arraynn.regularizers, arraynn.schedules):
         public |= {name for name in arraynn.__all__ if getattr(module, name, None) is getattr(arraynn, name)}

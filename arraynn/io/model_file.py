@@ -22,6 +22,7 @@ from .._types import Nest
 from ..backends import backend as resolve
 from ..errors import BackendUnavailable, CheckpointError, ShapeError
 from ..losses import Loss
+from ..metrics import Accuracy
 from . import safetensors
 from .atomic import write_whole
 from .registry import decode, encode
@@ -105,6 +106,13 @@ def restore(model: Any, header: Mapping[str, Any], nests: Mapping[str, Nest]) ->
     if any(values.ndim != 1 for values in nests["history"].values()):
         raise CheckpointError("the lists of its history are no lists")
     model.restore(params, slots, step, epoch, shape)
+    if model.output_shape == (1,) and model.loss.targets != "classes":
+        # files from before a name meant the loss's own metric: the largest of one output is always the first
+        meant = model.loss.named_metrics().get("accuracy")
+        model.metrics, model.prepared_metrics = (
+            tuple(meant if meant and isinstance(one, Accuracy) else one for one in given)
+            for given in (model.metrics, model.prepared_metrics)
+        )
     with model.backend.context():
         fresh = model.optimizer.init(model.params)["slots"]
     if tree.paths(fresh) == tree.paths(model.state["slots"]):  # else it was given another optimizer since

@@ -15,9 +15,9 @@ from .._array import namespace
 from .._types import Array, Nest, Shape
 from ..backends import Backend, number, of
 from ..errors import DataError, ShapeError
-from ..losses import Loss
+from ..losses import Domain, Loss
 from .step import Batch
-from .validation import as_array, as_inputs, count_rows, distributions, finite, in_range, same_place
+from .validation import as_array, as_inputs, count_rows, distributions, finite, in_domain, in_range, same_place
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,12 @@ class Border:
         kind, shape = self.loss.targets, tuple(y.shape)
         expected = (shape[0], *self.output_shape)
         whole = namespace(y).isdtype(y.dtype, ("integral", "bool"))
+        if kind == "classes" and self.output_shape == (1,):
+            raise ShapeError(
+                f"{type(self.loss).__name__} needs an output for each class, and the network has one: give its last "
+                f"layer as many units as there are classes, or take nn.sigmoid_cross_entropy, whose one output tells "
+                f"two classes apart"
+            )
         if kind == "classes" and shape != expected:
             return self._labels(y, expected, whole)
         if kind != "any" and shape != expected:
@@ -72,9 +78,12 @@ class Border:
                     f"they must be the same"
                 )
             y = namespace(y).reshape(y, expected)  # one output a row: (N,) and (N, 1) mean the same
-        if kind in ("classes", "binary"):
-            in_range("y", y, 0, 1, f"{type(self.loss).__name__} takes 0, 1 and probabilities between")
         finite("y", y, self.dtype)
+        domain = self.loss.domain
+        if kind in ("classes", "binary") and domain == Domain():
+            domain = Domain(0, 1)
+        if domain != Domain():
+            in_domain("y", y, domain, type(self.loss).__name__)
         if kind == "classes":
             distributions(y)
         return self.backend.asarray(y, self.backend.index_dtype if kind == "any" and whole else self.dtype)
@@ -313,7 +322,7 @@ def _class_table(class_weight: Any, labels: np.ndarray, classes: int) -> np.ndar
             raise DataError(
                 f"class_weight has {label!r}: {value!r}; classes are 0 to {classes - 1}, weights at least 0"
             )
-        table[label] = value
+        table[range(classes).index(label)] = value  # as a bool would pick all rows of the table, and 1.0 none
     return table
 
 

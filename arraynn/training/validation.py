@@ -14,6 +14,7 @@ from .._array import is_array, is_float, namespace
 from .._types import Array, Nest
 from ..backends import number, of
 from ..errors import DataError, ShapeError
+from ..losses import Domain
 
 CHUNK = 1 << 20  #: numbers looked at together on the host, so that a memory-mapped file streams
 SUM_TOLERANCE = 1e-3  #: how far a row of a distribution may sum from 1
@@ -114,6 +115,38 @@ def in_range(what: str, y: Array, low: int, high: int, remedy: str) -> None:
     if least < low or most > high:
         wrong = least if least < low else most
         raise DataError(f"{what} must lie in [{low}, {high}], got {wrong:.15g}; {remedy}")
+
+
+def in_domain(what: str, y: Array, domain: Domain, loss: str) -> None:
+    """Raise DataError naming the first row with a number outside the domain of the loss. y : finite numbers.
+
+    One look at the device for its arrays.
+    """
+    wrong = [_outside(y, domain, None)] if not domain.sets else [_outside(y, domain, one) for one in domain.sets]
+    xp = namespace(y)
+    with of(y).context():
+        counts = [number(xp.sum(xp.astype(rows, xp.int32))) for rows in wrong]
+    if not all(counts):
+        return
+    host, least = of(y).to_numpy(y), of(y).to_numpy(wrong[counts.index(min(counts))])
+    place = tuple(np.argwhere(least)[0])
+    raise DataError(
+        f"{what} holds {float(host[place]):.15g} in row {place[0]}; {loss} takes targets {domain}"
+        f"{f': {domain.remedy}' if domain.remedy else ''}"
+    )
+
+
+def _outside(y: Array, domain: Domain, values: tuple[float, ...] | None) -> Array:
+    """Where y is outside of the interval, or is none of the values."""
+    if not is_float(y):
+        y = namespace(y).astype(y, namespace(y).float32)  # some libraries compare unsigned numbers with no -1
+    if values is None:
+        within = (y >= domain.low) & (y <= domain.high) if domain.high < math.inf else y >= domain.low
+    else:
+        within = y == values[0]
+        for value in values[1:]:
+            within = within | (y == value)
+    return ~within
 
 
 def distributions(y: Array) -> None:
