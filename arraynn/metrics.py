@@ -282,8 +282,8 @@ def as_metric(metric: Any, loss: Any = None) -> Metric:
         if metric in KNOWN:
             raise ValueError(
                 f"metric {metric!r} means nothing beside {type(loss).__name__}, whose metrics are "
-                f"{', '.join(known) or 'none'}; give one of these, or a Metric itself, such as "
-                f"nn.metrics.BinaryAccuracy(threshold=0.5)"
+                f"{', '.join(known) or 'none'}; give one of these, or a Metric itself: "
+                f"nn.metrics.accuracy of the largest of several outputs, nn.metrics.BinaryAccuracy(threshold=…) of each"
             )
     if callable(metric) and not isinstance(metric, type):
         return MeanOf(metric)

@@ -64,7 +64,10 @@ MAY_NAME_LIBRARIES = ("backends", "interop", "testing")
 MAY_USE_NUMPY = (
     *("backends", "cli", "datasets", "initializers", "interop", "io.model_file", "io.safetensors", "layers._summary"),
     *("learn", "model", "plot", "sklearn", "testing"),
-    *(f"training.{name}" for name in ("dataset", "lbfgs", "loop", "progress", "state", "step", "validation")),
+    *(
+        f"training.{name}"
+        for name in ("dataset", "lbfgs", "loop", "numeric", "progress", "state", "step", "validation")
+    ),
 )
 
 OPTIONAL = ("cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx")

@@ -55,6 +55,8 @@ def make_model(est: Any, optimizer: Optimizer, engine: Any, dtype: str, rows: in
     clip = None if est.clip_norm is None else float(est.clip_norm)
     model = Model(Sequential(*layers), loss, optimizer, backend=engine, dtype=dtype, clip_norm=clip)
     model.build((est.coefs_[0].shape[0],))
+    if hasattr(est, "feature_names_in_"):
+        model.columns = tuple(map(str, est.feature_names_in_))
     return model
 
 
@@ -119,6 +121,8 @@ def from_model(kind: type, model: Any, classes: Any = None) -> Any:
     est.validation_scores_ = est.validation_loss_curve_ = est.best_validation_score_ = None
     est.n_iter_, est.t_, est.n_layers_ = int(model.epoch), 0, len(est.coefs_) + 1
     est.n_features_in_ = int(est.coefs_[0].shape[0])
+    if model.columns is not None:
+        est.feature_names_in_ = np.asarray(model.columns, dtype=object)
     if losses:
         est.loss_ = losses[-1]
     return est

@@ -16,6 +16,7 @@ from .._types import Array, Nest, Shape
 from ..backends import Backend, number, of
 from ..errors import DataError, ShapeError
 from ..losses import Domain, Loss
+from .columns import column_names, not_a_list_of_inputs, same_columns
 from .step import Batch
 from .validation import as_array, as_inputs, count_rows, distributions, finite, in_domain, in_range, same_place
 
@@ -27,6 +28,7 @@ class Border:
     input_shape, output_shape : of a row. first : the kind and the place of the layer that takes x, for errors.
     integer_input : the network looks numbers up (an embedding), so integers stay integers. vocabulary : how many there
         are to look up, where that is known.
+    columns : the names of x's columns, where they are known; x with others, or in another order, is refused.
     partial : these are batches of a whole that is never seen; the weights of one of them may all be 0.
     """
 
@@ -38,6 +40,7 @@ class Border:
     first: tuple[str, str] = ("", "")
     integer_input: bool = False
     vocabulary: int | None = None
+    columns: Any = None
     partial: bool = False
 
     def inputs(self, x: Nest) -> Nest:
@@ -280,7 +283,10 @@ def _same(batch: Batch) -> Batch:
 
 def rows_of(border: Border, x: Nest, y: Any, sample_weight: Any = None) -> Rows:
     """Data checked, cast and moved. DataError or ShapeError says what is wrong and what would be right."""
-    x, y = as_inputs(x), as_array("y", y)
+    y = as_array("y", y)
+    not_a_list_of_inputs(x, border.input_shape, y)
+    same_columns(border.columns, column_names(x))
+    x = as_inputs(x)
     weight = None if sample_weight is None else as_array("sample_weight", sample_weight)
     same_place(*tree.leaves(x), y, weight)
     rows = count_rows(x)

@@ -175,3 +175,18 @@ def test_classes_that_name_no_outputs_are_refused(rng):
         ValueError, match=r"one output of MeanSquaredError .* classes must be sorted, got \['yes', 'no'\]"
     ):
         from_model(value, classes=["yes", "no"])
+
+
+def test_names_of_columns_go_both_ways(rng):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(rng.standard_normal((40, 2)), columns=["a", "b"])
+    z = (frame["a"] > 0).astype(int)
+    mlp = MLPClassifier((4,), max_iter=3, tol=0, random_state=0, callbacks=[nn.EarlyStopping("loss")]).fit(frame, z)
+    model = mlp.to_model()
+    assert model.columns == ("a", "b")
+    with pytest.raises(nn.DataError, match="another order"):
+        model.predict(frame[["b", "a"]])
+    back = from_model(model)
+    assert (back.predict(frame) == mlp.predict(frame)).all()
+    with pytest.raises(ValueError, match="same order"):
+        back.predict(frame[["b", "a"]])
