@@ -49,7 +49,7 @@ FLOORS = (
 BLOCKS = ("layers", "losses", "optimizers")
 SHARED = {
     "layers": {"_base", "_combinator", "_logistic", "_summary"},
-    "losses": {"_base", "_binary", "_clip"},
+    "losses": {"_base", "_binary", "_clip", "_domain"},
     "optimizers": {"_averaging", "_base", "_moments"},
 }
 COMBINATORS = {"layers._residual"}  # x + f(x), where f is a Sequential
@@ -64,7 +64,10 @@ MAY_NAME_LIBRARIES = ("backends", "interop", "testing")
 MAY_USE_NUMPY = (
     *("backends", "cli", "datasets", "initializers", "interop", "io.model_file", "io.safetensors", "layers._summary"),
     *("learn", "model", "plot", "sklearn", "testing"),
-    *(f"training.{name}" for name in ("dataset", "lbfgs", "loop", "progress", "state", "step", "validation")),
+    *(
+        f"training.{name}"
+        for name in ("dataset", "lbfgs", "loop", "numeric", "progress", "state", "step", "validation")
+    ),
 )
 
 OPTIONAL = ("cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx")
@@ -334,7 +337,7 @@ def table_of_blocks() -> list[list[str]]:
 
 
 def test_the_table_of_blocks_names_every_public_one():
-    bases = {"Activation", "ClassLoss", "FunctionLoss", "Layer", "Loss", "Optimizer", "as_loss"}
+    bases = {"Activation", "ClassLoss", "Domain", "FunctionLoss", "Layer", "Loss", "Optimizer", "as_loss"}
     public = {name for package in BLOCKS for name in getattr(arraynn, package).__all__} - bases
     for module in (arraynn.regularizers, arraynn.schedules):
         public |= {name for name in arraynn.__all__ if getattr(module, name, None) is getattr(arraynn, name)}

@@ -15,9 +15,10 @@ from .._array import namespace
 from .._types import Array, Nest, Shape
 from ..backends import Backend, number, of
 from ..errors import DataError, ShapeError
-from ..losses import Loss
+from ..losses import Domain, Loss
+from .columns import column_names, not_a_list_of_inputs, same_columns
 from .step import Batch
-from .validation import as_array, as_inputs, count_rows, distributions, finite, in_range, same_place
+from .validation import as_array, as_inputs, count_rows, distributions, finite, in_domain, in_range, same_place
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Border:
     input_shape, output_shape : of a row. first : the kind and the place of the layer that takes x, for errors.
     integer_input : the network looks numbers up (an embedding), so integers stay integers. vocabulary : how many there
         are to look up, where that is known.
+    columns : the names of x's columns, where they are known; x with others, or in another order, is refused.
     partial : these are batches of a whole that is never seen; the weights of one of them may all be 0.
     """
 
@@ -38,6 +40,7 @@ class Border:
     first: tuple[str, str] = ("", "")
     integer_input: bool = False
     vocabulary: int | None = None
+    columns: Any = None
     partial: bool = False
 
     def inputs(self, x: Nest) -> Nest:
@@ -63,6 +66,12 @@ class Border:
         kind, shape = self.loss.targets, tuple(y.shape)
         expected = (shape[0], *self.output_shape)
         whole = namespace(y).isdtype(y.dtype, ("integral", "bool"))
+        if kind == "classes" and self.output_shape == (1,):
+            raise ShapeError(
+                f"{type(self.loss).__name__} needs an output for each class, and the network has one: give its last "
+                f"layer as many units as there are classes, or take nn.sigmoid_cross_entropy, whose one output tells "
+                f"two classes apart"
+            )
         if kind == "classes" and shape != expected:
             return self._labels(y, expected, whole)
         if kind != "any" and shape != expected:
@@ -72,9 +81,12 @@ class Border:
                     f"they must be the same"
                 )
             y = namespace(y).reshape(y, expected)  # one output a row: (N,) and (N, 1) mean the same
-        if kind in ("classes", "binary"):
-            in_range("y", y, 0, 1, f"{type(self.loss).__name__} takes 0, 1 and probabilities between")
         finite("y", y, self.dtype)
+        domain = self.loss.domain
+        if kind in ("classes", "binary") and domain == Domain():
+            domain = Domain(0, 1)
+        if domain != Domain():
+            in_domain("y", y, domain, type(self.loss).__name__)
         if kind == "classes":
             distributions(y)
         return self.backend.asarray(y, self.backend.index_dtype if kind == "any" and whole else self.dtype)
@@ -271,7 +283,10 @@ def _same(batch: Batch) -> Batch:
 
 def rows_of(border: Border, x: Nest, y: Any, sample_weight: Any = None) -> Rows:
     """Data checked, cast and moved. DataError or ShapeError says what is wrong and what would be right."""
-    x, y = as_inputs(x), as_array("y", y)
+    y = as_array("y", y)
+    not_a_list_of_inputs(x, border.input_shape, y)
+    same_columns(border.columns, column_names(x))
+    x = as_inputs(x)
     weight = None if sample_weight is None else as_array("sample_weight", sample_weight)
     same_place(*tree.leaves(x), y, weight)
     rows = count_rows(x)
@@ -313,7 +328,7 @@ def _class_table(class_weight: Any, labels: np.ndarray, classes: int) -> np.ndar
             raise DataError(
                 f"class_weight has {label!r}: {value!r}; classes are 0 to {classes - 1}, weights at least 0"
             )
-        table[label] = value
+        table[range(classes).index(label)] = value  # as a bool would pick all rows of the table, and 1.0 none
     return table
 
 

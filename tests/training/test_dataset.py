@@ -362,7 +362,7 @@ def test_nan_targets_are_refused():
 
 def test_yes_or_no_targets_outside_0_and_1_are_refused():
     refused(
-        r"y must lie in \[0, 1\], got 2; SigmoidCrossEntropy",
+        r"y holds 2 in row \d; SigmoidCrossEntropy takes targets in \[0, 1\]: 0, 1 and probabilities between",
         X,
         LABELS,
         loss=nn.sigmoid_cross_entropy,
