@@ -15,19 +15,22 @@ import numpy as np
 from . import tree
 from ._array import is_array, namespace
 from ._types import Array, LayerLike, Nest
-from .answers import answer, measure
-from .callbacks import Callback
-from .checkpoints import resumed
-from .checks import as_inputs
-from .data import Border, Stream, rows_of, unpack
 from .errors import DataError
-from .fitting import Fit
-from .holder import Holder
+from .io.model_file import names_in
 from .losses import as_loss, softmax_cross_entropy
 from .metrics import Metric, as_metric
 from .optimizers import Adam, Optimizer
-from .progress import progress_for
-from .training import make_train_step
+from .training.callbacks import Callback
+from .training.checkpoint import resumed
+from .training.columns import column_names, not_a_list_of_inputs, same_columns
+from .training.dataset import Border, Stream, rows_of, unpack
+from .training.inference import answer, measure
+from .training.links import warn_of_the_link
+from .training.loop import Fit
+from .training.progress import progress_for
+from .training.state import Holder
+from .training.step import make_train_step
+from .training.validation import as_array, as_inputs
 
 log = logging.getLogger("arraynn")
 
@@ -42,7 +45,8 @@ class Model(Holder):
     """Trains a network.
 
     network : a layer, most often a Sequential. loss : a loss block (nn.softmax_cross_entropy) or a Loss with
-        hyperparameters. optimizer : an Optimizer. metrics : None for the loss's own; else names, Metrics, functions.
+        hyperparameters; DataWarning where the network's last layer does not make what it takes. optimizer : an
+        Optimizer. metrics : None for the loss's own; else names, which mean the loss's metrics, Metrics, functions.
     backend : "auto", a name ("numpy", "cupy:1", "torch:cuda", …), a module or a Backend. "auto" is resolved at first
         use: arrays that are not NumPy's keep their library and device, NumPy's go where the engine proves a GPU.
     dtype : "float32" or "float64", of weights and of data at the border.
@@ -69,11 +73,12 @@ class Model(Holder):
     ) -> None:
         super().__init__(network, Adam() if optimizer is None else optimizer, backend, dtype, seed)
         self.loss = as_loss(loss)
+        warn_of_the_link(network, self.loss)
         if metrics is None:
             metrics = [] if self.loss.metric is None else [self.loss.metric]
         if isinstance(metrics, (str, Metric)):
             metrics = [metrics]
-        self.metrics: tuple[Metric, ...] = tuple(map(as_metric, metrics))
+        self.metrics: tuple[Metric, ...] = tuple(as_metric(metric, self.loss) for metric in metrics)
         names = [metric.name for metric in self.metrics]
         if len(set(names)) < len(names) or RESERVED & set(names):
             raise ValueError(f"metrics need names of their own, other than {', '.join(sorted(RESERVED))}, got {names}")
@@ -106,16 +111,19 @@ class Model(Holder):
     ) -> dict[str, list[float]]:
         """Train, and return the history, to which each epoch adds a float to each list.
 
-        x : (N, …) array of any library, nested lists, or a tuple of arrays; or, with y None, an iterable of
-            (x, y) or (x, y, sample_weight) batches that starts anew each epoch. Integers (images) are cast to the
-            dtype. Memory-mapped arrays are read a batch at a time.
+        x : (N, …) array of any library, nested lists, a data frame of numbers, or a tuple of these for several
+            inputs; or, with y None, an iterable of (x, y) or (x, y, sample_weight) batches that starts anew each
+            epoch. Integers (images) are cast to the dtype. Memory-mapped arrays are read a batch at a time. The names
+            of a frame's columns are remembered, in a saved file too: frames with others, or in another order, are
+            refused from then on.
         y : (N,) integer classes, (N, K) distributions, or what the loss takes; a target (N,) fits one output (N, 1).
         epochs : at least 1, more than before where the model was fitted already. batch_size : at least 1; None is the
             whole set, unshuffled.
         validation_data : (x, y) or (x, y, sample_weight). validation_split : instead, this fraction in [0, 1) of the
             rows, drawn by the seed (Keras takes the last rows, which in sorted data are one class). Measured each
             validation_freq epochs and at the last; in between, history holds nan.
-        sample_weight : (N,), at least 0. class_weight : {class: weight} or "balanced".
+        sample_weight : (N,), at least 0. class_weight : {class: weight} or "balanced". A key of any numeric type, a
+            bool too, means the class that it equals; a class without a key weighs 1.
         shuffle : a new permutation each epoch, that of epoch e from default_rng([seed, e]).
         callbacks : see `Callback`. verbose : 0 silent, 1 progress, "auto" progress where someone is looking.
         resume : a file that `Checkpoint` writes: go on from there, also within an epoch, as if there had been no break;
@@ -139,8 +147,11 @@ class Model(Holder):
             if y is None:
                 batches: Any
                 batches, targets = self._stream(x, epochs, sample_weight, class_weight)
+                columns = batches.border.columns
             else:
-                x = as_inputs(x)
+                columns = self.columns or column_names(x)
+                y = as_array("y", y)
+                x = self._inputs(x, y)
                 self._ready(x)
                 batches = rows_of(self._border(), x, y, sample_weight)
                 if validation_split:
@@ -150,7 +161,8 @@ class Model(Holder):
                 targets = batches.targets
                 self._warn_if_small(x, batches.count if batch_size is None else batch_size)
             if validation_data is not None:
-                validation = rows_of(self._border(), *unpack("validation_data", validation_data))
+                validation = rows_of(self._border(columns=columns), *unpack("validation_data", validation_data))
+            self._check_metrics()
             validate = None if validation is None else partial(measure, self, validation)
             plan = {
                 "rows": getattr(batches, "count", None),
@@ -160,8 +172,10 @@ class Model(Holder):
             watching = [*callbacks, *progress_for(verbose, epochs)]
             run = Fit(self, batches, watching, validate, validation_freq, plan)
             saved = None if resume is None else resumed(resume, self, plan, watching)
+            if saved is not None:
+                same_columns(names_in(saved.header), columns)
             prepared = tuple(metric.prepare(targets) for metric in self.metrics)
-        self.prepared_metrics = prepared
+        self.prepared_metrics, self.columns = prepared, columns
         run.run(epochs, saved)
         return self.history
 
@@ -179,9 +193,11 @@ class Model(Holder):
     def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """{"loss": …, "accuracy": …}: the loss without penalty, and the metrics, over all rows, as Python floats."""
         with self._unless_refused():
-            x = as_inputs(x)
+            y = as_array("y", y)
+            x = self._inputs(x, y)
             self._ready(x)
             rows = rows_of(self._border(), x, y, sample_weight)
+            self._check_metrics()
         return measure(self, rows)
 
     def __call__(self, x: Any) -> Nest:
@@ -212,25 +228,36 @@ class Model(Holder):
         """The next training step on these rows in full, every value forward and backward. See `arraynn.explain`."""
         from .explain import explain
 
-        return explain(self, x, y, sample_weight)
+        return explain(self, None if x is None else self._inputs(x), y, sample_weight)
 
     def save(self, path: str | Path) -> None:
-        """Write architecture, weights, optimizer state and history to one safetensors file. See `arraynn.files`."""
-        from .files import save
+        """Write architecture, weights, optimizer state and history to one safetensors file; see `io.model_file`."""
+        from .io.model_file import save
 
         save(self, path)
 
     @staticmethod
     def load(path: str | Path, backend: Any = "auto", dtype: str | None = None) -> Model:
         """A model saved by `save`, on any backend. Nothing in the file is run: CheckpointError for what is unknown."""
-        from .files import load
+        from .io.model_file import load
 
         model: Model = load(Model, path, backend, dtype)
         return model
 
     # Inside.
 
-    def _border(self, partial: bool = False) -> Border:
+    def _check_metrics(self) -> None:
+        """Raise ShapeError where a metric makes nothing of the network's outputs."""
+        for metric in self.metrics:
+            metric.check(self.output_shape)
+
+    def _inputs(self, x: Any, y: Any = None) -> Nest:
+        """x as arrays, of the columns that the model knows. y : the targets, an array, where there are any."""
+        not_a_list_of_inputs(x, self.input_shape, y)
+        same_columns(self.columns, column_names(x))
+        return as_inputs(x)
+
+    def _border(self, partial: bool = False, columns: Any = None) -> Border:
         first = (getattr(self.network, "layers", ()) or (self.network,))[0]
         return Border(
             self.backend,
@@ -241,6 +268,7 @@ class Model(Holder):
             first=(type(first).__name__, "network" if first is self.network else "layers.0"),
             integer_input=self.integer_input,
             vocabulary=self.vocabulary,
+            columns=columns or self.columns,
             partial=partial,
         )
 
@@ -263,14 +291,15 @@ class Model(Holder):
         first = next(iterator, None)
         if first is None:
             raise DataError("the iterable gave no batch: it is empty, or a generator that is spent already")
-        self._ready(as_inputs(unpack("an iterable", first)[0]))
+        x, y, _ = unpack("an iterable", first)
+        self._ready(self._inputs(x, as_array("y", y)))
         again = _Rejoined(first, iterator) if iterator is batches else batches
-        stream = Stream(self._border(partial=True), again, class_weight)
+        stream = Stream(self._border(partial=True, columns=column_names(x)), again, class_weight)
         return stream, stream.rows(first).targets
 
     def _answer(self, x: Any, function: Callable[[Nest], Nest]) -> Nest:
         with self._unless_refused():
-            x = as_inputs(x)
+            x = self._inputs(x)
             self._ready(x)
             return answer(self, self._border(), x, function)
 

@@ -33,10 +33,10 @@ class Buffer:
 
 
 class Place:
-    """Where a node's array lies: in a buffer, from element `start` on. whole : and nothing else lies there."""
+    """Where a node's array lies: in a buffer, from element `start` on."""
 
-    def __init__(self, buffer: Buffer, start: int = 0, whole: bool = True) -> None:
-        self.buffer, self.start, self.whole = buffer, start, whole
+    def __init__(self, buffer: Buffer, start: int = 0) -> None:
+        self.buffer, self.start = buffer, start
 
 
 class MemoryPlan:
@@ -84,6 +84,7 @@ class MemoryPlan:
         return until
 
     def last_use(self, node: Node) -> int:
+        """The last step that reads the node's memory."""
         return self.until[self.base(node).serial]
 
     def _written(self, node: Node) -> bool:
@@ -137,7 +138,7 @@ class MemoryPlan:
         for x in over:
             found = self.places.get(x.serial)
             same = (x.shape, x.dtype) == (node.shape, node.dtype) and x.kind != "view"
-            if found is not None and same and found.whole and found.buffer.until <= i:
+            if found is not None and same and found.buffer.until <= i:
                 found.buffer.hold(node, i, until)
                 return Place(found.buffer, found.start)
         buffer = self.allocate(node.nbytes, i)
@@ -146,10 +147,10 @@ class MemoryPlan:
 
     def _may(self, step: Step, buffer: Buffer, over: list[Node]) -> bool:
         """Whether a step may write to the buffer: all that it reads there, it may write over."""
-        there = [x for x in step.reads() if self.holds(x, buffer)]
+        there = [x for x in step.reads() if self._lies_in(x, buffer)]
         return all(any(x is y for y in over) and x.kind != "view" and x.serial not in self.aliases for x in there)
 
-    def holds(self, x: Node, buffer: Buffer) -> bool:
+    def _lies_in(self, x: Node, buffer: Buffer) -> bool:
         found = self.places.get(self.base(x).serial)
         return found is not None and found.buffer is buffer
 

@@ -143,7 +143,7 @@ class NumPyCalls(Source):
             if exponent.value == 2 and x.dtype == node.dtype:
                 operands, name = [x], "square"  # as NumPy's ** does
             else:  # a number, not an array: NumPy takes other functions for some exponents
-                self._call(node, name, f"{self._argument(x, dtype).name}, {self.object_or_number(exponent.value)}, ")
+                self._call(node, name, f"{self._argument(x, dtype).name}, {self.object(exponent.value)}, ")
                 return None
         args = [self._argument(x, dtype) for x in operands]
         # out by its place is quicker, but not allowed in these two
@@ -163,9 +163,6 @@ class NumPyCalls(Source):
         calls = calls or [([x.name for x in args], out.name)]
         self.lines += [f"{function}({', '.join(texts)}, {end}{text})" for texts, text in calls]
         return None
-
-    def object_or_number(self, value: Any) -> str:
-        return repr(value) if isinstance(value, float) and math.isfinite(value) else self.object(value)
 
     def _long(self, x: Ref, rows: int) -> str:
         return self.arena.hoist(f"{x.name}.reshape({x.shape[0] // rows}, {rows * x.shape[1]})")

@@ -187,15 +187,16 @@ def _packed(graph: Graph, rule: Any, numbers: Any, dtype: np.dtype, leaves: list
 
 def _tried(graph: Graph, rule: Any, p: Node, g: Node, slots: dict[str, Node], numbers: Any) -> Any:
     """`traced_elements`, whose refusal is not the whole function's."""
-    before = graph.refusal
+    before, graph.refusal = graph.refusal, ""
     try:
-        return traced_elements(graph, rule, p, g, slots, numbers)
-    except TraceError:
-        raise
-    except Exception as error:
+        found = traced_elements(graph, rule, p, g, slots, numbers)
+    except Exception as error:  # whatever the rule raises on tracers
         raise TraceError(f"the rule raised {type(error).__name__}: {error}") from error
     finally:
-        graph.refusal = before
+        said, graph.refusal = graph.refusal, before
+    if said:  # and caught by the rule
+        raise TraceError(said)
+    return found
 
 
 def _is_elementwise(graph: Graph, rule: Any, numbers: Any, leaf: Leaf) -> bool:

@@ -193,6 +193,8 @@ class Source:
         """The name of anything that has no source of its own."""
         if type(value) in (int, bool, str) or value is None or value is Ellipsis:
             return repr(value)
+        if type(value) is float and math.isfinite(value):
+            return repr(value)
         if type(value) in (list, tuple):
             inside = "".join(f"{self.object(x)}, " for x in value)
             return f"[{inside}]" if type(value) is list else f"({inside})"

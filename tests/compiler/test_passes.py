@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -72,12 +73,21 @@ def test_small_parameters_are_packed_and_large_ones_stay_alone() -> None:
     assert ops.count("update") == 1
 
 
-@pytest.mark.parametrize("optimizer", [Norm(0.1), Matrices(0.1)], ids=lambda o: type(o).__name__)
+class Swallowing(nn.Optimizer):
+    """A user's rule, which goes on where it cannot take a mean."""
+
+    def update_one(self, p: Any, g: Any, slots: Any, c: Any) -> Any:
+        with suppress(TypeError):
+            g = g - namespace(g).mean(g)
+        return p - c["lr"] * g, {}
+
+
+@pytest.mark.parametrize("optimizer", [Norm(0.1), Matrices(0.1), Swallowing(0.1)], ids=lambda o: type(o).__name__)
 def test_a_rule_that_sees_more_than_an_element_is_called_with_each_parameter(optimizer: Any) -> None:
     ops = packed(optimizer)
     assert "pack" not in ops
     assert "update" not in ops
-    assert ops.count("subtract") == 3
+    assert ops.count("subtract") >= 3
 
 
 def test_something_computed_from_what_an_update_returns_is_refused() -> None:

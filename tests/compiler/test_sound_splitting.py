@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn import _coupling, training, tree
+from arraynn import _coupling, tree
 from arraynn._array import namespace
 from arraynn.backends._base import Backend
 from arraynn.backends._numpy import NumPy
 from arraynn.layers import Activation, Layer
 from arraynn.losses import Loss
 from arraynn.metrics import Metric
+from arraynn.training.step import _core
 
 ROWS, WIDTH = 6000, 200  # split into row blocks, where that is allowed
 
@@ -169,9 +170,9 @@ def assert_plain(monkeypatch: pytest.MonkeyPatch, *arguments: Any) -> None:
     got = trained(*arguments)
     monkeypatch.setattr(NumPy, "plan", Backend.plan)
     monkeypatch.setattr(NumPy, "compile", Backend.compile)
-    training._core.cache_clear()
+    _core.cache_clear()
     expected = trained(*arguments)
-    training._core.cache_clear()
+    _core.cache_clear()
     for (path, a), (_, b) in zip(tree.items(got), tree.items(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13, err_msg=path)
 
@@ -184,9 +185,9 @@ def was_split(monkeypatch: pytest.MonkeyPatch, *arguments: Any) -> bool:
         return plans[-1]
 
     monkeypatch.setattr(NumPy, "plan", seen)
-    training._core.cache_clear()
+    _core.cache_clear()
     trained(*arguments)
-    training._core.cache_clear()
+    _core.cache_clear()
     return any(plan.blocks for plan in plans)
 
 

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn import training, tree
+from arraynn import tree
 from arraynn._array import namespace
 from arraynn.backends import _numpy, _verify
 from arraynn.backends._base import Backend
 from arraynn.backends._numpy import NumPy
 from arraynn.compiler import numpy_codegen
 from arraynn.layers import Activation
+from arraynn.training.step import _core
 
 STEPS = 9
 COEFFICIENT = 0.5
@@ -86,10 +87,10 @@ def anneal(i: int) -> None:
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    training._core.cache_clear()
+    _core.cache_clear()
     anneal(0)
     yield
-    training._core.cache_clear()
+    _core.cache_clear()
 
 
 def trained(layer: Any, steps: int = STEPS, change: Any = anneal, loss: Any = nn.mean_squared_error) -> Any:
@@ -109,9 +110,9 @@ def trained(layer: Any, steps: int = STEPS, change: Any = anneal, loss: Any = nn
 def plainly(monkeypatch: pytest.MonkeyPatch, *arguments: Any, **options: Any) -> Any:
     with monkeypatch.context() as patch:
         patch.setattr(NumPy, "compile", Backend.compile)
-        training._core.cache_clear()
+        _core.cache_clear()
         expected = trained(*arguments, **options)
-    training._core.cache_clear()
+    _core.cache_clear()
     return expected
 
 
@@ -216,7 +217,7 @@ def test_it_is_compared_at_calls_that_double(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_library_is_not_compared_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_numpy, "Verified", None)
     assert np.isfinite(trained(nn.Dropout(0.5))[-1])
-    core = training._core.__wrapped__(NumPy, nn.ReLU(), nn.losses.Huber(), nn.EMA(nn.Adam()), None, None, ())
+    core = _core.__wrapped__(NumPy, nn.ReLU(), nn.losses.Huber(), nn.EMA(nn.Adam()), None, None, ())
     monkeypatch.undo()
     assert not _verify.Foreign(core).names
 
