@@ -1,5 +1,7 @@
 """The errors of the library: each message names the value, the allowed range and the remedy."""
 
+import sys
+import warnings
 from typing import Any
 
 
@@ -104,3 +106,11 @@ class ShapeError(ArraynnError, ValueError):
             path=f"{path}.{self.path}" if self.path else path,
             source=self.source or source,
         )
+
+
+def warn_of_data(message: str) -> None:
+    """Give a `DataWarning` that points at the first line outside of the library on the way here."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "arraynn":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, DataWarning, stacklevel=level)

@@ -26,7 +26,7 @@ from .interrupts import deferred_interrupts
 from .optimizers import Optimizer
 from .random import Key
 from .schedules import rate_at
-from .training import Batch, make_train_step
+from .training import Batch, make_unchecked_step
 
 FETCH_SECONDS = 0.1
 FETCH_COST = 0.005  #: seconds that a fetch may take; to look at large weights and copy them takes longer, and is rarer
@@ -207,7 +207,7 @@ class Fit:
     def make_step(self) -> Any:
         model = self.model
         options = {"clip_norm": model.clip_norm, "clip_value": model.clip_value, "metrics": model.prepared_metrics}
-        return make_train_step(model.network, model.loss, model.optimizer, **options)
+        return make_unchecked_step(model.network, model.loss, model.optimizer, **options)
 
     def due(self) -> bool:
         return time.monotonic() - self.fetched > self.pause or len(self.waiting) >= self.most

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from ._array import is_float, namespace, same_shape
+from ._array import is_float, namespace, same_shape, zero_like
+from ._hyperparameters import Hyperparameters
 from ._types import Array
 from .backends import number, of
 from .errors import ShapeError
 
 
-class Metric:
+class Metric(Hyperparameters):
     """name : under which history holds it. `sums` returns a dict of 0-d arrays (or numbers) that add over rows."""
 
     name: ClassVar[str]
@@ -43,7 +44,10 @@ def _weighted(rows: Array, sample_weight: Array | None) -> dict[str, Any]:
     xp = namespace(rows)
     if sample_weight is None:
         return {"sum": xp.sum(rows), "weight": rows.shape[0]}
-    return {"sum": xp.sum(rows * sample_weight), "weight": xp.sum(sample_weight)}
+    sample_weight = xp.astype(sample_weight, rows.dtype, copy=False)
+    # where: a row of weight 0 does not count, also where its outputs are not finite
+    rows = xp.where(sample_weight != 0, rows * sample_weight, zero_like(rows))
+    return {"sum": xp.sum(rows), "weight": xp.sum(sample_weight)}
 
 
 def _row_means(values: Array) -> Array:

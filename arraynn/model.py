@@ -14,11 +14,12 @@ import numpy as np
 
 from . import tree
 from ._array import is_array, namespace
+from ._hyperparameters import python_number
 from ._types import Array, LayerLike, Nest
 from .answers import answer, measure
 from .callbacks import Callback
 from .checkpoints import resumed
-from .checks import as_inputs
+from .checks import as_inputs, count_rows, enough_rows
 from .data import Border, Stream, rows_of, unpack
 from .errors import DataError
 from .fitting import Fit
@@ -27,7 +28,7 @@ from .losses import as_loss, softmax_cross_entropy
 from .metrics import Metric, as_metric
 from .optimizers import Adam, Optimizer
 from .progress import progress_for
-from .training import make_train_step
+from .training import make_unchecked_step
 
 log = logging.getLogger("arraynn")
 
@@ -78,9 +79,10 @@ class Model(Holder):
         if len(set(names)) < len(names) or RESERVED & set(names):
             raise ValueError(f"metrics need names of their own, other than {', '.join(sorted(RESERVED))}, got {names}")
         self.prepared_metrics = self.metrics
+        clip_norm, clip_value = python_number(clip_norm), python_number(clip_value)
         self.clip_norm, self.clip_value = clip_norm, clip_value
         # said here what a step would say: limits that are none, values that cannot be hashed
-        make_train_step(
+        make_unchecked_step(
             network, self.loss, self.optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=self.metrics
         )
         self.history: dict[str, list[float]] = {}
@@ -126,10 +128,10 @@ class Model(Holder):
         Raises DataError or ShapeError for data that do not fit, and CheckpointError for a file of another fit, before
         anything is trained; DivergedError when the numbers leave the finite, keeping the last finite weights.
         """
-        _at_least("epochs", epochs, 1)
-        _at_least("validation_freq", validation_freq, 1)
+        epochs, validation_freq = _at_least("epochs", epochs, 1), _at_least("validation_freq", validation_freq, 1)
         if batch_size is not None:
-            _at_least("batch_size", batch_size, 1, " (None is the whole set)")
+            batch_size = _at_least("batch_size", batch_size, 1, " (None is the whole set)")
+        validation_split = python_number(validation_split)
         if not 0 <= validation_split < 1:
             raise DataError(f"validation_split must lie in [0, 1), got {validation_split!r}")
         if validation_split and (validation_data is not None or y is None):
@@ -148,6 +150,7 @@ class Model(Holder):
                 batches = replace(batches.with_classes(class_weight), batch_size=batch_size)
                 batches = replace(batches, seed=self.seed if shuffle else None)
                 targets = batches.targets
+                enough_rows(self.network, min(batches.count, batch_size or batches.count))
                 self._warn_if_small(x, batches.count if batch_size is None else batch_size)
             if validation_data is not None:
                 validation = rows_of(self._border(), *unpack("validation_data", validation_data))
@@ -263,7 +266,9 @@ class Model(Holder):
         first = next(iterator, None)
         if first is None:
             raise DataError("the iterable gave no batch: it is empty, or a generator that is spent already")
-        self._ready(as_inputs(unpack("an iterable", first)[0]))
+        x = as_inputs(unpack("an iterable", first)[0])
+        self._ready(x)
+        enough_rows(self.network, count_rows(x))
         again = _Rejoined(first, iterator) if iterator is batches else batches
         stream = Stream(self._border(partial=True), again, class_weight)
         return stream, stream.rows(first).targets
@@ -292,6 +297,8 @@ class _Rejoined:
         yield from self.rest
 
 
-def _at_least(name: str, value: Any, low: int, more: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+def _at_least(name: str, value: Any, low: int, more: str = "") -> int:
+    value = python_number(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
         raise DataError(f"{name} must be an integer of at least {low}{more}, got {value!r}")
+    return value

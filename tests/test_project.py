@@ -26,7 +26,7 @@ COMMANDS = ('pip install ".[plot]" && arraynn train spiral', 'pip install -e ".[
 # Each floor may import what lies above it in this list, and nothing on its own floor or below.
 FLOORS = (
     {"errors", "_types"},
-    {"_array", "_atomic", "_safetensors", "interrupts"},
+    {"_array", "_atomic", "_hyperparameters", "_safetensors", "interrupts"},
     {"tree"},
     {"backends"},
     {"random"},
@@ -49,7 +49,7 @@ FLOORS = (
 BLOCKS = ("layers", "losses", "optimizers")
 SHARED = {
     "layers": {"_base", "_combinator", "_logistic", "_summary"},
-    "losses": {"_base", "_binary", "_clip"},
+    "losses": {"_base", "_binary", "_clip", "_labels"},
     "optimizers": {"_averaging", "_base", "_moments"},
 }
 COMBINATORS = {"layers._residual"}  # x + f(x), where f is a Sequential
@@ -291,7 +291,7 @@ def table_of_blocks() -> list[list[str]]:
 
 
 def test_the_table_of_blocks_names_every_public_one():
-    bases = {"Activation", "ClassLoss", "FunctionLoss", "Layer", "Loss", "Optimizer", "as_loss"}
+    bases = {"Activation", "ClassLoss", "FunctionLoss", "Layer", "Loss", "Optimizer", "as_loss", "check_labels"}
     public = {name for package in BLOCKS for name in getattr(arraynn, package).__all__} - bases
     for module in (arraynn.regularizers, arraynn.schedules):
         public |= {name for name in arraynn.__all__ if getattr(module, name, None) is getattr(arraynn, name)}

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from .. import tree
 from .._array import namespace
+from .._hyperparameters import held_number
 from .._types import Array, Nest
 from ._base import Optimizer
 
@@ -33,7 +34,7 @@ class Averaging(Optimizer):
             kind = type(optimizer).__name__
             raise TypeError(f"{name} takes a rule for one array, {kind} has none; average inside: {kind}({name}(…), …)")
         if learning_rate is not None:
-            optimizer = replace(optimizer, learning_rate=learning_rate)
+            optimizer = replace(optimizer, learning_rate=held_number(learning_rate))
         object.__setattr__(self, "optimizer", optimizer)
 
     @property  # type: ignore[no-redef]

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from .. import tree
 from .._array import namespace
+from .._hyperparameters import Hyperparameters, python_numbers
 from .._types import Array, Nest
 from ..backends import for_type
 from ..errors import ShapeError
@@ -15,7 +16,7 @@ from ..schedules import Schedule, checked_rate, rate_at
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(Hyperparameters):
     """The base of the optimizers: a subclass gives the rule for one array in `scalars`, `init_one`, `update_one`.
 
     learning_rate : a finite number of at least 0, or a schedule, step -> learning rate.
@@ -30,6 +31,7 @@ class Optimizer:
     elementwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checked_rate(self.learning_rate)
 
     def scalars(self, step: int) -> dict[str, float]:
@@ -59,7 +61,7 @@ class Optimizer:
 
         Raises ShapeError where grads is not a nest like params.
         """
-        params, slots = self.apply(params, grads, state["slots"], self.scalars(state["step"]))
+        params, slots = self.apply(params, grads, state["slots"], python_numbers(self.scalars(state["step"])))
         return params, {"step": state["step"] + 1, "slots": slots}
 
     def apply(self, params: Nest, grads: Nest, slots: Nest, scalars: Mapping[str, Any]) -> tuple[Nest, Nest]:

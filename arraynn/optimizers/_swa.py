@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import tree
 from .._array import namespace
+from .._hyperparameters import held_number
 from .._types import Nest
 from ._averaging import Averaging
 from ._base import Optimizer
@@ -41,6 +42,7 @@ class SWA(Averaging):  # type: ignore[misc]  # the base has no default, as its _
     def __init__(self, optimizer: Optimizer, start: int = 0, every: int = 1, *, learning_rate: Any = None) -> None:
         super().__init__(optimizer, learning_rate=learning_rate)
         for name, value, low in (("start", start, 0), ("every", every, 1)):
+            value = held_number(value)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise ValueError(f"{name} counts updates and must be an integer of at least {low}, got {value!r}")
             object.__setattr__(self, name, value)
