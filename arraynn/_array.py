@@ -55,11 +55,6 @@ def is_array(x: Any, /) -> bool:
     return type(x) in _namespaces or hasattr(x, "__array_namespace__") or array_api_compat.is_array_api_obj(x)
 
 
-def is_on_host(x: Any, /) -> bool:
-    """Whether x is an array of NumPy's, which can be read without a trip to a device."""
-    return bool(array_api_compat.is_numpy_array(x))
-
-
 def same_shape(what: str, x: Any, other: str, y: Any) -> None:
     """Shapes must agree exactly: broadcasting (N, 1) against (N,) would give N × N numbers without a word."""
     if tuple(x.shape) != tuple(y.shape):

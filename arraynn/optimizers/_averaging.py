@@ -63,6 +63,14 @@ class Averaging(Optimizer):
         average += c["share"] * p
         return p, {**own, "average": average}
 
+    def shown(
+        self, step: int, g: Array, before: Mapping[str, Array], after: Mapping[str, Array]
+    ) -> tuple[dict[str, float], dict[str, Array]]:
+        inner = [{name: slot for name, slot in slots.items() if name != "average"} for slots in (before, after)]
+        numbers, arrays = self.optimizer.shown(step, g, *inner)
+        own = {"a before": before["average"], "a after": after["average"]}
+        return numbers | {"share of w": self.mixing(step)[1]}, arrays | own
+
     def averaged(self, params: Nest, state: Mapping[str, Any]) -> Nest:
         """The averaged weights, a copy in the form of params. Statistics (running means) are copied from params:
         they belong to the weights of training, so let a pass over the training data renew them."""

@@ -46,6 +46,17 @@ class Optimizer(Hyperparameters):
         """(new p, new slots), from the gradient g and the scalars c. Consumes p and slots, leaves g."""
         raise NotImplementedError(f"{type(self).__name__} must define update_one")
 
+    def shown(
+        self, step: int, g: Array, before: Mapping[str, Array], after: Mapping[str, Array]
+    ) -> tuple[dict[str, float], dict[str, Array]]:
+        """(numbers, arrays) of one update in the letters of the class's formula, for a page that shows it.
+
+        before, after : the slots of one parameter. Where a rule keeps something else than its formula says, because
+        that saves work, this gives what the formula says. Each number follows from those before it.
+        """
+        kept = {f"{name} {when}": own[name] for name in before for when, own in (("before", before), ("after", after))}
+        return self.scalars(step), kept
+
     def init(self, params: Nest) -> dict[str, Any]:
         """The state before the first update. Raises ValueError for float16 parameters."""
         trained = tree.trained(params)

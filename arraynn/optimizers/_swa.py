@@ -16,12 +16,13 @@ from ._base import Optimizer
 
 @dataclass(frozen=True)
 class SWA(Averaging):  # type: ignore[misc]  # the base has no default, as its __init__ is written by hand
-    """Another optimizer with stochastic weight averaging: the mean of w after the updates start, start + every, ….
+    """Another optimizer with stochastic weight averaging: a = a + (w - a) / n at the n-th of the updates start,
+    start + every, ….
 
     optimizer : trains w, as it would alone; the paper has a high constant or cyclic learning rate from `start` on.
     start : the first update whose weights count, from 0. every : updates between two that count, at least 1, such as
         those of an epoch, or of a cycle at its lowest rate.
-    The n-th weights that count enter by a = a + (w - a) / n. `averaged(params, state)` gives a; before `start`, w.
+    So a is the mean of the weights that count. `averaged(params, state)` gives it; before `start`, w.
 
     Izmailov, Podoprikhin, Garipov, Vetrov and Wilson, UAI 2018, Algorithm 1.
 
