@@ -16,19 +16,19 @@ from . import tree
 from ._array import is_array, namespace
 from ._hyperparameters import python_number
 from ._types import Array, LayerLike, Nest
-from .answers import answer, measure
-from .callbacks import Callback
-from .checkpoints import resumed
-from .checks import as_inputs, count_rows, enough_rows
-from .data import Border, Stream, rows_of, unpack
 from .errors import DataError
-from .fitting import Fit
-from .holder import Holder
 from .losses import as_loss, softmax_cross_entropy
 from .metrics import Metric, as_metric
 from .optimizers import Adam, Optimizer
-from .progress import progress_for
-from .training import make_unchecked_step
+from .training.callbacks import Callback
+from .training.checkpoint import resumed
+from .training.dataset import Border, Stream, rows_of, unpack
+from .training.inference import answer, measure
+from .training.loop import Fit
+from .training.progress import progress_for
+from .training.state import Holder
+from .training.step import make_unchecked_step
+from .training.validation import as_inputs, count_rows, enough_rows
 
 log = logging.getLogger("arraynn")
 
@@ -218,15 +218,15 @@ class Model(Holder):
         return explain(self, x, y, sample_weight)
 
     def save(self, path: str | Path) -> None:
-        """Write architecture, weights, optimizer state and history to one safetensors file. See `arraynn.files`."""
-        from .files import save
+        """Write architecture, weights, optimizer state and history to one safetensors file; see `io.model_file`."""
+        from .io.model_file import save
 
         save(self, path)
 
     @staticmethod
     def load(path: str | Path, backend: Any = "auto", dtype: str | None = None) -> Model:
         """A model saved by `save`, on any backend. Nothing in the file is run: CheckpointError for what is unknown."""
-        from .files import load
+        from .io.model_file import load
 
         model: Model = load(Model, path, backend, dtype)
         return model

@@ -10,6 +10,8 @@ from ._array import namespace
 from ._hyperparameters import Hyperparameters, python_number
 from ._types import Array, Backward, Nest
 
+__all__ = ["L1", "L1L2", "L2"]
+
 
 @dataclass(frozen=True)
 class L1L2(Hyperparameters):

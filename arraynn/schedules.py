@@ -10,6 +10,17 @@ from itertools import pairwise
 
 from ._hyperparameters import Hyperparameters, held_number
 
+__all__ = [
+    "CosineDecay",
+    "ExponentialDecay",
+    "InverseTimeDecay",
+    "LinearWarmup",
+    "OneCycle",
+    "PiecewiseConstant",
+    "PolynomialDecay",
+    "StepDecay",
+]
+
 Schedule = Callable[[int], float]
 
 

@@ -20,9 +20,9 @@ from ..errors import BackendUnavailable
 from ..layers import Dense, ReLU, Sequential
 from ..losses import softmax_cross_entropy
 from ..optimizers import Adam
-from ..progress import short
 from ..random import Key
-from ..training import make_train_step
+from ..training.progress import short
+from ..training.step import make_train_step
 from ._say import UsageError, table
 
 #: name : (widths of inputs, hidden layers and outputs, rows of a batch)

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..checkpoints import Checkpoint
 from ..errors import DataError, DivergedError
 from ..losses import mean_squared_error, softmax_cross_entropy
 from ..model import Model
-from ..progress import clock, short, shown_on
+from ..training.checkpoint import Checkpoint
+from ..training.progress import clock, short, shown_on
 from ._folder import CHECKPOINT, MODEL, claimed, keep
 from ._recipes import FILE, GENERATED, RECIPES, Data, Recipe, load
 from ._say import UsageError, silence, table

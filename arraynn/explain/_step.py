@@ -9,12 +9,12 @@ from typing import Any
 from .. import tree
 from .._types import Nest
 from ..backends import of
-from ..checks import as_array, as_inputs
-from ..data import Border
 from ..optimizers import Groups
 from ..random import Key
 from ..schedules import rate_at
-from ..training import clip
+from ..training.dataset import Border
+from ..training.step import clip
+from ..training.validation import as_array, as_inputs
 from ._formula import backward_formula, formula
 from ._plain import plain, scalars, settings
 from ._record import layers_of, recorded

@@ -9,12 +9,12 @@ from typing import Any, cast
 import numpy as np
 
 from .. import random, tree
-from .._atomic import write_whole
 from .._types import Nest
 from ..backends import for_type
 from ..errors import DataError
+from ..io.atomic import write_whole
 from ..random import Key
-from ..training import _core
+from ..training.step import _core
 from ._need import need
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from .. import layers, losses, tree
-from .._atomic import write_whole
 from .._types import Nest
 from ..errors import DataError
+from ..io.atomic import write_whole
 from ._need import need
 
 OPSET = 21  #: of the operators; onnxruntime has it from 1.20 on

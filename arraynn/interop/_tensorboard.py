@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..callbacks import Callback
+from ..training.callbacks import Callback
 from ._need import need
 
 

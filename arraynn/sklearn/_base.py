@@ -17,12 +17,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from .. import tree
 from .._array import is_array, namespace
 from .._types import Array, LayerLike, Nest
-from ..answers import inference
 from ..backends import Backend
-from ..data import blocks
 from ..losses import Loss
 from ..model import Model
 from ..optimizers import Adam, Optimizer
+from ..training.dataset import blocks
+from ..training.inference import inference
 from ._arrays import check_same_namespace, computes, dtype_name, home, on_host, take
 from ._interop import from_model, from_sklearn, to_model, to_sklearn
 from ._lbfgs import fit_lbfgs

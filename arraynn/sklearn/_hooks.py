@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from .. import tree
-from ..callbacks import Monitor
+from ..training.callbacks import Monitor
 from ._interop import make_model
 from ._network import to_attributes
 

@@ -15,11 +15,11 @@ from .. import tree
 from .._types import LayerLike, Nest
 from ..backends import backend, of
 from ..initializers import glorot_uniform
+from ..io.registry import register
 from ..layers import Dense, Dropout, Identity, Sequential, Sigmoid, Softmax
 from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from ..model import Model
 from ..optimizers import Optimizer
-from ..registry import register
 from ..regularizers import L1L2
 from ._clipped import exact
 from ._conventions import EpsilonHatAdam, HalfPoissonDeviance, HeavySGD, MLPDense, Summed

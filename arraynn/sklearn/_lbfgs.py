@@ -7,8 +7,8 @@ from typing import Any
 from sklearn.utils.optimize import _check_optimize_result
 
 from .. import tree
-from ..lbfgs import minimize_lbfgs
 from ..random import Key
+from ..training.lbfgs import minimize_lbfgs
 from ._clipped import exact
 from ._network import to_attributes
 from ._objective import PerSample, WithWeights

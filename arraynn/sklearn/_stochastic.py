@@ -17,14 +17,14 @@ from sklearn.utils import gen_batches
 from .. import tree
 from .._types import Nest
 from ..backends._workers import limit
-from ..checks import enough_rows
-from ..interrupts import deferred_interrupts
 from ..layers import Activation, Dense
 from ..optimizers import Optimizer
 from ..random import Key
 from ..regularizers import L1L2
 from ..schedules import Scaled, rate_at
-from ..training import Batch, make_unchecked_step
+from ..training.signals import deferred_interrupts
+from ..training.step import Batch, make_unchecked_step
+from ..training.validation import enough_rows
 from ._arrays import take
 from ._conventions import EpsilonHatAdam, HeavySGD
 from ._hooks import Hooks

@@ -19,9 +19,9 @@ import array_api_compat.numpy as host
 import numpy as np
 import pytest
 
-from arraynn import training
 from arraynn.backends import _cuda, _cupy, _registry
 from arraynn.backends._cupy import CuPy
+from arraynn.training.step import _core
 
 from . import kernels
 
@@ -324,12 +324,12 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
         cache.cache_clear()
     CALLS.clear()
     MADE.append([] if made is None else made)
-    training._core.cache_clear()  # a step keeps its programs, and they their kernels
+    _core.cache_clear()  # a step keeps its programs, and they their kernels
     try:
         yield CuPy(NAMESPACE, Device(number), version="recorded", reason="a test")
     finally:
         MADE.pop()
-        training._core.cache_clear()
+        _core.cache_clear()
         _registry.by_type = by_type
         if before is missing:
             del sys.modules["cupy"]

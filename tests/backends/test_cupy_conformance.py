@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn import fitting
 from arraynn.backends import Backend
 from arraynn.backends._cupy import CuPy
+from arraynn.training import loop
 from tests.backends import recording
 from tests.backends.recording import CALLS, Call, Synchronizes
 from tests.backends.test_cuda_kernels import RULES, needs_compiler
@@ -151,7 +151,7 @@ def test_a_step_of_the_mnist_network_asks_at_most_30_things_of_the_gpu() -> None
 
     x = np.zeros((4 * 128, 784), "float32")
     with recording.recording() as gpu, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "FETCH_SECONDS", 1e9)  # what is fetched ten times a second is not the step's
+        patch.setattr(loop, "FETCH_SECONDS", 1e9)  # what is fetched ten times a second is not the step's
         model = nn.Model(network, optimizer=nn.Adam(), backend=gpu)
         model.fit(x, np.arange(512) % 10, batch_size=128, callbacks=[Watch()], verbose=0)
     last = found[-1]

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn import training, tree
+from arraynn import tree
 from arraynn.backends import Backend, _cuda, _fuse, _lazy
 from arraynn.backends._cupy import CuPy
+from arraynn.training.step import _core
 from tests.backends import kernels, recording
 from tests.backends.test_cuda_kernels import needs_compiler
 from tests.backends.test_cupy_conformance import LABELS, RUNS, VALUES, every_run, trained
@@ -170,9 +171,9 @@ def test_on_a_gpu_fused_steps_give_the_numbers_of_its_own_functions(run: str, mo
     args, options = RUNS[run]
     fused = tree.leaves(trained("cupy", *args, **options))
     monkeypatch.setattr(CuPy, "compile", Backend.compile)
-    training._core.cache_clear()
+    _core.cache_clear()
     plain = tree.leaves(trained("cupy", *args, **options))
-    training._core.cache_clear()
+    _core.cache_clear()
     for a, b in zip(fused, plain, strict=True):
         a, b = (x.get() if hasattr(x, "get") else x for x in (a, b))
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)

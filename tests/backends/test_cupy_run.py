@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn import fitting, tree
+from arraynn import tree
 from arraynn.backends import _cupy_errors, _cupy_reasons
 from arraynn.backends._cupy import CuPy
 from arraynn.cli import main
+from arraynn.training import loop
 from tests.backends import kernels, recording, test_on_cuda
 from tests.backends.test_cuda_kernels import needs_compiler
 from tests.backends.test_cupy_conformance import LABELS, X
@@ -62,7 +63,7 @@ def test_memory_that_ends_is_told_and_the_model_keeps_its_last_good_weights(monk
         model.fit(X, LABELS, epochs=2, verbose=0)
         before = [leaf.get() for leaf in tree.leaves(model.params)]
         with monkeypatch.context() as patch:
-            patch.setattr(fitting, "FETCH_SECONDS", 1e9)  # the first step is not copied before the second one fails
+            patch.setattr(loop, "FETCH_SECONDS", 1e9)  # the first step is not copied before the second one fails
             failing_at(patch, 2, NO_MEMORY)
             with pytest.raises(nn.DeviceOutOfMemory, match="1,572,864 bytes asked for on GPU 0") as caught:
                 model.fit(X, LABELS, batch_size=4, verbose=0)
@@ -213,7 +214,7 @@ def test_in_the_middle_of_training_there_is_no_way_back_but_the_last_good_weight
     model = nn.Model(NETWORK, backend=backend)
     model.fit(X, LABELS, epochs=2, verbose=0)
     before, history = [leaf.get() for leaf in tree.leaves(model.params)], dict(model.history)
-    monkeypatch.setattr(fitting, "FETCH_SECONDS", 1e9)  # the first step is not copied before the second one fails
+    monkeypatch.setattr(loop, "FETCH_SECONDS", 1e9)  # the first step is not copied before the second one fails
     failing_at(monkeypatch, 2, FAULT)
     with pytest.raises(nn.DeviceFault):
         model.fit(X, LABELS, epochs=4, batch_size=None, verbose=0)

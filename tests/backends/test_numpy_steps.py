@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arraynn as nn
-from arraynn import training, tree
+from arraynn import tree
 from arraynn._array import namespace, zero_like
 from arraynn.backends import _loops, _memory, _numpy
 from arraynn.backends._arguments import Other
 from arraynn.backends._base import Backend
 from arraynn.backends._numpy import NumPy
 from arraynn.backends._straight import Straight
+from arraynn.training.step import _core
 from tests.backends.test_cupy_conformance import RUNS, every_run, trained
 
 NETWORK = nn.Sequential(nn.Dense(5, weight_regularizer=nn.L2(1e-2)), nn.ReLU(), nn.Dropout(0.3), nn.Dense(3))
@@ -30,7 +31,7 @@ def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on, steps run as blocks do in other people's hands."""
     monkeypatch.setattr(NumPy, "compile", Backend.compile)
     monkeypatch.setattr(_numpy, "compiled", Backend.compile)
-    training._core.cache_clear()
+    _core.cache_clear()
     _numpy._of_rows.cache_clear()
     _numpy._in_place.cache_clear()
 
@@ -49,13 +50,13 @@ def test_every_block_has_its_bits(run: str, monkeypatch: pytest.MonkeyPatch, cap
         key: value for key, value in options.items() if key != "x"
     }}  # fmt: skip
     y = np.tile(y, (12, *[1] * (y.ndim - 1)))
-    training._core.cache_clear()
+    _core.cache_clear()
     with caplog.at_level(logging.INFO, "arraynn"):
         got = trained("numpy", network, loss, y, *rule, **options)
     assert "runs as it is" not in caplog.text
     plainly(monkeypatch)
     same(got, trained("numpy", network, loss, y, *rule, **options))
-    training._core.cache_clear()
+    _core.cache_clear()
 
 
 RUNS_X = np.random.default_rng(5).standard_normal((8, 4)).astype("float32")
@@ -84,13 +85,13 @@ def run(steps: int, seed: int = 0, network: Any = NETWORK, keep: list[Any] | Non
 def test_row_blocks_have_the_bits_of_plain_row_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_numpy, "BLOCK", 100)
     assert NumPy.plan(NETWORK.init(np.random.default_rng(0), (2,))[0], batch(), False).blocks
-    training._core.cache_clear()
+    _core.cache_clear()
     with NumPy.open().context():
         got = run(4)
         plainly(monkeypatch)
         same(got, run(4))
     assert got[2]["accuracy"]["weight"] == ROWS  # of all blocks, not of one
-    training._core.cache_clear()
+    _core.cache_clear()
 
 
 def test_what_a_step_reports_stays_when_the_next_one_runs() -> None:
@@ -136,7 +137,7 @@ def test_weights_that_are_written_to_between_steps_are_the_ones_that_count(monke
     got = changed()
     plainly(monkeypatch)
     same(got, changed())
-    training._core.cache_clear()
+    _core.cache_clear()
 
 
 def test_other_shapes_are_other_programs_and_nothing_is_written_before_that_is_seen() -> None:
@@ -212,7 +213,7 @@ def test_a_layer_that_cannot_be_written_down_runs_as_it_is(caplog: pytest.LogCap
 
 def test_large_memory_is_given_back_after_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_memory, "KEPT", 100)
-    training._core.cache_clear()
+    _core.cache_clear()
     gc.collect()
     before = len(_memory._large)
     with NumPy.open().context():
@@ -223,7 +224,7 @@ def test_large_memory_is_given_back_after_a_run(monkeypatch: pytest.MonkeyPatch)
     assert not any(mine)
     same(run(3), result)
     assert not any(mine)  # and outside of a run not at all
-    training._core.cache_clear()
+    _core.cache_clear()
 
 
 def plain_loop(source: str) -> Any:
@@ -243,7 +244,7 @@ def test_with_numba_loops_have_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(_loops, "compiled", lambda source: made.append(source) or compiled(source))
 
     def steps() -> Any:
-        training._core.cache_clear()
+        _core.cache_clear()
         params, _ = network.init(np.random.default_rng(0), (2,))
         optimizer = nn.Adam(0.05)
         state, step = optimizer.init(params), nn.make_train_step(network, nn.softmax_cross_entropy, optimizer)
@@ -255,7 +256,7 @@ def test_with_numba_loops_have_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch
     assert len(made) >= 3
     monkeypatch.setattr(_loops, "available", lambda: False)
     same(got, steps())
-    training._core.cache_clear()
+    _core.cache_clear()
 
 
 @pytest.mark.parametrize("columns", [6, 7])

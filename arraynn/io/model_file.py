@@ -1,0 +1,250 @@
+"""Saved models: one safetensors file, tensors beside a JSON header. No pickle, no import by name, no code run.
+
+Tensors are the weights ("params.0.weight"), the optimizer's slots ("slots.0.weight.m") and the history
+("history.loss", float64, so that it keeps its bits and its nans). The header, text under the key "arraynn", describes
+them: format, version, architecture by registered names, step, epoch, seed, and for each part the nest of its tensors'
+names. A checkpoint (`arraynn.training.checkpoint`) is such a file with one more entry, "run", and a part or two more.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import layers, tree
+from .._types import Nest
+from ..backends import backend as resolve
+from ..errors import BackendUnavailable, CheckpointError, ShapeError
+from ..losses import Loss
+from . import safetensors
+from .atomic import write_whole
+from .registry import decode, encode
+from .safetensors import Tensors, strict_json
+
+FORMAT = 2
+WORK = 32_000_000  #: numbers that the check of a loaded model may compute, beyond a hundred for each of its weights
+
+
+def save(model: Any, path: str | Path) -> None:
+    """Write the model; the file appears whole or not at all. CheckpointError where it cannot be written."""
+    write(path, *described(model))
+
+
+def load(kind: Any, path: str | Path, backend: Any = "auto", dtype: str | None = None) -> Any:
+    """The model in the file, made by calling `kind`, the class Model, on `backend`, in its own dtype or the given one.
+
+    Raises CheckpointError for a broken file, BackendUnavailable for a backend that cannot be used.
+    """
+    target = resolve(backend)
+    if dtype not in (None, "float32", "float64"):
+        raise ValueError(f"dtype must be 'float32' or 'float64', or None for the file's own, got {dtype!r}")
+    header, nests = read(path)
+    try:
+        clip_norm, clip_value = header["clip"]
+        loss = decode(header["loss"])
+        if not isinstance(loss, Loss):
+            raise CheckpointError(f"its loss is a {type(loss).__name__}")
+        model = kind(
+            decode(header["network"]),
+            loss,
+            decode(header["optimizer"]),
+            metrics=decode(header["metrics"]),
+            backend=target,
+            dtype=dtype or header["dtype"],
+            seed=header["seed"],
+            clip_norm=clip_norm,
+            clip_value=clip_value,
+        )
+        restore(model, header, nests)
+    except BackendUnavailable:
+        raise
+    except Exception as error:  # a header from anywhere, and layers of anyone's, raise anything
+        told = str(error) if isinstance(error, CheckpointError) else f"{type(error).__name__}: {error}"
+        raise CheckpointError(f"{path} does not hold together: {told}") from None
+    return model
+
+
+def described(model: Any) -> tuple[dict[str, Any], dict[str, Nest]]:
+    """(header, parts): what describes the model, and nests of NumPy arrays. CheckpointError without weights."""
+    if model.params is None or model.input_shape is None:
+        raise CheckpointError("the model has no weights yet; fit it, or call build(input_shape), before saving")
+    header = {
+        "format": FORMAT,
+        "arraynn": own_version(),
+        "network": encode(model.network),
+        "loss": encode(model.loss),
+        "optimizer": encode(model.optimizer),
+        "metrics": encode(model.prepared_metrics),
+        "dtype": model.dtype,
+        "clip": [encode(model.clip_norm), encode(model.clip_value)],
+        "seed": model.seed,
+        "input_shape": encode(model.input_shape),
+        "epoch": model.epoch,
+        "step": model.step,
+        "history": list(model.history),
+    }
+    to_numpy = model.backend.to_numpy
+    parts = {"params": tree.map(to_numpy, model.params), "slots": tree.map(to_numpy, model.state["slots"])}
+    return header, parts | {"history": {name: np.asarray(values, float) for name, values in model.history.items()}}
+
+
+def restore(model: Any, header: Mapping[str, Any], nests: Mapping[str, Nest]) -> None:
+    """Give the model the weights, slots, counts and history of a file. Raises, of whatever kind, for what cannot be."""
+    shape = decode(header["input_shape"])
+    params, slots = nests["params"], nests["slots"]
+    _affordable(model.network, params, shape)
+    step, epoch = (_count(header, name) for name in ("step", "epoch"))
+    if sorted(header["history"]) != sorted(nests["history"]) or len(set(map(len, nests["history"].values()))) > 1:
+        raise CheckpointError("the lists of its history differ in length, or are not those that it names")
+    if any(values.ndim != 1 for values in nests["history"].values()):
+        raise CheckpointError("the lists of its history are no lists")
+    model.restore(params, slots, step, epoch, shape)
+    with model.backend.context():
+        fresh = model.optimizer.init(model.params)["slots"]
+    if tree.paths(fresh) == tree.paths(model.state["slots"]):  # else it was given another optimizer since
+        for (name, own), new in zip(tree.items(model.state["slots"]), tree.leaves(fresh), strict=True):
+            if tuple(own.shape) != tuple(new.shape):
+                raise ShapeError(f"slot {name!r} has shape {tuple(own.shape)}, its parameter's is {tuple(new.shape)}")
+    model.history = {name: nests["history"][name].tolist() for name in header["history"]}
+
+
+def write(path: str | Path, header: dict[str, Any], parts: Mapping[str, Nest]) -> None:
+    """Write a header and nests of arrays, by the names of their paths. CheckpointError where that cannot be, or where
+    `read` would not take the file again."""
+    tensors: Tensors = {}
+    for name, leaf in tree.items(dict(parts)):
+        if not name.startswith("history.") and not np.isfinite(leaf).all():
+            raise CheckpointError(f"{name!r} holds numbers that are not finite, so {path} is not written")
+        if leaf.dtype not in (np.float32, np.float64):
+            raise CheckpointError(f"{name!r} is of dtype {leaf.dtype}; what is saved is float32 or float64")
+        tensors[name] = np.ascontiguousarray(leaf)
+    names = iter(tensors)
+    text = json.dumps({**header, "forms": tree.map(lambda _: next(names), dict(parts))}, allow_nan=False)
+    strict_json(text, "the header")  # within the limits of a reader
+    try:
+        write_whole(Path(path), safetensors.serialized(tensors, {"arraynn": text}))
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write {path}: {error.strerror or error}; what was there is as it was, and so is the model"
+        ) from None
+
+
+def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Nest]]:
+    """(header, parts) as `write` took them. CheckpointError, naming the file, for whatever is wrong with it."""
+    metadata, tensors = safetensors.read(path)
+    if "arraynn" not in metadata:
+        raise CheckpointError(f"{path} is a safetensors file, but no model of arraynn")
+    header = strict_json(metadata["arraynn"], f"{path}: the description")
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise CheckpointError(f"{path} was saved by another version of arraynn, which this one does not read")
+    for name, tensor in tensors.items():
+        if not name.startswith("history.") and not np.isfinite(tensor).all():
+            raise CheckpointError(f"{path}: tensor {name[:80]!r} holds numbers that are not finite")
+    left = dict(tensors)
+
+    def taken(name: Any) -> np.ndarray:
+        if not isinstance(name, str) or name not in left:  # each once: a name costs less than a tensor
+            raise CheckpointError(
+                f"{path}: the description names a tensor {str(name)[:80]!r} that is not there, or twice"
+            )
+        return left.pop(name)
+
+    forms = header.pop("forms", None)
+    if not isinstance(forms, dict) or not forms.keys() >= {"params", "slots", "history"}:
+        raise CheckpointError(f"{path} lacks the names of its tensors")
+    try:
+        parts = tree.map(taken, forms)
+    except RecursionError:
+        raise CheckpointError(f"{path}: the description is nested too deeply") from None
+    if left:
+        raise CheckpointError(
+            f"{path} holds tensors that its description does not name, such as {next(iter(left))[:80]!r}"
+        )
+    return header, parts
+
+
+@cache
+def own_version() -> str:
+    """The version of arraynn that is installed; "unknown" where it runs from its source."""
+    from importlib.metadata import PackageNotFoundError, version  # a sixth of what importing arraynn takes
+
+    try:
+        return version("arraynn")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _count(header: Mapping[str, Any], name: str) -> int:
+    value = header[name]
+    if type(value) is not int or not 0 <= value < 2**53:
+        raise CheckpointError(f"its {name} is {str(value)[:80]}, which is no count")
+    return value
+
+
+def _affordable(network: Any, params: Nest, shape: Any) -> None:
+    """Raise ShapeError where the weights are not those of the network, or where sending one row through it would
+    compute far more than the file holds: a few nested Concatenates double it each.
+
+    Layers that are not the library's are taken to keep the shape.
+    """
+    limit = WORK + 100 * sum(leaf.size for leaf in tree.leaves(params))
+    done = 0
+
+    def through(layer: Any, own: Nest, shape: tuple[int, ...], path: str) -> tuple[int, ...]:
+        nonlocal done
+        kind = type(layer)
+        if issubclass(kind, layers.Sequential | layers.Residual | layers.Concatenate):
+            shapes = [shape]
+            for i, pair in enumerate(zip(layer.layers, own, strict=True)):
+                shapes.append(through(*pair, shape if kind is layers.Concatenate else shapes[-1], f"{path}.{i}"))
+            shape = shapes[-1]
+            if kind is layers.Concatenate:
+                shape = (*shape[:-1], sum(s[-1] for s in shapes[1:]))
+        elif kind.__module__.startswith(layers.__name__):
+            wanted = _weights_of(layer, shape)
+            if (found := {name: leaf.shape for name, leaf in tree.items(own)}) != wanted:
+                raise ShapeError(f"layer {path!r} has weights of shapes {found}, where {kind.__name__} has {wanted}")
+            shape = _output_of(layer, shape)
+        done += math.prod(shape) + 1000  # what a layer costs whatever its size
+        if done > limit:
+            raise ShapeError(f"inputs of shape {shape} make more work than a file of this size may ask for")
+        return shape
+
+    several = bool(shape) and all(isinstance(part, tuple) for part in shape)
+    for part in shape if several else (shape,):
+        if not all(type(n) is int and n >= 0 for n in part):
+            raise CheckpointError(f"its input shape is {str(shape)[:80]}, which is none")
+        done += math.prod(part)
+    through(network, params, shape[0] if several else shape, "network")
+
+
+def _weights_of(layer: Any, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """The shapes of a layer's weights, for rows of this shape, without drawing any."""
+    columns = shape[-1:]
+    match layer:
+        case layers.Dense(units=units):
+            return {"weight": (*columns, units), "bias": (units,)}
+        case layers.Embedding(vocabulary=vocabulary, units=units):
+            return {"weight": (vocabulary, units)}
+        case layers.LayerNorm():
+            return {"scale": columns, "bias": columns}
+        case layers.BatchNorm():
+            return dict.fromkeys(("scale", "bias", "statistics.mean", "statistics.variance"), columns)
+    return {}
+
+
+def _output_of(layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    match layer:
+        case layers.Dense(units=units):
+            return (units,)
+        case layers.Embedding(units=units):
+            return (*shape, units)
+        case layers.Flatten():
+            return (math.prod(shape),)
+    return shape

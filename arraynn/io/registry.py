@@ -1,0 +1,127 @@
+"""Names for what a saved model may be made of. A file names classes; only what is registered here is ever made.
+
+Every frozen dataclass of the library is known as its name and a version, such as "Dense.v1". Your own:
+
+    nn.register(MyLayer)            # a frozen dataclass, or a function such as a loss block; before saving or loading
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, is_dataclass
+from functools import cache
+from types import NoneType
+from typing import Any
+
+from .. import initializers, layers, losses, metrics, optimizers, regularizers, schedules
+from ..errors import CheckpointError
+
+_registered: dict[str, Any] = {}
+
+
+def register(thing: Any, name: str | None = None) -> Any:
+    """Let saved models name `thing`, a frozen dataclass or a function, as `name` (its own and ".v1" by default).
+
+    Returns thing, so that it can stand above a class as a decorator. Raises ValueError where the name is taken.
+    """
+    name = name or f"{thing.__name__}.v1"
+    if _known().get(name, thing) is not thing or _registered.get(name, thing) is not thing:
+        raise ValueError(f"the name {name!r} is taken by {(_known() | _registered)[name]!r}; give another")
+    _registered[name] = thing
+    return thing
+
+
+@cache
+def _known() -> dict[str, Any]:
+    """The library's own dataclasses by their versioned names."""
+    modules = initializers, layers, losses, metrics, optimizers, regularizers, schedules
+    things = [thing for module in modules for name, thing in vars(module).items() if not name.startswith("_")]
+    kinds = [thing for thing in things if isinstance(thing, type) and is_dataclass(thing)]
+    return {f"{kind.__name__}.v1": kind for kind in kinds if kind is not optimizers.Optimizer}  # which has no rule
+
+
+def encode(value: Any) -> Any:
+    """numbers, strings, None, tuples, registered functions and dataclasses of such, as JSON; else CheckpointError."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"float": str(value)}
+    if isinstance(value, (tuple, list)):
+        return [encode(item) for item in value]
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return encode(value.item())  # a number of NumPy's
+    names = {id(thing): name for name, thing in (_known() | _registered).items()}
+    if id(value) in names:
+        return {"function": names[id(value)]}
+    if id(type(value)) in names:
+        given = {field.name: encode(getattr(value, field.name)) for field in fields(value) if field.init}
+        return {"type": names[id(type(value))], "fields": given}
+    kind = type(value).__name__ if is_dataclass(value) else repr(value)
+    raise CheckpointError(f"cannot save {kind}: no name is registered for it; call nn.register({kind}) first")
+
+
+def decode(data: Any) -> Any:
+    """The inverse of `encode`; lists become tuples. CheckpointError for names that are not registered."""
+    if data is None or isinstance(data, (bool, int, float, str)):
+        return data
+    if isinstance(data, list):
+        return tuple(decode(item) for item in data)
+    match data:
+        case {"float": ("nan" | "inf" | "-inf") as text, **rest} if not rest:
+            return float(text)
+        case {"function": str(name), **rest} if not rest:
+            thing = _named(name)
+            if not isinstance(thing, type):
+                return thing
+        case {"type": str(name), "fields": dict(given), **rest} if not rest:
+            thing = _named(name)
+            if isinstance(thing, type):
+                return _make(thing, {key: decode(item) for key, item in given.items()})
+    raise CheckpointError(f"the file describes something of no known form: {str(data)[:80]}")
+
+
+def _named(name: str) -> Any:
+    thing = _registered.get(name) or _known().get(name)
+    if thing is None:
+        raise CheckpointError(
+            f"the file names {name!r}, which is not known here; if it is yours, call nn.register with it before loading"
+        )
+    return thing
+
+
+#: what a field of this annotation takes; whatever is annotated otherwise is for the class itself to judge
+_KINDS: dict[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "int | None": (int, NoneType),
+    "float": (float, int),
+    "float | None": (float, int, NoneType),
+    "str": (str,),
+    "tuple[int, ...]": (tuple,),
+    "tuple[float, ...]": (tuple,),
+    "tuple[LayerLike, ...]": (tuple,),
+    "Optimizer": (optimizers.Optimizer,),
+}
+
+
+def _make(thing: type, given: dict[str, Any]) -> Any:
+    expected = {field.name: str(field.type) for field in fields(thing) if field.init}
+    if not given.keys() <= expected.keys():
+        unknown = sorted(given.keys() - expected.keys())
+        raise CheckpointError(f"the file gives {thing.__name__} {str(unknown)[:80]}, which it does not take")
+    for name, value in given.items():
+        kinds = _KINDS.get(expected[name])
+        fits = (
+            isinstance(value, kinds) and isinstance(value, bool) <= (bool in kinds)
+            if kinds
+            else callable(value) or not name.endswith(("function", "initializer"))
+        )
+        if not fits:
+            raise CheckpointError(f"the file gives {thing.__name__} {name}={str(value)[:80]}, not {expected[name]}")
+    try:
+        if thing.__dataclass_params__.init:  # type: ignore[attr-defined]
+            return thing(**given)
+        (parts,) = given.values()  # a combinator, whose one field holds what it is called with
+        return thing(*parts)
+    except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"the file's {thing.__name__} cannot be made: {error}") from None

@@ -1,0 +1,1 @@
+"""For learners: the book's runs, checked against its printed figures."""

@@ -1,0 +1,324 @@
+"""The border of training: data are checked, cast and moved once, and come back as batches on the device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import tree
+from .._array import namespace
+from .._types import Array, Nest, Shape
+from ..backends import Backend, number, of
+from ..errors import DataError, ShapeError
+from ..losses import Loss
+from .step import Batch
+from .validation import as_array, as_inputs, count_rows, distributions, finite, in_range, same_place
+
+
+@dataclass(frozen=True)
+class Border:
+    """What data must become to be trained on: where, in which dtype, for which loss, which inputs and outputs.
+
+    input_shape, output_shape : of a row. first : the kind and the place of the layer that takes x, for errors.
+    integer_input : the network looks numbers up (an embedding), so integers stay integers. vocabulary : how many there
+        are to look up, where that is known.
+    partial : these are batches of a whole that is never seen; the weights of one of them may all be 0.
+    """
+
+    backend: Backend
+    dtype: str
+    loss: Loss
+    input_shape: Any
+    output_shape: Shape
+    first: tuple[str, str] = ("", "")
+    integer_input: bool = False
+    vocabulary: int | None = None
+    partial: bool = False
+
+    def inputs(self, x: Nest) -> Nest:
+        """x on the backend, floats in the dtype, all finite. Memory-mapped arrays stay where they are, unread, and so
+        do NumPy's that would take more than half of the room there: they are moved a batch at a time."""
+        shape = shape_of_rows(x)
+        if shape != self.input_shape:
+            layer, path = self.first
+            raise ShapeError(f"expected input {_rows(self.input_shape)}, got {_rows(shape)}", layer=layer, path=path)
+        most = self.backend.room() / 2 / np.dtype(self.dtype).itemsize  # the other half is for the training
+        return tree.map(lambda leaf: OnDisk(leaf) if _stays(leaf, most) else self.input(leaf), x)
+
+    def input(self, leaf: Array, rows: Any = None) -> Array:
+        """One part of x. rows : the numbers that its rows go by in an error."""
+        finite("x", leaf, self.dtype, rows)
+        whole = self.integer_input and namespace(leaf).isdtype(leaf.dtype, "integral")
+        if whole and self.vocabulary is not None and math.prod(leaf.shape):
+            in_range("x", leaf, 0, self.vocabulary - 1, f"the embedding has {self.vocabulary} words")
+        return self.backend.asarray(leaf, self.backend.index_dtype if whole else self.dtype)
+
+    def targets(self, y: Array) -> Array:
+        """y on the backend, checked against the loss: classes in the index dtype, all else in the model's dtype."""
+        kind, shape = self.loss.targets, tuple(y.shape)
+        expected = (shape[0], *self.output_shape)
+        whole = namespace(y).isdtype(y.dtype, ("integral", "bool"))
+        if kind == "classes" and shape != expected:
+            return self._labels(y, expected, whole)
+        if kind != "any" and shape != expected:
+            if math.prod(shape) != shape[0] or math.prod(expected) != shape[0]:
+                raise ShapeError(
+                    f"targets have shape {_rows(shape[1:])}, the network's outputs {_rows(self.output_shape)}; "
+                    f"they must be the same"
+                )
+            y = namespace(y).reshape(y, expected)  # one output a row: (N,) and (N, 1) mean the same
+        if kind in ("classes", "binary"):
+            in_range("y", y, 0, 1, f"{type(self.loss).__name__} takes 0, 1 and probabilities between")
+        finite("y", y, self.dtype)
+        if kind == "classes":
+            distributions(y)
+        return self.backend.asarray(y, self.backend.index_dtype if kind == "any" and whole else self.dtype)
+
+    def _labels(self, y: Array, expected: Shape, whole: bool) -> Array:
+        if len(expected) != 2:
+            raise ShapeError(
+                f"{type(self.loss).__name__} takes outputs (N, K), the network's are {_rows(expected[1:])}"
+            )
+        (rows, classes), shape = expected, tuple(y.shape)
+        if len(shape) != 1:
+            remedy = "; flatten them, as by y.reshape(-1)" if shape == (rows, 1) else ""
+            raise ShapeError(
+                f"class labels must have shape (N,), or (N, {classes}) for distributions, got {shape}{remedy}"
+            )
+        if not whole:
+            raise DataError(
+                f"class labels must be integers in [0, {classes}), got {y.dtype}; convert them, as by y.astype(int)"
+            )
+        ignored = getattr(self.loss, "ignore_label", None)
+        with of(y).context():
+            counted = y if ignored is None else namespace(y).where(y == ignored, y * 0, y)
+        in_range(
+            "class labels",
+            counted,
+            0,
+            classes - 1,
+            f"the network has {classes} outputs; number classes from 0, or widen it",
+        )
+        return self.backend.asarray(y, self.backend.index_dtype)
+
+    def weights(self, weight: Array | None, rows: int) -> Array | None:
+        """Sample weights on the backend: (rows,), finite, at least 0, not all 0."""
+        if weight is None:
+            return None
+        if tuple(weight.shape) != (rows,):
+            raise ShapeError(f"sample_weight must have one number a row, shape ({rows},), got {tuple(weight.shape)}")
+        finite("sample_weight", weight, self.dtype)
+        weight, xp = self.backend.asarray(weight, self.dtype), self.backend.xp
+        with self.backend.context():
+            low, high = number(xp.min(weight)), number(xp.max(weight))
+        if low < 0 or (high == 0 and not self.partial):
+            raise DataError(f"sample_weight must be at least 0 and not all 0, got values from {low:g} to {high:g}")
+        return weight
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """Some rows of a memory-mapped array, or of one that is too large for the device, read a batch at a time.
+
+    rows : their places in it; None is all, in order.
+    """
+
+    array: np.ndarray
+    rows: np.ndarray | None = None
+
+    def read(self, rows: Any, border: Border) -> Array:
+        if self.rows is not None:
+            rows = self.rows[rows]
+        places = np.arange(*rows.indices(len(self.array))) if isinstance(rows, slice) else rows
+        return border.input(np.asarray(self.array[rows]), places)
+
+    def take(self, rows: np.ndarray) -> OnDisk:
+        return OnDisk(self.array, rows if self.rows is None else self.rows[rows])
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A data set whose rows can be picked: x and targets and weights at the border's backend."""
+
+    border: Border
+    x: Nest
+    targets: Array
+    weight: Array | None
+    batch_size: int | None = None
+    seed: int | None = None  #: None does not shuffle
+
+    @property
+    def count(self) -> int:
+        return int(self.targets.shape[0])
+
+    def epoch(self, epoch: int) -> Iterator[Callable[[], Batch]]:
+        """Functions that make this epoch's batches; the permutation of epoch e comes from default_rng([seed, e])."""
+        if self.batch_size is None:
+            yield lambda: self.take(slice(0, self.count))
+            return
+        if self.seed is None:
+            for part in blocks(self.count, self.batch_size):
+                yield partial(self.take, part)
+            return
+        host, backend = _permutation([self.seed, epoch], self.count), self.border.backend
+        order = host if backend.owns(host) else backend.asarray(host, backend.index_dtype)
+        for part in blocks(self.count, self.batch_size):
+            yield partial(self._shuffled, order, host, part)
+
+    def _shuffled(self, order: Array, host: np.ndarray, part: slice) -> Batch:
+        return self.take(order[part], host[part])
+
+    def take(self, rows: Any, host: Any = None) -> Batch:
+        """The rows of a slice, or of an index array (`host` is the same for what is memory-mapped)."""
+        weight = None if self.weight is None else _pick(self.weight, rows, host)
+        return self.inputs(rows, host), _pick(self.targets, rows, host), weight
+
+    def inputs(self, rows: Any, host: Any = None) -> Nest:
+        """x alone, of these rows."""
+
+        def read(leaf: Any) -> Array:
+            if isinstance(leaf, OnDisk):
+                return leaf.read(rows if host is None else host, self.border)
+            return _pick(leaf, rows, host)
+
+        return tree.map(read, self.x)
+
+    def split(self, fraction: float, seed: int) -> tuple[Rows, Rows]:
+        """(the rest, this fraction of the rows, drawn by the seed); each keeps the order of the whole."""
+        held = round(self.count * fraction)
+        if not 0 < held < self.count:
+            raise DataError(f"validation_split {fraction} of {self.count} rows leaves no row on one side")
+        order = _permutation([seed, 2**32], self.count)  # no epoch has this number
+
+        def part(rows: np.ndarray) -> Rows:  # within the backend's context
+            places = self.border.backend.asarray(rows, self.border.backend.index_dtype)
+
+            def pick(leaf: Any) -> Any:
+                return leaf.take(rows) if isinstance(leaf, OnDisk) else _pick(leaf, places, rows)
+
+            weight = None if self.weight is None else self.border.weights(pick(self.weight), len(rows))
+            return replace(self, x=tree.map(pick, self.x), targets=pick(self.targets), weight=weight)
+
+        with self.border.backend.context():
+            return part(np.sort(order[held:])), part(np.sort(order[:held]))
+
+    def with_classes(self, class_weight: Any) -> Rows:
+        """Sample weights times the weight of each row's class; "balanced" weighs a class by N / (K · its rows)."""
+        if class_weight is None:
+            return self
+        labels = of(self.targets).to_numpy(self.targets).reshape(self.count, -1)
+        binary = self.border.loss.targets == "binary" and bool(np.isin(labels, (0, 1)).all())
+        if labels.shape[1] != 1 or not (binary or self.border.loss.targets == "classes"):
+            raise DataError("class_weight needs class labels of shape (N,); give sample_weight instead")
+        labels = labels[:, 0].astype(np.int64)
+        counted = labels != getattr(self.border.loss, "ignore_label", None)
+        table = _class_table(class_weight, labels[counted], 2 if binary else int(self.border.output_shape[-1]))
+        own = 1.0 if self.weight is None else of(self.weight).to_numpy(self.weight)
+        weight = own * table[np.where(counted, labels, 0)]  # of an ignored row, any: it does not count
+        return replace(self, weight=self.border.weights(weight, self.count))
+
+
+def _permutation(seed: list[int], count: int) -> np.ndarray:
+    """default_rng(seed).permutation(count), in four bytes a row where they do."""
+    order = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
+    np.random.default_rng(seed).shuffle(order)
+    return order
+
+
+def _stays(leaf: Array, most: float) -> bool:
+    """Whether an array of x stays on the host: one on disk, or one of more numbers than that."""
+    return isinstance(leaf, np.ndarray) and (isinstance(leaf, np.memmap) or leaf.size > most)
+
+
+def _pick(leaf: Array, rows: Any, host: Any) -> Array:
+    if host is not None:
+        return namespace(leaf).take(leaf, rows, axis=0)
+    whole = rows.start == 0 and (rows.stop is None or rows.stop >= leaf.shape[0])
+    return leaf if whole else leaf[(rows, *[slice(None)] * (len(leaf.shape) - 1))]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An iterable of (x, targets) or (x, targets, sample_weight) batches, gone through once an epoch."""
+
+    border: Border
+    batches: Iterable[Any]
+    class_weight: Any = None
+
+    #: steps between fetches, at most: until then the batches are kept, for a replay
+    fetch_steps: ClassVar[int] = 64
+
+    def epoch(self, epoch: int) -> Iterator[Callable[[], Batch]]:
+        found = False
+        for item in self.batches:
+            found = True
+            yield partial(_same, self.rows(item).take(slice(0, None)))
+        if not found:
+            raise DataError(f"the iterable gave no batch in epoch {epoch}: it must start anew each time it is iterated")
+
+    def rows(self, item: Any) -> Rows:
+        return rows_of(self.border, *unpack("an iterable", item)).with_classes(self.class_weight)
+
+
+def _same(batch: Batch) -> Batch:
+    return batch
+
+
+def rows_of(border: Border, x: Nest, y: Any, sample_weight: Any = None) -> Rows:
+    """Data checked, cast and moved. DataError or ShapeError says what is wrong and what would be right."""
+    x, y = as_inputs(x), as_array("y", y)
+    weight = None if sample_weight is None else as_array("sample_weight", sample_weight)
+    same_place(*tree.leaves(x), y, weight)
+    rows = count_rows(x)
+    if not y.shape or y.shape[0] != rows:
+        raise ShapeError(f"x has {rows} rows, the targets have shape {tuple(y.shape)}; they must agree")
+    targets = border.targets(y)
+    return Rows(border, border.inputs(x), targets, border.weights(weight, rows))
+
+
+def shape_of_rows(x: Nest) -> Any:
+    """The shape of x without the batch axis; a tuple of shapes for a tuple."""
+    return tuple(shape_of_rows(part) for part in x) if isinstance(x, tuple) else tuple(x.shape[1:])
+
+
+def unpack(what: str, item: Any) -> tuple[Any, Any, Any]:
+    """(x, targets, sample_weight or None) of one batch of an iterable, or of validation data."""
+    if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
+        told = f"{len(item)} items" if isinstance(item, (tuple, list)) else type(item).__name__
+        raise DataError(f"{what} must give (x, targets) or (x, targets, sample_weight), got {told}")
+    return item[0], item[1], item[2] if len(item) == 3 else None
+
+
+def blocks(count: int, size: int) -> list[slice]:
+    """Slices that cover `count` rows, `size` at a time."""
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _class_table(class_weight: Any, labels: np.ndarray, classes: int) -> np.ndarray:
+    """The weight of each class, as an array."""
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        counts = np.bincount(labels, minlength=classes)
+        balanced: np.ndarray = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        return balanced
+    if not isinstance(class_weight, Mapping):
+        raise DataError(f"class_weight must be 'balanced' or a mapping from class to weight, got {class_weight!r}")
+    table = np.ones(classes)
+    for label, value in class_weight.items():
+        if label not in range(classes) or not isinstance(value, (int, float, np.number)) or not 0 <= value < math.inf:
+            raise DataError(
+                f"class_weight has {label!r}: {value!r}; classes are 0 to {classes - 1}, weights at least 0"
+            )
+        table[label] = value
+    return table
+
+
+def _rows(shape: Any) -> str:
+    """(N, 2) for (2,), and for several inputs (N, 2) and (N, 3)."""
+    if shape and isinstance(shape[0], tuple):
+        return " and ".join(map(_rows, shape))
+    return f"({', '.join(['N', *map(str, shape)])})" if shape else "(N,)"

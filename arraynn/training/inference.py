@@ -1,0 +1,61 @@
+"""What a trained network says: its outputs where x came from, and its figures on data with targets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from .. import tree
+from .._types import Nest
+from ..backends import of
+from .dataset import Border, Rows, blocks
+
+
+def measure(model: Any, rows: Rows) -> dict[str, float]:
+    """The loss without penalty, and the metrics, over all rows, as Python floats."""
+    total = model.loss.total(rows.targets, rows.weight)
+    # those of a training run are prepared already
+    prepared = [metric.prepare(rows.targets) for metric in model.prepared_metrics]
+    with model.backend.context():
+        metrics = [metric.centered(rows.targets, rows.weight) for metric in prepared]
+    forward, params = inference(model.backend, model.network), model.params
+
+    def figures(part: slice) -> dict[str, Any]:
+        x, targets, weight = rows.take(part)
+        outputs = forward(params, x)
+        loss = model.loss(outputs, targets, sample_weight=weight, total=total)[0]
+        return {"loss": loss, **{m.name: m.sums(outputs, targets, weight) for m in metrics}}
+
+    with model.backend.context():
+        parts = model.backend.each(figures, blocks(rows.count, model.backend.inference_rows))
+        fetched = iter(model.backend.fetch(tree.leaves(parts)))
+    host = tree.map(lambda _: next(fetched), parts)
+    summed = tree.map(lambda *values: math.fsum(values), *host)
+    return {"loss": summed["loss"], **{m.name: m.value(summed[m.name]) for m in metrics}}
+
+
+def answer(model: Any, border: Border, x: Nest, function: Callable[[Nest], Nest]) -> Nest:
+    """function of the network's outputs in inference, block by block, joined, and in the library and place of x."""
+    home, backend = of(tree.leaves(x)[0]), model.backend
+    rows = Rows(border, border.inputs(x), tree.leaves(x)[0], None)
+    forward, params = inference(backend, model.network), model.params
+    with backend.context():
+        parts = backend.each(
+            lambda part: function(forward(params, rows.inputs(part))), blocks(rows.count, backend.inference_rows)
+        )
+        joined = parts[0] if len(parts) == 1 else tree.map(lambda *leaves: backend.xp.concat(leaves, axis=0), *parts)
+    # a copy where it came from elsewhere, so that an answer may be written to (NumPy's view of a JAX array may not)
+    return tree.map(lambda leaf: home.asarray(leaf, copy=True if home.name != backend.name else None), joined)
+
+
+def inference(backend: Any, network: Any) -> Callable[[Nest, Nest], Nest]:
+    """outputs(params, x) of the network in inference, compiled where the library can; no backward is kept."""
+    engine: Any = type(backend)
+    return _compiled(engine, network)
+
+
+@lru_cache(maxsize=64)
+def _compiled(engine: Any, network: Any) -> Callable[[Nest, Nest], Nest]:
+    return engine.compile(lambda params, x: network(params, x)[0])  # type: ignore[no-any-return]

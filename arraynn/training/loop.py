@@ -1,0 +1,323 @@
+"""The loop that `Model.fit` runs: epochs of steps, what they report, and what is kept when they fail.
+
+Steps report 0-d arrays, which stay on the device until they are fetched together: at the end of an epoch for
+callbacks that ask for it, and else at most ten times a second. At each fetch that is finite the weights are copied,
+so a run that leaves the finite numbers loses little, and can be replayed from there to see where it happened.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from .. import tree
+from .._array import is_float, namespace
+from .._types import Nest
+from ..errors import CheckpointError, DataError, DivergedError
+from ..optimizers import Optimizer
+from ..random import Key
+from ..schedules import rate_at
+from .callbacks import Callback, Monitor
+from .checkpoint import Checkpoint, Progress, Saved
+from .nan_trace import first_not_finite
+from .signals import deferred_interrupts
+from .step import Batch, make_unchecked_step
+
+FETCH_SECONDS = 0.1
+FETCH_COST = 0.005  #: seconds that a fetch may take; to look at large weights and copy them takes longer, and is rarer
+FETCH_STEPS = 1000  #: and at least this often, so that waiting reports take no memory to speak of
+
+
+@dataclass
+class Taken:
+    """A step whose report waits on the device."""
+
+    epoch: int
+    step: int
+    optimizer: Optimizer
+    make: Callable[[], Batch]
+    logs: dict[str, Any]
+
+
+@dataclass
+class Sums:
+    """An epoch's report so far, on the host."""
+
+    total: float = 0.0
+    losses: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    learning_rate: float = math.nan
+
+    def add(self, logs: dict[str, Any], learning_rate: float) -> None:
+        logs = dict(logs)
+        total = logs.pop("total")
+        self.total += total
+        self.learning_rate = learning_rate
+        for name, value in logs.items():
+            if isinstance(value, dict):
+                sums = self.metrics.setdefault(name, dict.fromkeys(value, 0.0))
+                if missing := sorted(value.keys() - sums.keys()):  # from a checkpoint that nobody here wrote
+                    raise CheckpointError(f"the sums that it goes on with lack {', '.join(missing)} of {name}")
+                for part in value:
+                    sums[part] += value[part]
+            else:
+                self.losses[name] = self.losses.get(name, 0.0) + value * total
+
+
+class Fit:
+    """One call of `Model.fit`. model : the Model; batches : `Rows` or `Stream`; validate : () -> logs, or None.
+
+    plan : what else was asked for; a fit that resumes this one must ask for the same.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        batches: Any,
+        callbacks: Sequence[Callback],
+        validate: Any,
+        every: int,
+        plan: dict[str, Any] | None = None,
+    ) -> None:
+        self.model, self.batches, self.callbacks = model, batches, callbacks
+        self.validate, self.every, self.plan = validate, every, plan or {}
+        self.checkpoints = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
+        self.begin, self.position = model.epoch, 0  # the first epoch, and the steps taken in the one at hand
+        self.first_optimizer = model.optimizer
+        self.exact = True  # the model is where the steps counted have brought it
+        self.eager = any(callback.every_epoch for callback in callbacks)
+        self.most = getattr(batches, "fetch_steps", FETCH_STEPS)
+        self.begun: list[Callback] = []
+        self.waiting: list[Taken] = []
+        self.finished: list[int] = []  # epochs that history does not have yet
+        self.untold: list[tuple[int, dict[str, float]]] = []  # epochs that the callbacks do not know of yet
+        self.sums: dict[int, Sums] = {}
+        self.stopped = self.stepping = False
+        self.optimizer: Any = None
+        self.key = Key(model.seed)
+        self.check()
+
+    def check(self) -> None:
+        """Raise DataError for what would only be seen at the end of the first epoch."""
+        names = ["loss", "data_loss", "penalty", *self.metric_names(), "learning_rate"]
+        if self.validate:
+            names += [f"val_{name}" for name in ["loss", *self.metric_names()]]
+        for callback in self.callbacks:
+            if isinstance(callback, Monitor):
+                callback.known_in(names)
+        if not tree.leaves(tree.trained(self.model.params)):
+            raise DataError("the network has no parameters to train; add a layer that has, such as nn.Dense(3)")
+
+    def run(self, epochs: int, saved: Saved | None = None) -> None:
+        """Train for this many more epochs. Whatever is raised, the model's weights and history can be used.
+
+        saved : a checkpoint to go on from; its epochs count too.
+        """
+        model = self.model
+        if saved is not None:
+            saved.into(model)
+            self.resume(saved.progress)
+        self.good = model.params, model.state
+        with model.backend.context(), deferred_interrupts() as interrupt:
+            try:
+                model.hold(tree.copy(model.params), _fitting_state(model))
+                for callback in self.callbacks:
+                    callback.on_fit_begin(model)
+                    self.begun.append(callback)
+                if saved is not None:
+                    saved.tell(model, list(self.callbacks))
+                self.train(self.begin + epochs, interrupt.check)
+            except BaseException as error:
+                if self.stepping:  # the step broke off halfway, and it consumes what it works on
+                    self.go_back()
+                self.leave(error, self.checkpoints if interrupt.leaving else ())
+                raise
+            self.leave(None, self.checkpoints)
+
+    def progress(self) -> Progress:
+        """Where the fit is, when nothing waits to be told."""
+        sums = vars(self.sums.get(self.model.epoch, Sums()))
+        return Progress(self.begin, self.position, self.stopped, **sums)
+
+    def resume(self, progress: Progress) -> None:
+        """Take up where a fit was."""
+        self.begin, self.position, self.stopped = progress.begin, progress.position, progress.stopped
+        sums = {name: value for name, value in vars(progress).items() if name in vars(Sums())}
+        if self.position:
+            self.sums[self.model.epoch] = Sums(**sums)
+
+    def save(self, checkpoint: Checkpoint, last: bool = False) -> None:
+        """Save, with everybody told of all that is done."""
+        self.settle()
+        self.report()
+        if self.exact:
+            checkpoint.save(self, last)
+
+    def train(self, end: int, check_interrupt: Callable[[], None]) -> None:
+        model = self.model
+        self.fetched, self.pause = time.monotonic(), FETCH_SECONDS
+        self.reported = self.fetched
+        while model.epoch < end and not self.stopped:
+            self.epoch(model.epoch, check_interrupt)
+            self.finished.append(model.epoch)
+            model.epoch += 1
+            self.position = 0
+            last = model.epoch == end or self.stopped
+            validating = self.validate is not None and (model.epoch % self.every == 0 or last)
+            # by a clock of its own: the steps' fetches, within epochs, would else put the reports off for ever
+            if self.eager or validating or last or time.monotonic() - self.reported > FETCH_SECONDS:
+                self.settle()
+                self.report(validating)
+                self.reported = time.monotonic()
+            for checkpoint in self.checkpoints:
+                if checkpoint.every_epoch:
+                    self.save(checkpoint)
+            check_interrupt()
+
+    def epoch(self, epoch: int, check_interrupt: Callable[[], None]) -> None:
+        model = self.model
+        for make in islice(self.batches.epoch(epoch), self.position, None):
+            if self.stopped:  # a fit that was resumed, and had been asked to end
+                break
+            if model.optimizer is not self.optimizer:  # a callback may have exchanged it
+                self.optimizer, self.take_step = model.optimizer, self.make_step()
+            batch, number = make(), model.state["step"]
+            self.stepping = True
+            params, state, logs = self.take_step(model.params, model.state, batch, self.key)
+            model.hold(params, state)
+            self.waiting.append(Taken(epoch, number, self.optimizer, make, logs))
+            self.stepping = False
+            self.position += 1
+            for callback in self.callbacks:
+                self.stopped |= callback.on_batch_end(model) is True
+            if self.due():
+                self.settle()
+            for checkpoint in self.checkpoints:
+                if checkpoint.due():
+                    self.save(checkpoint)
+            check_interrupt()
+            if self.stopped:
+                break
+
+    def make_step(self) -> Any:
+        model = self.model
+        options = {"clip_norm": model.clip_norm, "clip_value": model.clip_value, "metrics": model.prepared_metrics}
+        return make_unchecked_step(model.network, model.loss, model.optimizer, **options)
+
+    def due(self) -> bool:
+        return time.monotonic() - self.fetched > self.pause or len(self.waiting) >= self.most
+
+    def settle(self) -> None:
+        """Fetch what waits; keep a copy of weights that are finite; raise DivergedError where they are not."""
+        model, taken, began = self.model, self.waiting, time.monotonic()
+        if not taken:
+            return
+        reports = [one.logs for one in taken]
+        health = [_all_finite(leaf) for leaf in tree.leaves([model.params, model.state["slots"]]) if is_float(leaf)]
+        fetched = iter(model.backend.fetch([*tree.leaves(reports), *health]))
+        logs = tree.map(lambda _: next(fetched), reports)
+        if not all(fetched) or not all(math.isfinite(one["data_loss"] + one["penalty"]) for one in logs):
+            self.diverged()
+        # finite they are: they stand for their copies until these are there, and at no time are there two sets of them
+        self.good = model.params, model.state
+        self.good = tree.copy(model.params), _copy_state(model.state)
+        for one, own in zip(taken, logs, strict=True):
+            rate = rate_at(one.optimizer.learning_rate, one.step)
+            self.sums.setdefault(one.epoch, Sums()).add(own, rate)
+        self.waiting, self.fetched = [], time.monotonic()
+        self.pause = FETCH_SECONDS * max(1.0, (self.fetched - began) / FETCH_COST)
+
+    def go_back(self) -> list[Taken]:
+        """The model as it was at the last finite fetch; returns the steps that are lost by it."""
+        lost, self.waiting = self.waiting, []
+        self.model.hold(*self.good)
+        if lost:
+            self.model.epoch = lost[0].epoch
+        self.finished = [epoch for epoch in self.finished if epoch < self.model.epoch]
+        self.stepping = self.exact = False
+        return lost
+
+    def diverged(self) -> None:
+        """Go back to the last finite weights, replay from there to the first number that is not, and say where."""
+        lost = self.go_back()
+        found = first_not_finite(self.model, [(one.step, one.optimizer, one.make) for one in lost])
+        at = next((one for one in lost if one.step == found.step), lost[-1])
+        raise DivergedError(at.epoch, at.step, found.layer, found.what)
+
+    def leave(self, raised: BaseException | None = None, checkpoints: Sequence[Checkpoint] = ()) -> None:
+        """On the way out, of whatever kind: history gets the epochs that are complete, every callback hears the end.
+
+        checkpoints : are saved before that, as the end may restore the best weights.
+
+        What goes wrong here is noted on what was raised before; where nothing was, the first of it is raised.
+        """
+        later: list[BaseException] = []
+        acts: list[Callable[[], Any]] = [self.settle, self.report, *(partial(self.save, c, True) for c in checkpoints)]
+        for act in acts + [partial(callback.on_fit_end, self.model) for callback in self.begun]:
+            try:
+                act()
+            except BaseException as error:
+                later.append(error)
+        if raised is None and later:
+            raise later[0]
+        for also in later:
+            assert raised is not None
+            raised.add_note(f"On the way out there was also {type(also).__name__}: {also}")
+
+    def report(self, validating: bool = False) -> None:
+        """Tell history, then the callbacks, of the epochs that are complete."""
+        model = self.model
+        while self.finished:
+            epoch = self.finished[0]
+            logs = self.logs(epoch)
+            if self.validate:
+                fresh = validating and len(self.finished) == 1
+                values = self.validate() if fresh else dict.fromkeys(["loss", *self.metric_names()], math.nan)
+                logs |= {f"val_{name}": value for name, value in values.items()}
+            model.append(logs)
+            self.untold.append((epoch, logs))
+            del self.finished[0], self.sums[epoch]
+        failed: Exception | None = None
+        while self.untold:
+            epoch, logs = self.untold.pop(0)
+            for callback in self.callbacks:
+                try:
+                    self.stopped |= callback.on_epoch_end(model, epoch, logs) is True
+                except Exception as error:  # the others are told all the same
+                    failed = failed or error
+        if failed is not None:
+            raise failed
+
+    def logs(self, epoch: int) -> dict[str, float]:
+        sums = self.sums[epoch]
+        total = sums.total or 1.0
+        data_loss, penalty = (sums.losses[name] / total for name in ("data_loss", "penalty"))
+        logs = {"loss": data_loss + penalty, "data_loss": data_loss, "penalty": penalty}
+        for metric in self.model.prepared_metrics:
+            logs[metric.name] = metric.value(sums.metrics[metric.name])
+        return logs | {"learning_rate": sums.learning_rate}
+
+    def metric_names(self) -> list[str]:
+        return [metric.name for metric in self.model.prepared_metrics]
+
+
+def _all_finite(leaf: Any) -> Any:
+    xp = namespace(leaf)
+    return xp.astype(xp.all(xp.isfinite(leaf)), leaf.dtype)
+
+
+def _copy_state(state: Nest) -> Nest:
+    return {**state, "slots": tree.copy(state["slots"])}
+
+
+def _fitting_state(model: Any) -> Nest:
+    """A copy of the optimizer's state; a new one, with the step that it was, where the optimizer is of another kind."""
+    fresh = model.optimizer.init(model.params)["slots"]
+    if set(tree.paths(fresh)) == set(tree.paths(model.state["slots"])):  # JAX's jit sorts the keys of a dict
+        return _copy_state(model.state)
+    return {**model.state, "slots": fresh}

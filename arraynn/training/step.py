@@ -1,0 +1,202 @@
+"""The training step: forward, loss, backward, penalty, clipping, update, in this order, on any library's arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from .. import tree
+from .._array import device, is_float, namespace
+from .._hyperparameters import python_number, python_numbers
+from .._types import Array, LayerLike, Nest
+from ..backends import Backend, for_type, of
+from ..errors import DataError
+from ..losses import ClassLoss, Loss, as_loss
+from ..losses._labels import check_host_labels
+from ..metrics import Metric
+from ..optimizers import Optimizer
+from ..random import Key
+
+Batch = tuple[Nest, Array, Array | None]  #: x, targets, sample weights
+Step = Callable[[Nest, Mapping[str, Any], Batch, Key], tuple[Nest, dict[str, Any], dict[str, Any]]]
+
+
+class _InScalars:
+    """What stands for the learning rate in a compiled rule: whatever reads it, as a number or a schedule, is told where
+    the rate is."""
+
+    __array_ufunc__ = None  # NumPy leaves the operation to this class
+
+    def _refuse(self, *_: Any) -> Any:
+        raise TypeError(
+            "a rule cannot read self.learning_rate in update_one: a step is compiled once for all learning rates. Take "
+            "the rate from its scalars, c['lr'], and what else is made of it from your own `scalars(self, step)`"
+        )
+
+    __call__ = __float__ = __int__ = __bool__ = __neg__ = __abs__ = __round__ = _refuse
+    __add__ = __sub__ = __mul__ = __truediv__ = __pow__ = __radd__ = __rsub__ = __rmul__ = __rtruediv__ = _refuse
+    __rpow__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+
+
+IN_SCALARS: Any = _InScalars()
+
+
+def make_train_step(
+    network: LayerLike,
+    loss: Any,
+    optimizer: Optimizer,
+    *,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    metrics: tuple[Metric, ...] = (),
+) -> Step:
+    """step(params, state, (x, targets, sample_weight), key) -> params, state, logs: one update.
+
+    network : a layer. loss : a loss block or a Loss. optimizer : gives `state` by `optimizer.init(params)`.
+    clip_value : gradients are cut to [-clip_value, clip_value] first; clip_norm : then scaled down, together, so
+        that their norm over all leaves is at most this. Both positive, or None for no clipping.
+    metrics : their sums over the batch, taken before the update, go into logs under their names.
+
+    The step runs where its arrays are, takes no number off the device, and is compiled where the library can.
+    Order: gradients summed over the parts of the batch, penalty, clipping, update. It consumes params and state.
+    key : `Key` of the run; the step's own is folded in from state["step"].
+    logs : {"data_loss", "penalty", …} as 0-d arrays (or numbers); "total", what the batch's loss was divided by.
+    Raises DataError, before anything is updated, for NumPy's class labels outside [0, K). To read those of other
+    libraries is a trip to the device: ask `nn.check_labels(labels, K)` once, before the loop.
+    """
+    step = make_unchecked_step(network, loss, optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=metrics)
+    loss = as_loss(loss)
+    if not isinstance(loss, ClassLoss):
+        return step
+    ignored = getattr(loss, "ignore_label", None)
+    classes: list[int] = []  # K, once it is known
+
+    def checked_step(params: Nest, state: Mapping[str, Any], batch: Batch, key: Key) -> Any:
+        x, targets, weight = batch
+        if not classes:
+            classes.append(_outputs(network, params, x))
+        check_host_labels(targets, classes[0], ignored, weight)
+        return step(params, state, batch, key)
+
+    return checked_step
+
+
+def _outputs(network: LayerLike, params: Nest, x: Nest) -> int:
+    """How many outputs the network has, seen on one row, or none where there is none."""
+    row = tree.map(lambda part: part[(slice(0, 1), *[slice(None)] * (len(part.shape) - 1))], x)
+    return int(network(params, row)[0].shape[-1])
+
+
+def make_unchecked_step(
+    network: LayerLike,
+    loss: Any,
+    optimizer: Optimizer,
+    *,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    metrics: tuple[Metric, ...] = (),
+) -> Step:
+    """The step of `make_train_step`, for data that are checked already, as `Model.fit`'s are."""
+    clip_norm, clip_value = python_number(clip_norm), python_number(clip_value)
+    for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+        if limit is not None and not 0 < limit < math.inf:
+            raise ValueError(f"{name} must be a finite number above 0, or None, got {limit!r}")
+    loss = as_loss(loss)
+    # The learning rate reaches the rule through its scalars only, so steps that differ in it share one compilation.
+    rule = replace(optimizer, learning_rate=IN_SCALARS)
+    options: tuple[Any, ...] = (network, loss, rule, clip_norm, clip_value, metrics)
+    try:
+        hash(options)
+    except TypeError as error:
+        raise TypeError(f"layers, losses and optimizers are frozen dataclasses of hashable values: {error}") from None
+    cores: dict[type, Callable[..., Any]] = {}  # by the arrays' type; hashing the options at every step would show
+
+    def train_step(params: Nest, state: Mapping[str, Any], batch: Batch, key: Key) -> Any:
+        step = state["step"]
+        kind = type(tree.first(params))
+        if kind not in cores:
+            engine: Any = for_type(kind)
+            cores[kind] = _core(engine, *options)
+        scalars = python_numbers(optimizer.scalars(step))
+        params, slots, logs = cores[kind](params, state["slots"], batch, key.fold_in(step), scalars)
+        return params, {"step": step + 1, "slots": slots}, logs
+
+    return train_step
+
+
+@lru_cache(maxsize=64)
+def _core(
+    engine: type[Backend],
+    network: LayerLike,
+    loss: Loss,
+    rule: Optimizer,
+    clip_norm: float | None,
+    clip_value: float | None,
+    metrics: tuple[Metric, ...],
+) -> Callable[..., Any]:
+    """The step as a function of nests, a key and scalars, compiled by the engine, once for equal arguments."""
+
+    def gradient(params: Nest, rows: Batch, key: Key, total: Any) -> tuple[dict[str, Any], Nest]:
+        x, targets, weight = rows
+        outputs, backward = network(params, x, key)
+        value, loss_backward = loss(outputs, targets, sample_weight=weight, total=total)
+        sums = {"data_loss": value}
+        for metric in metrics:
+            sums[metric.name] = metric.sums(outputs, targets, weight)
+        return sums, backward(loss_backward(), need_dx=False)[1]
+
+    def core(params: Nest, slots: Nest, batch: Batch, key: Key, scalars: Mapping[str, Any]) -> Any:
+        _, targets, weight = batch
+        total = loss.total(targets, weight)
+        plan = engine.plan(params, batch, network.couples_rows)
+        logs, grads = engine.accumulate(gradient, params, batch, key, total, plan)
+        logs["penalty"], penalty_backward = network.penalty(params)
+        logs["total"] = total
+        grads = clip(tree.add(grads, penalty_backward()), clip_norm, clip_value)
+        params, slots = rule.apply(params, grads, slots, scalars)
+        return params, slots, logs
+
+    return engine.compile(core, donate=(0, 1))
+
+
+def clip(grads: Nest, norm: float | None = None, value: float | None = None) -> Nest:
+    """The gradients cut to [-value, value], then scaled by min(1, norm / ‖g‖), ‖g‖ over all trained leaves.
+
+    Pascanu, Mikolov and Bengio, ICML 2013, Algorithm 1. Statistics are passed by. A norm that is not finite makes the
+    gradients so too, so that it is seen.
+    """
+    if norm is None and value is None:
+        return grads
+    clipped = tree.trained(grads)
+    if value is not None:
+        clipped = tree.map(lambda g: _between(g, value), clipped)
+    leaves = tree.leaves(clipped)
+    if norm is not None and leaves:
+        xp = namespace(leaves[0])
+        length = xp.sqrt(sum(xp.sum(g * g) for g in leaves))
+        # norm / max(‖g‖, norm) is min(1, norm / ‖g‖) without a division by 0
+        factor = norm / xp.maximum(length, xp.asarray(norm, dtype=length.dtype, device=device(length)))
+        factor = factor + 0 * length  # nan where ‖g‖ is infinite; else its finite gradients would be 0, and it unseen
+        clipped = tree.map(lambda g: g * xp.astype(factor, g.dtype, copy=False), clipped)
+    return tree.with_statistics(clipped, grads)
+
+
+def _between(g: Array, value: float) -> Array:
+    xp = namespace(g)  # not xp.clip, which synchronizes on CuPy
+    high = xp.asarray(value, dtype=g.dtype, device=device(g))
+    return xp.minimum(xp.maximum(g, -high), high)
+
+
+def put(nest: Nest, like: Array) -> Nest:
+    """A copy of the nest in the library and on the device of `like`; float leaves take its dtype too.
+
+    like : an array of any library, with a float dtype. The copy shares no memory with the nest, so an optimizer may
+    consume it.
+    """
+    if not is_float(like):
+        raise DataError(f"put takes the dtype of a float array, got {like.dtype}; pass like=xp.asarray(x, dtype=…)")
+    backend = of(like)
+    return tree.map(lambda leaf: backend.asarray(leaf, like.dtype if is_float(leaf) else None, copy=True), nest)
