@@ -73,17 +73,19 @@ class DivergedError(ArraynnError, ArithmeticError):
 
     epoch, step : where it happened, counted from 0.
     layer : the first place whose value or gradient is not finite, such as "layers.2".
+    remedy : what the data at hand ask for before anything else, such as scaling; "" of nothing.
     """
 
-    def __init__(self, epoch: int, step: int, layer: str, what: str) -> None:
-        self.epoch, self.step, self.layer, self.what = epoch, step, layer, what
+    def __init__(self, epoch: int, step: int, layer: str, what: str, remedy: str = "") -> None:
+        self.epoch, self.step, self.layer, self.what, self.remedy = epoch, step, layer, what, remedy
+        before = f"{remedy}; else " if remedy else ""
         super().__init__(
             f"training diverged at epoch {epoch}, step {step}: {what} is not finite. The model keeps its last "
-            f"finite weights; a smaller learning_rate, or clip_norm, usually helps"
+            f"finite weights; {before}a smaller learning_rate, or clip_norm, usually helps"
         )
 
     def __reduce__(self) -> Any:
-        return type(self), (self.epoch, self.step, self.layer, self.what)
+        return type(self), (self.epoch, self.step, self.layer, self.what, self.remedy)
 
 
 class ShapeError(ArraynnError, ValueError):

@@ -20,15 +20,16 @@ from .errors import DataError
 from .losses import as_loss, softmax_cross_entropy
 from .metrics import Metric, as_metric
 from .optimizers import Adam, Optimizer
+from .training import advice
 from .training.callbacks import Callback
 from .training.checkpoint import resumed
-from .training.dataset import Border, Stream, rows_of, unpack
+from .training.dataset import Border, Rows, Stream, rows_of, unpack
 from .training.inference import answer, measure
 from .training.loop import Fit
 from .training.progress import progress_for
 from .training.state import Holder
 from .training.step import make_unchecked_step
-from .training.validation import as_inputs, count_rows, enough_rows
+from .training.validation import as_array, as_inputs, count_rows, enough_rows
 
 log = logging.getLogger("arraynn")
 
@@ -145,6 +146,7 @@ class Model(Holder):
                 x = as_inputs(x)
                 self._ready(x)
                 batches = rows_of(self._border(), x, y, sample_weight)
+                self._advise(x, y, batches)
                 if validation_split:
                     batches, validation = batches.split(validation_split, self.seed)
                 batches = replace(batches.with_classes(class_weight), batch_size=batch_size)
@@ -281,6 +283,16 @@ class Model(Holder):
             x = as_inputs(x)
             self._ready(x)
             return answer(self, self._border(), x, function)
+
+    def _advise(self, x: Nest, y: Any, rows: Rows) -> None:
+        """Warn of data that are probably not meant as they are."""
+        if not self.integer_input:
+            for part in tree.leaves(x):
+                advice.of_digits("x", part, self.dtype)
+        if self.loss.targets == "classes" and len(rows.targets.shape) == 1:
+            advice.of_labels(rows.targets, self.output_shape[-1], getattr(self.loss, "ignore_label", None))
+        elif self.loss.targets == "values":
+            advice.of_digits("y", as_array("y", y), self.dtype)
 
     def _warn_if_small(self, x: Nest, batch: int) -> None:
         work = batch * sum(math.prod(leaf.shape) for leaf in tree.leaves(self._params))

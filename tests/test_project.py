@@ -65,7 +65,7 @@ MAY_USE_NUMPY = (
     *("backends", "cli", "datasets", "initializers", "interop", "io.model_file", "io.safetensors", "layers._summary"),
     "losses._labels",
     *("learn", "model", "plot", "sklearn", "testing"),
-    *(f"training.{name}" for name in ("dataset", "lbfgs", "loop", "progress", "state", "step", "validation")),
+    *(f"training.{name}" for name in ("advice", "dataset", "lbfgs", "loop", "progress", "state", "step", "validation")),
 )
 
 OPTIONAL = ("cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx")

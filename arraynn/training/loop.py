@@ -22,6 +22,7 @@ from ..errors import CheckpointError, DataError, DivergedError
 from ..optimizers import Optimizer
 from ..random import Key
 from ..schedules import rate_at
+from . import advice
 from .callbacks import Callback, Monitor
 from .checkpoint import Checkpoint, Progress, Saved
 from .nan_trace import first_not_finite
@@ -247,7 +248,9 @@ class Fit:
         lost = self.go_back()
         found = first_not_finite(self.model, [(one.step, one.optimizer, one.make) for one in lost])
         at = next((one for one in lost if one.step == found.step), lost[-1])
-        raise DivergedError(at.epoch, at.step, found.layer, found.what)
+        x, targets, _ = at.make()
+        remedy = advice.remedy(x, targets, values=self.model.loss.targets not in ("classes", "binary"))
+        raise DivergedError(at.epoch, at.step, found.layer, found.what, remedy)
 
     def leave(self, raised: BaseException | None = None, checkpoints: Sequence[Checkpoint] = ()) -> None:
         """On the way out, of whatever kind: history gets the epochs that are complete, every callback hears the end.
