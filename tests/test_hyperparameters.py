@@ -146,7 +146,7 @@ def test_a_model_of_numpys_numbers_is_that_of_pythons(tmp_path: Any) -> None:
             nn.Checkpoint(tmp_path / "run", every=i(2)),
         ]
         model.fit(
-            x, y, epochs=i(3), batch_size=i(16), validation_freq=i(1), validation_split=f(0.25), verbose=0,
+            x, y, epochs=i(3), batch_size=i(16), validation_freq=i(1), validation_split=f(0.25), verbose=i(0),
             callbacks=callbacks, **options,
         )  # fmt: skip
         return model
