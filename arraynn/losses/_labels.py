@@ -50,10 +50,13 @@ def check_labels(
 
 def check_host_labels(targets: Any, classes: int, ignore_label: int | None, sample_weight: Any) -> None:
     """`check_labels` of NumPy's integer classes (N,); of all else nothing is read. 2 µs for 300 labels."""
-    if not isinstance(targets, np.ndarray) or targets.ndim != 1 or targets.dtype.kind not in "iu":
-        return
-    if not _within(targets, classes):
+    if are_host_labels(targets) and not _within(targets, classes):
         check_labels(targets, classes, ignore_label, sample_weight)
+
+
+def are_host_labels(targets: Any) -> bool:
+    """Whether these are NumPy's integer classes (N,), which can be read without a trip to a device."""
+    return isinstance(targets, np.ndarray) and targets.ndim == 1 and targets.dtype.kind in "iu"
 
 
 def _within(labels: np.ndarray, classes: int) -> bool:

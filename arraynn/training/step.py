@@ -15,7 +15,7 @@ from .._types import Array, LayerLike, Nest
 from ..backends import Backend, for_type, of
 from ..errors import DataError
 from ..losses import ClassLoss, Loss, as_loss
-from ..losses._labels import check_host_labels
+from ..losses._labels import are_host_labels, check_host_labels
 from ..metrics import Metric
 from ..optimizers import Optimizer
 from ..random import Key
@@ -76,9 +76,10 @@ def make_train_step(
 
     def checked_step(params: Nest, state: Mapping[str, Any], batch: Batch, key: Key) -> Any:
         x, targets, weight = batch
-        if not classes:
-            classes.append(_outputs(network, params, x))
-        check_host_labels(targets, classes[0], ignored, weight)
+        if are_host_labels(targets):
+            if not classes:
+                classes.append(_outputs(network, params, x))
+            check_host_labels(targets, classes[0], ignored, weight)
         return step(params, state, batch, key)
 
     return checked_step
