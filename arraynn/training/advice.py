@@ -22,13 +22,14 @@ LARGE = 1e3  #: a network begins with outputs of about 1, and takes inputs of ab
 def of_labels(labels: Array, classes: int, ignore_label: int | None = None) -> None:
     """Warn where labels begin above 0 or leave a gap: of {10, 15} there would be 16 classes.
 
-    labels : integers in [0, classes), or ignore_label. A class that few rows miss by chance is no gap.
+    labels : integers in [0, classes), or ignore_label. Of rows of a single class nothing can be told, and
+    a class that few rows miss by chance is no gap.
     """
     host = np.asarray(of(labels).to_numpy(labels)).astype(np.int64, copy=False)
     counts = np.bincount(host[host != ignore_label] if ignore_label is not None else host, minlength=1)
     rows, present = int(counts.sum()), int(np.count_nonzero(counts))
     gaps = np.flatnonzero(counts == 0)
-    if not rows or not len(gaps) or (rows < 10 * len(counts) and 2 * present > min(rows, len(counts))):
+    if present < 2 or not len(gaps) or (rows < 10 * len(counts) and 2 * present > min(rows, len(counts))):
         return
     shown = ", ".join(map(str, gaps[:5])) + (", …" if len(gaps) > 5 else "")
     warn_of_data(
