@@ -17,7 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from .. import tree
 from .._array import is_array, namespace
 from .._types import Array, LayerLike, Nest
-from ..backends import Backend
+from ..backends import Backend, backend
 from ..losses import Loss
 from ..model import Model
 from ..optimizers import Adam, Optimizer
@@ -257,6 +257,17 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         return to_sklearn(self)
 
     # What scikit-learn asks of its estimators.
+
+    def __getstate__(self) -> Any:
+        """As scikit-learn has it; a module or an array that names the backend becomes the Backend, which can be
+        copied and pickled."""
+        found = super().__getstate__()
+        if not isinstance(self.backend, (str, type(None))):
+            found = {**found, "backend": backend(self.backend)}
+        return found
+
+    def __sklearn_clone__(self) -> Any:
+        return super(BaseMLP, copy.copy(self)).__sklearn_clone__()
 
     def _check_solver(self) -> bool:
         if not self._stochastic:

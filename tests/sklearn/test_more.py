@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
+import array_api_strict
 import numpy as np
 import pytest
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -223,3 +228,27 @@ def test_data_frames_keep_their_names(data):
     assert mlp.feature_names_in_.tolist() == list(frame.columns)
     with pytest.raises(ValueError, match="The feature names should match"):
         mlp.predict(frame.rename(columns={"c0": "other"}))
+
+
+@pytest.mark.parametrize("backend", [nn.backend("array_api_strict:device1"), array_api_strict])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fitted_estimator_with_a_backend_and_callbacks_is_cloned_copied_and_pickled(data, tmp_path, backend):
+    _, x, y = data["classes"]
+    log = nn.CSVLog(tmp_path / "log.csv")
+    mlp = MLPClassifier(max_iter=2, random_state=0, backend=backend, callbacks=[log]).fit(x, y)
+    for other in (copy.deepcopy(mlp), pickle.loads(pickle.dumps(mlp))):
+        assert np.array_equal(other.predict(x), mlp.predict(x))
+        assert other.partial_fit(x, y).loss_ == copy.deepcopy(mlp).partial_fit(x, y).loss_
+    assert clone(mlp).fit(x, y).loss_curve_ == mlp.loss_curve_
+    assert clone(clone(mlp)).get_params()["backend"].name == "array_api_strict"
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_workers_take_and_return_estimators_that_have_logged(data, tmp_path):
+    _, x, y = data["classes"]
+    callbacks = [nn.CSVLog(tmp_path / "log.csv", append=True), nn.EarlyStopping("loss")]
+    mlp = MLPClassifier(max_iter=2, random_state=0, callbacks=callbacks, backend=nn.backend("numpy")).fit(x, y)
+    scores = cross_val_score(mlp, x, y, cv=2)
+    found = cross_validate(mlp, x, y, cv=2, return_estimator=True, n_jobs=2)
+    assert found["test_score"].tolist() == scores.tolist()
+    assert [one.score(x, y) > 0 for one in found["estimator"]] == [True, True]
