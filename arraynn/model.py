@@ -22,6 +22,7 @@ from .optimizers import Adam, Optimizer
 from .training.callbacks import Callback
 from .training.checkpoint import resumed
 from .training.dataset import Border, Stream, rows_of, unpack
+from .training.dispatch import as_callbacks
 from .training.inference import answer, measure
 from .training.loop import Fit
 from .training.progress import progress_for
@@ -100,7 +101,7 @@ class Model(Holder):
         sample_weight: Any = None,
         class_weight: Any = None,
         shuffle: bool = True,
-        callbacks: Iterable[Callback] = (),
+        callbacks: Iterable[Callback] | Callback | None = (),
         verbose: int | str = "auto",
         resume: str | Path | None = None,
     ) -> dict[str, list[float]]:
@@ -117,7 +118,8 @@ class Model(Holder):
             validation_freq epochs and at the last; in between, history holds nan.
         sample_weight : (N,), at least 0. class_weight : {class: weight} or "balanced".
         shuffle : a new permutation each epoch, that of epoch e from default_rng([seed, e]).
-        callbacks : see `Callback`. verbose : 0 silent, 1 progress, "auto" progress where someone is looking.
+        callbacks : one or several, see `Callback`. verbose : 0 silent, 1 progress, "auto" progress where someone is
+            looking.
         resume : a file that `Checkpoint` writes: go on from there, also within an epoch, as if there had been no break;
             `epochs` counts from where the saved fit began. Where there is no such file yet, begin.
 
@@ -157,7 +159,7 @@ class Model(Holder):
                 **{"batch_size": batch_size, "shuffle": bool(shuffle), "validation_split": validation_split},
                 "validation_freq": validation_freq,
             }
-            watching = [*callbacks, *progress_for(verbose, epochs)]
+            watching = [*as_callbacks(callbacks), *progress_for(verbose, epochs)]
             run = Fit(self, batches, watching, validate, validation_freq, plan)
             saved = None if resume is None else resumed(resume, self, plan, watching)
             prepared = tuple(metric.prepare(targets) for metric in self.metrics)

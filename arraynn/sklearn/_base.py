@@ -22,6 +22,7 @@ from ..losses import Loss
 from ..model import Model
 from ..optimizers import Adam, Optimizer
 from ..training.dataset import blocks
+from ..training.dispatch import as_callbacks
 from ..training.inference import inference
 from ._arrays import check_same_namespace, computes, dtype_name, home, on_host, take
 from ._interop import from_model, from_sklearn, to_model, to_sklearn
@@ -97,7 +98,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
         "dtype": [StrOptions({"float32", "float64"}), None],
         "backend": "no_validation",
-        "callbacks": [list, tuple],
+        "callbacks": "no_validation",  # but by `as_callbacks`
     }
 
     # What the two differ in.
@@ -132,6 +133,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         return not (isinstance(self.solver, str) and self.solver == "lbfgs")
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool = False) -> BaseMLP:
+        as_callbacks(self.callbacks)
         hidden = layer_sizes(self.hidden_layer_sizes)
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         where = home(X)

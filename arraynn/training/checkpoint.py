@@ -53,6 +53,8 @@ class Checkpoint(Callback):
     A run that was killed and is resumed equals one that was not: on NumPy and the same machine bit for bit, in
     weights, optimizer state, history, shuffles and masks. What a callback of your own notes is kept if its `kept`
     names it; what an iterable of batches draws by itself is its own affair.
+    In an estimator of `arraynn.sklearn` the file is a saved model, without the place in the run: `Model.load` takes
+    it, and the estimator's `from_model` makes an estimator of it again.
     Raises CheckpointError for a layer, loss or optimizer without a registered name before the first step, and at the
     end where the file cannot be written. Until then that is a warning, and the next one may do better.
     """
@@ -77,10 +79,24 @@ class Checkpoint(Callback):
             return time.monotonic() - self.saved >= self.every.total_seconds()
         return isinstance(self.every, int) and self.steps % self.every == 0
 
-    def save(self, run: Any, last: bool) -> None:
-        """Write down a fit that has told everybody of all it has done. run : a `fitting.Fit`; last : it is leaving."""
-        header, parts = model_file.described(run.model)
-        notes = [(callback, callback.notes()) for callback in run.callbacks if callback.kept]
+    def save(self, model: Any, last: bool, run: Any = None) -> None:
+        """Write down a fit that has told everybody of all it has done. last : it is leaving. run : the `loop.Fit`,
+        which can be resumed; None saves the model alone."""
+        header, parts = model_file.described(model)
+        if run is not None:
+            self.describe(run, header, parts)
+        self.saved = time.monotonic()
+        try:
+            model_file.write(self.path, header, parts)
+        except CheckpointError as error:
+            if last:
+                raise
+            log.warning("%s; training goes on", error)
+
+    @staticmethod
+    def describe(run: Any, header: dict[str, Any], parts: dict[str, Nest]) -> None:
+        """Add where the fit is, what else was asked of it, and what the callbacks have noted."""
+        notes = [(callback, callback.notes()) for callback in run.told.callbacks if callback.kept]
         arrays = [{name: value for name, value in noted.items() if _is_nest(value)} for _, noted in notes]
         header["run"] = {
             "progress": {name: _encoded(value) for name, value in vars(run.progress()).items()},
@@ -92,13 +108,6 @@ class Checkpoint(Callback):
             ],
         }
         parts["callbacks"] = tree.map(run.model.backend.to_numpy, arrays)
-        self.saved = time.monotonic()
-        try:
-            model_file.write(self.path, header, parts)
-        except CheckpointError as error:
-            if last:
-                raise
-            log.warning("%s; training goes on", error)
 
 
 class Saved:
