@@ -152,7 +152,10 @@ class Model(Holder):
                 targets = batches.targets
                 self._warn_if_small(x, batches.count if batch_size is None else batch_size)
             if validation_data is not None:
-                validation = rows_of(self._border(), *unpack("validation_data", validation_data))
+                try:
+                    validation = rows_of(self._border(), *unpack("validation_data", validation_data))
+                except DataError as error:  # a row that is named is one of these
+                    raise DataError(f"in validation_data: {error}") from None
             validate = None if validation is None else partial(measure, self, validation)
             plan = {
                 "rows": getattr(batches, "count", None),
@@ -268,7 +271,7 @@ class Model(Holder):
         self._ready(as_inputs(unpack("an iterable", first)[0]))
         again = _Rejoined(first, iterator) if iterator is batches else batches
         stream = Stream(self._border(partial=True), again, class_weight)
-        return stream, stream.rows(first).targets
+        return stream, stream.rows(first, 0).targets
 
     def _answer(self, x: Any, function: Callable[[Nest], Nest]) -> Nest:
         with self._unless_refused():

@@ -254,15 +254,18 @@ class Stream:
     fetch_steps: ClassVar[int] = 64
 
     def epoch(self, epoch: int) -> Iterator[Callable[[], Batch]]:
-        found = False
-        for item in self.batches:
-            found = True
-            yield partial(_same, self.rows(item).take(slice(0, None)))
-        if not found:
+        number = -1
+        for number, item in enumerate(self.batches):
+            yield partial(_same, self.rows(item, number).take(slice(0, None)))
+        if number < 0:
             raise DataError(f"the iterable gave no batch in epoch {epoch}: it must start anew each time it is iterated")
 
-    def rows(self, item: Any) -> Rows:
-        return rows_of(self.border, *unpack("an iterable", item)).with_classes(self.class_weight)
+    def rows(self, item: Any, number: int) -> Rows:
+        """The rows of the batch of that number in its epoch; a DataError names it, as its rows are counted within."""
+        try:
+            return rows_of(self.border, *unpack("an iterable", item)).with_classes(self.class_weight)
+        except DataError as error:
+            raise DataError(f"in batch {number}: {error}") from None
 
 
 def _same(batch: Batch) -> Batch:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -198,3 +201,36 @@ def test_a_checkpoint_of_an_estimator_says_that_it_is_no_place_in_a_run(tmp_path
     model = nn.Model.load(path, backend="numpy")
     with pytest.raises(nn.CheckpointError, match="a saved model, not a checkpoint"):
         model.fit(X, Y, resume=path)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", nn.AdamW(0.01)])
+def test_files_are_loaded_and_predicted_from_without_scikit_learn(tmp_path, solver):
+    best, checkpoint = (nn.BestWeights(tmp_path / "best", "loss"), nn.Checkpoint(tmp_path / "checkpoint"))
+    options = {"max_iter": 2, "random_state": 0, "alpha": 0.01, "dropout": 0.1, "callbacks": [best, checkpoint]}
+    mlp = MLPClassifier(5, solver=solver, **options).fit(X, Y)
+    mlp.to_model().save(tmp_path / "model")
+    np.savez(tmp_path / "x.npz", x=X)
+    program = f"""
+import sys
+for name in ("sklearn", "scipy", "arraynn.sklearn"):
+    sys.modules[name] = None  # as where they are not installed
+import arraynn as nn
+from arraynn.cli import main
+for name in ("best", "checkpoint", "model"):
+    model = nn.Model.load(name, backend="numpy")
+    x, y = nn.datasets.load_npz_inputs("x.npz"), {Y.tolist()}
+    model.fit(x, y)
+    assert main(["predict", name, "x.npz", "--backend", "numpy"]) == 0
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(",") for line in done.stdout.splitlines()]
+    found = [[int(row[1]) for row in rows[start + 1 : start + 61]] for start in (0, 61, 122)]
+    assert found[1] == found[2] == mlp.predict(X).tolist()
