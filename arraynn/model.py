@@ -104,6 +104,7 @@ class Model(Holder):
         callbacks: Iterable[Callback] | Callback | None = (),
         verbose: int | str = "auto",
         resume: str | Path | None = None,
+        change: Iterable[str] = (),
     ) -> dict[str, list[float]]:
         """Train, and return the history, to which each epoch adds a float to each list.
 
@@ -121,7 +122,10 @@ class Model(Holder):
         callbacks : one or several, see `Callback`. verbose : 0 silent, 1 progress, "auto" progress where someone is
             looking.
         resume : a file that `Checkpoint` writes: go on from there, also within an epoch, as if there had been no break;
-            `epochs` counts from where the saved fit began. Where there is no such file yet, begin.
+            `epochs` counts from where the saved fit began, and may be more than then. Where there is no such file yet,
+            begin.
+        change : what a resumed fit may have otherwise than the saved one: "learning_rate" (or its schedule), "epochs",
+            "validation_freq". What differs is told in a line of the log; all else must be as it was.
 
         Ctrl-C stops between two steps, keeps weights and history, and raises KeyboardInterrupt; SIGTERM does the same
         and raises SystemExit(143).
@@ -164,7 +168,7 @@ class Model(Holder):
             }
             watching = [*as_callbacks(callbacks), *progress_for(verbose, epochs)]
             run = Fit(self, batches, watching, validate, validation_freq, plan)
-            saved = None if resume is None else resumed(resume, self, plan, watching)
+            saved = None if resume is None else resumed(resume, self, plan, watching, epochs, change)
             prepared = tuple(metric.prepare(targets) for metric in self.metrics)
         self.prepared_metrics = prepared
         run.run(epochs, saved)

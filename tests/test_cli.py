@@ -138,7 +138,7 @@ def test_a_folder_with_a_model_is_refused_before_training(run, monkeypatch):
     monkeypatch.setattr(nn.Model, "fit", lambda *args, **kwargs: pytest.fail("it was trained"))
     code, _, err = run("train", "digits", "--out", "run")
     assert code == 2
-    assert "model.safetensors exists; give another --out, or --overwrite" in one_line(err)
+    assert "model.safetensors exists; --resume goes on from it with more --epochs, --overwrite" in one_line(err)
     assert Path("run/model.safetensors").read_bytes() == before
 
 
@@ -619,7 +619,7 @@ def test_a_traceback_is_shown_to_who_asks(run, monkeypatch):
 
 
 def test_ctrl_c_before_there_is_anything_to_save_is_130(run, monkeypatch):
-    monkeypatch.setattr(cli._train, "load", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("arraynn.cli._train.load", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     assert run("train", "vertical") == (130, "", "arraynn train: interrupted\n")
     assert names(".") == []
 
@@ -658,7 +658,8 @@ def test_after_ctrl_c_everything_is_saved(pictures):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert re.fullmatch(r"arraynn train: interrupted after \d+ of 50000 epochs; all is saved in run\n", err)
+    assert re.fullmatch(r"arraynn train: interrupted after \d+ of 50000 epochs; all is saved in run; .*\n", err)
+    assert err.endswith("; --out run --resume goes on\n")
     assert re.search(r"\ntraining +300 ", out)
     assert names("run") == sorted([*FILES, "checkpoint.safetensors"])  # so that --resume may go on
     model = nn.Model.load("run/model.safetensors", backend="numpy")

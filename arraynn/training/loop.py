@@ -88,6 +88,7 @@ class Fit:
         self.told = Dispatcher(callbacks)
         self.validate, self.every, self.plan = validate, every, plan or {}
         self.begin, self.position = model.epoch, 0  # the first epoch, and the steps taken in the one at hand
+        self.epochs = 0  # of this fit, those before a break included
         self.first_optimizer = model.optimizer
         self.exact = True  # the model is where the steps counted have brought it
         self.most = getattr(batches, "fetch_steps", FETCH_STEPS)
@@ -114,7 +115,7 @@ class Fit:
 
         saved : a checkpoint to go on from; its epochs count too.
         """
-        model = self.model
+        model, self.epochs = self.model, epochs
         if saved is not None:
             saved.into(model)
             self.resume(saved.progress)
