@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from ._array import is_float, namespace, same_shape
+from ._array import is_float, namespace, same_shape, zero_like
+from ._hyperparameters import Hyperparameters
 from ._types import Array
 from .backends import number, of
 from .errors import ShapeError
 
 
-class Metric:
+class Metric(Hyperparameters):
     """name : under which history holds it. `sums` returns a dict of 0-d arrays (or numbers) that add over rows."""
 
     name: ClassVar[str]
@@ -33,8 +34,13 @@ class Metric:
         """The metric for a training run on these targets, read once on the host."""
         return self
 
+    def centered(self, targets: Array, sample_weight: Array | None = None) -> Metric:
+        """The prepared metric for a pass over these targets, such as validation's: with what keeps its sums precise
+        there, and the same value."""
+        return self
+
     def __call__(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> float:
-        metric = self.prepare(targets)
+        metric = self.prepare(targets).centered(targets, sample_weight)
         return metric.value({k: number(v) for k, v in metric.sums(outputs, targets, sample_weight).items()})
 
 
@@ -43,6 +49,9 @@ def _weighted(rows: Array, sample_weight: Array | None) -> dict[str, Any]:
     xp = namespace(rows)
     if sample_weight is None:
         return {"sum": xp.sum(rows), "weight": rows.shape[0]}
+    sample_weight = xp.astype(sample_weight, rows.dtype, copy=False)
+    # where: a row of weight 0 does not count, also where its outputs are not finite
+    rows = xp.where(sample_weight != 0, rows, zero_like(rows))
     return {"sum": xp.sum(rows * sample_weight), "weight": xp.sum(sample_weight)}
 
 
@@ -123,18 +132,22 @@ class RegressionAccuracy(Metric):
 class R2(Metric):
     """Coefficient of determination, 1 - Σ w (ŷ - y)² / Σ w (y - ȳ)², over all outputs together; 1 is perfect.
 
-    center : a number near ȳ, subtracted before squares are summed, for precision; None takes the mean of the targets
-    trained on. Where y does not vary, 1 if it is met exactly, else 0. (scikit-learn averages R² over outputs.)
+    center : a number near ȳ, subtracted before squares are summed. It is for precision and does not change the value:
+        where it lies k standard deviations from ȳ, k² ulps are lost. A call, `Model.fit` and `Model.evaluate` put the
+        weighted mean of the targets at hand in its place, a stream that of its first batch. None is 0.
+    Where y does not vary, R² is 1 if it is met exactly, else 0. (scikit-learn averages R² over outputs.)
     """
 
     center: float | None = None
     name: ClassVar[str] = "r2"
 
-    def prepare(self, targets: Array) -> Metric:
-        if self.center is not None:
+    def centered(self, targets: Array, sample_weight: Array | None = None) -> Metric:
+        if not math.prod(targets.shape):
             return self
         with of(targets).context():
-            return replace(self, center=number(namespace(targets).mean(targets)))
+            sums = _weighted(_row_means(targets), sample_weight)
+            weight = number(sums["weight"])
+            return replace(self, center=number(sums["sum"]) / weight) if weight else self
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         same_shape("targets", targets, "outputs", outputs)

@@ -14,21 +14,23 @@ import numpy as np
 
 from . import tree
 from ._array import is_array, namespace
+from ._hyperparameters import python_number
 from ._types import Array, LayerLike, Nest
 from .errors import DataError
 from .losses import as_loss, softmax_cross_entropy
 from .metrics import Metric, as_metric
 from .optimizers import Adam, Optimizer
+from .training import advice
 from .training.callbacks import Callback
 from .training.checkpoint import resumed
-from .training.dataset import Border, Stream, rows_of, unpack
+from .training.dataset import Border, Rows, Stream, rows_of, unpack
 from .training.dispatch import as_callbacks
 from .training.inference import answer, measure
 from .training.loop import Fit
 from .training.progress import progress_for
 from .training.state import Holder
-from .training.step import make_train_step
-from .training.validation import as_inputs
+from .training.step import make_unchecked_step
+from .training.validation import as_array, as_inputs, count_rows, enough_rows
 
 log = logging.getLogger("arraynn")
 
@@ -79,9 +81,10 @@ class Model(Holder):
         if len(set(names)) < len(names) or RESERVED & set(names):
             raise ValueError(f"metrics need names of their own, other than {', '.join(sorted(RESERVED))}, got {names}")
         self.prepared_metrics = self.metrics
+        clip_norm, clip_value = python_number(clip_norm), python_number(clip_value)
         self.clip_norm, self.clip_value = clip_norm, clip_value
         # said here what a step would say: limits that are none, values that cannot be hashed
-        make_train_step(
+        make_unchecked_step(
             network, self.loss, self.optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=self.metrics
         )
         self.history: dict[str, list[float]] = {}
@@ -132,10 +135,10 @@ class Model(Holder):
         Raises DataError or ShapeError for data that do not fit, and CheckpointError for a file of another fit, before
         anything is trained; DivergedError when the numbers leave the finite, keeping the last finite weights.
         """
-        _at_least("epochs", epochs, 1)
-        _at_least("validation_freq", validation_freq, 1)
+        epochs, validation_freq = _at_least("epochs", epochs, 1), _at_least("validation_freq", validation_freq, 1)
         if batch_size is not None:
-            _at_least("batch_size", batch_size, 1, " (None is the whole set)")
+            batch_size = _at_least("batch_size", batch_size, 1, " (None is the whole set)")
+        validation_split = python_number(validation_split)
         if not 0 <= validation_split < 1:
             raise DataError(f"validation_split must lie in [0, 1), got {validation_split!r}")
         if validation_split and (validation_data is not None or y is None):
@@ -144,16 +147,18 @@ class Model(Holder):
             validation = None
             if y is None:
                 batches: Any
-                batches, targets = self._stream(x, epochs, sample_weight, class_weight)
+                batches, targets, weight = self._stream(x, epochs, sample_weight, class_weight)
             else:
                 x = as_inputs(x)
                 self._ready(x)
                 batches = rows_of(self._border(), x, y, sample_weight)
+                self._advise(x, y, batches)
                 if validation_split:
                     batches, validation = batches.split(validation_split, self.seed)
                 batches = replace(batches.with_classes(class_weight), batch_size=batch_size)
                 batches = replace(batches, seed=self.seed if shuffle else None)
-                targets = batches.targets
+                targets, weight = batches.targets, batches.weight
+                enough_rows(self.network, min(batches.count, batch_size or batches.count))
                 self._warn_if_small(x, batches.count if batch_size is None else batch_size)
             if validation_data is not None:
                 try:
@@ -169,7 +174,7 @@ class Model(Holder):
             watching = [*as_callbacks(callbacks), *progress_for(verbose, epochs)]
             run = Fit(self, batches, watching, validate, validation_freq, plan)
             saved = None if resume is None else resumed(resume, self, plan, watching, epochs, change)
-            prepared = tuple(metric.prepare(targets) for metric in self.metrics)
+            prepared = tuple(metric.prepare(targets).centered(targets, weight) for metric in self.metrics)
         self.prepared_metrics = prepared
         run.run(epochs, saved)
         return self.history
@@ -253,7 +258,9 @@ class Model(Holder):
             partial=partial,
         )
 
-    def _stream(self, batches: Any, epochs: int, sample_weight: Any, class_weight: Any) -> tuple[Stream, Array]:
+    def _stream(
+        self, batches: Any, epochs: int, sample_weight: Any, class_weight: Any
+    ) -> tuple[Stream, Array, Array | None]:
         if sample_weight is not None or is_array(batches):
             raise DataError("y is missing: give fit(x, y), or an iterable of (x, y) batches")
         if isinstance(class_weight, str):
@@ -272,16 +279,29 @@ class Model(Holder):
         first = next(iterator, None)
         if first is None:
             raise DataError("the iterable gave no batch: it is empty, or a generator that is spent already")
-        self._ready(as_inputs(unpack("an iterable", first)[0]))
+        x = as_inputs(unpack("an iterable", first)[0])
+        self._ready(x)
+        enough_rows(self.network, count_rows(x))
         again = _Rejoined(first, iterator) if iterator is batches else batches
         stream = Stream(self._border(partial=True), again, class_weight)
-        return stream, stream.rows(first, 0).targets
+        rows = stream.rows(first, 0)
+        return stream, rows.targets, rows.weight
 
     def _answer(self, x: Any, function: Callable[[Nest], Nest]) -> Nest:
         with self._unless_refused():
             x = as_inputs(x)
             self._ready(x)
             return answer(self, self._border(), x, function)
+
+    def _advise(self, x: Nest, y: Any, rows: Rows) -> None:
+        """Warn of data that are probably not meant as they are."""
+        if not self.integer_input:
+            for part in tree.leaves(x):
+                advice.of_digits("x", part, self.dtype)
+        if self.loss.targets == "classes" and len(rows.targets.shape) == 1:
+            advice.of_labels(rows.targets, self.output_shape[-1], getattr(self.loss, "ignore_label", None))
+        elif self.loss.targets == "values":
+            advice.of_digits("y", as_array("y", y), self.dtype)
 
     def _warn_if_small(self, x: Nest, batch: int) -> None:
         work = batch * sum(math.prod(leaf.shape) for leaf in tree.leaves(self._params))
@@ -301,6 +321,8 @@ class _Rejoined:
         yield from self.rest
 
 
-def _at_least(name: str, value: Any, low: int, more: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+def _at_least(name: str, value: Any, low: int, more: str = "") -> int:
+    value = python_number(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
         raise DataError(f"{name} must be an integer of at least {low}{more}, got {value!r}")
+    return value

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ..errors import ArraynnError
 from ._arguments import parser
-from ._say import UsageError, notes_shown, silence
+from ._say import UsageError, data_warnings_shown, notes_shown, silence
 
 __all__ = ["main"]
 
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = parser().parse_args(argv)
         command = f"arraynn {arguments.command}"
-        with notes_shown(not getattr(arguments, "quiet", False)):
+        with notes_shown(not getattr(arguments, "quiet", False)), data_warnings_shown(command):
             code: int = arguments.run(arguments)
         sys.stdout.flush()
         return code

@@ -7,9 +7,9 @@ import math
 import os
 from collections.abc import Callable
 from difflib import get_close_matches
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
+from ..io.model_file import own_version
 from ..learn.book.command import add_parser as _book
 from ._recipes import ACTIVATIONS, OPTIMIZERS, RECIPES
 
@@ -60,14 +60,6 @@ def parser() -> Parser:
     _doctor(commands)
     _bench(commands)
     return whole
-
-
-def own_version() -> str:
-    """The version of arraynn that is installed."""
-    try:
-        return version("arraynn")
-    except PackageNotFoundError:
-        return "(not installed, run from its source)"
 
 
 def _add(commands: Any, name: str, summary: str, description: str, run: str) -> Parser:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
+
+from ..errors import DataWarning
 
 
 class UsageError(Exception):
@@ -50,3 +54,20 @@ def notes_shown(shown: bool) -> Iterator[None]:
     finally:
         logger.removeHandler(notes)
         logger.setLevel(before)
+
+
+@contextmanager
+def data_warnings_shown(command: str) -> Iterator[None]:
+    """While it lasts, each `DataWarning` is one line on stderr, without Python's file, line number and source."""
+
+    def show(message: Any, category: Any, *where: Any) -> None:
+        if issubclass(category, DataWarning):
+            print(f"{command}: warning: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+        else:
+            shown(message, category, *where)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=DataWarning)
+        shown = warnings.showwarning
+        warnings.showwarning = show  # type: ignore[assignment]  # takes by position what the module gives by it
+        yield

@@ -76,7 +76,7 @@ def described(model: Any) -> tuple[dict[str, Any], dict[str, Nest]]:
         raise CheckpointError("the model has no weights yet; fit it, or call build(input_shape), before saving")
     header = {
         "format": FORMAT,
-        "arraynn": _version(),
+        "arraynn": own_version(),
         "network": encode(model.network),
         "loss": encode(model.loss),
         "optimizer": encode(model.optimizer),
@@ -170,7 +170,8 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Nest]]:
 
 
 @cache
-def _version() -> str:
+def own_version() -> str:
+    """The version of arraynn that is installed; "unknown" where it runs from its source."""
     from importlib.metadata import PackageNotFoundError, version  # a sixth of what importing arraynn takes
 
     try:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._hyperparameters import Hyperparameters
 from .._types import Array, Backward, Nest, Shape
 
 
-class Layer:
+class Layer(Hyperparameters):
     """A layer without parameters, penalty or coupling between rows. A subclass overrides what differs.
 
     A layer is a frozen dataclass of hyperparameters and holds no arrays:

@@ -49,6 +49,14 @@ class Combinator(Layer):
         known = [getattr(layer, "vocabulary", None) for layer in self._first()]
         return min((words for words in known if words is not None), default=None)
 
+    def coupling(self) -> str:
+        """Kind and place of the first layer inside that couples rows, "" of none: "BatchNorm 'layers.1'"."""
+        for i, layer in enumerate(self.layers):
+            if layer.couples_rows:
+                inner = layer.coupling() if isinstance(layer, Combinator) else ""
+                return inner.replace("'", f"'layers.{i}.", 1) if inner else f"{type(layer).__name__} 'layers.{i}'"
+        return ""
+
     def _first(self) -> tuple[LayerLike, ...]:
         return self.layers if self.parallel else self.layers[:1]
 

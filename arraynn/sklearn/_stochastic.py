@@ -23,7 +23,8 @@ from ..random import Key
 from ..regularizers import L1L2
 from ..schedules import Scaled, rate_at
 from ..training.signals import deferred_interrupts
-from ..training.step import Batch, make_train_step
+from ..training.step import Batch, make_unchecked_step
+from ..training.validation import enough_rows
 from ._arrays import take
 from ._conventions import EpsilonHatAdam, HeavySGD
 from ._hooks import Hooks
@@ -85,6 +86,7 @@ class Stochastic:
         self.set_rate(self.factor)
         self.order = np.arange(task.count)
         self.batch_size = self.rows_of_a_step()
+        enough_rows(est.network_, self.batch_size)
         self.parts = list(gen_batches(task.count, self.batch_size))
 
     def rows_of_a_step(self) -> int:
@@ -251,7 +253,7 @@ class Stochastic:
         self.optimizer = optimizer
         self.est.learning_rate_ = float(rate_at(optimizer.learning_rate, self.state["step"]))
         clip = None if self.est.clip_norm is None else float(self.est.clip_norm)
-        self.step = make_train_step(self.network, self.loss, optimizer, clip_norm=clip)
+        self.step = make_unchecked_step(self.network, self.loss, optimizer, clip_norm=clip)
 
     def leave(self, raised: BaseException | None, whole: bool) -> None:
         """On the way out, of whatever kind, the estimator has the parameters and what a next call goes on from.

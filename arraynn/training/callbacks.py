@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .. import tree
+from .._hyperparameters import python_number
 from .._types import Nest
 from ..errors import CheckpointError, DataError
 from ..schedules import Scaled, rate_at
@@ -69,6 +70,7 @@ class Monitor(Callback):
     def __init__(self, monitor: str, min_delta: float, mode: str) -> None:
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
+        min_delta = python_number(min_delta)
         if not 0 <= min_delta < math.inf:
             raise ValueError(f"min_delta must be a finite number of at least 0, got {min_delta!r}")
         upwards = mode == "max" or (mode == "auto" and monitor.endswith(("accuracy", "r2")))
@@ -160,6 +162,7 @@ class ReduceLROnPlateau(Monitor):
         min_learning_rate: float = 0.0,
     ) -> None:
         super().__init__(monitor, min_delta, mode)
+        factor, min_learning_rate = python_number(factor), python_number(min_learning_rate)
         if not 0 < factor < 1:
             raise ValueError(f"factor must lie in (0, 1), got {factor!r}")
         if not 0 <= min_learning_rate < math.inf:
@@ -253,6 +256,7 @@ def _form(nest: Nest) -> dict[str, tuple[int, ...]]:
 
 
 def _checked_patience(patience: int) -> int:
+    patience = python_number(patience)
     if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
         raise ValueError(f"patience must be an integer of at least 1 epoch, got {patience!r}")
     return patience

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import tree
+from .._hyperparameters import python_number
 from .._types import Nest
 from ..errors import BackendUnavailable, CheckpointError
 from ..io import model_file
@@ -63,6 +64,7 @@ class Checkpoint(Callback):
     """
 
     def __init__(self, path: str | Path, every: str | int | timedelta = "epoch") -> None:
+        every = python_number(every)
         steps = isinstance(every, int) and not isinstance(every, bool) and every >= 1
         if not (steps or every == "epoch" or (isinstance(every, timedelta) and every > timedelta(0))):
             raise ValueError(f"every must be 'epoch', a number of steps, at least 1, or a timedelta, got {every!r}")

@@ -21,12 +21,13 @@ from ..errors import CheckpointError, DataError, DivergedError
 from ..optimizers import Optimizer
 from ..random import Key
 from ..schedules import rate_at
+from . import advice
 from .callbacks import Callback
 from .checkpoint import Checkpoint, Progress, Saved
 from .dispatch import Dispatcher
 from .nan_trace import first_not_finite
 from .signals import deferred_interrupts
-from .step import Batch, make_train_step
+from .step import Batch, make_unchecked_step
 
 FETCH_SECONDS = 0.1
 FETCH_COST = 0.005  #: seconds that a fetch may take; to look at large weights and copy them takes longer, and is rarer
@@ -197,7 +198,7 @@ class Fit:
     def make_step(self) -> Any:
         model = self.model
         options = {"clip_norm": model.clip_norm, "clip_value": model.clip_value, "metrics": model.prepared_metrics}
-        return make_train_step(model.network, model.loss, model.optimizer, **options)
+        return make_unchecked_step(model.network, model.loss, model.optimizer, **options)
 
     def due(self) -> bool:
         return time.monotonic() - self.fetched > self.pause or len(self.waiting) >= self.most
@@ -237,7 +238,9 @@ class Fit:
         lost = self.go_back()
         found = first_not_finite(self.model, [(one.step, one.optimizer, one.make) for one in lost])
         at = next((one for one in lost if one.step == found.step), lost[-1])
-        raise DivergedError(at.epoch, at.step, found.layer, found.what)
+        x, targets, _ = at.make()
+        remedy = advice.remedy(x, targets, values=self.model.loss.targets not in ("classes", "binary"))
+        raise DivergedError(at.epoch, at.step, found.layer, found.what, remedy)
 
     def leave(self, raised: BaseException | None, save: bool) -> None:
         """On the way out: history gets the epochs that are complete, then every callback hears the end."""

@@ -60,6 +60,16 @@ def count_rows(x: Nest) -> int:
     return int(rows)
 
 
+def enough_rows(network: Any, rows: int) -> None:
+    """Raise DataError for batches of one row where a layer couples rows: one row has no variance."""
+    if rows == 1 and network.couples_rows:
+        layer = network.coupling() if hasattr(network, "coupling") else type(network).__name__
+        raise DataError(
+            f"a batch has 1 row, but {layer} takes its numbers from all rows of a batch, and of one row there is "
+            f"nothing to compare: give batches of at least 2 rows, by batch_size, or leave that layer out"
+        )
+
+
 def same_place(*arrays: Array | None) -> None:
     """Raise DataError where arrays of two libraries or devices are mixed. NumPy arrays go along with any."""
     homes = {place(x): None for x in arrays if x is not None and not isinstance(x, np.ndarray)}

@@ -329,3 +329,50 @@ def test_another_shape_is_refused_and_the_estimator_is_as_it_was(data, way, chan
     assert np.array_equal(mlp.predict_proba(x), expected)
     mlp.set_params(**before)
     GOING_ON[way](mlp, x, y)
+
+
+def test_batches_of_one_row_are_refused_where_a_layer_couples_rows():
+    x = np.random.default_rng(0).standard_normal((60, 3))
+    y = (x[:, 0] > 0).astype(int)
+    with pytest.raises(nn.DataError, match=r"BatchNorm 'layers.1'.* at least 2 rows"):
+        MLPClassifier((4,), activation=nn.BatchNorm(), batch_size=1).fit(x, y)
+    short = MLPClassifier((4,), activation=nn.BatchNorm(), batch_size=59, max_iter=60, random_state=0, tol=0.0)
+    with pytest.warns(Warning, match="Maximum iterations"):
+        short.fit(x, y)
+    hidden = x @ short.coefs_[0] + short.intercepts_[0]
+    variance = short.layer_params_[0]["statistics"]["variance"]
+    assert variance == pytest.approx(hidden.var(axis=0, ddof=1), rel=0.1)  # one row is left over each epoch
+
+
+def test_hyperparameters_may_be_numpys():
+    x = np.random.default_rng(0).standard_normal((60, 3)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(int)
+
+    def fitted(f, i):
+        one = MLPClassifier(
+            (i(4),), activation=nn.ELU(f(1.0)), solver=nn.Adam(f(0.01)), alpha=f(1e-3), l1=f(1e-4), batch_size=i(20),
+            max_iter=i(5), dropout=f(0.1), clip_norm=f(1.0), random_state=0, tol=f(0.0),
+        )  # fmt: skip
+        with pytest.warns(Warning, match="Maximum iterations"):
+            return one.fit(x, y)
+
+    for a, b in zip(fitted(np.float64, np.int64).coefs_, fitted(float, int).coefs_, strict=True):
+        assert a.dtype == np.float32
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("filled", [np.nan, np.inf])
+def test_rows_of_weight_0_do_not_count_in_what_estimators_descend(filled):
+    from arraynn.sklearn._clipped import ClippedSigmoidCrossEntropy, ClippedSoftmaxCrossEntropy
+
+    weight = np.asarray([1.0, 0.0, 2.0])
+    for loss, outputs, targets in (
+        (ClippedSoftmaxCrossEntropy(), np.eye(3), np.asarray([0, 1, 1])),
+        (ClippedSigmoidCrossEntropy(), np.eye(3)[:, :1], np.asarray([[0.0], [1.0], [1.0]])),
+    ):
+        value, backward = loss(outputs, targets, sample_weight=weight)
+        outputs = outputs.copy()
+        outputs[1] = filled
+        again, again_backward = loss(outputs, targets, sample_weight=weight)
+        assert again == value
+        assert np.array_equal(again_backward(), backward())
