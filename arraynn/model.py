@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import tree
-from ._array import is_array, namespace
+from ._array import namespace
 from ._hyperparameters import python_number
 from ._types import Array, LayerLike, Nest
 from .errors import DataError
@@ -22,10 +22,12 @@ from .losses import as_loss, softmax_cross_entropy
 from .metrics import Metric, as_metric
 from .optimizers import Adam, Optimizer
 from .training import advice
+from .training.batch_iterable import Stream, restartable
 from .training.callbacks import Callback
 from .training.checkpoint import resumed
 from .training.columns import column_names, not_a_list_of_inputs, same_columns
-from .training.dataset import Border, Rows, Stream, rows_of, unpack
+from .training.dataset import Border, Rows, rows_of, unpack
+from .training.dispatch import as_callbacks
 from .training.inference import answer, measure
 from .training.links import warn_of_the_link
 from .training.loop import Fit
@@ -108,9 +110,10 @@ class Model(Holder):
         sample_weight: Any = None,
         class_weight: Any = None,
         shuffle: bool = True,
-        callbacks: Iterable[Callback] = (),
+        callbacks: Iterable[Callback] | Callback | None = (),
         verbose: int | str = "auto",
         resume: str | Path | None = None,
+        change: Iterable[str] = (),
     ) -> dict[str, list[float]]:
         """Train, and return the history, to which each epoch adds a float to each list.
 
@@ -128,9 +131,13 @@ class Model(Holder):
         sample_weight : (N,), at least 0. class_weight : {class: weight} or "balanced". A key of any numeric type, a
             bool too, means the class that it equals; a class without a key weighs 1.
         shuffle : a new permutation each epoch, that of epoch e from default_rng([seed, e]).
-        callbacks : see `Callback`. verbose : 0 silent, 1 progress, "auto" progress where someone is looking.
+        callbacks : one or several, see `Callback`. verbose : 0 silent, 1 progress, "auto" progress where someone is
+            looking.
         resume : a file that `Checkpoint` writes: go on from there, also within an epoch, as if there had been no break;
-            `epochs` counts from where the saved fit began. Where there is no such file yet, begin.
+            `epochs` counts from where the saved fit began, and may be more than then. Where there is no such file yet,
+            begin.
+        change : what a resumed fit may have otherwise than the saved one: "learning_rate" (or its schedule), "epochs",
+            "validation_freq". What differs is told in a line of the log; all else must be as it was.
 
         Ctrl-C stops between two steps, keeps weights and history, and raises KeyboardInterrupt; SIGTERM does the same
         and raises SystemExit(143).
@@ -166,7 +173,10 @@ class Model(Holder):
                 enough_rows(self.network, min(batches.count, batch_size or batches.count))
                 self._warn_if_small(x, batches.count if batch_size is None else batch_size)
             if validation_data is not None:
-                validation = rows_of(self._border(columns=columns), *unpack("validation_data", validation_data))
+                try:
+                    validation = rows_of(self._border(columns=columns), *unpack("validation_data", validation_data))
+                except DataError as error:  # a row that is named is one of these
+                    raise DataError(f"in validation_data: {error}") from None
             self._check_metrics()
             validate = None if validation is None else partial(measure, self, validation)
             plan = {
@@ -174,9 +184,9 @@ class Model(Holder):
                 **{"batch_size": batch_size, "shuffle": bool(shuffle), "validation_split": validation_split},
                 "validation_freq": validation_freq,
             }
-            watching = [*callbacks, *progress_for(verbose, epochs)]
+            watching = [*as_callbacks(callbacks), *progress_for(verbose, epochs)]
             run = Fit(self, batches, watching, validate, validation_freq, plan)
-            saved = None if resume is None else resumed(resume, self, plan, watching)
+            saved = None if resume is None else resumed(resume, self, plan, watching, epochs, change)
             if saved is not None:
                 same_columns(names_in(saved.header), columns)
             prepared = tuple(metric.prepare(targets).centered(targets, weight) for metric in self.metrics)
@@ -280,31 +290,13 @@ class Model(Holder):
     def _stream(
         self, batches: Any, epochs: int, sample_weight: Any, class_weight: Any
     ) -> tuple[Stream, Array, Array | None]:
-        if sample_weight is not None or is_array(batches):
-            raise DataError("y is missing: give fit(x, y), or an iterable of (x, y) batches")
-        if isinstance(class_weight, str):
-            raise DataError(f"class_weight={class_weight!r} needs all labels at once; give {{class: weight}} instead")
-        try:
-            iterator = iter(batches)
-        except TypeError:
-            raise DataError(
-                f"x must be an array, or an iterable of (x, y) batches, got {type(batches).__name__}"
-            ) from None
-        if iterator is batches and epochs > 1:
-            raise DataError(
-                f"a generator is spent after one epoch and cannot give {epochs}; pass a list, or an object "
-                f"whose __iter__ starts anew"
-            )
-        first = next(iterator, None)
-        if first is None:
-            raise DataError("the iterable gave no batch: it is empty, or a generator that is spent already")
+        first, again = restartable(batches, epochs, sample_weight, class_weight)
         x, y, _ = unpack("an iterable", first)
         inputs = self._inputs(x, as_array("y", y))
         self._ready(inputs)
         enough_rows(self.network, count_rows(inputs))
-        again = _Rejoined(first, iterator) if iterator is batches else batches
         stream = Stream(self._border(partial=True, columns=column_names(x)), again, class_weight)
-        rows = stream.rows(first)
+        rows = stream.rows(first, 0)
         return stream, rows.targets, rows.weight
 
     def _answer(self, x: Any, function: Callable[[Nest], Nest]) -> Nest:
@@ -328,17 +320,6 @@ class Model(Holder):
         from_host = isinstance(tree.leaves(x)[0], np.ndarray)
         if self._wanted == "auto" and from_host and self.backend.name == "cupy" and work < SMALL_STEP:
             log.info("this step is small (%d multiplications): the CPU, backend='numpy', is likely faster", work)
-
-
-class _Rejoined:
-    """A generator with the batch that was already taken from it put back, to be gone through once."""
-
-    def __init__(self, first: Any, rest: Any) -> None:
-        self.first, self.rest = first, rest
-
-    def __iter__(self) -> Any:
-        yield self.first
-        yield from self.rest
 
 
 def _at_least(name: str, value: Any, low: int, more: str = "") -> int:

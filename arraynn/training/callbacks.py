@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -213,10 +214,14 @@ class CSVLog(Callback):
 
     def on_fit_begin(self, model: Any) -> None:
         self.columns: list[str] = []
+        broken = False
         if self.append and self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
-                self.columns = next(csv.reader(file), [])
+                text = file.read()
+            self.columns, broken = next(csv.reader(io.StringIO(text)), []), text[-1:] not in ("", "\n", "\r")
         self.file = self.path.open("a" if self.append else "w", newline="", encoding="utf-8")
+        if broken:  # its last line has no end, as editors leave it
+            self.file.write("\r\n")
 
     def on_resume(self, model: Any, done: range, notes: Mapping[str, Any]) -> None:
         """The lines of the epochs that are behind, as history has them, and none of later ones."""
@@ -225,7 +230,7 @@ class CSVLog(Callback):
         if self.append:
             with self.path.open(newline="", encoding="utf-8") as file:
                 header, *rest = list(csv.reader(file)) or [[]]
-            lines = [header, *(line for line in rest if int(line[0]) < done.start)]
+            lines = [header, *(line for line in rest if line and int(line[0]) < done.start)]
         self.file = self.path.open("w", newline="", encoding="utf-8")
         csv.writer(self.file).writerows(line for line in lines if line)
         self.columns = lines[0] if lines else []
@@ -250,6 +255,7 @@ class CSVLog(Callback):
 
     def on_fit_end(self, model: Any) -> None:
         self.file.close()
+        self.file = None  # no file can be copied, closed or not, and who holds this callback may be
 
 
 class BestWeights(Monitor):
