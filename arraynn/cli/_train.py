@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, DivergedError
+from ..backends import backend
+from ..errors import CheckpointError, DataError, DivergedError
 from ..losses import mean_squared_error, softmax_cross_entropy
 from ..model import Model
-from ..training.checkpoint import Checkpoint
+from ..training.checkpoint import Checkpoint, begun_at
 from ..training.progress import clock, short, shown_on
 from ._folder import CHECKPOINT, MODEL, claimed, keep
 from ._recipes import FILE, GENERATED, RECIPES, Data, Recipe, load
@@ -30,8 +31,14 @@ def train(arguments: argparse.Namespace) -> int:
     _check(arguments)
     recipe = RECIPES.get(name, FILE).changed(arguments)
     with claimed(arguments.out, Path(name).stem, arguments.overwrite, arguments.resume) as folder:
-        if arguments.resume and _done(folder, recipe.epochs):
-            print(folder if arguments.quiet else f"{folder} holds a run that is done; there is nothing to resume")
+        backend(arguments.backend)  # BackendUnavailable comes before a download
+        done = _done(folder, arguments.backend) if arguments.resume else None
+        if done is not None and done.epoch >= recipe.epochs:
+            ways = "more --epochs go on from it, --overwrite begins anew"
+            if done.epoch > recipe.epochs:
+                raise UsageError(f"{folder} holds a run that is done, of {done.epoch} epochs; {ways}")
+            told = f"{folder} holds a run that is done; there is nothing to resume; {ways}"
+            print(folder if arguments.quiet else told)
             return 0
         data = load(name, arguments)
         loss = softmax_cross_entropy if data.classes else mean_squared_error
@@ -39,6 +46,8 @@ def train(arguments: argparse.Namespace) -> int:
         model = Model(network, loss, recipe.rule(), backend=arguments.backend, seed=arguments.seed)
         run = Run(model, recipe, data, folder, quiet=arguments.quiet)
         run.split(arguments)
+        if done is not None:
+            run.go_on_from(done)
         run.introduce(name)
         return run.go(arguments.print_every, arguments.checkpoint_every or OFTEN, arguments.resume)
 
@@ -50,14 +59,11 @@ def _check(arguments: argparse.Namespace) -> None:
             raise UsageError(f"--{option} goes with {', '.join(sorted(takers))}, not with {arguments.data}")
 
 
-def _done(folder: Path, epochs: int) -> bool:
-    """Whether the folder holds a run that went to its end. Raises UsageError where more epochs are asked for."""
+def _done(folder: Path, where: str) -> Model | None:
+    """The model of a run that went to its end, if the folder holds one. where : the backend."""
     if (folder / CHECKPOINT).exists() or not (folder / MODEL).exists():
-        return False
-    done = Model.load(folder / MODEL, backend="numpy").epoch
-    if done != epochs:
-        raise UsageError(f"{folder} holds a run that is done, of {done} epochs, not {epochs}; --overwrite begins anew")
-    return True
+        return None
+    return Model.load(folder / MODEL, backend=where)
 
 
 class Run:
@@ -90,11 +96,32 @@ class Run:
         if tested:
             self.sets["test"] = data.x_test, data.y_test
 
+    def go_on_from(self, done: Model) -> None:
+        """Take the place of a run that is done, with more epochs, and with this run's learning rate."""
+        own, path = self.model, self.folder / MODEL
+        kinds = type(done.optimizer), type(own.optimizer)
+        for what, there, here in (
+            ("network", done.network, own.network),
+            ("loss", done.loss, own.loss),
+            ("seed", done.seed, own.seed),
+            ("optimizer", *kinds),
+        ):
+            if there != here:
+                raise CheckpointError(
+                    f"{path} cannot be resumed: it was trained with another {what}, {there}, not {here}"
+                )
+        changes = [f"epochs {done.epoch} → {self.recipe.epochs}"]
+        if done.optimizer != own.optimizer:
+            changes.append(f"optimizer {done.optimizer} → {own.optimizer}")
+        self.say(f"{path} goes on with {'; '.join(changes)}")
+        done.optimizer = own.optimizer
+        self.model = done
+
     def introduce(self, name: str) -> None:
         """The backend and why, the data, the training, the folder, the network."""
         model, recipe, (x, _) = self.model, self.recipe, self.sets["training"]
         model.build(x.shape[1:])
-        backend, outputs = model.backend, self.data.outputs
+        where, outputs = model.backend, self.data.outputs
         kind = f"{outputs} classes" if self.data.classes else f"regression of {outputs} column{'s' * (outputs > 1)}"
         steps = "the whole set a step" if recipe.batch_size is None else f"{recipe.batch_size} rows a step"
         others = ", ".join(f"{len(y):,} rows for {which}" for which, (_, y) in self.sets.items() if which != "training")
@@ -102,8 +129,8 @@ class Run:
         epochs = f"{recipe.epochs:,} epoch{'s' if recipe.epochs > 1 else ''}"
         rule = f"{recipe.optimizer}, learning rate {recipe.learning_rate:g}{decay}"
         lines = [
-            ("backend", f"{backend.name} {backend.version} on {backend.device}"),
-            ("", backend.reason),
+            ("backend", f"{where.name} {where.version} on {where.device}"),
+            ("", where.reason),
             ("data", f"{name}, {len(x):,} rows of shape {x.shape[1:]}, {kind}" + (f"; {others}" if others else "")),
             ("training", f"{epochs}, {steps}, {rule}, seed {model.seed}"),
             ("into", str(self.folder)),
@@ -120,24 +147,27 @@ class Run:
         """Fit, keep, tell. Ctrl-C, divergence and a closed pipe come after what was learnt is kept. SIGTERM waits for
         the checkpoint only: who sends it soon sends another signal."""
         x, y = self.sets["training"]
+        checkpoint = Checkpoint(self.folder / CHECKPOINT, often)
+        broken_off = resume and checkpoint.path.exists()
+        epochs = max(self.recipe.epochs - (begun_at(checkpoint.path) if broken_off else self.model.epoch), 1)
         usual = self.every * max(1, round(self.recipe.epochs / 20 / self.every))  # lines that tell the validation too
-        watchers = shown_on(sys.stdout, self.recipe.epochs, print_every or usual, asked=print_every is not None)
+        watchers = shown_on(sys.stdout, epochs, print_every or usual, asked=print_every is not None)
         stopped: BaseException | None = None
         began = time.monotonic()
-        checkpoint = Checkpoint(self.folder / CHECKPOINT, often)
-        if resume and checkpoint.path.exists():
+        if broken_off:
             self.say(f"goes on from {checkpoint.path}")
         try:
             self.model.fit(
                 x,
                 y,
-                epochs=self.recipe.epochs,
+                epochs=epochs,
                 batch_size=self.recipe.batch_size,
                 validation_data=self.sets.get("validation"),
                 validation_freq=self.every,
                 callbacks=[checkpoint] if self.quiet else [*watchers, checkpoint],
                 verbose=0,
-                resume=checkpoint.path if resume else None,
+                resume=checkpoint.path if broken_off else None,
+                change=("learning_rate", "epochs", "validation_freq"),
             )
         except (KeyboardInterrupt, DivergedError, BrokenPipeError) as error:
             stopped = error
@@ -152,7 +182,8 @@ class Run:
         self.tell(*keep(self.folder, self.model, x, y), time.monotonic() - began)
         if isinstance(stopped, KeyboardInterrupt):
             done = f"{self.model.epoch} of {self.recipe.epochs} epochs"
-            print(f"arraynn train: interrupted after {done}; all is saved in {self.folder}", file=sys.stderr)
+            saved = f"all is saved in {self.folder}; --out {self.folder} --resume goes on"
+            print(f"arraynn train: interrupted after {done}; {saved}", file=sys.stderr)
             return 130
         if stopped is not None:
             raise stopped

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .._coupling import batch_coupled, coupled_in_inference
+from .._coupling import batch_coupled, coupled_in_inference, says_coupled
 from .._types import Backward, LayerLike, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
@@ -53,6 +53,14 @@ class Combinator(Layer):
         """How many words all tables know in which what comes in is looked up; None where there is no table."""
         known = [getattr(layer, "vocabulary", None) for layer in self._first()]
         return min((words for words in known if words is not None), default=None)
+
+    def coupling(self) -> str:
+        """Kind and place of the first layer inside that says it couples rows, "" of none: "BatchNorm 'layers.1'"."""
+        for i, layer in enumerate(self.layers):
+            inner = layer.coupling() if isinstance(layer, Combinator) else ""
+            if inner or (says_coupled(layer) and not isinstance(layer, Combinator)):
+                return inner.replace("'", f"'layers.{i}.", 1) if inner else f"{type(layer).__name__} 'layers.{i}'"
+        return ""
 
     def _first(self) -> tuple[LayerLike, ...]:
         return self.layers if self.parallel else self.layers[:1]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -252,33 +252,6 @@ def _pick(leaf: Array, rows: Any, host: Any) -> Array:
         return namespace(leaf).take(leaf, rows, axis=0)
     whole = rows.start == 0 and (rows.stop is None or rows.stop >= leaf.shape[0])
     return leaf if whole else leaf[(rows, *[slice(None)] * (len(leaf.shape) - 1))]
-
-
-@dataclass(frozen=True)
-class Stream:
-    """An iterable of (x, targets) or (x, targets, sample_weight) batches, gone through once an epoch."""
-
-    border: Border
-    batches: Iterable[Any]
-    class_weight: Any = None
-
-    #: steps between fetches, at most: until then the batches are kept, for a replay
-    fetch_steps: ClassVar[int] = 64
-
-    def epoch(self, epoch: int) -> Iterator[Callable[[], Batch]]:
-        found = False
-        for item in self.batches:
-            found = True
-            yield partial(_same, self.rows(item).take(slice(0, None)))
-        if not found:
-            raise DataError(f"the iterable gave no batch in epoch {epoch}: it must start anew each time it is iterated")
-
-    def rows(self, item: Any) -> Rows:
-        return rows_of(self.border, *unpack("an iterable", item)).with_classes(self.class_weight)
-
-
-def _same(batch: Batch) -> Batch:
-    return batch
 
 
 def rows_of(border: Border, x: Nest, y: Any, sample_weight: Any = None) -> Rows:
