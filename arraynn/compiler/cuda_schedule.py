@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import tree
 from .graph import Node, TraceError, depth_first, reachable
 from .ops import CONSTANT
 from .program import Program, Traced
@@ -211,6 +212,8 @@ class _Codegen(Source):
             return self.line(own, f"{texts[0]}.view('int16')")
         if op == "gather":
             raise TraceError("an index of integers from the host")
+        if any(isinstance(x, np.ndarray) for x in tree.leaves(node.attributes.get("args"))):
+            raise TraceError(f"{op} of an array of the host's")
         self.scope[op] = getattr(self.xp, op)
         if op == "reshape":
             return self.line(own, f"reshape({texts[0]}, {node.shape})")

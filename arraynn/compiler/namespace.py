@@ -25,7 +25,7 @@ class Namespace:
         self._graph = graph
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if not hasattr(host, name):  # what NumPy lacks, too, is no difference
             raise AttributeError(name)
         made: Any = None
         if name in ELEMENTWISE:
@@ -56,7 +56,7 @@ class Namespace:
         if any(isinstance(x, Element) for x in tree.leaves([args, kwargs])):
             raise self._graph.refuse(f"the rule asks for {name}, so it is no elementwise one")
         (form, options), operands = flattened(self._graph, (args, kwargs))
-        if not operands or any(x.weak for x in operands) or any(map(_not_traced, tree.leaves((form, options)))):
+        if not operands or any(x.weak for x in operands) or any(map(_not_taken, tree.leaves((form, options)))):
             raise self._graph.refuse(f"{name} of a number, or of an array that is not traced")
         try:
             found = getattr(host, name)(*filled(form, [x.like() for x in operands]), **options)
@@ -154,5 +154,6 @@ class Namespace:
         return kind(self._graph, self._graph.node("full", (), shape, dtype, value=one.item()))
 
 
-def _not_traced(x: Any) -> bool:
-    return isinstance(x, (np.ndarray, np.generic, slice))
+def _not_taken(x: Any) -> bool:
+    """A NumPy array is taken as it is: what it holds is read at each call. A number of NumPy's, or a mask, is not."""
+    return isinstance(x, (np.generic, slice)) or (isinstance(x, np.ndarray) and x.dtype.kind not in "iuf")

@@ -146,9 +146,8 @@ class Tracer:
     __hash__ = object.__hash__
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in ("words", "writeable"):
-            raise AttributeError(name)
-        self.graph.refuse(f"{name} of a traced array")
+        if hasattr(np.ndarray, name):  # what NumPy's arrays lack, too, is no difference
+            self.graph.refuse(f"{name} of a traced array")
         raise AttributeError(name)
 
 
@@ -214,6 +213,13 @@ def _binary(op: str, swapped: bool = False, inplace: bool = False) -> Any:
     return method
 
 
+def _refused(name: str) -> Any:
+    def method(a: Tracer, *more: Any) -> Any:
+        raise a.graph.refuse(f"{name} is not traced")
+
+    return method
+
+
 for _name, _op in OPERATORS.items():
     if _name in ("neg", "abs"):
         setattr(Tracer, f"__{_name}__", lambda a, op=_op: apply(op, a))
@@ -222,9 +228,11 @@ for _name, _op in OPERATORS.items():
     if _name not in ("lt", "le", "gt", "ge", "eq", "ne"):
         setattr(Tracer, f"__r{_name}__", _binary(_op, swapped=True))
         setattr(Tracer, f"__i{_name}__", _binary(_op, inplace=True))
-for _name in ("floordiv", "mod"):
+for _name in ("floordiv", "mod", "divmod"):
     for _prefix in ("", "r", "i"):
-        setattr(Tracer, f"__{_prefix}{_name}__", lambda a, b, op=_name: a.__getattr__(op))
+        setattr(Tracer, f"__{_prefix}{_name}__", _refused(_name))
+for _name in ("invert", "round", "floor", "ceil", "trunc"):
+    setattr(Tracer, f"__{_name}__", _refused(_name))
 
 
 def flattened(graph: Graph, nest: Any) -> tuple[Any, list[Node]]:
