@@ -56,7 +56,8 @@ class normal:  # noqa: N801
 class variance_scaling:  # noqa: N801
     """Variance `scale` / fan, which keeps the size of signals from layer to layer.
 
-    scale : at least 0. fan : "in" (n_in), "out" (n_out) or "average" of the two.
+    scale : at least 0. fan : "in" (n_in), "out" (n_out) or "average" of the two. Of a convolution's weight (kh, kw, C,
+    filters) they are kh kw C and kh kw filters, as in Keras and PyTorch.
     distribution : "normal", or "uniform" on ±sqrt(3 scale / fan), which has the same variance. Keras cuts its normals
     off at two standard deviations; these are not cut off.
 
@@ -77,7 +78,7 @@ class variance_scaling:  # noqa: N801
             )
 
     def __call__(self, rng: Any, shape: Shape) -> np.ndarray:
-        n_in, n_out = math.prod(shape[:-1]), shape[-1]
+        n_in, n_out = math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
         fan = {"in": n_in, "out": n_out, "average": (n_in + n_out) / 2}[self.fan]
         variance = self.scale / max(fan, 1)
         normal = self.distribution == "normal"

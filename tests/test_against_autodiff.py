@@ -20,25 +20,34 @@ HALVES = (RNG.uniform(size=(6, 4)) > 0.5).astype(float)
 P = np.exp(X) / np.sum(np.exp(X), axis=1, keepdims=True)
 T = np.exp(Y) / np.sum(np.exp(Y), axis=1, keepdims=True)
 FOUR = RNG.standard_normal((3, 4))
+FILTERS = RNG.standard_normal((3, 2, 6)), RNG.standard_normal(6)
 WEIGHT = np.asarray([1.0, 0.5, 0.0, 2.0, 1.5, 3.0])
 
 # The arguments of every block, and what else it is called with: one entry or several.
 BLOCKS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {
+    "average_pool1d": [((RNG.standard_normal((2, 5, 3)), 2), {"padding": "same"})],
+    "average_pool2d": [((RNG.standard_normal((2, 5, 4, 3)), (3, 2)), {"strides": 2, "padding": 1})],
     "batch_norm": [
         ((X, *FOUR[:2], FOUR[2], FOUR[2] ** 2), {"training": True}),
         ((X, *FOUR[:2], FOUR[2], FOUR[2] ** 2), {"training": False}),
         ((X, *FOUR[:2], FOUR[2], FOUR[2] ** 2), {"training": True, "mask": np.asarray([1, 1, 0, 1, 0, 1])}),
     ],
+    "conv1d": [((RNG.standard_normal((2, 7, 4)), *FILTERS[:2]), {"strides": 2, "padding": "same", "groups": 2})],
+    "conv2d": [((RNG.standard_normal((2, 4, 3, 4)), FILTERS[0][None], FILTERS[1]), {"groups": 2, "padding": 1})],
     "dense": [((X, RNG.standard_normal((4, 3)), RNG.standard_normal(3)), {})],
     "dropout": [((X, 0.3, nn.Key(0)), {}), ((X, 0.3, None), {})],
     "elu": [((X,), {}), ((X, 0.5), {})],
     "embedding": [((LABELS, RNG.standard_normal((5, 3))), {})],
     "flatten": [((RNG.standard_normal((2, 3, 2)),), {})],
     "gelu": [((X,), {})],
+    "global_average_pool": [((RNG.standard_normal((2, 3, 2, 4)),), {})],
+    "global_max_pool": [((RNG.standard_normal((2, 3, 2, 4)),), {})],
     "hard_sigmoid": [((3 * X,), {})],
     "identity": [((X,), {}), (((X, Y),), {})],
     "layer_norm": [((X, *FOUR[:2]), {})],
     "leaky_relu": [((X,), {}), ((X, 0.3), {})],
+    "max_pool1d": [((RNG.standard_normal((2, 5, 3)), 2), {"padding": "same"})],
+    "max_pool2d": [((RNG.standard_normal((2, 5, 4, 3)), (3, 2)), {"strides": 2, "padding": 1})],
     "relu": [((X,), {})],
     "selu": [((X,), {})],
     "sigmoid": [((3 * X,), {})],

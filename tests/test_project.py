@@ -48,7 +48,7 @@ FLOORS = (
 # Files of blocks import none beside them, but what is made to be shared; a combinator holds other layers.
 BLOCKS = ("layers", "losses", "optimizers")
 SHARED = {
-    "layers": {"_base", "_combinator", "_logistic", "_summary"},
+    "layers": {"_base", "_combinator", "_convolve", "_logistic", "_pool", "_summary", "_window"},
     "losses": {"_base", "_binary", "_clip"},
     "optimizers": {"_averaging", "_base", "_moments"},
 }

@@ -2,5 +2,6 @@
 
 from ._base import Backend, Status, for_type, number, of
 from ._resolve import backend, report
+from ._windows import Windows
 
-__all__ = ["Backend", "Status", "backend", "for_type", "number", "of", "report"]
+__all__ = ["Backend", "Status", "Windows", "backend", "for_type", "number", "of", "report"]

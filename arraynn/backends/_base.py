@@ -15,7 +15,8 @@ import numpy as np
 
 from .._array import namespace
 from ..errors import BackendUnavailable
-from . import _registry
+from . import _registry, _windows
+from ._windows import Windows
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,27 @@ class Backend:
         xp = namespace(words)
         halves = xp.stack([(words << 16) >> 16, words >> 16], axis=-1)
         return xp.reshape(halves, (words.shape[0], 2 * words.shape[1]))
+
+    # What a convolution and a pooling ask for. x : (N, *spatial, C), channels last; `Windows` says which windows.
+
+    #: numbers that a matrix of patches may have; a convolution makes it anew for so many rows of its batch
+    patch_numbers: int = 2**22
+
+    @classmethod
+    def pad(cls, x: Any, windows: Windows, value: float = 0.0) -> Any:
+        """x with `value` around it, as far as the windows ask: (N, *padded, C); x itself where there is no padding."""
+        return _windows.pad(x, windows, value)
+
+    @classmethod
+    def patches(cls, x: Any, windows: Windows) -> Any:
+        """The windows of a padded x as the rows of a matrix, (N · windows, elements of a window · C), in C order."""
+        return _windows.patches(x, windows)
+
+    @classmethod
+    def fold(cls, dp: Any, windows: Windows) -> Any:
+        """The adjoint of `pad` and `patches`: dp (N, *out, elements of a window, C), added up where each element was
+        read, (N, *shape, C). Sums go in the order of a window's elements."""
+        return _windows.fold(dp, windows)
 
     # The three hooks, and the plan of the second. They belong to the class, as a raw array knows its library, not its
     # Backend. These are the portable defaults, the reference that every replacement is tested against.

@@ -15,9 +15,10 @@ import numpy as np
 from .. import tree
 from .._array import namespace
 from ..errors import BackendUnavailable
-from . import _cuda, _cupy_errors, _fuse, _lazy
+from . import _cuda, _cupy_errors, _fuse, _lazy, _windows
 from ._base import Backend, Status
 from ._cupy_probe import probe
+from ._windows import Windows
 
 PROGRAMS = 64  #: kept for a step, one for each shape of batch
 log = logging.getLogger("arraynn")
@@ -25,6 +26,7 @@ log = logging.getLogger("arraynn")
 
 class CuPy(Backend):
     name = "cupy"
+    patch_numbers = 2**26  # 256 MB of float32: few launches, and little beside what a GPU has
 
     @classmethod
     def open(cls, device: str | None = None) -> Backend:
@@ -113,6 +115,10 @@ class CuPy(Backend):
     @classmethod
     def halves(cls, words: Any) -> Any:
         return words.view("int16")
+
+    @classmethod
+    def fold(cls, dp: Any, windows: Windows) -> Any:
+        return _windows.fold_in_place(dp, windows)
 
     @classmethod
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:

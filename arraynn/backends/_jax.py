@@ -11,10 +11,12 @@ import numpy as np
 from .. import tree
 from ..errors import BackendUnavailable
 from ._base import Backend
+from ._windows import Windows
 
 
 class JAX(Backend):
     name = "jax"
+    patch_numbers = 2**26  # each block of a loop is compiled anew, so few large ones
 
     @classmethod
     def open(cls, device: str | None = None) -> Backend:
@@ -72,6 +74,15 @@ class JAX(Backend):
 
         halves = jax.lax.bitcast_convert_type(words, "int16")  # the lower one first
         return halves.reshape(words.shape[0], 2 * words.shape[1])
+
+    @classmethod
+    def fold(cls, dp: Any, windows: Windows) -> Any:
+        import jax.numpy
+
+        total = jax.numpy.zeros((dp.shape[0], *windows.padded, dp.shape[-1]), dp.dtype)
+        for k, offset in enumerate(windows.offsets):
+            total = total.at[offset].add(dp[..., k, :])
+        return total[windows.inside]
 
     @classmethod
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:

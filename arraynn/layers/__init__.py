@@ -1,18 +1,24 @@
 """Blocks and their layers, one a file: forward and backward on one screen."""
 
+from ._average_pool import AveragePool1D, AveragePool2D, average_pool1d, average_pool2d
 from ._base import Activation, Layer
 from ._batch_norm import BatchNorm, batch_norm
 from ._concatenate import Concatenate
+from ._conv1d import Conv1D, conv1d
+from ._conv2d import Conv2D, conv2d
 from ._dense import Dense, dense
 from ._dropout import Dropout, dropout
 from ._elu import ELU, elu
 from ._embedding import Embedding, embedding
 from ._flatten import Flatten, flatten
 from ._gelu import GELU, gelu
+from ._global_average_pool import GlobalAveragePool, global_average_pool
+from ._global_max_pool import GlobalMaxPool, global_max_pool
 from ._hard_sigmoid import HardSigmoid, hard_sigmoid
 from ._identity import Identity, identity
 from ._layer_norm import LayerNorm, layer_norm
 from ._leaky_relu import LeakyReLU, leaky_relu
+from ._max_pool import MaxPool1D, MaxPool2D, max_pool1d, max_pool2d
 from ._relu import ReLU, relu
 from ._residual import Residual
 from ._selu import SELU, selu
@@ -28,17 +34,25 @@ __all__ = [
     "GELU",
     "SELU",
     "Activation",
+    "AveragePool1D",
+    "AveragePool2D",
     "BatchNorm",
     "Concatenate",
+    "Conv1D",
+    "Conv2D",
     "Dense",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
     "HardSigmoid",
     "Identity",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "MaxPool1D",
+    "MaxPool2D",
     "ReLU",
     "Residual",
     "Sequential",
@@ -47,17 +61,25 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "average_pool1d",
+    "average_pool2d",
     "batch_norm",
+    "conv1d",
+    "conv2d",
     "dense",
     "dropout",
     "elu",
     "embedding",
     "flatten",
     "gelu",
+    "global_average_pool",
+    "global_max_pool",
     "hard_sigmoid",
     "identity",
     "layer_norm",
     "leaky_relu",
+    "max_pool1d",
+    "max_pool2d",
     "relu",
     "selu",
     "sigmoid",
