@@ -113,6 +113,31 @@ class orthogonal:  # noqa: N801
         return drawn
 
 
+@dataclass(frozen=True)
+class sinusoidal:  # noqa: N801
+    """A table (L, D) of places: w[t, 2i] = sin(t / base^(2i / D)), w[t, 2i + 1] = cos of the same.
+
+    base : above 0; the longest wave is 2π base places. Sines and cosines alternate, as in the paper; its own code and
+    Keras's examples put the sines first. It draws nothing.
+
+    Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin, NeurIPS 2017, section 3.5.
+    """
+
+    base: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.base < math.inf:
+            raise ValueError(f"base must be a finite number above 0, got {self.base!r}")
+
+    def __call__(self, rng: Any, shape: Shape) -> np.ndarray:
+        if len(shape) != 2:
+            raise ValueError(f"a table of places has two axes, (L, D), got the shape {shape}")
+        column = np.arange(shape[1])
+        angle = np.arange(shape[0])[:, None] / self.base ** ((column - column % 2) / max(shape[1], 1))
+        drawn: np.ndarray = np.where(column % 2 == 0, np.sin(angle), np.cos(angle))
+        return drawn
+
+
 zeros = constant(0.0)  #: every element is 0; the convention for biases
 glorot_uniform = variance_scaling(
     1.0, "average", "uniform"

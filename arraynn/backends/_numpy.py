@@ -174,13 +174,16 @@ class NumPy(Backend):
             return written(params, _rows(batch, rows), None if key is None else key.rows(rows.start), total)
 
         result: Any = None
+        whole: Any = None
         for start in range(0, len(plan.blocks), TOGETHER):
             parts = _workers.run(of_rows, plan.blocks[start : start + TOGETHER])
+            whole = parts[0]  # statistics of a layer whose rows may be parted stay what they are in each part
+            parts = [tree.trained(part) for part in parts]
             if result is None:
                 result, parts = tree.map(np.add, *parts[:2]), parts[2:]  # a new nest, which the rest may be added into
             for part in parts:
                 result = tree.map(_add, result, part)
-        return result
+        return tree.with_statistics(result, whole)
 
 
 def _width(x: Any, shapes: Sequence[tuple[int, ...]]) -> int:

@@ -14,13 +14,18 @@ from ._flatten import Flatten, flatten
 from ._gelu import GELU, gelu
 from ._global_average_pool import GlobalAveragePool, global_average_pool
 from ._global_max_pool import GlobalMaxPool, global_max_pool
+from ._group_norm import GroupNorm, group_norm
 from ._hard_sigmoid import HardSigmoid, hard_sigmoid
 from ._identity import Identity, identity
 from ._layer_norm import LayerNorm, layer_norm
 from ._leaky_relu import LeakyReLU, leaky_relu
 from ._max_pool import MaxPool1D, MaxPool2D, max_pool1d, max_pool2d
+from ._permute import Permute, permute
+from ._positional_embedding import PositionalEmbedding, positional_embedding
 from ._relu import ReLU, relu
+from ._reshape import Reshape, reshape
 from ._residual import Residual
+from ._rms_norm import RMSNorm, rms_norm
 from ._selu import SELU, selu
 from ._sequential import Sequential
 from ._sigmoid import Sigmoid, sigmoid
@@ -46,6 +51,7 @@ __all__ = [
     "Flatten",
     "GlobalAveragePool",
     "GlobalMaxPool",
+    "GroupNorm",
     "HardSigmoid",
     "Identity",
     "Layer",
@@ -53,7 +59,11 @@ __all__ = [
     "LeakyReLU",
     "MaxPool1D",
     "MaxPool2D",
+    "Permute",
+    "PositionalEmbedding",
+    "RMSNorm",
     "ReLU",
+    "Reshape",
     "Residual",
     "Sequential",
     "SiLU",
@@ -74,13 +84,18 @@ __all__ = [
     "gelu",
     "global_average_pool",
     "global_max_pool",
+    "group_norm",
     "hard_sigmoid",
     "identity",
     "layer_norm",
     "leaky_relu",
     "max_pool1d",
     "max_pool2d",
+    "permute",
+    "positional_embedding",
     "relu",
+    "reshape",
+    "rms_norm",
     "selu",
     "sigmoid",
     "silu",

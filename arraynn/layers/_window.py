@@ -59,7 +59,7 @@ def windows_over(shape: Shape, size: Any, strides: Any, padding: Padding, dilati
         raise ShapeError(
             f"a window of {size}{spread} spans {windows.span}, more than input {told(shape)} padded to "
             f"{windows.padded}; take a smaller one, or padding='same'. Channels come last: an array of channels "
-            f"first, as PyTorch has them, is turned by Permute({', '.join(map(str, (*range(2, rank + 2), 1)))})"
+            f"first, as PyTorch has them, is turned by Permute({turned(rank)})"
         )
     return windows
 
@@ -71,13 +71,15 @@ def check_rank(shape: Shape, rank: int, channels: int | None = None) -> None:
     wanted = f"(N, {AXES[rank]}, {'C' if channels is None else channels})"
     remedy = ""
     if len(shape) == rank:
-        remedy = (
-            "; an image of one channel has an axis for it too, as by Reshape(" + ", ".join(map(str, (*shape, 1))) + ")"
-        )
+        remedy = f"; an image of one channel has an axis for it too, as by Reshape({(*shape, 1)})"
     elif len(shape) == rank + 1 and channels == shape[0]:
-        turned = ", ".join(map(str, (*range(2, rank + 2), 1)))
-        remedy = f"; that looks like channels first, as PyTorch has them: put Permute({turned}) before it"
+        remedy = f"; that looks like channels first, as PyTorch has them: put Permute({turned(rank)}) before it"
     raise ShapeError(f"expected input {wanted}, channels last, got {told(shape)}{remedy}")
+
+
+def turned(rank: int) -> tuple[int, ...]:
+    """What `Permute` takes to put channels last."""
+    return (*range(2, rank + 2), 1)
 
 
 def told(shape: Shape) -> str:

@@ -123,10 +123,15 @@ AS_THEY_ARE: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "AveragePool2D": of_images(nn.AveragePool2D(3, strides=2, padding=1)),
     "Conv1D": of_series(nn.Conv1D(4, 3, padding="same", dilation=2)),
     "Conv2D": of_images(nn.Conv2D(6, 3, strides=2, padding="same", groups=2)),
+    "GroupNorm": of_images(nn.GroupNorm(2)),
     "GlobalAveragePool": of_images(nn.GlobalAveragePool()),
     "GlobalMaxPool": of_images(nn.GlobalMaxPool()),
     "MaxPool1D": of_series(nn.MaxPool1D(3, padding="same")),
     "MaxPool2D": of_images(nn.MaxPool2D(3, strides=2, padding=1)),
+    "Permute": of_images(nn.Permute((2, 3, 1))),
+    "PositionalEmbedding": of_series(nn.PositionalEmbedding(7), nn.PositionalEmbedding(6, "sinusoidal")),
+    "RMSNorm": of_series(nn.RMSNorm()),
+    "Reshape": of_images(nn.Reshape((10, -1)), nn.Dense(3)),
 }
 
 

@@ -51,7 +51,7 @@ def test_padding_in_front_looks_at_no_later_step(rng):
 
 def test_what_does_not_fit_is_told():
     with pytest.raises(
-        nn.ShapeError, match=r"expected input \(N, T, 2\), channels last, got \(N, 2, 9\).*Permute\(2, 1\)"
+        nn.ShapeError, match=r"expected input \(N, T, 2\), channels last, got \(N, 2, 9\).*Permute\(\(2, 1\)\)"
     ):
         nn.conv1d(np.zeros((3, 2, 9)), np.zeros((3, 2, 4)), np.zeros(4))
     with pytest.raises(nn.ShapeError, match=r"a window of \(3,\) spans \(3,\), more than input \(N, 2, 2\)"):

@@ -166,13 +166,13 @@ def test_what_does_not_fit_is_told(rng):
     x, w, b = np.zeros((2, 8, 8, 3)), np.zeros((3, 3, 3, 4)), np.zeros(4)
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, H, W, 3\), channels last, got \(N, 8, 8, 5\)"):
         nn.conv2d(np.zeros((2, 8, 8, 5)), w, b)
-    with pytest.raises(nn.ShapeError, match=r"looks like channels first.*put Permute\(2, 3, 1\) before it"):
+    with pytest.raises(nn.ShapeError, match=r"looks like channels first.*put Permute\(\(2, 3, 1\)\) before it"):
         nn.conv2d(np.zeros((2, 3, 8, 8)), w, b)
-    with pytest.raises(nn.ShapeError, match=r"got \(N, 8, 8\); an image of one channel .* Reshape\(8, 8, 1\)"):
+    with pytest.raises(nn.ShapeError, match=r"got \(N, 8, 8\); an image of one channel .* Reshape\(\(8, 8, 1\)\)"):
         nn.conv2d(np.zeros((2, 8, 8)), w, b)
     with pytest.raises(nn.ShapeError, match=r"spans \(9, 9\) at|\(5, 5\) at dilation \(2, 2\) spans \(9, 9\), more"):
         nn.conv2d(x, np.zeros((5, 5, 3, 4)), b, dilation=2)
-    with pytest.raises(nn.ShapeError, match=r"padded to \(1, 28\).*Permute\(2, 3, 1\)"):
+    with pytest.raises(nn.ShapeError, match=r"padded to \(1, 28\).*Permute\(\(2, 3, 1\)\)"):
         nn.Conv2D(4, 5).init(rng, (1, 28, 28))
     with pytest.raises(nn.ShapeError, match=r"groups must be at least 1 and divide the 4 filters, got 3"):
         nn.conv2d(x, w, b, groups=3)
