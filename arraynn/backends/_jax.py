@@ -76,6 +76,15 @@ class JAX(Backend):
         return halves.reshape(words.shape[0], 2 * words.shape[1])
 
     @classmethod
+    def scan(
+        cls, body: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, reverse: bool = False
+    ) -> tuple[Any, Any]:
+        import jax
+
+        last, ys = jax.lax.scan(body, carry, xs, reverse=reverse)  # the body is compiled once, not once a step
+        return last, ys
+
+    @classmethod
     def fold(cls, dp: Any, windows: Windows) -> Any:
         import jax.numpy
 
