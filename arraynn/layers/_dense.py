@@ -17,10 +17,10 @@ from ._base import Layer
 def dense(x: Array, w: Array, b: Array, /) -> tuple[Array, Backward]:
     """Affine map of each row, y = x w + b.
 
-    x : (N, n_in), or (N, …, n_in), such as (N, T, n_in), whose last axis is mapped at each place. w : (n_in, n_out),
+    x : (N, n_in), or (N, …, n_in), such as (N, T, n_in), where each place is a row of its own. w : (n_in, n_out),
     b : (n_out,), one float dtype.
-    Returns y : (N, …, n_out) and backward(dy, need_dx=True) -> dx = dy wᵀ, dw = xᵀ dy, db = Σ_i dy_i, the last two
-    summed over all places; dx is None where it is not needed.
+    Returns y : (N, …, n_out) and backward(dy, need_dx=True) -> dx = dy wᵀ, dw = xᵀ dy, db = Σ_i dy_i; dx is None where
+    it is not needed.
     Raises ShapeError where the shapes do not fit.
 
     Weights are (n_in, n_out), as in the book and in JAX; PyTorch stores the transpose.
