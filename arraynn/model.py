@@ -94,6 +94,7 @@ class Model(Holder):
         *,
         epochs: int = 1,
         batch_size: int | None = 32,
+        micro_batch: int | None = None,
         validation_data: Any = None,
         validation_split: float = 0.0,
         validation_freq: int = 1,
@@ -111,7 +112,8 @@ class Model(Holder):
             dtype. Memory-mapped arrays are read a batch at a time.
         y : (N,) integer classes, (N, K) distributions, or what the loss takes; a target (N,) fits one output (N, 1).
         epochs : at least 1, more than before where the model was fitted already. batch_size : at least 1; None is the
-            whole set, unshuffled.
+            whole set, unshuffled. micro_batch : at most so many rows at a time, for batches that outgrow a GPU's
+            memory; the update is that of the whole batch (see `make_train_step`). None for all.
         validation_data : (x, y) or (x, y, sample_weight). validation_split : instead, this fraction in [0, 1) of the
             rows, drawn by the seed (Keras takes the last rows, which in sorted data are one class). Measured each
             validation_freq epochs and at the last; in between, history holds nan.
@@ -158,7 +160,8 @@ class Model(Holder):
                 "validation_freq": validation_freq,
             }
             watching = [*callbacks, *progress_for(verbose, epochs)]
-            run = Fit(self, batches, watching, validate, validation_freq, plan)
+            run = Fit(self, batches, watching, validate, validation_freq, plan, micro_batch)
+            run.make_step()  # says what is wrong with micro_batch
             saved = None if resume is None else resumed(resume, self, plan, watching)
             prepared = tuple(metric.prepare(targets) for metric in self.metrics)
         self.prepared_metrics = prepared

@@ -12,6 +12,7 @@ from ._dropout import Dropout, dropout
 from ._elu import ELU, elu
 from ._embedding import Embedding, embedding
 from ._flatten import Flatten, flatten
+from ._freeze import Freeze
 from ._gelu import GELU, gelu
 from ._global_average_pool import GlobalAveragePool, global_average_pool
 from ._global_max_pool import GlobalMaxPool, global_max_pool
@@ -59,6 +60,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "Freeze",
     "GlobalAveragePool",
     "GlobalMaxPool",
     "GroupNorm",

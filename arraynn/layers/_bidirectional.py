@@ -41,6 +41,12 @@ class Bidirectional(Layer):
         turned = replace(self.layer, reverse=not self.layer.reverse)
         return ("forward", self.layer), ("backward", turned)
 
+    def shapes(self, input_shape: Any) -> tuple[dict[str, Shape], Shape]:
+        """The shapes of the weights, by their paths, and of an output row, for rows of this shape, or these."""
+        own, (*places, units) = self.layer.shapes(input_shape)
+        found = {f"{name}.{path}": shape for name, _ in self.directions for path, shape in own.items()}
+        return found, (*places, 2 * units)
+
     def init(self, rng: Any, input_shape: Any, dtype: str = "float32") -> tuple[Nest, Shape]:
         made = {name: layer.init(rng, input_shape, dtype) for name, layer in self.directions}
         *places, units = made["forward"][1]

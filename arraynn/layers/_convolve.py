@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from .. import initializers
 from .._array import namespace, sum_of_rows
 from .._types import Array, Backward, Nest, Shape
-from ..backends import for_type
+from ..backends import Windows, for_type
 from ..errors import ShapeError
 from ..regularizers import penalty_of
 from ._base import Layer
@@ -103,18 +103,23 @@ class Convolution(Layer):
         if self.filters % self.groups:
             raise ValueError(f"groups must divide the filters, got {self.groups} groups of {self.filters} filters")
 
-    def shapes(self, input_shape: Shape) -> tuple[Shape, Shape]:
-        """The shapes of the weight and of an output row, for rows of this shape."""
+    def windows(self, input_shape: Shape) -> Windows:
+        """The windows over rows of this shape."""
         check_rank(tuple(input_shape), self.rank)
         if input_shape[-1] % self.groups:
             raise ShapeError(f"groups must divide the channels, got {self.groups} groups of {input_shape[-1]} channels")
-        windows = windows_over(tuple(input_shape), self.kernel_size, self.strides, self.padding, self.dilation)
-        return (*windows.size, input_shape[-1] // self.groups, self.filters), (*windows.out, self.filters)
+        return windows_over(tuple(input_shape), self.kernel_size, self.strides, self.padding, self.dilation)
+
+    def shapes(self, input_shape: Shape) -> tuple[dict[str, Shape], Shape]:
+        """The shapes of the weights, by their names, and of an output row, for rows of this shape."""
+        windows = self.windows(input_shape)
+        weight = (*windows.size, input_shape[-1] // self.groups, self.filters)
+        return {"weight": weight, "bias": (self.filters,)}, (*windows.out, self.filters)
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
-        weight_shape, output_shape = self.shapes(input_shape)
-        weight = self.weight_initializer(rng, weight_shape)
-        bias = self.bias_initializer(rng, (self.filters,))
+        shapes, output_shape = self.shapes(input_shape)
+        weight = self.weight_initializer(rng, shapes["weight"])
+        bias = self.bias_initializer(rng, shapes["bias"])
         return {"weight": weight.astype(dtype), "bias": bias.astype(dtype)}, output_shape
 
     def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:

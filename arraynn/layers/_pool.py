@@ -53,6 +53,9 @@ class Pooling(Activation):
             sizes("strides", self.strides, self.rank)
         check_padding(self.padding, self.rank)
 
+    def windows(self, input_shape: Shape) -> Windows:
+        """The windows over rows of this shape."""
+        return pool_windows(tuple(input_shape), self.pool_size, self.strides, self.padding, self.rank)
+
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
-        windows = pool_windows(tuple(input_shape), self.pool_size, self.strides, self.padding, self.rank)
-        return {}, (*windows.out, input_shape[-1])
+        return {}, (*self.windows(input_shape).out, input_shape[-1])

@@ -124,6 +124,7 @@ AS_THEY_ARE: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "Conv1D": of_series(nn.Conv1D(4, 3, padding="same", dilation=2)),
     "Conv2D": of_images(nn.Conv2D(6, 3, strides=2, padding="same", groups=2)),
     "Bidirectional": of_series(nn.Bidirectional(nn.GRU(3, return_sequences=True))),
+    "Freeze": of_images(nn.Freeze(nn.Sequential(nn.Dense(3), nn.BatchNorm()))),
     "GRU": of_series(nn.GRU(3)),
     "GroupNorm": of_images(nn.GroupNorm(2)),
     "GlobalAveragePool": of_images(nn.GlobalAveragePool()),
