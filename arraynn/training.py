@@ -92,7 +92,7 @@ def _core(
     clip_norm: float | None,
     clip_value: float | None,
     metrics: tuple[Metric, ...],
-    micro_batch: int | None,
+    micro_batch: int | None = None,
 ) -> Callable[..., Any]:
     """The step as a function of nests, a key and scalars, compiled by the engine, once for equal arguments."""
 
