@@ -57,7 +57,8 @@ class normal(Hyperparameters):  # noqa: N801
 class variance_scaling(Hyperparameters):  # noqa: N801
     """Variance `scale` / fan, which keeps the size of signals from layer to layer.
 
-    scale : at least 0. fan : "in" (n_in), "out" (n_out) or "average" of the two.
+    scale : at least 0. fan : "in" (n_in), "out" (n_out) or "average" of the two. Of a convolution's weight (kh, kw, C,
+    filters) they are kh kw C and kh kw filters, as in Keras and PyTorch.
     distribution : "normal", or "uniform" on ±sqrt(3 scale / fan), which has the same variance. Keras cuts its normals
     off at two standard deviations; these are not cut off.
 
@@ -78,7 +79,7 @@ class variance_scaling(Hyperparameters):  # noqa: N801
             )
 
     def __call__(self, rng: Any, shape: Shape) -> np.ndarray:
-        n_in, n_out = math.prod(shape[:-1]), shape[-1]
+        n_in, n_out = math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
         fan = {"in": n_in, "out": n_out, "average": (n_in + n_out) / 2}[self.fan]
         variance = self.scale / max(fan, 1)
         normal = self.distribution == "normal"
@@ -110,6 +111,31 @@ class orthogonal(Hyperparameters):  # noqa: N801
         q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
         q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)  # QR leaves the sign to the library; so it is the same in all
         drawn: np.ndarray = self.gain * (q if rows >= columns else q.T).reshape(shape)
+        return drawn
+
+
+@dataclass(frozen=True)
+class sinusoidal:  # noqa: N801
+    """A table (L, D) of places: w[t, 2i] = sin(t / base^(2i / D)), w[t, 2i + 1] = cos of the same.
+
+    base : above 0; the longest wave is 2π base places. Sines and cosines alternate, as in the paper; its own code and
+    Keras's examples put the sines first. It draws nothing.
+
+    Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin, NeurIPS 2017, section 3.5.
+    """
+
+    base: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.base < math.inf:
+            raise ValueError(f"base must be a finite number above 0, got {self.base!r}")
+
+    def __call__(self, rng: Any, shape: Shape) -> np.ndarray:
+        if len(shape) != 2:
+            raise ValueError(f"a table of places has two axes, (L, D), got the shape {shape}")
+        column = np.arange(shape[1])
+        angle = np.arange(shape[0])[:, None] / self.base ** ((column - column % 2) / max(shape[1], 1))
+        drawn: np.ndarray = np.where(column % 2 == 0, np.sin(angle), np.cos(angle))
         return drawn
 
 

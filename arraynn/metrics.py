@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from ._array import is_float, namespace, same_shape, zero_like
+from ._array import device, is_float, namespace, same_shape, zero_like
 from ._coupling import Splittable, batch_coupled
 from ._hyperparameters import Hyperparameters
 from ._types import Array
 from .backends import number, of
-from .errors import ShapeError
+from .errors import DataError, ShapeError
 
 
 class Metric(Splittable, Hyperparameters):
@@ -69,6 +69,31 @@ def _weighted(rows: Array, sample_weight: Array | None) -> dict[str, Any]:
     return {"sum": xp.sum(rows * sample_weight), "weight": xp.sum(sample_weight)}
 
 
+def _places(
+    metric: str, outputs: Array, targets: Array, weight: Array | None, ignore_label: int | None
+) -> tuple[Array, Array, Array | None]:
+    """Outputs (N, …, K), targets and weights with one row a place: (M, K), (M,) or (M, K), (M,). What is to be ignored
+    has weight 0."""
+    xp, shape = namespace(outputs), tuple(outputs.shape)
+    if len(shape) < 2 or tuple(targets.shape) not in (shape[:-1], shape):
+        raise ShapeError(
+            f"{metric} takes outputs (N, K) and targets (N,), or (N, T, K) and (N, T), "
+            f"got {shape} and targets {tuple(targets.shape)}"
+        )
+    if len(shape) > 2:
+        rows, labels = math.prod(shape[:-1]), len(targets.shape) < len(shape)
+        if weight is not None:
+            own = tuple(weight.shape)
+            weight = xp.reshape(weight, (*own, *[1] * (len(shape) - 1 - len(own))))
+            weight = xp.reshape(xp.broadcast_to(weight, shape[:-1]), (rows,))
+        targets = xp.reshape(targets, (rows,) if labels else (rows, shape[-1]))
+        outputs = xp.reshape(outputs, (rows, shape[-1]))
+    if ignore_label is not None and len(targets.shape) == 1:
+        counted = xp.astype(targets != ignore_label, outputs.dtype)
+        weight = counted if weight is None else counted * weight
+    return outputs, targets, weight
+
+
 def _row_means(values: Array) -> Array:
     xp = namespace(values)
     return values if len(values.shape) == 1 else xp.mean(values, axis=tuple(range(1, len(values.shape))))
@@ -78,9 +103,10 @@ def _row_means(values: Array) -> Array:
 class Accuracy(Metric):
     """The share of rows whose largest output is the target's class, Σ w [argmax ŷ = y] / Σ w, in [0, 1].
 
-    outputs : (N, K), logits or probabilities, K at least 2. targets : (N,) integers, or (N, K) distributions by their
-        largest.
-    ignore_label : integer targets of this value do not count, as in the loss's `ignore_label`.
+    outputs : (N, K), logits or probabilities, K at least 2; of sequences (N, T, K), or (N, …, K), where each place is a
+        row. targets : (N,) integers, of sequences (N, T), or distributions, shaped as outputs, by their largest.
+    sample_weight : (N,), or of sequences (N, T). ignore_label : integer targets of this value do not count, as in the
+        loss's `ignore_label`.
     Raises ShapeError for outputs of one column, whose largest is always the first; `BinaryAccuracy` compares those
     with a threshold.
 
@@ -94,7 +120,7 @@ class Accuracy(Metric):
     mode: ClassVar[str | None] = "max"
 
     def check(self, output_shape: tuple[int, ...]) -> None:
-        if len(output_shape) != 1 or output_shape[0] < 2:
+        if not output_shape or output_shape[-1] < 2:
             remedy = ""
             if tuple(output_shape) in ((), (1,)):
                 remedy = (
@@ -108,15 +134,43 @@ class Accuracy(Metric):
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         xp = namespace(outputs)
-        if self.ignore_label is not None and len(targets.shape) == 1:
-            counted = xp.astype(targets != self.ignore_label, outputs.dtype)
-            sample_weight = counted if sample_weight is None else counted * sample_weight
-        if len(outputs.shape) != 2 or targets.shape[0] != outputs.shape[0]:
-            raise ShapeError(f"accuracy takes outputs (N, K), got {outputs.shape} and targets {targets.shape}")
+        outputs, targets, sample_weight = _places("accuracy", outputs, targets, sample_weight, self.ignore_label)
         self.check(tuple(outputs.shape[1:]))
         classes = targets if len(targets.shape) == 1 else xp.argmax(targets, axis=-1)
         hits = xp.argmax(outputs, axis=-1) == xp.astype(classes, xp.argmax(outputs[:1, :], axis=-1).dtype, copy=False)
         return _weighted(xp.astype(hits, outputs.dtype), sample_weight)
+
+
+@dataclass(frozen=True)
+class Perplexity(Metric):
+    """exp of the mean cross-entropy of softmax(outputs), in nats: as unsure as among so many classes. 1 is perfect.
+
+    outputs : logits (N, K), or of sequences (N, T, K). targets : (N,) integers, or (N, T). sample_weight : (N,), or of
+    sequences (N, T). ignore_label : targets of this value, such as padding, do not count.
+
+    >>> import numpy as np
+    >>> round(perplexity(np.zeros((3, 7)), np.asarray([0, 5, 6])), 6)
+    7.0
+    """
+
+    ignore_label: int | None = None
+    name: ClassVar[str] = "perplexity"
+
+    def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
+        xp = namespace(outputs)
+        if not xp.isdtype(targets.dtype, "integral"):
+            raise DataError(f"perplexity takes integer targets, (N,) or (N, T), got {targets.dtype}")
+        outputs, targets, sample_weight = _places("perplexity", outputs, targets, sample_weight, self.ignore_label)
+        z = outputs - xp.max(outputs, axis=-1, keepdims=True)
+        classes = xp.arange(z.shape[1], dtype=targets.dtype, device=device(z))
+        hit = targets[:, None] == classes[None, :]
+        zero = xp.zeros((), dtype=z.dtype, device=device(z))  # where, as 0 times a logit of -inf would be nan
+        rows = xp.log(xp.sum(xp.exp(z), axis=-1)) - xp.sum(xp.where(hit, z, zero), axis=-1)
+        return _weighted(rows, sample_weight)
+
+    def value(self, sums: Mapping[str, float]) -> float:
+        mean = super().value(sums)
+        return math.exp(mean) if mean < 700 or math.isnan(mean) else math.inf
 
 
 @dataclass(frozen=True)
@@ -277,6 +331,7 @@ class OfPrediction(Metric):
 
 
 accuracy = Accuracy()
+perplexity = Perplexity()
 binary_accuracy = BinaryAccuracy()
 regression_accuracy = RegressionAccuracy()
 r2 = R2()
@@ -285,6 +340,7 @@ r2 = R2()
 KNOWN: dict[str, Metric] = {
     "accuracy": accuracy,
     "binary_accuracy": binary_accuracy,
+    "perplexity": perplexity,
     "r2": r2,
     "regression_accuracy": regression_accuracy,
 }

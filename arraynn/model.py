@@ -104,6 +104,7 @@ class Model(Holder):
         *,
         epochs: int = 1,
         batch_size: int | None = 32,
+        micro_batch: int | None = None,
         validation_data: Any = None,
         validation_split: float = 0.0,
         validation_freq: int = 1,
@@ -124,7 +125,8 @@ class Model(Holder):
             refused from then on.
         y : (N,) integer classes, (N, K) distributions, or what the loss takes; a target (N,) fits one output (N, 1).
         epochs : at least 1, more than before where the model was fitted already. batch_size : at least 1; None is the
-            whole set, unshuffled.
+            whole set, unshuffled. micro_batch : at most so many rows at a time, for batches that outgrow a GPU's
+            memory; the update is that of the whole batch (see `make_train_step`). None for all.
         validation_data : (x, y) or (x, y, sample_weight). validation_split : instead, this fraction in [0, 1) of the
             rows, drawn by the seed (Keras takes the last rows, which in sorted data are one class). Measured each
             validation_freq epochs and at the last; in between, history holds nan.
@@ -185,7 +187,8 @@ class Model(Holder):
                 "validation_freq": validation_freq,
             }
             watching = [*as_callbacks(callbacks), *progress_for(verbose, epochs)]
-            run = Fit(self, batches, watching, validate, validation_freq, plan)
+            run = Fit(self, batches, watching, validate, validation_freq, plan, micro_batch)
+            run.make_step()  # says what is wrong with micro_batch
             saved = None if resume is None else resumed(resume, self, plan, watching, epochs, change)
             if saved is not None:
                 same_columns(names_in(saved.header), columns)

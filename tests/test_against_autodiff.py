@@ -20,26 +20,60 @@ HALVES = (RNG.uniform(size=(6, 4)) > 0.5).astype(float)
 P = np.exp(X) / np.sum(np.exp(X), axis=1, keepdims=True)
 T = np.exp(Y) / np.sum(np.exp(Y), axis=1, keepdims=True)
 FOUR = RNG.standard_normal((3, 4))
+FILTERS = RNG.standard_normal((3, 2, 6)), RNG.standard_normal(6)
+SERIES, STEPS = RNG.standard_normal((2, 3, 4)), np.asarray([[1, 1, 0], [0, 1, 1]])
 WEIGHT = np.asarray([1.0, 0.5, 0.0, 2.0, 1.5, 3.0])
 
 # The arguments of every block, and what else it is called with: one entry or several.
 BLOCKS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {
+    "average_pool1d": [((RNG.standard_normal((2, 5, 3)), 2), {"padding": "same"})],
+    "average_pool2d": [((RNG.standard_normal((2, 5, 4, 3)), (3, 2)), {"strides": 2, "padding": 1})],
     "batch_norm": [
         ((X, *FOUR[:2], FOUR[2], FOUR[2] ** 2), {"training": True}),
         ((X, *FOUR[:2], FOUR[2], FOUR[2] ** 2), {"training": False}),
         ((X, *FOUR[:2], FOUR[2], FOUR[2] ** 2), {"training": True, "mask": np.asarray([1, 1, 0, 1, 0, 1])}),
     ],
-    "dense": [((X, RNG.standard_normal((4, 3)), RNG.standard_normal(3)), {})],
+    "conv1d": [((RNG.standard_normal((2, 7, 4)), *FILTERS[:2]), {"strides": 2, "padding": "same", "groups": 2})],
+    "conv2d": [((RNG.standard_normal((2, 4, 3, 4)), FILTERS[0][None], FILTERS[1]), {"groups": 2, "padding": 1})],
+    "dense": [
+        ((X, RNG.standard_normal((4, 3)), RNG.standard_normal(3)), {}),
+        ((RNG.standard_normal((2, 3, 4)), RNG.standard_normal((4, 3)), RNG.standard_normal(3)), {}),
+    ],
     "dropout": [((X, 0.3, nn.Key(0)), {}), ((X, 0.3, None), {})],
     "elu": [((X,), {}), ((X, 0.5), {})],
     "embedding": [((LABELS, RNG.standard_normal((5, 3))), {})],
     "flatten": [((RNG.standard_normal((2, 3, 2)),), {})],
     "gelu": [((X,), {})],
+    "global_average_pool": [((RNG.standard_normal((2, 3, 2, 4)),), {})],
+    "global_max_pool": [((RNG.standard_normal((2, 3, 2, 4)),), {})],
+    "group_norm": [((RNG.standard_normal((2, 3, 4)), *FOUR[:2], 2), {})],
+    "gru": [
+        ((SERIES, *(RNG.standard_normal(shape) for shape in ((4, 6), (2, 6), (6,), (2,)))), {}),
+        ((SERIES, *(RNG.standard_normal(shape) for shape in ((4, 6), (2, 6), (6,), (2,)))), {"mask": STEPS}),
+    ],
     "hard_sigmoid": [((3 * X,), {})],
     "identity": [((X,), {}), (((X, Y),), {})],
     "layer_norm": [((X, *FOUR[:2]), {})],
     "leaky_relu": [((X,), {}), ((X, 0.3), {})],
+    "lstm": [
+        ((SERIES, *(RNG.standard_normal(shape) for shape in ((4, 8), (2, 8), (8,)))), {"reverse": True}),
+        ((SERIES, *(RNG.standard_normal(shape) for shape in ((4, 8), (2, 8), (8,)))), {"mask": STEPS}),
+    ],
+    "max_pool1d": [((RNG.standard_normal((2, 5, 3)), 2), {"padding": "same"})],
+    "max_pool2d": [((RNG.standard_normal((2, 5, 4, 3)), (3, 2)), {"strides": 2, "padding": 1})],
+    "permute": [((RNG.standard_normal((2, 3, 4)), (2, 1)), {})],
+    "positional_embedding": [((RNG.standard_normal((2, 2, 4)), FOUR), {})],
     "relu": [((X,), {})],
+    "reshape": [((X, (2, 2)), {})],
+    "rms_norm": [((X, FOUR[0]), {})],
+    "rnn": [((SERIES, *(RNG.standard_normal(shape) for shape in ((4, 2), (2, 2), (2,)))), {"mask": STEPS})],
+    "scaled_dot_product_attention": [
+        (tuple(RNG.standard_normal((3, 2, 3, 4))), {}),
+        (
+            tuple(RNG.standard_normal((3, 2, 3, 4))),
+            {"causal": True, "mask": np.asarray([[1, 1, 0], [1, 1, 1], [0, 1, 1]])},
+        ),
+    ],
     "selu": [((X,), {})],
     "sigmoid": [((3 * X,), {})],
     "silu": [((3 * X,), {})],

@@ -191,6 +191,24 @@ def test_each_optimizer_has_a_rate_that_learns(optimizer):
     assert accuracy[-1] > 0.85
 
 
+def test_lenet_learns_the_digits_and_predicts_them():
+    options = ["--network", "lenet", "--backend", "numpy", "--epochs", "2", "--quiet", "--out", "run"]
+    assert main(["train", "digits", *options]) == 0
+    model = nn.Model.load("run/model.safetensors", backend="numpy")
+    _, _, x_test, y_test = nn.datasets.digits()
+    assert model.evaluate(x_test, y_test)["accuracy"] > 0.9
+    assert [type(layer).__name__ for layer in model.network.layers[:3]] == ["Reshape", "Conv2D", "ReLU"]
+
+
+def test_lenet_takes_images_of_any_size():
+    from arraynn.cli._recipes import lenet
+
+    for shape, units in (((28, 28), 800), ((28, 28, 3), 800), ((64,), 200), ((32, 30, 1), 1000)):
+        params, output = lenet(shape, 10).init(np.random.default_rng(0), shape)
+        assert [own["weight"].shape[0] for own in params if own and own["weight"].ndim == 2] == [units, 500]
+        assert output == (10,)
+
+
 def test_digits_are_learnt():
     assert main(["train", "digits", "--backend", "numpy", "--epochs", "20", "--quiet", "--out", "run"]) == 0
     assert nn.Model.load("run/model.safetensors", backend="numpy").history["val_accuracy"][-1] >= 0.96
@@ -459,6 +477,11 @@ def one_line(err: str) -> str:
         ("train spiral --hidden 64,x", "'64,x' is not a list"),
         ("train spiral --seed -1", "argument --seed: '-1' is not an integer of at least 0"),
         ("train spiral --samples 0", "argument --samples"),
+        (
+            "train spiral --network lenet",
+            "--network lenet takes images of at least 4 by 4 pixels, got rows",
+        ),
+        ("train digits --network lenet --hidden 64", "--hidden goes with --network mlp, not with lenet"),
         ("train digits --samples 5", "--samples goes with sine, spiral, vertical, not with digits"),
         ("train sine --classes 5", "--classes goes with spiral, vertical, not with sine"),
         ("train spiral --activation cosine", "argument --activation: invalid choice: 'cosine'"),

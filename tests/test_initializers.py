@@ -26,6 +26,12 @@ def test_variances_are_the_papers(rng, name, variance):
     assert abs(np.mean(w)) < 5 * math.sqrt(variance / w.size)
 
 
+def test_the_fans_of_a_convolution_take_its_kernel_times(rng):
+    w = initializers.variance_scaling(1.0, "out", "normal")(rng, (3, 3, 10, 500))
+    assert np.var(w) == pytest.approx(1 / (3 * 3 * 500), rel=0.05)
+    assert np.var(initializers.he_normal(rng, (3, 3, 10, 500))) == pytest.approx(2 / (3 * 3 * 10), rel=0.05)
+
+
 @pytest.mark.parametrize(("name", "variance"), [item for item in SCALED if "uniform" in item[0]])
 def test_uniform_ones_fill_their_interval(rng, name, variance):
     w, limit = getattr(initializers, name)(rng, SHAPE), math.sqrt(3 * variance)

@@ -165,3 +165,38 @@ def test_outputs_of_a_row_of_weight_0_may_be_anything(xp, metric, filled):
 def test_an_ignored_row_does_not_count_in_accuracy(xp, filled):
     outputs = xp.asarray(np.asarray([[1.0, 0.0], [filled, filled]]))
     assert metrics.Accuracy(ignore_label=-1)(outputs, xp.asarray(np.asarray([0, -1]))) == 1.0
+
+
+SEQUENCES = np.asarray([[0, 2, 1], [1, 1, -1]])
+
+
+@pytest.mark.parametrize("weight", [None, np.asarray([1.0, 3.0]), np.asarray([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])])
+@pytest.mark.parametrize("metric", [nn.metrics.Accuracy(ignore_label=-1), nn.metrics.Perplexity(ignore_label=-1)])
+def test_places_of_sequences_are_rows(xp, rng, metric, weight):
+    outputs = rng.standard_normal((2, 3, 4))
+    flat = None if weight is None else np.broadcast_to(weight.reshape(2, -1), (2, 3)).ravel()
+    put = lambda a: None if a is None else xp.asarray(a)  # noqa: E731
+    expected = metric(put(outputs.reshape(6, 4)), put(SEQUENCES.ravel()), put(flat))
+    assert metric(put(outputs), put(SEQUENCES), put(weight)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_perplexity_is_exp_of_the_loss(xp, rng):
+    outputs, labels = xp.asarray(rng.standard_normal((2, 3, 4))), xp.asarray(SEQUENCES)
+    loss, _ = nn.softmax_cross_entropy(outputs, labels, ignore_label=-1)
+    assert nn.metrics.Perplexity(ignore_label=-1)(outputs, labels) == pytest.approx(np.exp(float(loss)), rel=1e-5)
+
+
+def test_perplexity_of_what_was_impossible_is_infinite_and_without_rows_nan():
+    outputs = np.asarray([[0.0, -np.inf]])
+    assert nn.metrics.perplexity(outputs, np.asarray([0])) == 1
+    assert nn.metrics.perplexity(outputs, np.asarray([1])) == np.inf
+    assert np.isnan(nn.metrics.perplexity(np.zeros((0, 2)), np.zeros(0, int)))
+    assert nn.metrics.perplexity(np.asarray([[0.0, -1e4]]), np.asarray([1])) == np.inf
+
+
+def test_perplexity_takes_integer_targets():
+    with pytest.raises(nn.DataError, match=r"perplexity takes integer targets, \(N,\) or \(N, T\), got float64"):
+        nn.metrics.perplexity(np.zeros((2, 3)), np.zeros(2))
+    with pytest.raises(nn.ShapeError, match=r"perplexity takes outputs \(N, K\) and targets"):
+        nn.metrics.perplexity(np.zeros((2, 3)), np.zeros((2, 1), int))
+    assert nn.metrics.as_metric("perplexity") == nn.metrics.perplexity

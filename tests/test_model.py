@@ -782,10 +782,10 @@ def test_inputs_of_another_shape_name_the_first_layer(network, shape, told):
 
 
 def test_a_shape_that_fits_nowhere_in_the_chain_names_its_layer():
-    inner = nn.Sequential(nn.ReLU(), nn.Dense(4))
+    inner = nn.Sequential(nn.ReLU(), nn.Conv2D(4, 1))
     for network, told in (
-        (inner, r"Dense 'layers.1': expected input \(N, n_in\), got \(N, 2, 2\).*from ReLU 'layers.0'"),
-        (nn.Sequential(nn.Identity(), inner), r"Dense 'layers.1.layers.1': expected input \(N, n_in\), got"),
+        (inner, r"Conv2D 'layers.1': expected input \(N, H, W, C\), .* got \(N, 2, 2\).*from ReLU 'layers.0'"),
+        (nn.Sequential(nn.Identity(), inner), r"Conv2D 'layers.1.layers.1': expected input \(N, H, W, C\), .*got"),
     ):
         with pytest.raises(nn.ShapeError, match=told):
             model_of(network).fit(X.reshape(30, 2, 2), Y[:30])

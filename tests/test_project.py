@@ -49,11 +49,14 @@ FLOORS = (
 # Files of blocks import none beside them, but what is made to be shared; a combinator holds other layers.
 BLOCKS = ("layers", "losses", "optimizers")
 SHARED = {
-    "layers": {"_base", "_combinator", "_logistic", "_summary"},
+    "layers": {"_base", "_combinator", "_convolve", "_logistic", "_pool", "_recurrent", "_summary", "_window"},
     "losses": {"_base", "_binary", "_clip", "_domain", "_labels"},
     "optimizers": {"_averaging", "_base", "_moments"},
 }
-COMBINATORS = {"layers._residual"}  # x + f(x), where f is a Sequential
+COMBINATORS = {
+    "layers._residual",  # x + f(x), where f is a Sequential
+    "layers._multi_head_attention",  # three projections, their attention, and a fourth
+}
 
 ARRAY_LIBRARIES = {
     *("array_api_strict", "cupy", "cupyx", "dask", "dpctl", "dpnp", "jax", "jaxlib", "mlx", "ndonnx"),

@@ -616,3 +616,16 @@ def test_a_model_is_taken_as_it_is(rng):
 def test_one_backend_is_none_to_compare(rng):
     with pytest.raises(ValueError, match="two backends or more are compared"):
         check_backends(nn.ReLU(), np.ones((2, 2)), np.ones((2, 2)), ["numpy"], loss=nn.mean_squared_error)
+
+
+@pytest.mark.parametrize(("left", "wrong"), [(1e-16, False), (1e-12, True)])
+def test_a_gradient_whose_terms_cancel_is_0_up_to_rounding_and_no_further(left, wrong):
+    def kept(x, b):  # y does not depend on b, of whose gradient something is left
+        return x + 0 * b, lambda dy: (dy, left * np.ones_like(b))
+
+    x, b = np.asarray([1.0, 2.0]), np.asarray([0.3])
+    if not wrong:
+        check_backward(kept, x, b)
+    else:
+        with pytest.raises(AssertionError, match=r"db is wrong.*\n.*forward does not depend on this argument"):
+            check_backward(kept, x, b)

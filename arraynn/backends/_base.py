@@ -14,9 +14,11 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
+from .. import tree
 from .._array import namespace
 from ..errors import BackendUnavailable
-from . import _registry
+from . import _registry, _windows
+from ._windows import Windows
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,44 @@ class Backend:
         xp = namespace(words)
         halves = xp.stack([(words << 16) >> 16, words >> 16], axis=-1)
         return xp.reshape(halves, (words.shape[0], 2 * words.shape[1]))
+
+    @classmethod
+    def scan(
+        cls, body: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, reverse: bool = False
+    ) -> tuple[Any, Any]:
+        """Recurrence over the first axis of the arrays in xs: `carry, y = body(carry, x)`, x after x.
+
+        carry, xs, y : nests; a carry keeps its shapes and dtypes. xs has at least one step. reverse : from the last x
+        to the first. Returns the last carry, and the y's, stacked in the order of xs.
+        """
+        steps = tree.first(xs).shape[0]
+        ys = []
+        for t in reversed(range(steps)) if reverse else range(steps):
+            carry, y = body(carry, tree.map(lambda x, t=t: None if x is None else x[t, ...], xs))
+            ys.append(y)
+        ys = ys[::-1] if reverse else ys
+        return carry, tree.map(lambda *parts: namespace(parts[0]).stack(parts, axis=0), *ys)
+
+    # What a convolution and a pooling ask for. x : (N, *spatial, C), channels last; `Windows` says which windows.
+
+    #: numbers that a matrix of patches may have; a convolution makes it anew for so many rows of its batch
+    patch_numbers: int = 2**22
+
+    @classmethod
+    def pad(cls, x: Any, windows: Windows, value: float = 0.0) -> Any:
+        """x with `value` around it, as far as the windows ask: (N, *padded, C); x itself where there is no padding."""
+        return _windows.pad(x, windows, value)
+
+    @classmethod
+    def patches(cls, x: Any, windows: Windows) -> Any:
+        """The windows of a padded x as the rows of a matrix, (N · windows, elements of a window · C), in C order."""
+        return _windows.patches(x, windows)
+
+    @classmethod
+    def fold(cls, dp: Any, windows: Windows) -> Any:
+        """The adjoint of `pad` and `patches`: dp (N, *out, elements of a window, C), added up where each element was
+        read, (N, *shape, C). Sums go in the order of a window's elements."""
+        return _windows.fold(dp, windows)
 
     # The three hooks, and the plan of the second. They belong to the class, as a raw array knows its library, not its
     # Backend. These are the portable defaults, the reference that every replacement is tested against.

@@ -17,14 +17,16 @@ from ..compiler import cuda_schedule, program
 from ..compiler.rules import rule_of
 from ..compiler.signature import Signature
 from ..errors import BackendUnavailable
-from . import _cuda, _cupy_errors
+from . import _cuda, _cupy_errors, _windows
 from ._base import Backend, Status
 from ._cupy_probe import probe
+from ._windows import Windows
 
 
 class CuPy(Backend):
     name = "cupy"
     traces_rules = True
+    patch_numbers = 2**26  # 256 MB of float32: few launches, and little beside what a GPU has
 
     @classmethod
     def open(cls, device: str | None = None) -> Backend:
@@ -115,6 +117,10 @@ class CuPy(Backend):
     @classmethod
     def halves(cls, words: Any) -> Any:
         return words.view("int16")
+
+    @classmethod
+    def fold(cls, dp: Any, windows: Windows) -> Any:
+        return _windows.fold_in_place(dp, windows)
 
     @classmethod
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:

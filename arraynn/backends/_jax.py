@@ -11,10 +11,12 @@ import numpy as np
 from .. import tree
 from ..errors import BackendUnavailable
 from ._base import Backend
+from ._windows import Windows
 
 
 class JAX(Backend):
     name = "jax"
+    patch_numbers = 2**26  # each block of a loop is compiled anew, so few large ones
 
     @classmethod
     def open(cls, device: str | None = None) -> Backend:
@@ -77,6 +79,24 @@ class JAX(Backend):
 
         halves = jax.lax.bitcast_convert_type(words, "int16")  # the lower one first
         return halves.reshape(words.shape[0], 2 * words.shape[1])
+
+    @classmethod
+    def scan(
+        cls, body: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, reverse: bool = False
+    ) -> tuple[Any, Any]:
+        import jax
+
+        last, ys = jax.lax.scan(body, carry, xs, reverse=reverse)  # the body is compiled once, not once a step
+        return last, ys
+
+    @classmethod
+    def fold(cls, dp: Any, windows: Windows) -> Any:
+        import jax.numpy
+
+        total = jax.numpy.zeros((dp.shape[0], *windows.padded, dp.shape[-1]), dp.dtype)
+        for k, offset in enumerate(windows.offsets):
+            total = total.at[offset].add(dp[..., k, :])
+        return total[windows.inside]
 
     @classmethod
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:

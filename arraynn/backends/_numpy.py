@@ -12,15 +12,17 @@ from typing import Any
 
 import array_api_compat.numpy as xp
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from .. import tree
 from ..compiler import memory, numpy_codegen, opaque, program, signature, trace
 from ..compiler.rules import rule_of
 from ..errors import BackendUnavailable
-from . import _numba, _workers
+from . import _numba, _windows, _workers
 from ._base import Backend, Plan
 from ._disjoint import Disjoint
 from ._verify import Foreign, Verified, plain
+from ._windows import Windows
 
 #: numbers that the layers of a row block put out together: 1 MB in float32. Smaller blocks stay closer to a core, but
 #: the workers then spend their time handing Python's lock to each other; larger ones leave nothing to hand out
@@ -45,6 +47,7 @@ SLICE = 131_072
 class NumPy(Backend):
     name = "numpy"
     inference_rows = 512
+    patch_numbers = 2**19  # 2 MB of float32 stay in the cache between their making and the product
 
     @classmethod
     def open(cls, device: str | None = None) -> Backend:
@@ -78,6 +81,35 @@ class NumPy(Backend):
         return words.view("i2") if sys.byteorder == "little" else super().halves(words)
 
     @classmethod
+    def pad(cls, x: Any, windows: Windows, value: float = 0.0) -> Any:
+        if not windows.padding:
+            return x
+        padded = np.full((x.shape[0], *windows.padded, x.shape[-1]), value, x.dtype)
+        padded[windows.inside] = x
+        return padded
+
+    @classmethod
+    def patches(cls, x: np.ndarray, windows: Windows) -> np.ndarray:
+        """One copy of a strided view. NumPy takes some 10 ns to go from one run of neighbours to the next, so where
+        a window's runs are short, as of grey images, the matrix is laid out column by column: a column's runs are as
+        long as a row of the image."""
+        batch, *axes, channel = x.strides
+        windows_at = [stride * step for stride, step in zip(axes, windows.strides, strict=True)]
+        elements_at = [stride * step for stride, step in zip(axes, windows.dilation, strict=True)]
+        rows, columns = (x.shape[0], *windows.out), (*windows.size, x.shape[-1])
+        shape = math.prod(rows), math.prod(columns)
+        run = x.shape[-1] * (windows.size[-1] if windows.dilation[-1] == 1 else 1)
+        if 2 * run < windows.out[-1]:
+            strides = (*elements_at, channel, batch, *windows_at)
+            return as_strided(x, (*columns, *rows), strides, writeable=False).reshape(shape[::-1]).T
+        strides = (batch, *windows_at, *elements_at, channel)
+        return as_strided(x, (*rows, *columns), strides, writeable=False).reshape(shape)
+
+    @classmethod
+    def fold(cls, dp: Any, windows: Windows) -> Any:
+        return _windows.fold_in_place(dp, windows)
+
+    @classmethod
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
         """The step as NumPy calls in a row, for each form and shape of its arguments: the same bits, with less of
         Python between them, and in memory that is used again."""
@@ -106,9 +138,9 @@ class NumPy(Backend):
         A block costs a pass over all parameters, to add its gradients, so it is at least twice as large as they are:
         where products dominate, one pass with BLAS's own threads is left alone.
         """
-        weights = [leaf.shape for leaf in tree.leaves(tree.trained(params)) if len(leaf.shape) == 2]
-        rows, width = batch[1].shape[0], sum(shape[1] for shape in weights)
-        size = max(BLOCK, 2 * sum(math.prod(shape) for shape in weights))
+        shapes = [leaf.shape for leaf in tree.leaves(tree.trained(params)) if len(leaf.shape) > 1]
+        rows, width = batch[1].shape[0], _width(tree.first(batch[0]), shapes)
+        size = max(BLOCK, 2 * sum(map(math.prod, shapes)))
         count = round(rows * width / size)
         made = f"{rows} rows of {width} intermediate numbers, at {size:,} a block"
         if plain():
@@ -136,13 +168,29 @@ class NumPy(Backend):
             return program(params, _rows(batch, rows), None if key is None else key.rows(rows.start), total)
 
         result: Any = None
+        whole: Any = None
         for start in range(0, len(plan.blocks), TOGETHER):
             parts = _workers.run(of_rows, plan.blocks[start : start + TOGETHER])
+            whole = parts[0]  # statistics of a layer whose rows may be parted stay what they are in each part
+            parts = [tree.trained(part) for part in parts]
             if result is None:
                 result, parts = tree.map(np.add, *parts[:2]), parts[2:]  # a new nest, which the rest may be added into
             for part in parts:
                 result = tree.map(_add, result, part)
-        return result
+        return tree.with_statistics(result, whole)
+
+
+def _width(x: Any, shapes: Sequence[tuple[int, ...]]) -> int:
+    """About how many numbers a row of x becomes on its way through weights of these shapes.
+
+    A kernel (…, C, filters), and a matrix of what is no longer than x's last axis, put out a row of numbers at each of
+    x's places; matrices behind a convolution are taken to be used once. Poolings and strides are not seen.
+    """
+    kernels = [shape for shape in shapes if len(shape) > 2]
+    words = x is not None and x.dtype.kind in "iu"
+    at_each = bool(shapes) and x is not None and (words or shapes[0][-2] == x.shape[-1])
+    places = math.prod(x.shape[1:] if words else x.shape[1:-1]) if at_each else 1
+    return sum(shape[-1] * (places if shape in kernels or not kernels else 1) for shape in shapes)
 
 
 def _rows(batch: Any, rows: slice) -> Any:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import BackendUnavailable
+from . import _windows
 from ._base import Backend
+from ._windows import Windows
 
 
 class Torch(Backend):
@@ -54,6 +56,10 @@ class Torch(Backend):
 
         flat = words.reshape(-1)  # a column may have a stride of 0, which `view` refuses
         return flat.view(torch.int16).reshape(words.shape[0], 2 * words.shape[1])
+
+    @classmethod
+    def fold(cls, dp: Any, windows: Windows) -> Any:
+        return _windows.fold_in_place(dp, windows)
 
     def synchronize(self) -> None:
         import torch

@@ -98,6 +98,10 @@ def _train(commands: Any) -> None:
         "--validation-split", type=share, metavar="SHARE", help="hold out this share of the training rows; 0: none"
     )
     net = command.add_argument_group("the network")
+    net.add_argument(
+        "--network", dest="architecture", choices=("mlp", "lenet"), metavar="mlp|lenet",
+        help="dense layers (the default), or two convolutions, of 20 and 50 filters, before one of 500 units",
+    )  # fmt: skip
     net.add_argument("--hidden", type=_hidden, metavar="64,64", help="neurons of the hidden layers; 'none' has none")
     net.add_argument("--activation", choices=ACTIVATIONS)
     net.add_argument("--dropout", type=_number("[0, 1)", lambda v: 0 <= v < 1, 0.1), metavar="RATE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -28,10 +29,12 @@ OPTIMIZERS: dict[str, Any] = {
 class Recipe:
     """Settings of a run; each is an option of the command line.
 
+    architecture : "mlp", dense layers of the widths `hidden`, or "lenet", two convolutions before one dense layer.
     rates : the learning rate of each optimizer. batch_size : None is the whole set. l1, l2 : on weights and biases of
     the hidden layers, as in the book. fresh : validation data are drawn anew, where a part is not asked for.
     """
 
+    architecture: str = "mlp"
     hidden: tuple[int, ...] = (64,)
     epochs: int = 50
     batch_size: int | None = 32
@@ -56,12 +59,18 @@ class Recipe:
             recipe = replace(recipe, batch_size=None)
         if recipe.optimizer != "sgd" and recipe.momentum is not None:
             raise UsageError(f"--momentum {recipe.momentum:g} goes with --optimizer sgd, not with {recipe.optimizer}")
+        if recipe.architecture == "lenet":
+            wrong = [option for option in ("hidden", "activation", "l1", "l2") if said[option] is not None]
+            if wrong:
+                raise UsageError(f"--{wrong[0]} goes with --network mlp, not with lenet, whose layers are fixed")
         if recipe.learning_rate is None:
             recipe = replace(recipe, learning_rate=recipe.rates[recipe.optimizer])
         return recipe
 
     def network(self, x: Any, outputs: int) -> layers.Sequential:
-        """Dense layers for rows like x's: He weights before ReLU, Glorot's elsewhere, each fit for its activation."""
+        """The network for rows like x's: He weights before ReLU, Glorot's elsewhere, each fit for its activation."""
+        if self.architecture == "lenet":
+            return lenet(x.shape[1:], outputs, self.dropout)
         chain: list[Any] = [layers.Flatten()] if x.ndim > 2 else []
         penalty = L1L2(self.l1, self.l2) if self.l1 or self.l2 else None
         penalties: dict[str, Any] = {"weight_regularizer": penalty, "bias_regularizer": penalty}
@@ -80,6 +89,27 @@ class Recipe:
             return optimizers.SGD(rate, momentum=0.9 if self.momentum is None else self.momentum)
         rule: optimizers.Optimizer = OPTIMIZERS[self.optimizer](rate)
         return rule
+
+
+def lenet(shape: tuple[int, ...], outputs: int, dropout: float = 0.0) -> layers.Sequential:
+    """Two convolutions of 20 and 50 filters, each before a pooling, and 500 units: LeCun, Bottou, Bengio and Haffner,
+    Proceedings of the IEEE 86, 1998, with the widths that Caffe made known, and ReLU.
+
+    shape : of a row: (H, W, C), (H, W), or (H · H,) of a square grey image. Images below 16 pixels have kernels of 3
+    and padding, where larger ones have kernels of 5.
+    """
+    side = math.isqrt(math.prod(shape))
+    image = shape if len(shape) == 3 else (*shape, 1) if len(shape) == 2 else (side, side, 1)
+    if math.prod(image) != math.prod(shape) or min(image[:2]) < 4:
+        raise UsageError(f"--network lenet takes images of at least 4 by 4 pixels, got rows of shape {shape}")
+    small = min(image[:2]) < 16
+    options: dict[str, Any] = {"padding": "same" if small else "valid", "weight_initializer": initializers.he_normal}
+    chain: list[Any] = [] if image == tuple(shape) else [layers.Reshape(image)]
+    for filters in (20, 50):
+        chain += [layers.Conv2D(filters, 3 if small else 5, **options), layers.ReLU(), layers.MaxPool2D(2)]
+    chain += [layers.Flatten(), layers.Dense(500, weight_initializer=initializers.he_normal), layers.ReLU()]
+    chain += [layers.Dropout(dropout)] if dropout else []
+    return layers.Sequential(*chain, layers.Dense(outputs))
 
 
 RECIPES = {

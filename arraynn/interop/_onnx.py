@@ -13,6 +13,7 @@ from .. import layers, losses, tree
 from .._types import Nest
 from ..errors import DataError
 from ..io.atomic import write_whole
+from . import _onnx_operators
 from ._need import need
 
 OPSET = 21  #: of the operators; onnxruntime has it from 1.20 on
@@ -87,6 +88,12 @@ class Graph:
         self.nodes.append(self.onnx.helper.make_node(operator, inputs, [name], name=f"node_{name}", **attributes))
         return name
 
+    def several(self, operator: str, inputs: list[str], count: int, **attributes: Any) -> list[str]:
+        """Append an operator with `count` results; returns their names."""
+        names = [self.fresh(operator.lower()) for _ in range(count)]
+        self.nodes.append(self.onnx.helper.make_node(operator, inputs, names, name=f"node_{names[0]}", **attributes))
+        return names
+
     def constant(self, array: Any, name: str) -> str:
         """Put an array into the file; returns its name."""
         if all(existing.name != name for existing in self.initializers):
@@ -112,6 +119,8 @@ class Graph:
             ]
             joined = np.concatenate([made for _, made in parts], axis=-1)
             return self.node("Concat", [name for name, _ in parts], axis=-1), joined
+        if kind is layers.Freeze:
+            return self.layer(layer.layer, params["statistics"], x, sample, path)
         made, _ = layer(params, sample)
         if kind in OPERATORS and not isinstance(x, tuple):
             name = OPERATORS[kind](self, layer, params, x, sample, path)
@@ -174,6 +183,8 @@ def _operator(name: str, **attributes: Any) -> Callable[..., str]:
 
 
 def _dense(graph: Graph, layer: Any, params: Nest, x: str, sample: Any, path: str) -> str:
+    if len(sample.shape) > 2:  # which Gemm does not take
+        return _onnx_operators.affine(graph, x, params["weight"], params["bias"], f"{path}.")
     weight, bias = (graph.constant(params[name], f"{path}.{name}") for name in ("weight", "bias"))
     return graph.node("Gemm", [x, weight, bias])
 
@@ -234,4 +245,5 @@ OPERATORS: dict[type, Callable[..., str | None]] = {
     layers.Softmax: _operator("Softmax", axis=-1),
     layers.Softplus: _operator("Softplus"),
     layers.Tanh: _operator("Tanh"),
+    **_onnx_operators.OPERATORS,
 }

@@ -9,6 +9,7 @@ from typing import Any
 from .. import layers, tree
 from .._types import LayerLike, Nest
 from ..errors import ShapeError
+from . import _torch_modules
 from ._leaves import Arguments, forward
 from ._need import need
 
@@ -74,9 +75,14 @@ def _bridge() -> Any:
 def from_torch(module: Any) -> tuple[Any, Nest]:
     """An `nn.Sequential` of PyTorch as (network, params): a `Sequential` of the same layers, and copies of the weights.
 
-    Dense weights are transposed to (n_in, n_out). The params are tensors where they were; `model.params = params` takes
-    them to any backend. Raises ValueError, naming it, for a module that has no equal here: convolutions, GELU without
-    approximate="tanh", Linear without bias, a Softmax over another axis than the last, a class of your own.
+    Dense weights are transposed to (n_in, n_out), those of convolutions to (kh, kw, C / groups, filters). A network of
+    images takes x (N, C, H, W), as the module does: it begins with Permute((2, 3, 1)), and turns back before Flatten.
+    RNN, GRU and LSTM (batch_first, any number of layers, both directions) become layers that return all states; a
+    MultiheadAttention (batch_first) takes x, or a tuple, as `MultiHeadAttention` does. The params are tensors where
+    they were; `model.params = params` takes them to any backend.
+    Raises ValueError, naming it, for a module that has no equal here: GELU without approximate="tanh", Linear and
+    convolutions without bias, pooling with ceil_mode, average pooling that counts its padding, GroupNorm on its own, a
+    Softmax over another axis than the last, a class of your own.
     """
     torch = need("torch", "torch")
     with torch.no_grad():
@@ -88,6 +94,8 @@ def to_torch(network: Any, params: Nest) -> Any:
     """A network and its params (of any library) as an `nn.Sequential` of PyTorch: the inverse of `from_torch`.
 
     The tensors are copies on the CPU, in the params' dtype; the module is in training mode, as new modules are.
+    It takes the same x: convolutions and poolings stand between modules that put channels first and last again. What
+    is recurrent becomes PyTorch's RNN, GRU or LSTM, which gives a tuple, and so stands last.
     Raises ValueError, naming it, for a layer that PyTorch has no module for: Residual, Concatenate, your own.
     """
     torch = need("torch", "torch")
@@ -105,8 +113,19 @@ def _tensor_of(torch: Any) -> Callable[[Any], Any]:
 
 def _from_module(nn: Any, module: Any, what: str) -> tuple[Any, Nest]:
     if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
-        parts = [_from_module(nn, inner, f"{what}[{name}]") for name, inner in module.named_children()]
+        parts: list[tuple[Any, Nest]] = []
+        rank: int | None = None  # spatial axes, where they are known
+        for name, inner in module.named_children():
+            found = _torch_modules.from_module(nn, inner, rank)
+            rank = found[1] if found else None if isinstance(inner, nn.Flatten) else rank
+            parts += found[0] if found else [_from_module(nn, inner, f"{what}[{name}]")]
+        parts = _torch_modules.simplified(parts)
         return layers.Sequential(*(layer for layer, _ in parts)), [own for _, own in parts]
+    found = _torch_modules.from_module(nn, module, None)
+    if found:
+        return _torch_modules.flattened(found[0])
+    if _torch_modules.is_permute(module):
+        return layers.Permute(tuple(module.axes)), {}
     layer = _layer_of(nn, module)
     if layer is None:
         raise ValueError(f"{what} is a {module}, which has no equal layer here; write one, and register it")
@@ -140,6 +159,8 @@ def _layer_of(nn: Any, module: Any) -> Any:
         return layers.Softmax()
     if kind is nn.Dropout and module.p < 1:
         return layers.Dropout(float(module.p))
+    if kind is nn.Unflatten and module.dim == 1 and isinstance(module.unflattened_size, tuple):
+        return layers.Reshape(tuple(map(int, module.unflattened_size)))
     if kind is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1):
         return layers.Flatten()
     if kind is nn.BatchNorm1d and module.affine and module.track_running_stats and module.momentum is not None:
@@ -154,7 +175,13 @@ def _layer_of(nn: Any, module: Any) -> Any:
 def _to_module(nn: Any, layer: Any, params: Nest) -> Any:
     kind = type(layer)
     if kind is layers.Sequential:
-        return nn.Sequential(*(_to_module(nn, *pair) for pair in zip(layer.layers, params, strict=True)))
+        modules: list[Any] = []
+        for pair in zip(layer.layers, params, strict=True):
+            modules += _torch_modules.to_modules(nn, *pair) or [_to_module(nn, *pair)]
+        return nn.Sequential(*modules)
+    several = _torch_modules.to_modules(nn, layer, params)
+    if several:
+        return several[0] if len(several) == 1 else nn.Sequential(*several)
     module = next((theirs() for theirs, ours in _plain(nn).items() if ours is kind), None)
     if module is None:
         module = _made(nn, layer, params)

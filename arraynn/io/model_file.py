@@ -220,6 +220,10 @@ def _count(header: Mapping[str, Any], name: str) -> int:
     return value
 
 
+#: layers that look at several inputs, not at the first one alone
+SEVERAL = (layers.Sequential, layers.Residual, layers.Concatenate, layers.MultiHeadAttention)
+
+
 def _affordable(network: Any, params: Nest, shape: Any) -> None:
     """Raise ShapeError where the weights are not those of the network, or where sending one row through it would
     compute far more than the file holds: a few nested Concatenates double it each.
@@ -229,9 +233,13 @@ def _affordable(network: Any, params: Nest, shape: Any) -> None:
     limit = WORK + 100 * sum(leaf.size for leaf in tree.leaves(params))
     done = 0
 
-    def through(layer: Any, own: Nest, shape: tuple[int, ...], path: str) -> tuple[int, ...]:
+    def through(layer: Any, own: Nest, shape: Any, path: str) -> Any:
         nonlocal done
         kind = type(layer)
+        if kind is layers.Freeze:
+            return through(layer.layer, own["statistics"], shape, path)
+        if shape and isinstance(shape[0], tuple) and not issubclass(kind, SEVERAL):
+            shape = shape[0]  # of x and its mask
         if issubclass(kind, layers.Sequential | layers.Residual | layers.Concatenate):
             shapes = [shape]
             for i, pair in enumerate(zip(layer.layers, own, strict=True)):
@@ -240,10 +248,11 @@ def _affordable(network: Any, params: Nest, shape: Any) -> None:
             if kind is layers.Concatenate:
                 shape = (*shape[:-1], sum(s[-1] for s in shapes[1:]))
         elif kind.__module__.startswith(layers.__name__):
-            wanted = _weights_of(layer, shape)
+            wanted, after = _shapes_of(layer, shape)
             if (found := {name: leaf.shape for name, leaf in tree.items(own)}) != wanted:
                 raise ShapeError(f"layer {path!r} has weights of shapes {found}, where {kind.__name__} has {wanted}")
-            shape = _output_of(layer, shape)
+            done += _work(layer, shape)
+            shape = after
         done += math.prod(shape) + 1000  # what a layer costs whatever its size
         if done > limit:
             raise ShapeError(f"inputs of shape {shape} make more work than a file of this size may ask for")
@@ -254,30 +263,43 @@ def _affordable(network: Any, params: Nest, shape: Any) -> None:
         if not all(type(n) is int and n >= 0 for n in part):
             raise CheckpointError(f"its input shape is {str(shape)[:80]}, which is none")
         done += math.prod(part)
-    through(network, params, shape[0] if several else shape, "network")
+    through(network, params, shape, "network")
 
 
-def _weights_of(layer: Any, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """The shapes of a layer's weights, for rows of this shape, without drawing any."""
+def _shapes_of(layer: Any, shape: Any) -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
+    """The shapes of a layer's weights, by their paths, and of its output, for rows of this shape; nothing is drawn."""
     columns = shape[-1:]
     match layer:
         case layers.Dense(units=units):
-            return {"weight": (*columns, units), "bias": (units,)}
+            return {"weight": (*columns, units), "bias": (units,)}, (*shape[:-1], units)
         case layers.Embedding(vocabulary=vocabulary, units=units):
-            return {"weight": (vocabulary, units)}
-        case layers.LayerNorm():
-            return {"scale": columns, "bias": columns}
+            return {"weight": (vocabulary, units)}, (*shape, units)
+        case layers.LayerNorm() | layers.GroupNorm():
+            return {"scale": columns, "bias": columns}, shape
+        case layers.RMSNorm():
+            return {"scale": columns}, shape
         case layers.BatchNorm():
-            return dict.fromkeys(("scale", "bias", "statistics.mean", "statistics.variance"), columns)
-    return {}
+            return dict.fromkeys(("scale", "bias", "statistics.mean", "statistics.variance"), columns), shape
+        case layers.PositionalEmbedding(length=length, kind=kind):
+            return {"weight" if kind == "learned" else "statistics.weight": (length, *columns)}, shape
+    if hasattr(layer, "shapes"):
+        return layer.shapes(shape)  # type: ignore[no-any-return]
+    return {}, layer.init(None, shape)[1]  # it has no weights to draw
 
 
-def _output_of(layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _work(layer: Any, shape: Any) -> int:
+    """Numbers that a row of this shape becomes inside of the layer, where they are more than its output has."""
     match layer:
-        case layers.Dense(units=units):
-            return (units,)
-        case layers.Embedding(units=units):
-            return (*shape, units)
-        case layers.Flatten():
-            return (math.prod(shape),)
-    return shape
+        case layers.MultiHeadAttention(heads=heads):
+            query, *others = shape if isinstance(shape[0], tuple) else (shape,)
+            memory = next((part for part in others if len(part) == 2), query)
+            return int(heads * query[0] * memory[0])
+        case layers.Bidirectional(layer=inner):
+            return 2 * _work(inner, shape)
+        case layers.RNN() | layers.GRU() | layers.LSTM():
+            return int(10 * shape[0] * layer.gates * layer.units)
+    if hasattr(layer, "windows"):
+        windows = layer.windows(shape)
+        read = (math.prod(windows.padded) + math.prod(windows.out) * windows.count) * shape[-1]
+        return int(read + 1000 * windows.count)  # a call for each element of a window
+    return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -16,9 +17,10 @@ from ._base import Layer
 def dense(x: Array, w: Array, b: Array, /) -> tuple[Array, Backward]:
     """Affine map of each row, y = x w + b.
 
-    x : (N, n_in), w : (n_in, n_out), b : (n_out,), one float dtype.
-    Returns y : (N, n_out) and backward(dy, need_dx=True) -> dx = dy wᵀ, dw = xᵀ dy, db = Σ_i dy_i; dx is None where it
-    is not needed.
+    x : (N, n_in), or (N, …, n_in), such as (N, T, n_in), where each place is a row of its own. w : (n_in, n_out),
+    b : (n_out,), one float dtype.
+    Returns y : (N, …, n_out) and backward(dy, need_dx=True) -> dx = dy wᵀ, dw = xᵀ dy, db = Σ_i dy_i; dx is None where
+    it is not needed.
     Raises ShapeError where the shapes do not fit.
 
     Weights are (n_in, n_out), as in the book and in JAX; PyTorch stores the transpose.
@@ -31,26 +33,33 @@ def dense(x: Array, w: Array, b: Array, /) -> tuple[Array, Backward]:
     (array([[11.5]]), (array([[3., 4.]]), array([[1.],
            [2.]]), array([1.])))
     """
-    if len(x.shape) != 2 or x.shape[1] != w.shape[0]:
-        rows = ", ".join(["N", *map(str, x.shape[1:])])
-        raise ShapeError(f"expected input (N, {w.shape[0]}), got ({rows})")
+    shape, n_out = tuple(x.shape), w.shape[1]
+    if len(shape) < 2 or shape[-1] != w.shape[0]:
+        rows, places = ", ".join(["N", *map(str, shape[1:])]), "N" if len(shape) < 3 else "N, …"
+        raise ShapeError(f"expected input ({places}, {w.shape[0]}), got ({rows})")
     xp = namespace(x)
+    if len(shape) > 2:  # each place is a row of one matrix
+        x = xp.reshape(x, (math.prod(shape[:-1]), shape[-1]))
     y = x @ w
     y += b  # y is new, so this may write in place
 
     def dense_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array]:
         # forward was y = x w + b, so dL/dw = xᵀ dL/dy. Rows share w and b, so their parts add up.
+        if len(shape) > 2:
+            dy = xp.reshape(dy, (x.shape[0], n_out))
         dx = dy @ xp.matrix_transpose(w) if need_dx else None
+        if need_dx and len(shape) > 2:
+            dx = xp.reshape(dx, shape)
         return dx, xp.matrix_transpose(x) @ dy, sum_of_rows(dy)
 
-    return y, dense_backward
+    return xp.reshape(y, (*shape[:-1], n_out)) if len(shape) > 2 else y, dense_backward
 
 
 @dataclass(frozen=True)
 class Dense(Layer):
     """The layer of `dense`: parameters {"weight": (n_in, units), "bias": (units,)}; n_in is inferred.
 
-    units : outputs, at least 1.
+    units : outputs, at least 1. Of an input (N, …, n_in) the last axis is mapped; Flatten() before it maps all.
     weight_initializer, bias_initializer : functions of (rng, shape), see `arraynn.initializers`.
     weight_regularizer, bias_regularizer : L1, L2, L1L2 or None; what they penalize is taken once a step.
     """
@@ -72,12 +81,11 @@ class Dense(Layer):
             raise ValueError(f"units must be an integer of at least 1, got {self.units!r}")
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
-        if len(input_shape) != 1:
-            shape = ", ".join(["N", *map(str, input_shape)])
-            raise ShapeError(f"expected input (N, n_in), got ({shape}); put Flatten() before it")
-        weight = self.weight_initializer(rng, (input_shape[0], self.units))
+        if not input_shape:
+            raise ShapeError("expected input (N, …, n_in), got (N)")
+        weight = self.weight_initializer(rng, (input_shape[-1], self.units))
         bias = self.bias_initializer(rng, (self.units,))
-        return {"weight": weight.astype(dtype), "bias": bias.astype(dtype)}, (self.units,)
+        return {"weight": weight.astype(dtype), "bias": bias.astype(dtype)}, (*input_shape[:-1], self.units)
 
     def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:
         y, dense_backward = dense(x, params["weight"], params["bias"])

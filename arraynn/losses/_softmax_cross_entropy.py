@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from .. import metrics
 from .._array import namespace, zero_like
 from .._hyperparameters import python_number
 from .._types import Array, Backward
-from ..errors import DataError
+from ..errors import DataError, ShapeError
 from ..layers import softmax
 from ._base import ClassLoss, counted, target_distribution, weighted_mean
 
@@ -26,17 +27,20 @@ def softmax_cross_entropy(
 ) -> tuple[Array, Backward]:
     """Cross-entropy of softmax(logits), loss = Σ_i w_i (log Σ_k exp(z_ik) - Σ_k t_ik z_ik) / total, in nats.
 
-    logits : float array (N, K); any finite values, and -inf for a class that is impossible and not the target.
-    labels : (N,) integers in [0, K), or (N, K) distributions, rows that sum to 1.
+    logits : float array (N, K); any finite values, and -inf for a class that is impossible and not the target. Of
+        sequences (N, T, K), or (N, …, K), each place is a row of its own.
+    labels : (N,) integers in [0, K), or (N, K) distributions, floats that sum to 1; of sequences (N, T), or (N, T, K).
     label_smoothing : ε in [0, 1]; t becomes (1 - ε) t + ε / K, so that no logit need grow without end
         (Szegedy et al., CVPR 2016, section 7). Every class is then a target, so no logit may be -inf.
     ignore_label : integer labels of this value (PyTorch has -100) have no loss, no gradient, and do not count in total.
-    sample_weight : (N,), at least 0, or None for ones. total : what to divide by; None is Σ w_i. A caller that splits
+    sample_weight : (N,), at least 0, or None for ones; of sequences also (N, T), a weight for each place, where (N,)
+        weighs all places of a row alike. total : what to divide by; None is Σ w over all places. A caller that splits
         a batch passes the whole batch's total, so that the parts add. Where total is 0, loss and gradient are 0.
     Returns the loss, 0-d, and backward(dloss=1.0) -> dlogits = (softmax(z_i) - t_i) w_i / total · dloss.
-    Raises ShapeError where shapes differ, DataError for float (N,) labels, for (N, K) ones with an ignore_label, and
-    for NumPy's labels outside [0, K). On other libraries to read them is a trip to the device: `Model` looks once, and
-    `nn.check_labels(labels, K)` is how to ask elsewhere; unasked, such a row is one without a target.
+    Raises ShapeError where shapes differ, DataError for float (N,) labels, for (N, K) ones that are integers or come
+    with an ignore_label, and for NumPy's labels outside [0, K). On other libraries to read them is a trip to the
+    device: `Model` looks once, and `nn.check_labels(labels, K)` is how to ask elsewhere; unasked, such a row is one
+    without a target.
     A row that does not count, by ignore_label or weight 0, may hold anything, nan and inf too, here as in every loss.
 
     Nothing is clipped: log-sum-exp is exact for any logits (the book clips probabilities to [1e-7, 1 - 1e-7]).
@@ -51,7 +55,11 @@ def softmax_cross_entropy(
     array([[ 0.25,  0.25, -0.75,  0.25],
            [ 0.  ,  0.  ,  0.  ,  0.  ]])
     """
-    xp, label_smoothing = namespace(logits), python_number(label_smoothing)
+    xp, shape, label_smoothing = namespace(logits), tuple(logits.shape), python_number(label_smoothing)
+    if len(shape) > 2:
+        logits, labels, sample_weight = _places(logits, labels, sample_weight)
+    if len(labels.shape) == 2 and labels.shape == logits.shape and xp.isdtype(labels.dtype, "integral"):
+        raise DataError(f"distributions (N, K) must be floats, got {labels.dtype}; integers are one class a row, (N,)")
     target = target_distribution(labels, logits, sample_weight, ignore_label)
     if label_smoothing:
         target = (1 - label_smoothing) * target + label_smoothing / max(logits.shape[1], 1)
@@ -74,15 +82,35 @@ def softmax_cross_entropy(
         share = mean_backward(dloss)
         dlogits = p - target
         dlogits *= share if sample_weight is None else share[:, None]
-        return dlogits
+        return xp.reshape(dlogits, shape) if len(shape) > 2 else dlogits
 
     return loss, softmax_cross_entropy_backward
 
 
+def _places(logits: Array, labels: Array, weight: Array | None) -> tuple[Array, Array, Array | None]:
+    """Logits (N, …, K), labels and weights with one row a place: (M, K), (M,) or (M, K), (M,)."""
+    xp, shape = namespace(logits), tuple(logits.shape)
+    rows = math.prod(shape[:-1])
+    if tuple(labels.shape) not in (shape[:-1], shape):
+        raise ShapeError(
+            f"targets have shape {tuple(labels.shape)}, outputs {shape}; expected {shape[:-1]} integer classes or "
+            f"{shape} distributions. One class a row takes outputs (N, K): put Flatten() before the last layer"
+        )
+    if weight is not None:
+        if tuple(weight.shape) not in (shape[:1], shape[:-1]):
+            raise ShapeError(f"sample_weight must be {shape[:1]} or {shape[:-1]}, got {tuple(weight.shape)}")
+        own = tuple(weight.shape)
+        weight = xp.reshape(weight, (*own, *[1] * (len(shape) - 1 - len(own))))
+        weight = xp.reshape(xp.broadcast_to(weight, shape[:-1]), (rows,))
+    places = (rows,) if len(labels.shape) < len(shape) else (rows, shape[-1])
+    return xp.reshape(logits, (rows, shape[-1])), xp.reshape(labels, places), weight
+
+
 def _counted(labels: Array, ignore_label: int) -> Array:
-    if len(labels.shape) != 1:
+    if not namespace(labels).isdtype(labels.dtype, "integral"):
         raise DataError(
-            f"ignore_label takes integer labels (N,), got {tuple(labels.shape)}; weigh rows by sample_weight"
+            f"ignore_label takes integer labels, (N,) or (N, T), got {labels.dtype} of shape {tuple(labels.shape)}; "
+            f"weigh rows by sample_weight"
         )
     return labels != ignore_label
 
@@ -117,9 +145,14 @@ class SoftmaxCrossEntropy(ClassLoss):
         return metrics.Accuracy(ignore_label=self.ignore_label)
 
     def total(self, targets: Array, sample_weight: Array | None = None) -> Any:
+        # integers are one class a place, (N,) or (N, T); distributions have an axis more
+        xp, shape = namespace(targets), tuple(targets.shape)
+        places = shape if xp.isdtype(targets.dtype, "integral") else shape[:-1]
+        if sample_weight is not None and len(places) > len(sample_weight.shape):
+            weights = xp.reshape(sample_weight, (*shape[:1], *[1] * (len(places) - 1)))
+            sample_weight = xp.broadcast_to(weights, places)
         if self.ignore_label is None:
-            return super().total(targets, sample_weight)
-        xp = namespace(targets)
+            return math.prod(places) if sample_weight is None else xp.sum(sample_weight)
         counts = _counted(targets, self.ignore_label)
         if sample_weight is None:
             # a float, as sums of losses are taken times it; any float dtype takes a float32

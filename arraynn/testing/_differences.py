@@ -47,10 +47,12 @@ def judge(
     scale: float,
     got: float,
     accuracy: Accuracy,
+    rounding: float = 0.0,
 ) -> Verdict:
     """Whether `got` is the slope of Σ c y at `value`, the element at `index`.
 
     outputs_at(t) : the element's value after it was moved by t (rounded) and the outputs there. base : unmoved.
+    rounding : what is no larger than this is 0.
     """
 
     def sides(h: float) -> tuple[float, float, float, float]:
@@ -75,7 +77,7 @@ def judge(
         # second - g = (first - g) / 4, up to rounding. That is to say that this extrapolation is g:
         slope = (4 * second - first) / 3
         noise = 30 * accuracy.epsilon * size / h
-        if abs(slope - got) <= accuracy.rtol * max(abs(slope), abs(got)) + noise:
+        if abs(slope - got) <= accuracy.rtol * max(abs(slope), abs(got)) + noise + rounding:
             return Verdict(index, value, got, slope, True)
         jumps.append(abs(one_sided_first[1] - one_sided_first[0]))
         one_sided = (one_sided_second[0], one_sided_second[1])

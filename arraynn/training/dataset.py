@@ -92,15 +92,19 @@ class Border:
         return self.backend.asarray(y, self.backend.index_dtype if kind == "any" and whole else self.dtype)
 
     def _labels(self, y: Array, expected: Shape, whole: bool) -> Array:
-        if len(expected) != 2:
+        if len(expected) < 2:
             raise ShapeError(
                 f"{type(self.loss).__name__} takes outputs (N, K), the network's are {_rows(expected[1:])}"
             )
-        (rows, classes), shape = expected, tuple(y.shape)
-        if len(shape) != 1:
-            remedy = "; flatten them, as by y.reshape(-1)" if shape == (rows, 1) else ""
+        (*places, classes), shape = expected, tuple(y.shape)
+        if shape != tuple(places):
+            rows = places[0]
+            remedy = "; flatten them, as by y.reshape(-1)" if (*places,) == (rows,) and shape == (rows, 1) else ""
+            if len(places) > 1 and shape == (rows,):
+                remedy = "; one label a row takes outputs (N, K): put Flatten() before the last layer"
             raise ShapeError(
-                f"class labels must have shape (N,), or (N, {classes}) for distributions, got {shape}{remedy}"
+                f"class labels must have shape {_rows(places[1:])}, or {_rows(expected[1:])} for distributions, "
+                f"got {shape}{remedy}"
             )
         if not whole:
             raise DataError(
@@ -119,10 +123,12 @@ class Border:
         return self.backend.asarray(y, self.backend.index_dtype)
 
     def weights(self, weight: Array | None, rows: int) -> Array | None:
-        """Sample weights on the backend: (rows,), finite, at least 0, not all 0."""
+        """Sample weights on the backend: (rows,), or for classes of sequences one for each label; finite, at least 0,
+        not all 0."""
         if weight is None:
             return None
-        if tuple(weight.shape) != (rows,):
+        places = self.output_shape[:-1] if self.loss.targets == "classes" else ()
+        if tuple(weight.shape) not in ((rows,), (rows, *places)):
             raise ShapeError(f"sample_weight must have one number a row, shape ({rows},), got {tuple(weight.shape)}")
         finite("sample_weight", weight, self.dtype)
         weight, xp = self.backend.asarray(weight, self.dtype), self.backend.xp

@@ -47,6 +47,6 @@ def last_layer(network: Any) -> Any:
     """The layer that makes the outputs, but for those that leave numbers as they are."""
     if isinstance(network, layers.Sequential):
         for layer in reversed(network.layers):
-            if not isinstance(layer, (layers.Identity, layers.Flatten)):
+            if not isinstance(layer, (layers.Identity, layers.Flatten, layers.Reshape, layers.Permute)):
                 return last_layer(layer)
     return network

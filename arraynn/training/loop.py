@@ -84,10 +84,12 @@ class Fit:
         validate: Any,
         every: int,
         plan: dict[str, Any] | None = None,
+        micro_batch: int | None = None,
     ) -> None:
         self.model, self.batches = model, batches
         self.told = Dispatcher(callbacks)
         self.validate, self.every, self.plan = validate, every, plan or {}
+        self.micro_batch = micro_batch
         self.begin, self.position = model.epoch, 0  # the first epoch, and the steps taken in the one at hand
         self.epochs = 0  # of this fit, those before a break included
         self.first_optimizer = model.optimizer
@@ -198,7 +200,7 @@ class Fit:
     def make_step(self) -> Any:
         model = self.model
         options = {"clip_norm": model.clip_norm, "clip_value": model.clip_value, "metrics": model.prepared_metrics}
-        return make_unchecked_step(model.network, model.loss, model.optimizer, **options)
+        return make_unchecked_step(model.network, model.loss, model.optimizer, **options, micro_batch=self.micro_batch)
 
     def due(self) -> bool:
         return time.monotonic() - self.fetched > self.pause or len(self.waiting) >= self.most

@@ -53,6 +53,7 @@ def make_train_step(
     clip_norm: float | None = None,
     clip_value: float | None = None,
     metrics: tuple[Metric, ...] = (),
+    micro_batch: int | None = None,
 ) -> Step:
     """step(params, state, (x, targets, sample_weight), key) -> params, state, logs: one update.
 
@@ -60,6 +61,11 @@ def make_train_step(
     clip_value : gradients are cut to [-clip_value, clip_value] first; clip_norm : then scaled down, together, so
         that their norm over all leaves is at most this. Both positive, or None for no clipping.
     metrics : their sums over the batch, taken before the update, go into logs under their names.
+    micro_batch : at most so many rows go through the network at a time, and their gradients are added, for batches that
+        outgrow a device's memory; at least 1, None for all. The update is that of the whole batch, up to rounding: each
+        part is divided by the whole batch's total and draws the dropout masks of its own rows. Where the engine takes a
+        batch in smaller row blocks anyway, as NumPy does with large ones, they are left as they are, and so are the
+        bits. A network whose layers couple rows (BatchNorm) cannot be split.
 
     The step runs where its arrays are, takes no number off the device, and is compiled where the library can.
     Order: gradients summed over the parts of the batch, penalty, clipping, update. It consumes params and state.
@@ -68,7 +74,15 @@ def make_train_step(
     Raises DataError, before anything is updated, for NumPy's class labels outside [0, K). To read those of other
     libraries is a trip to the device: ask `nn.check_labels(labels, K)` once, before the loop.
     """
-    step = make_unchecked_step(network, loss, optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=metrics)
+    step = make_unchecked_step(
+        network,
+        loss,
+        optimizer,
+        clip_norm=clip_norm,
+        clip_value=clip_value,
+        metrics=metrics,
+        micro_batch=micro_batch,
+    )
     loss = as_loss(loss)
     if not isinstance(loss, ClassLoss):
         return step
@@ -100,16 +114,25 @@ def make_unchecked_step(
     clip_norm: float | None = None,
     clip_value: float | None = None,
     metrics: tuple[Metric, ...] = (),
+    micro_batch: int | None = None,
 ) -> Step:
     """The step of `make_train_step`, for data that are checked already, as `Model.fit`'s are."""
     clip_norm, clip_value = python_number(clip_norm), python_number(clip_value)
     for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
         if limit is not None and not 0 < limit < math.inf:
             raise ValueError(f"{name} must be a finite number above 0, or None, got {limit!r}")
+    if micro_batch is not None:
+        if type(micro_batch) is not int or micro_batch < 1:
+            raise ValueError(f"micro_batch must be an integer of at least 1, or None, got {micro_batch!r}")
+        if any(map(batch_coupled, (network, as_loss(loss), *metrics))):
+            raise ValueError(
+                "micro_batch splits a batch, but a layer of this network couples its rows (BatchNorm does): each part "
+                "would be another computation. Take GroupNorm or LayerNorm, or Freeze the layer"
+            )
     loss = as_loss(loss)
     # The learning rate reaches the rule through its scalars only, so steps that differ in it share one compilation.
     rule = replace(optimizer, learning_rate=IN_SCALARS)
-    options: tuple[Any, ...] = (network, loss, rule, clip_norm, clip_value, metrics)
+    options: tuple[Any, ...] = (network, loss, rule, clip_norm, clip_value, metrics, micro_batch)
     try:
         hash(options)
     except TypeError as error:
@@ -138,6 +161,7 @@ def _core(
     clip_norm: float | None,
     clip_value: float | None,
     metrics: tuple[Metric, ...],
+    micro_batch: int | None = None,
 ) -> Callable[..., Any]:
     """The step as a function of nests, a key and scalars, compiled by the engine, once for equal arguments."""
 
@@ -150,11 +174,30 @@ def _core(
             sums[metric.name] = metric.sums(outputs, targets, weight)
         return sums, backward(loss_backward(), need_dx=False)[1]
 
+    coupled = any(map(batch_coupled, (network, loss, *metrics)))
+
+    def summed(params: Nest, batch: Batch, key: Key, total: Any) -> tuple[dict[str, Any], Nest]:
+        """Sums and gradients of the batch, at most micro_batch rows at a time."""
+        rows = batch[1].shape[0]
+        plan = engine.plan(params, batch, coupled)
+        largest = max((block.stop - block.start for block in plan.blocks), default=rows)
+        if micro_batch is None or largest <= micro_batch:
+            return engine.accumulate(gradient, params, batch, key, total, plan)  # type: ignore[no-any-return]
+        result: Any = None
+        for start in range(0, rows, micro_batch):
+            rows_at = slice(start, min(start + micro_batch, rows))
+            part = tree.map(lambda leaf, s=rows_at: None if leaf is None else leaf[s, ...], batch)
+            own = engine.plan(params, part, coupled)
+            sums = engine.accumulate(gradient, params, part, key.rows(start), total, own)
+            # statistics of a layer whose rows may be parted stay what they are in each part
+            added = sums if result is None else tree.map(lambda a, b: a + b, *map(tree.trained, (result, sums)))
+            result = tree.with_statistics(added, sums)
+        return result  # type: ignore[no-any-return]
+
     def core(params: Nest, slots: Nest, batch: Batch, key: Key, scalars: Mapping[str, Any]) -> Any:
         _, targets, weight = batch
         total = loss.total(targets, weight)
-        plan = engine.plan(params, batch, any(map(batch_coupled, (network, loss, *metrics))))
-        logs, grads = engine.accumulate(gradient, params, batch, key, total, plan)
+        logs, grads = summed(params, batch, key, total)
         logs["penalty"], penalty_backward = network.penalty(params)
         logs["total"] = total
         grads = clip(tree.add(grads, penalty_backward()), clip_norm, clip_value)

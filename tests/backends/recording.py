@@ -161,6 +161,11 @@ class Recorded:
         made: Recorded = write_down("getitem", (self, index), {}, self._host[bare(index)])
         return made
 
+    def __setitem__(self, index: Any, value: Any) -> None:
+        same_device("setitem", (self, value))
+        self._host[bare(index)] = bare(value)
+        write_down("setitem", (self, value), {}, None)
+
     def view(self, dtype: str) -> Recorded:
         made: Recorded = write_down("view", (self,), {}, self._host.view(dtype))
         return made

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import arraynn as nn
+from arraynn import tree
 from arraynn.backends import Backend
 from arraynn.backends._cupy import CuPy
 from arraynn.training import loop
@@ -101,10 +102,50 @@ RUNS["penalties and clipping"] = (
 )
 
 
+IMAGES = RNG.standard_normal((8, 6, 5, 2)).astype("float32")
+SERIES = RNG.standard_normal((8, 6, 4)).astype("float32")
+
+
+def of_images(*layers: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return _run(nn.Sequential(nn.Conv2D(4, 1), *layers, nn.Flatten(), nn.Dense(3)), IMAGES)
+
+
+def of_series(*layers: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return _run(nn.Sequential(nn.Conv1D(4, 1), *layers, nn.Flatten(), nn.Dense(3)), SERIES)
+
+
+def _run(network: Any, x: np.ndarray) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return (network, nn.softmax_cross_entropy, LABELS, nn.SGD(0.1, momentum=0.9)), {"x": x}
+
+
+#: steps that are not written down yet, and run as they are
+AS_THEY_ARE: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "AveragePool1D": of_series(nn.AveragePool1D(3, padding="same")),
+    "AveragePool2D": of_images(nn.AveragePool2D(3, strides=2, padding=1)),
+    "Conv1D": of_series(nn.Conv1D(4, 3, padding="same", dilation=2)),
+    "Conv2D": of_images(nn.Conv2D(6, 3, strides=2, padding="same", groups=2)),
+    "Bidirectional": of_series(nn.Bidirectional(nn.GRU(3, return_sequences=True))),
+    "Freeze": of_images(nn.Freeze(nn.Sequential(nn.Dense(3), nn.BatchNorm()))),
+    "GRU": of_series(nn.GRU(3)),
+    "GroupNorm": of_images(nn.GroupNorm(2)),
+    "GlobalAveragePool": of_images(nn.GlobalAveragePool()),
+    "GlobalMaxPool": of_images(nn.GlobalMaxPool()),
+    "LSTM": of_series(nn.LSTM(3, return_sequences=True)),
+    "MaxPool1D": of_series(nn.MaxPool1D(3, padding="same")),
+    "MaxPool2D": of_images(nn.MaxPool2D(3, strides=2, padding=1)),
+    "MultiHeadAttention": of_series(nn.MultiHeadAttention(2, causal=True, dropout=0.2)),
+    "Permute": of_images(nn.Permute((2, 3, 1))),
+    "PositionalEmbedding": of_series(nn.PositionalEmbedding(7), nn.PositionalEmbedding(6, "sinusoidal")),
+    "RNN": of_series(nn.RNN(3)),
+    "RMSNorm": of_series(nn.RMSNorm()),
+    "Reshape": of_images(nn.Reshape((10, -1)), nn.Dense(3)),
+}
+
+
 @cache
 def calls_of(run: str) -> tuple[Call, ...]:
     """Of fused steps, and of those that run as they are, as blocks do in other people's hands."""
-    args, options = RUNS[run]
+    args, options = (RUNS | AS_THEY_ARE)[run]
     calls = steps(*args, **options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CuPy, "compile", Backend.compile)
@@ -114,22 +155,32 @@ def calls_of(run: str) -> tuple[Call, ...]:
 
 pytestmark = needs_compiler
 every_run = pytest.mark.parametrize("run", RUNS)
+every_step = pytest.mark.parametrize("run", [*RUNS, *AS_THEY_ARE])
 
 
 # ---------------------------------------------------------------- without CuPy
 
 
-@every_run
+@every_step
 def test_a_training_step_waits_for_nothing_and_stays_in_float32(run: str) -> None:
     calls = calls_of(run)  # Synchronizes, or an AssertionError, says what does not
     assert {"generated kernel", "matmul"} & {call.function for call in calls}
     assert "float64" not in {call.result for call in calls}
 
 
+@pytest.mark.parametrize("run", AS_THEY_ARE)
+def test_a_step_that_runs_as_it_is_has_numpys_results(run: str) -> None:
+    args, options = AS_THEY_ARE[run]
+    with recording.recording() as gpu:
+        found = [recording.bare(leaf) for leaf in tree.leaves(trained(gpu, *args, **options))]
+    for a, b in zip(found, tree.leaves(trained("numpy", *args, **options)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
+
+
 def test_every_layer_loss_and_optimizer_is_recorded() -> None:
     bases = {"Activation", "ClassLoss", "Domain", "FunctionLoss", "Layer", "Loss", "Optimizer", "Groups"}
     for package, recorded in (
-        ("layers", LAYERS),
+        ("layers", LAYERS | AS_THEY_ARE),
         ("losses", LOSSES),
         ("optimizers", [type(rule).__name__ for rule in RULES]),
     ):
@@ -221,7 +272,7 @@ def problem(call: Call, cupy: Any) -> str:
     """What the real CuPy would not take in this call, or ""."""
     import array_api_compat.cupy as xp
 
-    if call.function in ("generated kernel", "fused kernel", "getitem"):
+    if call.function in ("generated kernel", "fused kernel", "getitem", "setitem"):
         return ""
     if call.function == "view":  # a method, which the standard has no function for
         return "" if callable(getattr(cupy.ndarray, "view", None)) else "CuPy's arrays have no such method"
@@ -261,7 +312,7 @@ def _ufunc_problem(call: Call, function: Any) -> str:
     return f"its types {function.types} do not take {given}"
 
 
-@every_run
+@every_step
 def test_cupy_takes_every_call_of_a_training_step(cupy: Any, run: str) -> None:
     problems = {call: problem(call, cupy) for call in calls_of(run)}
     assert {call: said for call, said in problems.items() if said} == {}

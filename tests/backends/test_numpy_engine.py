@@ -297,3 +297,23 @@ def test_a_run_after_a_fork_within_a_run_is_right():
 
 def test_cores_are_at_least_one_and_no_more_than_there_are():
     assert 1 <= _workers.cores() <= (os.cpu_count() or 1)
+
+
+def plan_of(network, x, params_shape=None):
+    params, _ = network.init(np.random.default_rng(0), params_shape or x.shape[1:])
+    return NumPy.plan(params, (x, np.zeros(len(x), int), None), False)
+
+
+def test_a_kernel_is_used_at_every_place_of_an_image():
+    network = nn.Sequential(nn.Conv2D(20, 5), nn.ReLU(), nn.MaxPool2D(), nn.Flatten(), nn.Dense(10))
+    plan = plan_of(network, np.zeros((128, 28, 28, 1), "float32"))
+    assert f"128 rows of {28 * 28 * 20 + 10} intermediate numbers" in plan.why
+    assert len(plan.blocks) > 1
+
+
+def test_a_matrix_is_used_at_every_place_of_a_sequence_and_once_behind_flatten():
+    x = np.zeros((64, 50, 8), "float32")
+    assert f"of {50 * (32 + 4)} intermediate" in plan_of(nn.Sequential(nn.Dense(32), nn.ReLU(), nn.Dense(4)), x).why
+    words = np.zeros((64, 50), int)
+    assert f"of {50 * (16 + 4)} intermediate" in plan_of(nn.Sequential(nn.Embedding(9, 16), nn.Dense(4)), words).why
+    assert "of 4 intermediate" in plan_of(nn.Sequential(nn.Flatten(), nn.Dense(4)), x).why

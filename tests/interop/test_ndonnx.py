@@ -155,3 +155,20 @@ def test_sizes_are_checked(wrong, tmp_path):
     model = nn.Model(nn.Sequential(nn.Dense(1)), backend="numpy").build((1,))
     with pytest.raises(ValueError, match="at least 1"):
         interop.training_step_to_onnx(model, tmp_path / "step.onnx", **wrong)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [nn.Conv2D(4, 3, strides=2, padding="same", groups=2), nn.ReLU(), nn.MaxPool2D(2, padding=1)],
+        [nn.Conv2D(4, 2, dilation=2), nn.GroupNorm(2), nn.AveragePool2D(2), nn.GlobalMaxPool()],
+        [nn.Reshape((15, 4)), nn.PositionalEmbedding(15), nn.MultiHeadAttention(2, causal=True), nn.RMSNorm()],
+        [nn.Permute((2, 1, 3)), nn.Reshape((5, 12)), nn.Bidirectional(nn.GRU(3, True)), nn.LSTM(3)],
+        [nn.Freeze(nn.Sequential(nn.Conv2D(3, 3), nn.ReLU())), nn.Flatten(), nn.Dense(4), nn.Tanh()],
+    ],
+    ids=lambda layers: type(layers[0]).__name__,
+)
+def test_steps_of_images_and_series_follow_arraynn(layers, tmp_path, rng):
+    network = nn.Sequential(*layers, nn.Flatten(), nn.Dense(3))
+    model = nn.Model(network, optimizer=nn.SGD(0.1, momentum=0.9), backend="numpy").build((6, 5, 2))
+    follows(model, rng.standard_normal((4, 6, 5, 2)), rng.integers(0, 3, 4), tmp_path, count=4)

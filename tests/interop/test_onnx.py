@@ -22,6 +22,20 @@ PLAIN = [
     *(layers.BatchNorm(), layers.Dropout(0.5), layers.LayerNorm(epsilon=1e-3), layers.Flatten()),
     *(layers.Residual(layers.Tanh()), layers.Concatenate(layers.Identity(), layers.ReLU())),
 ]
+IMAGES = [
+    *(layers.Conv2D(4, (3, 2), strides=2, padding="same", groups=2), layers.Conv2D(3, 2, dilation=2, padding=1)),
+    *(layers.MaxPool2D(3, strides=2, padding=1), layers.AveragePool2D(3, strides=2, padding="same")),
+    *(layers.GlobalAveragePool(), layers.GlobalMaxPool(), layers.Permute((3, 1, 2)), layers.Reshape((-1, 6))),
+    *(layers.GroupNorm(2), layers.Dense(3), layers.Freeze(layers.Sequential(layers.Conv2D(2, 2), layers.ReLU()))),
+]
+SERIES = [
+    *(layers.Conv1D(4, 3, padding=((2, 0),)), layers.MaxPool1D(), layers.AveragePool1D(3, padding=1)),
+    *(layers.PositionalEmbedding(9), layers.PositionalEmbedding(9, "sinusoidal"), layers.RMSNorm()),
+    *(layers.MultiHeadAttention(2, causal=True), layers.MultiHeadAttention(3, 2, value_units=4)),
+    *(kind(3, sequences, reverse=reverse) for kind in (layers.RNN, layers.GRU, layers.LSTM)
+      for sequences, reverse in ((False, False), (True, True), (False, True))),
+    *(layers.Bidirectional(layers.GRU(3)), layers.Bidirectional(layers.LSTM(2, return_sequences=True, reverse=True))),
+]  # fmt: skip
 KINDS = [*PLAIN, layers.Dense(4), layers.Embedding(7, 4), layers.Sequential(layers.Flatten(), layers.Dense(2))]
 
 
@@ -64,9 +78,20 @@ def test_every_layer_agrees(layer, rng, tmp_path):
     np.testing.assert_allclose(found["outputs"], model(x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("layer", [*IMAGES, *SERIES], ids=str)
+def test_every_layer_of_images_and_series_agrees(layer, rng, tmp_path):
+    shape = (6, 5, 2) if layer in IMAGES else (6, 4)
+    model = built(nn.Sequential(layer, nn.Flatten(), nn.Dense(3)), shape, rng)
+    interop.to_onnx(model, tmp_path / "model.onnx")
+    x = rng.standard_normal((5, *shape), dtype=np.float32)
+    found = run(tmp_path / "model.onnx", x)
+    np.testing.assert_allclose(found["outputs"], model(x), rtol=1e-5, atol=1e-5)
+    assert run(tmp_path / "model.onnx", x[:1])["outputs"].shape == (1, 3)
+
+
 def test_every_layer_of_the_library_is_in_the_list_above():
     kinds = {getattr(layers, name) for name in layers.__all__ if isinstance(getattr(layers, name), type)}
-    assert kinds - {type(layer) for layer in KINDS} - {layers.Layer, layers.Activation} == set()
+    assert kinds - {type(layer) for layer in (*KINDS, *IMAGES, *SERIES)} - {layers.Layer, layers.Activation} == set()
 
 
 @pytest.mark.parametrize("rows", [1, 2, 1000])

@@ -151,7 +151,17 @@ def test_a_model_takes_the_weights(rng):
     np.testing.assert_allclose(model(x), module(torch.from_numpy(x)).detach().numpy(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["Conv1d(1, 1, 1)", "GELU()", "Linear(2, 2, bias=False)", "Softmax(dim=0)"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Conv1d(1, 1, 1, bias=False)",
+        "AvgPool2d(2, padding=1)",
+        "GroupNorm(1, 2)",
+        "GELU()",
+        "Linear(2, 2, bias=False)",
+        "Softmax(dim=0)",
+    ],
+)
 def test_a_module_without_an_equal_is_named(name):
     module = eval(f"torch.nn.{name}", {"torch": torch})
     with pytest.raises(ValueError, match=name.partition("(")[0]):
@@ -171,3 +181,112 @@ def test_a_layer_without_an_equal_is_named(rng):
     network = nn.Sequential(nn.Residual(nn.ReLU()))
     with pytest.raises(ValueError, match="Residual"):
         interop.to_torch(network, [[{}]])
+
+
+# ---------------------------------------------------------------- images and sequences
+
+
+def lenet():
+    m = torch.nn
+    return m.Sequential(
+        *(m.Conv2d(2, 4, 3, stride=2, padding=1), m.BatchNorm2d(4), m.ReLU(), m.MaxPool2d(3, stride=1, padding=1)),
+        *(m.Conv2d(4, 6, (1, 3), dilation=(1, 2), groups=2, padding="same"), m.GroupNorm(3, 6), m.Tanh()),
+        *(m.AvgPool2d(2, padding=1, count_include_pad=False), m.Dropout(0.2), m.Flatten(), m.Linear(6 * 3 * 2, 3)),
+    )
+
+
+def agrees(module, network, params, x):
+    """The network on NumPy, against the module in inference: y, and the gradients of all weights and of x."""
+    module.eval()
+    given = torch.tensor(x, requires_grad=True)
+    expected = module(given)
+    expected = expected[0] if isinstance(expected, tuple) else expected
+    y, backward = network(tree.map(lambda leaf: leaf.numpy(), params), x)
+    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-10, atol=1e-12)
+    dy = np.random.default_rng(0).standard_normal(y.shape)
+    expected.backward(torch.tensor(dy))
+    dx, grads = backward(dy)
+    np.testing.assert_allclose(dx, given.grad.numpy(), rtol=1e-9, atol=1e-11)
+    return grads
+
+
+def test_a_convolutional_module_and_its_network_agree_on_the_same_images(rng):
+    torch.manual_seed(0)
+    module = lenet().double()
+    module(torch.randn(16, 2, 7, 6, dtype=torch.float64))  # moves the running statistics
+    network, params = interop.from_torch(module)
+    grads = agrees(module, network, params, rng.standard_normal((3, 2, 7, 6)))
+    turns = [type(layer).__name__ for layer in network.layers].count("Permute")
+    assert turns == 2  # at the beginning, and before Flatten
+    found = [leaf.shape for leaf in tree.leaves(tree.trained(grads))]
+    assert sum(map(np.prod, found)) == sum(p.numel() for p in module.parameters())
+    weight = np.moveaxis(module[0].weight.grad.numpy(), (0, 1), (-1, -2))
+    np.testing.assert_allclose(grads[1]["weight"], weight, rtol=1e-9, atol=1e-11)
+
+
+def test_a_network_of_images_goes_there_and_back(rng):
+    network = nn.Sequential(
+        *(nn.Conv2D(4, (3, 2), strides=2, padding=1), nn.ReLU(), nn.MaxPool2D((2, 1)), nn.Reshape((-1, 4))),
+        *(nn.Permute((2, 1)), nn.Conv1D(3, 1, padding="same"), nn.AveragePool1D(2, padding=((1, 1),)), nn.RMSNorm()),
+        *(nn.Flatten(), nn.Dense(3)),
+    )
+    params, _ = network.init(rng, (8, 7, 2), "float64")
+    module = interop.to_torch(network, params)
+    x = rng.standard_normal((3, 8, 7, 2))
+    np.testing.assert_allclose(module(torch.tensor(x)).detach().numpy(), network(params, x)[0], rtol=1e-10)
+    again, back = interop.from_torch(module)
+    host = tree.map(lambda leaf: leaf.numpy(), back)
+    np.testing.assert_allclose(again(host, x)[0], network(params, x)[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True}, {"num_layers": 2, "bidirectional": True}], ids=str)
+def test_a_recurrent_module_is_taken_over(rng, kind, options):
+    torch.manual_seed(0)
+    module = getattr(torch.nn, kind)(4, 3, batch_first=True, dtype=torch.float64, **options)
+    for wrap in (lambda m: m, torch.nn.Sequential):
+        network, params = interop.from_torch(wrap(module))
+        agrees(module, network, params, rng.standard_normal((2, 5, 4)))
+    if "num_layers" not in options:
+        again, back = interop.from_torch(interop.to_torch(network, params))
+        assert again == network
+        for one, other in zip(tree.leaves(params), tree.leaves(back), strict=True):
+            torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("options", [{}, {"kdim": 6, "vdim": 6}], ids=str)
+def test_multihead_attention_is_taken_over(rng, options):
+    torch.manual_seed(0)
+    module = torch.nn.MultiheadAttention(4, 2, batch_first=True, dtype=torch.float64, **options)
+    network, params = interop.from_torch(module)
+    x, memory = rng.standard_normal((2, 3, 4)), rng.standard_normal((2, 5, options.get("kdim", 4)))
+    expected, _ = module(*(torch.tensor(a) for a in (x, memory, memory)))
+    y, _ = network(tree.map(lambda leaf: leaf.numpy(), params), (x, memory))
+    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        (lambda m: m.LSTM(2, 3), "batch_first=True"),
+        (lambda m: m.RNN(2, 3, batch_first=True, nonlinearity="relu"), "nonlinearity='tanh'"),
+        (lambda m: m.LSTM(2, 3, batch_first=True, proj_size=2), "no proj_size"),
+        (lambda m: m.MultiheadAttention(4, 2), "MultiheadAttention"),
+        (lambda m: m.MaxPool2d(2, ceil_mode=True), "MaxPool2d"),
+    ],
+)
+def test_modules_that_compute_something_else_are_refused(module, said):
+    with pytest.raises(ValueError, match=said):
+        interop.from_torch(module(torch.nn))
+
+
+def test_layers_that_pytorch_computes_otherwise_are_refused(rng):
+    for layer, shape, said in (
+        (nn.Conv2D(2, 3, padding=((0, 1), (0, 1))), (5, 5, 1), "pads both sides alike"),
+        (nn.MaxPool2D(2, padding="same"), (5, 5, 1), "no padding='same'"),
+        (nn.LSTM(3), (4, 2), "give all states"),
+        (nn.GRU(3, return_sequences=True, reverse=True), (4, 2), "from the first step on"),
+    ):
+        network = nn.Sequential(layer)
+        with pytest.raises(ValueError, match=said):
+            interop.to_torch(network, network.init(rng, shape)[0])

@@ -481,3 +481,52 @@ def test_a_file_truncated_at_any_byte_is_refused(reader):
     for size in range(0, len(whole), max(1, len(whole) // 400)):
         (FOLDER / "file").write_bytes(whole[:size])
         assert not survives(reader, FOLDER / "file"), size
+
+
+SERIES, IMAGE = (6, 4), (8, 7, 2)
+LAYERS = [
+    *((layer, SERIES) for layer in (nn.Conv1D(4, 3, padding="same"), nn.MaxPool1D(), nn.AveragePool1D(3, strides=1))),
+    *((layer, IMAGE) for layer in (nn.Conv2D(4, (3, 2), strides=2, groups=2, dilation=2), nn.MaxPool2D((2, 3)))),
+    *(
+        (layer, IMAGE)
+        for layer in (nn.AveragePool2D(3, padding=((1, 1), (0, 2))), nn.Permute((3, 1, 2)), nn.GroupNorm(2))
+    ),
+    *((layer, IMAGE) for layer in (nn.GlobalAveragePool(), nn.GlobalMaxPool(), nn.Reshape((-1, 4)), nn.Dense(3))),
+    *((layer, SERIES) for layer in (nn.RMSNorm(), nn.PositionalEmbedding(9), nn.PositionalEmbedding(9, "sinusoidal"))),
+    *((layer, SERIES) for layer in (nn.MultiHeadAttention(2, causal=True), nn.MultiHeadAttention(3, 2, value_units=5))),
+    *((layer, SERIES) for layer in (nn.RNN(3), nn.LSTM(3, return_sequences=True), nn.GRU(3, reverse=True))),
+    *((layer, SERIES) for layer in (nn.Bidirectional(nn.LSTM(3)), nn.Freeze(nn.Sequential(nn.GRU(3), nn.BatchNorm())))),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=lambda value: type(value).__name__)
+def test_a_model_of_every_kind_of_layer_comes_back(layer, shape, rng, tmp_path):
+    model = nn.Model(nn.Sequential(layer, nn.Flatten(), nn.Dense(3)), backend="numpy").build(shape)
+    x = rng.standard_normal((2, *shape))
+    model.fit(x, [0, 2], epochs=1, verbose=0)
+    model.save(tmp_path / "model.safetensors")
+    loaded = nn.Model.load(tmp_path / "model.safetensors", backend="numpy")
+    assert loaded.network == model.network
+    assert np.array_equal(loaded(x), model(x))
+
+
+def test_a_model_of_queries_and_a_memory_comes_back(rng, tmp_path):
+    model = nn.Model(nn.Sequential(nn.MultiHeadAttention(2), nn.Flatten(), nn.Dense(3)), backend="numpy")
+    x = rng.standard_normal((2, 3, 4)), rng.standard_normal((2, 5, 6)), np.ones((2, 5))
+    model.fit(x, [0, 2], epochs=1, verbose=0)
+    model.save(tmp_path / "model.safetensors")
+    assert np.array_equal(nn.Model.load(tmp_path / "model.safetensors", backend="numpy")(x), model(x))
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.MaxPool1D(10**6, padding=10**6 - 1), nn.Conv1D(1, 1, padding=10**7), nn.PositionalEmbedding(10**8)]
+)
+def test_a_file_cannot_ask_for_more_work_than_it_is_large(layer, tmp_path):
+    # of a small file, a window or a padding as large as the memory
+    model = nn.Model(nn.Sequential(nn.Conv1D(1, 1), nn.GlobalMaxPool(), nn.Dense(2)), backend="numpy").build((3, 1))
+    model.save(tmp_path / "model.safetensors")
+    network, params = nn.Sequential(layer, *model.network.layers), [{}, *model.params]
+    if isinstance(layer, nn.Conv1D):
+        params[0] = model.params[0]
+    with pytest.raises(nn.ShapeError, match=r"more work than a file of this size may ask for|has weights of shapes"):
+        model_file._affordable(network, params, (3, 1))

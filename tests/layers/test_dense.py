@@ -64,8 +64,8 @@ def test_what_does_not_fit_is_told_with_its_shapes(xp):
         nn.dense(xp.asarray(np.zeros((5, 4))), w, b)
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, 3\), got \(N\)"):
         nn.dense(xp.asarray(np.zeros(3)), w, b)
-    with pytest.raises(nn.ShapeError, match=r"expected input \(N, 3\), got \(N, 2, 3\)"):
-        nn.dense(xp.asarray(np.zeros((5, 2, 3))), w, b)
+    with pytest.raises(nn.ShapeError, match=r"expected input \(N, …, 3\), got \(N, 3, 2\)"):
+        nn.dense(xp.asarray(np.zeros((5, 3, 2))), w, b)
 
 
 def test_the_layer_is_its_block(xp, rng):
@@ -92,9 +92,31 @@ def test_init_takes_the_legacy_generator_and_other_initializers():
     assert params["bias"].tolist() == [0.5] * 3
 
 
-def test_images_are_sent_to_flatten(rng):
-    with pytest.raises(nn.ShapeError, match=r"got \(N, 28, 28\); put Flatten\(\) before it"):
-        nn.Dense(3).init(rng, (28, 28))
+@pytest.mark.parametrize("shape", [(2, 4, 3), (2, 2, 4, 3), (0, 4, 3), (2, 0, 3)])
+def test_of_a_sequence_each_place_is_a_row(xp, rng, shape):
+    x, w, b = rng.standard_normal(shape), rng.standard_normal((3, 2)), rng.standard_normal(2)
+    check_backward(nn.dense, *map(xp.asarray, (x, w, b)), limit=30)
+    y = xp.to_numpy(nn.dense(*map(xp.asarray, (x, w, b)))[0])
+    np.testing.assert_allclose(y, x @ w + b, rtol=1e-5, atol=1e-6)
+    params, output = nn.Dense(5).init(rng, shape[1:])
+    assert (params["weight"].shape, output) == ((3, 5), (*shape[1:-1], 5))
+
+
+def test_places_agree_with_torch(rng):
+    torch = pytest.importorskip("torch")
+    arrays = [rng.standard_normal(shape) for shape in ((2, 4, 3), (3, 5), (5,))]
+    x, w, b = (torch.tensor(a, requires_grad=True) for a in arrays)
+    dy = rng.standard_normal((2, 4, 5))
+    (x @ w + b).backward(torch.tensor(dy))
+    for found, tensor in zip(nn.dense(*arrays)[1](dy), (x, w, b), strict=True):
+        np.testing.assert_allclose(found, tensor.grad.numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_a_row_has_an_axis(rng):
+    with pytest.raises(nn.ShapeError, match=r"expected input \(N, …, n_in\), got \(N\)"):
+        nn.Dense(3).init(rng, ())
+    with pytest.raises(nn.ShapeError, match=r"expected input \(N, …, 3\), got \(N, 4, 2\)"):
+        nn.dense(np.zeros((1, 4, 2)), np.zeros((3, 2)), np.zeros(2))
 
 
 def test_the_books_order_of_arguments_is_answered_with_the_remedy():

@@ -154,7 +154,7 @@ def test_where_all_rows_are_ignored_there_is_no_loss(xp):
 
 def test_only_integer_labels_can_be_ignored(rng):
     loss = nn.SoftmaxCrossEntropy(ignore_label=0)
-    with pytest.raises(nn.DataError, match=r"ignore_label takes integer labels \(N,\), got \(6, 3\)"):
+    with pytest.raises(nn.DataError, match=r"takes integer labels, .*, got float64 of shape \(6, 3\)"):
         loss(rng.standard_normal((6, 3)), distributions(rng))
 
 
@@ -172,3 +172,71 @@ def test_an_ignored_row_may_hold_anything(xp, filled):
     broken = nn.softmax_cross_entropy(xp.asarray(z), xp.asarray(labels), ignore_label=-1, label_smoothing=0.1)
     assert float(broken[0]) == float(clean[0])
     assert np.array_equal(xp.to_numpy(broken[1]()), xp.to_numpy(clean[1]()))
+
+
+SEQUENCES = np.asarray([[0, 2, 1, -1], [1, -1, -1, -1], [2, 2, 0, 1]])
+
+
+@pytest.mark.parametrize("weighted", ["no", "rows", "places"])
+@pytest.mark.parametrize("ignore", [None, -1])
+def test_places_of_sequences_are_rows(xp, rng, weighted, ignore):
+    labels = SEQUENCES if ignore is not None else np.abs(SEQUENCES)
+    logits, weight = rng.standard_normal((3, 4, 3)), {"no": None, "rows": rng.random(3), "places": rng.random((3, 4))}
+    own = weight[weighted]
+    flat = None if own is None else np.broadcast_to(own.reshape(3, -1), (3, 4)).ravel()
+    put = lambda a: None if a is None else xp.asarray(a)  # noqa: E731
+    expected, expected_backward = nn.softmax_cross_entropy(
+        put(logits.reshape(12, 3)), put(labels.ravel()), ignore_label=ignore, sample_weight=put(flat)
+    )
+    options = {"ignore_label": ignore, "sample_weight": put(own)}
+    loss, backward = nn.softmax_cross_entropy(put(logits), put(labels), **options)
+    assert float(loss) == pytest.approx(float(expected), rel=1e-6)
+    np.testing.assert_allclose(xp.to_numpy(backward()).reshape(12, 3), xp.to_numpy(expected_backward()), rtol=1e-5)
+    check_backward(nn.softmax_cross_entropy, put(logits), put(labels), limit=10, **options)
+    rule = nn.SoftmaxCrossEntropy(ignore_label=ignore)
+    counted = (labels != ignore) * (np.ones((3, 4)) if own is None else np.broadcast_to(own.reshape(3, -1), (3, 4)))
+    assert float(rule.total(put(labels), put(own))) == pytest.approx(counted.sum(), rel=1e-6)
+
+
+def test_parts_of_sequences_add_up_with_the_wholes_total(rng):
+    rule, logits, weight = nn.SoftmaxCrossEntropy(ignore_label=-1), rng.standard_normal((3, 4, 3)), rng.random(3)
+    total = rule.total(SEQUENCES, weight)
+    whole, _ = rule(logits, SEQUENCES, sample_weight=weight)
+    parts = [rule(logits[s], SEQUENCES[s], sample_weight=weight[s], total=total)[0] for s in (slice(1), slice(1, 3))]
+    assert float(sum(parts)) == pytest.approx(float(whole), rel=1e-12)
+
+
+def test_sequences_agree_with_torch(rng):
+    torch = pytest.importorskip("torch")
+    logits = rng.standard_normal((3, 4, 3))
+    given = torch.tensor(logits, requires_grad=True)
+    expected = torch.nn.functional.cross_entropy(given.transpose(1, 2), torch.tensor(SEQUENCES), ignore_index=-1)
+    expected.backward()
+    loss, backward = nn.softmax_cross_entropy(logits, SEQUENCES, ignore_label=-1)
+    assert float(loss) == pytest.approx(float(expected), rel=1e-12)
+    np.testing.assert_allclose(backward(), given.grad.numpy(), rtol=1e-10, atol=1e-13)
+
+
+def test_distributions_of_sequences_are_targets_too(rng):
+    logits, labels = rng.standard_normal((3, 4, 3)), np.abs(SEQUENCES)
+    one, _ = nn.softmax_cross_entropy(logits, labels)
+    assert float(nn.softmax_cross_entropy(logits, np.eye(3)[labels])[0]) == pytest.approx(float(one), rel=1e-14)
+    assert nn.SoftmaxCrossEntropy().total(np.eye(3)[labels]) == 12
+
+
+def test_only_padding_has_loss_0_and_gradient_0(xp, rng):
+    loss, backward = nn.softmax_cross_entropy(
+        xp.asarray(rng.standard_normal((2, 3, 4))), xp.asarray(np.full((2, 3), -1)), ignore_label=-1
+    )
+    assert float(loss) == 0
+    assert not np.any(xp.to_numpy(backward()))
+
+
+def test_sequences_that_do_not_fit_are_told():
+    logits = np.zeros((3, 4, 5))
+    with pytest.raises(nn.ShapeError, match=r"expected \(3, 4\) integer classes .* put Flatten\(\) before the last"):
+        nn.softmax_cross_entropy(logits, np.zeros(3, int))
+    with pytest.raises(nn.ShapeError, match=r"sample_weight must be \(3,\) or \(3, 4\), got \(4,\)"):
+        nn.softmax_cross_entropy(logits, np.zeros((3, 4), int), sample_weight=np.ones(4))
+    with pytest.raises(nn.DataError, match=r"distributions \(N, K\) must be floats, got int64; integers are one class"):
+        nn.softmax_cross_entropy(np.zeros((3, 4)), np.eye(4, dtype=int)[:3])

@@ -520,3 +520,35 @@ def test_a_row_of_validation_data_or_of_a_batch_is_told_as_one_of_these():
         model.fit([(x, y), (x, y), (wrong, y)])
     with pytest.raises(nn.DataError, match="in batch 0: x holds nan in row 6;"):
         model.fit([(wrong, y)])
+
+
+@pytest.mark.parametrize("weight", [None, (8,), (8, 5)])
+def test_a_model_is_trained_on_sequences_with_padding(backend, rng, weight):
+    network = nn.Sequential(nn.Embedding(6, 8), nn.GRU(16, return_sequences=True), nn.Dense(6))
+    loss = nn.SoftmaxCrossEntropy(ignore_label=-1)
+    model = nn.Model(
+        network, loss=loss, optimizer=nn.Adam(0.02), metrics=["accuracy", nn.metrics.Perplexity(-1)], backend=backend
+    )
+    x = rng.integers(0, 6, (8, 5))
+    y = np.where(np.arange(5) < rng.integers(1, 6, 8)[:, None], x, -1)  # say what you read
+    given = {} if weight is None else {"sample_weight": rng.random(weight) + 0.5}
+    history = model.fit(x, y, epochs=40, batch_size=4, verbose=0, **given)
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
+    assert history["perplexity"][-1] == pytest.approx(np.exp(history["data_loss"][-1]), rel=1e-4)
+    figures = model.evaluate(x, y)
+    assert figures["perplexity"] == pytest.approx(np.exp(figures["loss"]), rel=1e-4)
+    assert model.predict(x).shape == (8, 5)
+    assert model.predict_proba(x).shape == (8, 5, 6)
+
+
+def test_labels_of_sequences_that_do_not_fit_are_told(rng):
+    model = nn.Model(nn.Sequential(nn.Dense(3)), backend="numpy")
+    x = rng.standard_normal((4, 5, 2))
+    with pytest.raises(nn.ShapeError, match=r"class labels must have shape \(N, 5\).* put Flatten\(\) before the last"):
+        model.fit(x, np.zeros(4, int), epochs=1, verbose=0)
+    with pytest.raises(nn.ShapeError, match=r"must have shape \(N, 5\), or \(N, 5, 3\) for distributions, got"):
+        model.fit(x, np.zeros((4, 6), int), epochs=1, verbose=0)
+    with pytest.raises(nn.DataError, match=r"class labels must lie in \[0, 2\], got 3"):
+        model.fit(x, np.full((4, 5), 3), epochs=1, verbose=0)
+    with pytest.raises(nn.ShapeError, match="sample_weight must have one number a row"):
+        model.fit(x, np.zeros((4, 5), int), sample_weight=np.ones((4, 6)), epochs=1, verbose=0)

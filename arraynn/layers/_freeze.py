@@ -1,0 +1,61 @@
+"""A layer that is not trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .. import tree
+from .._types import Backward, LayerLike, Nest, Shape
+from ._base import Layer
+
+
+@dataclass(frozen=True)
+class Freeze(Layer):
+    """y = layer(x), as in inference, with parameters that stay what they are: for fine-tuning what stands behind it.
+
+    layer : any layer, a Sequential too. Its parameters lie under {"statistics": …}, which optimizer, penalty and
+        clipping pass by; it has no penalty. Weights trained elsewhere go there: params[0] = {"statistics": pretrained}.
+    It runs as in inference also while the rest is trained: Dropout drops nothing, BatchNorm takes its running
+    statistics and keeps them (Keras's BatchNorm does so too where it is not trainable; PyTorch's requires_grad=False
+    leaves both as in training). So its rows may be split.
+    backward(dy, need_dx=True) -> dx, grads: grads are the parameters, unchanged. With need_dx=False, as in the first
+    layers of a Sequential, nothing is computed, not even in the layers inside.
+
+    Yosinski, Clune, Bengio and Lipson, NeurIPS 2014, on which layers are worth keeping.
+
+    >>> import numpy as np
+    >>> from arraynn import Dense, tree
+    >>> params, shape = Freeze(Dense(3)).init(np.random.default_rng(0), (2,))
+    >>> tree.paths(params), tree.leaves(tree.trained(params)), shape
+    (['statistics.weight', 'statistics.bias'], [], (3,))
+    """
+
+    layer: LayerLike
+
+    def __post_init__(self) -> None:
+        if isinstance(self.layer, type) or not isinstance(self.layer, LayerLike):
+            raise TypeError(f"Freeze takes a layer, such as Freeze(Dense(64)), got {self.layer!r}")
+
+    @property
+    def integer_input(self) -> bool:
+        """As the layer says."""
+        return bool(getattr(self.layer, "integer_input", False))
+
+    @property
+    def vocabulary(self) -> int | None:
+        """As the layer says."""
+        return getattr(self.layer, "vocabulary", None)
+
+    def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
+        params, output_shape = self.layer.init(rng, input_shape, dtype)
+        return {tree.STATISTICS: params}, output_shape
+
+    def __call__(self, params: Nest, x: Nest, key: Any = None) -> tuple[Nest, Backward]:
+        y, inner_backward = self.layer(params[tree.STATISTICS], x, None)
+
+        def freeze_backward(dy: Nest, need_dx: bool = True) -> tuple[Nest, Nest]:
+            # the parameters do not change, so nobody asks for their gradients; dx is the layer's own
+            return inner_backward(dy, True)[0] if need_dx else None, params
+
+        return y, freeze_backward

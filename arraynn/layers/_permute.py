@@ -1,0 +1,61 @@
+"""Axes in another order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .._array import namespace
+from .._types import Array, Backward, Nest, Shape
+from ..errors import ShapeError
+from ._base import Activation
+
+
+def permute(x: Array, axes: tuple[int, ...], /) -> tuple[Array, Backward]:
+    """The axes of each row in another order: axis i of y is axis axes[i - 1] of x, the batch axis 0 stays.
+
+    x : array (N, …), any dtype. axes : 1, 2, … in another order, one for each axis but the batch; (2, 3, 1) puts
+        channels that come first, (N, C, H, W), last.
+    Returns y and backward(dy) -> dx = dy with its axes put back.
+    Raises ShapeError where x has another number of axes.
+
+    The convention of Keras's Permute, which counts from 1 too; PyTorch's permute names the batch axis as well.
+
+    >>> import numpy as np
+    >>> y, backward = permute(np.zeros((5, 3, 28, 20)), (2, 3, 1))
+    >>> y.shape, backward(y).shape
+    ((5, 28, 20, 3), (5, 3, 28, 20))
+    """
+    permuted(tuple(x.shape[1:]), axes)
+    xp = namespace(x)
+
+    def permute_backward(dy: Array) -> Array:
+        # axis i of y was axis axes[i - 1] of x, so axis j of x is where j stands in axes
+        return xp.permute_dims(dy, (0, *(axes.index(j) + 1 for j in range(1, len(axes) + 1))))
+
+    return xp.permute_dims(x, (0, *axes)), permute_backward
+
+
+def permuted(before: Shape, axes: Shape) -> Shape:
+    """The shape of a row whose axes are put in this order."""
+    if len(before) != len(axes):
+        rows = ", ".join(["N", *map(str, before)])
+        raise ShapeError(f"axes {axes} are an order of {len(axes)} axes behind the batch's, got input ({rows})")
+    return tuple(before[i - 1] for i in axes)
+
+
+@dataclass(frozen=True)
+class Permute(Activation):
+    """The layer of `permute`. axes : 1, 2, … in another order; (2, 3, 1) puts channels that come first last."""
+
+    axes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.axes, tuple) or sorted(self.axes) != list(range(1, len(self.axes) + 1)):
+            raise ValueError(f"axes must be a tuple of 1, 2, … in some order, got {self.axes!r}")
+
+    def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
+        return {}, permuted(tuple(input_shape), self.axes)
+
+    def function(self, x: Array, /) -> tuple[Array, Backward]:
+        return permute(x, self.axes)

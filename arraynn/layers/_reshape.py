@@ -1,0 +1,65 @@
+"""Rows in another shape."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from .._array import namespace
+from .._types import Array, Backward, Nest, Shape
+from ..errors import ShapeError
+from ._base import Activation
+
+
+def reshape(x: Array, shape: tuple[int, ...], /) -> tuple[Array, Backward]:
+    """Each row in another shape: (N, a, b, …) to (N, *shape), in C order (the last axis varies fastest).
+
+    x : array (N, …), any dtype. shape : of a row, without the batch axis; one length may be -1, and is inferred.
+    Returns y : (N, *shape) and backward(dy) -> dx = dy in the shape of x.
+    Raises ShapeError where a row has not as many numbers.
+
+    The convention of NumPy's reshape, and of Keras's Reshape; PyTorch's Unflatten names one axis.
+
+    >>> import numpy as np
+    >>> y, backward = reshape(np.zeros((5, 784)), (28, 28, 1))
+    >>> y.shape, backward(y).shape
+    ((5, 28, 28, 1), (5, 784))
+    """
+    xp = namespace(x)
+    before = tuple(x.shape)
+    wanted = reshaped(before[1:], shape)
+
+    def reshape_backward(dy: Array) -> Array:
+        return xp.reshape(dy, before)
+
+    return xp.reshape(x, (before[0], *wanted)), reshape_backward
+
+
+def reshaped(before: Shape, shape: Shape) -> Shape:
+    """`shape` with its -1, if there is one, made what a row of the shape `before` asks for."""
+    known, size = math.prod(n for n in shape if n != -1), math.prod(before)
+    wanted = tuple(size // known if n == -1 and known else n for n in shape)
+    if math.prod(wanted) != size or -1 in wanted:
+        rows = ", ".join(["N", *map(str, before)])
+        raise ShapeError(f"input ({rows}) has {size} numbers a row, which cannot take the shape {shape}")
+    return wanted
+
+
+@dataclass(frozen=True)
+class Reshape(Activation):
+    """The layer of `reshape`. shape : of a row, a tuple; one length may be -1, and is inferred."""
+
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        given = self.shape
+        whole = isinstance(given, tuple) and all(type(n) is int and n >= -1 for n in given)
+        if not whole or given.count(-1) > 1:
+            raise ValueError(f"shape must be a tuple of lengths of at least 0, one of them -1 at most, got {given!r}")
+
+    def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
+        return {}, reshaped(tuple(input_shape), self.shape)
+
+    def function(self, x: Array, /) -> tuple[Array, Backward]:
+        return reshape(x, self.shape)

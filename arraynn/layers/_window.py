@@ -1,0 +1,87 @@
+"""What convolutions and poolings share: their hyperparameters in one form, and errors that name shapes and remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._types import Shape
+from ..backends import Windows
+from ..errors import ShapeError
+
+Padding = Any  #: "valid", "same", a number, or a pair (before, after) for each spatial axis
+AXES = {1: "T", 2: "H, W"}
+
+
+def sizes(name: str, value: Any, rank: int) -> tuple[int, ...]:
+    """One positive integer for each spatial axis, from a number that holds for all, or from a tuple of them."""
+    given = value if isinstance(value, tuple) else (value,) * rank
+    if len(given) != rank or not all(type(n) is int and n >= 1 for n in given):
+        raise ValueError(f"{name} must be an integer of at least 1, or a tuple of {rank}, got {value!r}")
+    return given
+
+
+def check_padding(padding: Padding, rank: int) -> Any:
+    """padding as "valid", "same" or a tuple of pairs, one for each spatial axis; ValueError where it is none."""
+    if isinstance(padding, str) and padding in ("valid", "same"):
+        return padding
+    given = ((padding, padding),) * rank if type(padding) is int else padding
+    if isinstance(given, tuple) and len(given) == rank:
+        found = [pair for pair in given if isinstance(pair, tuple) and len(pair) == 2]
+        if len(found) == rank and all(type(n) is int and n >= 0 for pair in found for n in pair):
+            return given
+    pairs = ", ".join(["(before, after)"] * rank) + ("," if rank == 1 else "")
+    raise ValueError(
+        f"padding must be 'valid', 'same', an integer of at least 0, or ({pairs}) of such, got {padding!r}"
+    )
+
+
+def windows_over(shape: Shape, size: Any, strides: Any, padding: Padding, dilation: Any = 1) -> Windows:
+    """The windows over rows of this shape, (*spatial, C). ShapeError where none fits."""
+    spatial = tuple(shape[:-1])
+    rank = len(spatial)
+    size, strides, dilation = (
+        sizes(name, value, rank)
+        for name, value in (("the window's size", size), ("strides", strides), ("dilation", dilation))
+    )
+    padding = check_padding(padding, rank)
+    if padding == "same":
+        # as many windows as strides fit into x; where their sum is odd, the element more is behind
+        padding = tuple(
+            (missing // 2, missing - missing // 2)
+            for n, k, s, d in zip(spatial, size, strides, dilation, strict=True)
+            for missing in [max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)]
+        )
+    elif padding == "valid":
+        padding = ((0, 0),) * rank
+    windows = Windows(spatial, size, strides, dilation, padding)
+    if any(span > n for span, n in zip(windows.span, windows.padded, strict=True)):
+        spread = f" at dilation {dilation}" if max(dilation) > 1 else ""
+        raise ShapeError(
+            f"a window of {size}{spread} spans {windows.span}, more than input {told(shape)} padded to "
+            f"{windows.padded}; take a smaller one, or padding='same'. Channels come last: an array of channels "
+            f"first, as PyTorch has them, is turned by Permute({turned(rank)})"
+        )
+    return windows
+
+
+def check_rank(shape: Shape, rank: int, channels: int | None = None) -> None:
+    """ShapeError where rows of this shape are not (*spatial, C) with `rank` spatial axes and `channels` channels."""
+    if len(shape) == rank + 1 and channels in (None, shape[-1]):
+        return
+    wanted = f"(N, {AXES[rank]}, {'C' if channels is None else channels})"
+    remedy = ""
+    if len(shape) == rank:
+        remedy = f"; an image of one channel has an axis for it too, as by Reshape({(*shape, 1)})"
+    elif len(shape) == rank + 1 and channels == shape[0]:
+        remedy = f"; that looks like channels first, as PyTorch has them: put Permute({turned(rank)}) before it"
+    raise ShapeError(f"expected input {wanted}, channels last, got {told(shape)}{remedy}")
+
+
+def turned(rank: int) -> tuple[int, ...]:
+    """What `Permute` takes to put channels last."""
+    return (*range(2, rank + 2), 1)
+
+
+def told(shape: Shape) -> str:
+    """A row's shape as people write it, with N for the batch."""
+    return "(" + ", ".join(["N", *map(str, shape)]) + ")"
