@@ -3,8 +3,9 @@
 import importlib as _importlib
 import typing as _typing
 
-from . import backends, initializers, metrics, tree
+from . import backends, encoding, initializers, metrics, tree
 from .backends import backend
+from .encoding import TableEncoding
 from .errors import (
     ArraynnError,
     BackendUnavailable,
@@ -32,6 +33,7 @@ from .layers import (
     Layer,
     LayerNorm,
     LeakyReLU,
+    Parallel,
     ReLU,
     Residual,
     Sequential,
@@ -190,6 +192,7 @@ __all__ = [
     "NAdam",
     "OneCycle",
     "Optimizer",
+    "Parallel",
     "PiecewiseConstant",
     "Poisson",
     "PolynomialDecay",
@@ -208,6 +211,7 @@ __all__ = [
     "SoftmaxCrossEntropy",
     "Softplus",
     "StepDecay",
+    "TableEncoding",
     "Tanh",
     "as_loss",
     "backend",
@@ -220,6 +224,7 @@ __all__ = [
     "dropout",
     "elu",
     "embedding",
+    "encoding",
     "flatten",
     "focal",
     "gelu",

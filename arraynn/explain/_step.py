@@ -63,7 +63,7 @@ def explain(model: Any, x: Any = None, y: Any = None, sample_weight: Any = None)
         integer_input=model.integer_input,
         vocabulary=model.vocabulary,
     )
-    x = tree.map(border.input, as_inputs(x))
+    x = border.by_part(lambda leaf, part: border.input(leaf, part=part), as_inputs(x))
     stages = [_input_stage(x)]
     with model.backend.context():
         network = recorded(model.network, "", stages)  # its layers add their own stages, both ways

@@ -198,13 +198,15 @@ def _affordable(network: Any, params: Nest, shape: Any) -> None:
     def through(layer: Any, own: Nest, shape: tuple[int, ...], path: str) -> tuple[int, ...]:
         nonlocal done
         kind = type(layer)
-        if issubclass(kind, layers.Sequential | layers.Residual | layers.Concatenate):
-            shapes = [shape]
+        if issubclass(kind, layers.Sequential | layers.Residual | layers.Concatenate | layers.Parallel):
+            given = layer.parts(shape) if kind is layers.Parallel else [shape] * len(layer.layers)
+            outputs: list[tuple[int, ...]] = []
             for i, pair in enumerate(zip(layer.layers, own, strict=True)):
-                shapes.append(through(*pair, shape if kind is layers.Concatenate else shapes[-1], f"{path}.{i}"))
-            shape = shapes[-1]
-            if kind is layers.Concatenate:
-                shape = (*shape[:-1], sum(s[-1] for s in shapes[1:]))
+                chained = outputs[-1] if outputs and not layer.parallel else given[i]
+                outputs.append(through(*pair, chained, f"{path}.{i}"))
+            shape = outputs[-1] if outputs else shape
+            if layer.parallel:
+                shape = (*shape[:-1], sum(s[-1] for s in outputs))
         elif kind.__module__.startswith(layers.__name__):
             wanted = _weights_of(layer, shape)
             if (found := {name: leaf.shape for name, leaf in tree.items(own)}) != wanted:
@@ -220,7 +222,8 @@ def _affordable(network: Any, params: Nest, shape: Any) -> None:
         if not all(type(n) is int and n >= 0 for n in part):
             raise CheckpointError(f"its input shape is {str(shape)[:80]}, which is none")
         done += math.prod(part)
-    through(network, params, shape[0] if several else shape, "network")
+    by_part = several and isinstance(getattr(network, "integer_input", False), tuple)
+    through(network, params, shape if by_part or not several else shape[0], "network")
 
 
 def _weights_of(layer: Any, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:

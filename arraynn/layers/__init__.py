@@ -13,6 +13,7 @@ from ._hard_sigmoid import HardSigmoid, hard_sigmoid
 from ._identity import Identity, identity
 from ._layer_norm import LayerNorm, layer_norm
 from ._leaky_relu import LeakyReLU, leaky_relu
+from ._parallel import Parallel
 from ._relu import ReLU, relu
 from ._residual import Residual
 from ._selu import SELU, selu
@@ -39,6 +40,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "Parallel",
     "ReLU",
     "Residual",
     "Sequential",

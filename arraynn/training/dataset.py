@@ -26,7 +26,7 @@ class Border:
 
     input_shape, output_shape : of a row. first : the kind and the place of the layer that takes x, for errors.
     integer_input : the network looks numbers up (an embedding), so integers stay integers. vocabulary : how many there
-        are to look up, where that is known.
+        are to look up, where that is known. Both are tuples, by part of x, where its parts differ in that.
     partial : these are batches of a whole that is never seen; the weights of one of them may all be 0.
     """
 
@@ -36,8 +36,8 @@ class Border:
     input_shape: Any
     output_shape: Shape
     first: tuple[str, str] = ("", "")
-    integer_input: bool = False
-    vocabulary: int | None = None
+    integer_input: bool | tuple[bool, ...] = False
+    vocabulary: int | tuple[int | None, ...] | None = None
     partial: bool = False
 
     def inputs(self, x: Nest) -> Nest:
@@ -48,14 +48,26 @@ class Border:
             layer, path = self.first
             raise ShapeError(f"expected input {_rows(self.input_shape)}, got {_rows(shape)}", layer=layer, path=path)
         most = self.backend.room() / 2 / np.dtype(self.dtype).itemsize  # the other half is for the training
-        return tree.map(lambda leaf: OnDisk(leaf) if _stays(leaf, most) else self.input(leaf), x)
+        return self.by_part(
+            lambda leaf, part: OnDisk(leaf, part=part) if _stays(leaf, most) else self.input(leaf, part=part), x
+        )
 
-    def input(self, leaf: Array, rows: Any = None) -> Array:
-        """One part of x. rows : the numbers that its rows go by in an error."""
+    def by_part(self, function: Callable[[Array, int | None], Any], x: Nest) -> Nest:
+        """function(leaf, part) of each leaf of x; the part is None where all of x is taken in the same way."""
+        if not isinstance(self.integer_input, tuple):
+            return tree.map(lambda leaf: function(leaf, None), x)
+        return tuple(tree.map(lambda leaf, i=i: function(leaf, i), part) for i, part in enumerate(x))
+
+    def input(self, leaf: Array, rows: Any = None, part: int | None = None) -> Array:
+        """One leaf of x. rows : the numbers that its rows go by in an error. part : of x, where parts differ."""
         finite("x", leaf, self.dtype, rows)
-        whole = self.integer_input and namespace(leaf).isdtype(leaf.dtype, "integral")
-        if whole and self.vocabulary is not None and math.prod(leaf.shape):
-            in_range("x", leaf, 0, self.vocabulary - 1, f"the embedding has {self.vocabulary} words")
+        integers, words = (
+            one[part] if isinstance(one, tuple) and part is not None else one
+            for one in (self.integer_input, self.vocabulary)
+        )
+        whole = integers and namespace(leaf).isdtype(leaf.dtype, "integral")
+        if whole and isinstance(words, int) and math.prod(leaf.shape):
+            in_range("x", leaf, 0, words - 1, f"the embedding has {words} words")
         return self.backend.asarray(leaf, self.backend.index_dtype if whole else self.dtype)
 
     def targets(self, y: Array) -> Array:
@@ -125,20 +137,21 @@ class Border:
 class OnDisk:
     """Some rows of a memory-mapped array, or of one that is too large for the device, read a batch at a time.
 
-    rows : their places in it; None is all, in order.
+    rows : their places in it; None is all, in order. part : of x, where parts differ.
     """
 
     array: np.ndarray
     rows: np.ndarray | None = None
+    part: int | None = None
 
     def read(self, rows: Any, border: Border) -> Array:
         if self.rows is not None:
             rows = self.rows[rows]
         places = np.arange(*rows.indices(len(self.array))) if isinstance(rows, slice) else rows
-        return border.input(np.asarray(self.array[rows]), places)
+        return border.input(np.asarray(self.array[rows]), places, self.part)
 
     def take(self, rows: np.ndarray) -> OnDisk:
-        return OnDisk(self.array, rows if self.rows is None else self.rows[rows])
+        return OnDisk(self.array, rows if self.rows is None else self.rows[rows], self.part)
 
 
 @dataclass(frozen=True)

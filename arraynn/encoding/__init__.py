@@ -1,0 +1,36 @@
+"""Tables as a network's inputs and targets: what becomes of each column, as data that a saved model carries."""
+
+from ._columns import CategoryColumn, DateColumn, EmbeddedColumn, FlagColumn, LeftOut, NumberColumn
+from ._frame import Column, Table, as_table, checked_names, is_table, of_objects
+from ._learn import Learnt, learn
+from ._rules import RULES, rules_table
+from ._table import Parts, TableEncoding
+from ._targets import ClassTarget, ValueTarget
+from ._values import MISSING, is_missing, is_padded, number
+
+__all__ = [
+    "MISSING",
+    "RULES",
+    "CategoryColumn",
+    "ClassTarget",
+    "Column",
+    "DateColumn",
+    "EmbeddedColumn",
+    "FlagColumn",
+    "Learnt",
+    "LeftOut",
+    "NumberColumn",
+    "Parts",
+    "Table",
+    "TableEncoding",
+    "ValueTarget",
+    "as_table",
+    "checked_names",
+    "is_missing",
+    "is_padded",
+    "is_table",
+    "learn",
+    "number",
+    "of_objects",
+    "rules_table",
+]
