@@ -15,6 +15,7 @@ import numpy as np
 from . import tree
 from ._array import is_array, namespace
 from ._types import Array, LayerLike, Nest
+from .encoding import TableEncoding, as_table, is_table
 from .errors import DataError
 from .losses import as_loss, softmax_cross_entropy
 from .metrics import Metric, as_metric
@@ -23,6 +24,7 @@ from .training.callbacks import Callback
 from .training.checkpoint import resumed
 from .training.dataset import Border, Stream, rows_of, unpack
 from .training.inference import answer, measure
+from .training.labels import checked_classes, named
 from .training.loop import Fit
 from .training.progress import progress_for
 from .training.state import Holder
@@ -48,6 +50,11 @@ class Model(Holder):
     dtype : "float32" or "float64", of weights and of data at the border.
     seed : integer, NumPy Generator or RandomState; draws the weights, and fixes shuffles and dropout masks.
     clip_norm, clip_value : gradient clipping, see `make_train_step`.
+    encoding : a `TableEncoding`: fit, evaluate, predict and explain take tables then, with targets in them or as y;
+        what is no table is taken as encoded already.
+    classes : labels, at least two, such as ("ham", "spam"): position k is output k. Targets and the keys of
+        class_weight are such labels then, and `predict` answers them. None takes the outputs' numbers, or the labels of
+        the encoding.
 
     params, state : weights and optimizer state, nests of arrays; history : {"loss": [...], …}, a float an epoch;
     epoch, step : done so far. loss = data_loss + penalty; val_loss has no penalty, as in the book. Metrics and losses
@@ -66,9 +73,14 @@ class Model(Holder):
         seed: Any = 0,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        encoding: TableEncoding | None = None,
+        classes: Any = None,
     ) -> None:
         super().__init__(network, Adam() if optimizer is None else optimizer, backend, dtype, seed)
         self.loss = as_loss(loss)
+        if encoding is not None and not isinstance(encoding, TableEncoding):
+            raise TypeError(f"encoding must be a TableEncoding, as TableEncoding.learn makes it, got {encoding!r:.80}")
+        self.encoding, self.classes = encoding, checked_classes(classes, encoding)
         if metrics is None:
             metrics = [] if self.loss.metric is None else [self.loss.metric]
         if isinstance(metrics, (str, Metric)):
@@ -106,9 +118,9 @@ class Model(Holder):
     ) -> dict[str, list[float]]:
         """Train, and return the history, to which each epoch adds a float to each list.
 
-        x : (N, …) array of any library, nested lists, or a tuple of arrays; or, with y None, an iterable of
-            (x, y) or (x, y, sample_weight) batches that starts anew each epoch. Integers (images) are cast to the
-            dtype. Memory-mapped arrays are read a batch at a time.
+        x : (N, …) array of any library, nested lists, or a tuple of arrays; a table, where the model has an encoding;
+            or, with y None, an iterable of (x, y) or (x, y, sample_weight) batches that starts anew each epoch.
+            Integers (images) are cast to the dtype. Memory-mapped arrays are read a batch at a time.
         y : (N,) integer classes, (N, K) distributions, or what the loss takes; a target (N,) fits one output (N, 1).
         epochs : at least 1, more than before where the model was fitted already. batch_size : at least 1; None is the
             whole set, unshuffled.
@@ -132,10 +144,12 @@ class Model(Holder):
             _at_least("batch_size", batch_size, 1, " (None is the whole set)")
         if not 0 <= validation_split < 1:
             raise DataError(f"validation_split must lie in [0, 1), got {validation_split!r}")
-        if validation_split and (validation_data is not None or y is None):
+        table = self.encoding is not None and is_table(x)
+        if validation_split and (validation_data is not None or (y is None and not table)):
             raise DataError("validation_split needs x and y as arrays and no validation_data beside it")
         with self._unless_refused():
             validation = None
+            x, y = self._rows(x, y)
             if y is None:
                 batches: Any
                 batches, targets = self._stream(x, epochs, sample_weight, class_weight)
@@ -150,7 +164,9 @@ class Model(Holder):
                 targets = batches.targets
                 self._warn_if_small(x, batches.count if batch_size is None else batch_size)
             if validation_data is not None:
-                validation = rows_of(self._border(), *unpack("validation_data", validation_data))
+                whole = (validation_data, None) if is_table(validation_data) else validation_data
+                held_x, held_y, held_weight = unpack("validation_data", whole)
+                validation = rows_of(self._border(), *self._rows(held_x, held_y), held_weight)
             validate = None if validation is None else partial(measure, self, validation)
             plan = {
                 "rows": getattr(batches, "count", None),
@@ -176,9 +192,12 @@ class Model(Holder):
 
     # Answers.
 
-    def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+    def evaluate(self, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, float]:
         """{"loss": …, "accuracy": …}: the loss without penalty, and the metrics, over all rows, as Python floats."""
         with self._unless_refused():
+            x, y = self._rows(x, y)
+            if y is None:
+                raise DataError("y is missing: give evaluate(x, y), or a table to a model with an encoding")
             x = as_inputs(x)
             self._ready(x)
             rows = rows_of(self._border(), x, y, sample_weight)
@@ -189,7 +208,10 @@ class Model(Holder):
         return self._answer(x, lambda outputs: outputs)
 
     def predict(self, x: Any) -> Array:
-        """Labels (N,) of a classifier, values of a regression; one output a row is answered as (N,)."""
+        """Classes (N,) of a classifier, values of a regression; one output a row is answered as (N,).
+
+        With labels (`classes`), a NumPy array of them; with an encoding, values in the target's own unit.
+        """
         loss = self.loss
 
         def prediction(outputs: Array) -> Array:
@@ -199,7 +221,10 @@ class Model(Holder):
                 answer = xp.astype(answer, self.backend.index_dtype)
             return xp.reshape(answer, (-1,)) if tuple(answer.shape[1:]) == (1,) else answer
 
-        return self._answer(x, prediction)
+        found = self._answer(x, prediction)
+        if self.classes is not None:
+            return named(self.classes, found)
+        return found if self.encoding is None else self.encoding.decode(found)
 
     def predict_proba(self, x: Any) -> Array:
         """Probabilities, as the loss's link makes them: (N, K), or (N, D) for D yes-or-no outputs.
@@ -212,6 +237,9 @@ class Model(Holder):
         """The next training step on these rows in full, every value forward and backward. See `arraynn.explain`."""
         from .explain import explain
 
+        if x is not None and self.encoding is not None and is_table(x):
+            with_targets = y is not None or all(one.name in as_table(x).names for one in self.encoding.targets)
+            x, y = self._rows(x, y) if with_targets else (self.encoding.encode(x), None)
         return explain(self, x, y, sample_weight)
 
     def save(self, path: str | Path) -> None:
@@ -242,7 +270,18 @@ class Model(Holder):
             integer_input=self.integer_input,
             vocabulary=self.vocabulary,
             partial=partial,
+            classes=self.classes,
         )
+
+    def _rows(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """x and y, of a table as its encoding makes them."""
+        if not is_table(x):
+            return x, y
+        if self.encoding is not None:
+            return self.encoding.rows(x, y)
+        if y is None:
+            raise DataError("x is a table; give the model an encoding, as nn.TableEncoding.learn(x, target=…) makes it")
+        return x, y
 
     def _stream(self, batches: Any, epochs: int, sample_weight: Any, class_weight: Any) -> tuple[Stream, Array]:
         if sample_weight is not None or is_array(batches):
@@ -270,7 +309,7 @@ class Model(Holder):
 
     def _answer(self, x: Any, function: Callable[[Nest], Nest]) -> Nest:
         with self._unless_refused():
-            x = as_inputs(x)
+            x = as_inputs(self.encoding.encode(x) if self.encoding is not None and is_table(x) else x)
             self._ready(x)
             return answer(self, self._border(), x, function)
 

@@ -2,10 +2,10 @@
 
 from ._columns import CategoryColumn, DateColumn, EmbeddedColumn, FlagColumn, LeftOut, NumberColumn
 from ._frame import Column, Table, as_table, checked_names, is_table, of_objects
-from ._learn import Learnt, learn
+from ._learn import Learnt, learn, learn_target, order_of
 from ._rules import RULES, rules_table
 from ._table import Parts, TableEncoding
-from ._targets import ClassTarget, ValueTarget
+from ._targets import ClassTarget, Places, ValueTarget
 from ._values import MISSING, is_missing, is_padded, number
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "LeftOut",
     "NumberColumn",
     "Parts",
+    "Places",
     "Table",
     "TableEncoding",
     "ValueTarget",
@@ -30,7 +31,9 @@ __all__ = [
     "is_padded",
     "is_table",
     "learn",
+    "learn_target",
     "number",
     "of_objects",
+    "order_of",
     "rules_table",
 ]

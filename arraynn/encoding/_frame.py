@@ -102,10 +102,10 @@ class Table:
         """The table in parts that fit in memory: here, all of it."""
         yield self
 
-    def take(self, rows: Any) -> Table:
-        """The rows of a mask or an array of places; they are counted anew."""
-        taken = {name: column.take(rows) for name, column in self.columns.items()}
-        return Table(taken, len(np.arange(self.count)[rows]), 0, self.where)
+    def take(self, places: np.ndarray) -> Table:
+        """The rows of these places, which are counted anew, and still say where they stand."""
+        taken = {name: column.take(places) for name, column in self.columns.items()}
+        return Table(taken, len(places), 0, lambda row: self.where(int(places[row])))
 
 
 def spelled(value: float) -> str:

@@ -9,8 +9,18 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ._columns import CategoryColumn, DateColumn, EmbeddedColumn, Encoded, FlagColumn, LeftOut, NumberColumn
-from ._frame import as_table, spelled
+from ._columns import (
+    CategoryColumn,
+    DateColumn,
+    EmbeddedColumn,
+    Encoded,
+    FlagColumn,
+    LeftOut,
+    NumberColumn,
+    numbers,
+    seconds,
+)
+from ._frame import as_table
 from ._rules import RULES
 from ._scan import DateProfile, NumberProfile, Profile, TextProfile, as_texts, profiles_of
 from ._table import TableEncoding
@@ -89,6 +99,33 @@ def learn(
     return Learnt(encoding, why, (*notes, *_leaks(encoding, profiles)))
 
 
+def learn_target(table: Any, name: str, task: str | None = None, rows: Any = None) -> ValueTarget | ClassTarget:
+    """What a column is as a target, decided from the training rows. The arguments are those of `learn`."""
+    profiles = profiles_of(table, rows, {}, [other for other in table.names if other != name])
+    return _target(name, profiles, table, rows, task, False, {})
+
+
+def order_of(table: Any, name: str) -> np.ndarray:
+    """(N,) float64 by which a column of dates or numbers orders the rows. DataError where a row has none."""
+    profile = profiles_of(table, None, {}, [other for other in table.names if other != name])[name]
+    if isinstance(profile, TextProfile):
+        raise DataError(f"column {name!r} holds neither dates nor numbers, and so has no order in time")
+    found = []
+    for chunk in table.chunks([name]):
+        column = chunk.columns[name]
+        if isinstance(profile, DateProfile):
+            values = seconds(name, column, chunk.where, profile.day_first)
+        else:
+            values = numbers(name, column, chunk.where, getattr(table, "decimal", "."))
+        gaps = np.flatnonzero(np.isnan(values))
+        if gaps.size:
+            raise DataError(
+                f"column {name!r} is empty in {chunk.where(int(gaps[0]))}; to order rows, each needs a time"
+            )
+        found.append(values)
+    return np.concatenate(found)
+
+
 def _known(table: Any, targets: list[str], wished: dict[str, Sequence[str]]) -> None:
     asked: dict[str, str] = {}
     for what, names in {"target": targets, **wished}.items():
@@ -111,8 +148,8 @@ def _target(
     profile = profiles[name]
     if not profile.given:
         raise DataError(f"the target {name!r} has no values in the training rows")
-    numbers = isinstance(profile, NumberProfile) and profile.kinds != {"flag"}
-    if numbers and task != "classification" and (task or several or not _classes(profile)):
+    counted = isinstance(profile, NumberProfile) and profile.kinds != {"flag"}
+    if counted and task != "classification" and (task or several or not _classes(profile)):
         return _value_target(profile, why)
     if several or task == "regression":
         raise DataError(f"the target {name!r} is not of numbers; a regression, and several targets, need numbers")
@@ -284,6 +321,3 @@ def _agreement(values: list[Any], goal: list[Any], classes: bool) -> float:
 
 def _nothing(value: Any) -> bool:
     return value is None or value != value
-
-
-__all__ = ["Learnt", "learn", "spelled"]

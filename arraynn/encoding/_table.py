@@ -15,7 +15,7 @@ from .._types import Array, LayerLike
 from ..errors import DataError
 from ._columns import Encoded
 from ._frame import Table, as_table
-from ._targets import ClassTarget, ValueTarget
+from ._targets import ClassTarget, Places, ValueTarget
 
 MAPPED = 2**26  #: bytes of encoded numbers from which on they go to a temporary file
 
@@ -114,10 +114,11 @@ class TableEncoding:
         names = [one.name for one in self.used]
         out = Parts(table.count, self.width, len(self.coded), into)
         for chunk in table.chunks(names):
-            out.add(chunk.start, *self._parts(chunk))
+            out.add(chunk.start, *self.parts(chunk))
         return out.x
 
-    def _parts(self, chunk: Table) -> tuple[np.ndarray, list[np.ndarray]]:
+    def parts(self, chunk: Table) -> tuple[np.ndarray, list[np.ndarray]]:
+        """(numbers, codes of each embedded column) of some rows in memory."""
         wide = np.empty((chunk.count, self.width), np.float32)
         codes, at = [], 0
         for one in self.used:
@@ -130,7 +131,7 @@ class TableEncoding:
         return wide, codes
 
     def encode_targets(self, frame: Any) -> np.ndarray:
-        """y of a table: (N,) int64 classes; (N,) or, of several targets, (N, K) float64 in standard units."""
+        """y of a table: (N,) int64 places of classes; (N,) or, of several targets, (N, K) float64 in standard units."""
         table = as_table(frame)
         self._have(table, self.targets)
         parts = []
@@ -139,11 +140,15 @@ class TableEncoding:
             parts.append(found[0] if len(found) == 1 else np.stack(found, axis=1))
         if not parts:
             raise DataError("the table is empty: it has 0 rows, at least 1 is needed")
-        return np.concatenate(parts)
+        return np.concatenate(parts).view(Places)
 
-    def rows(self, frame: Any) -> tuple[Any, np.ndarray]:
-        """(x, y) of a table."""
-        return self.encode(frame), self.encode_targets(frame)
+    def rows(self, frame: Any, y: Any = None) -> tuple[Any, Any]:
+        """(x, y) of a table. y : the targets, where they are not in the table: labels, or values in their own unit."""
+        if y is None:
+            return self.encode(frame), self.encode_targets(frame)
+        if self.classes is None and len(self.targets) == 1:
+            return self.encode(frame), self.encode_targets({self.targets[0].name: y})
+        return self.encode(frame), y
 
     def decode(self, predictions: Array) -> Array:
         """Predictions of a regression, (N,) or (N, K), in their own units; those of a classification as they are."""

@@ -14,6 +14,10 @@ from ._frame import Column
 from ._values import is_missing
 
 
+class Places(np.ndarray):
+    """Targets that an encoding has made: places of classes, not their labels, or numbers in standard units."""
+
+
 @dataclass(frozen=True)
 class ValueTarget:
     """A number, trained on as (y - mean) / scale, and answered in its own unit. decimal : as in NumberColumn."""

@@ -60,6 +60,8 @@ def load(kind: Any, path: str | Path, backend: Any = "auto", dtype: str | None =
             seed=header["seed"],
             clip_norm=clip_norm,
             clip_value=clip_value,
+            encoding=decode(header.get("encoding")),  # files of models on arrays, and older ones, have none
+            classes=decode(header.get("classes")),
         )
         restore(model, header, nests)
     except BackendUnavailable:
@@ -82,6 +84,8 @@ def described(model: Any) -> tuple[dict[str, Any], dict[str, Nest]]:
         "optimizer": encode(model.optimizer),
         "metrics": encode(model.prepared_metrics),
         "dtype": model.dtype,
+        **({} if model.encoding is None else {"encoding": encode(model.encoding)}),
+        **({} if model.classes is None else {"classes": encode(model.classes)}),
         "clip": [encode(model.clip_norm), encode(model.clip_value)],
         "seed": model.seed,
         "input_shape": encode(model.input_shape),

@@ -16,6 +16,7 @@ from .._types import Array, Nest, Shape
 from ..backends import Backend, number, of
 from ..errors import DataError, ShapeError
 from ..losses import Loss
+from .labels import numbered, weights_by_place
 from .step import Batch
 from .validation import as_array, as_inputs, count_rows, distributions, finite, in_range, same_place
 
@@ -28,6 +29,7 @@ class Border:
     integer_input : the network looks numbers up (an embedding), so integers stay integers. vocabulary : how many there
         are to look up, where that is known. Both are tuples, by part of x, where its parts differ in that.
     partial : these are batches of a whole that is never seen; the weights of one of them may all be 0.
+    classes : the labels that targets are given by, in the order of the outputs; None takes the outputs' numbers.
     """
 
     backend: Backend
@@ -39,6 +41,7 @@ class Border:
     integer_input: bool | tuple[bool, ...] = False
     vocabulary: int | tuple[int | None, ...] | None = None
     partial: bool = False
+    classes: tuple[Any, ...] | None = None
 
     def inputs(self, x: Nest) -> Nest:
         """x on the backend, floats in the dtype, all finite. Memory-mapped arrays stay where they are, unread, and so
@@ -69,6 +72,11 @@ class Border:
         if whole and isinstance(words, int) and math.prod(leaf.shape):
             in_range("x", leaf, 0, words - 1, f"the embedding has {words} words")
         return self.backend.asarray(leaf, self.backend.index_dtype if whole else self.dtype)
+
+    def numbers(self, y: Any) -> Array:
+        """y as an array of numbers: labels as their places among the classes."""
+        ignored = getattr(self.loss, "ignore_label", None)
+        return as_array("y", y if self.classes is None else numbered(self.classes, y, ignored))
 
     def targets(self, y: Array) -> Array:
         """y on the backend, checked against the loss: classes in the index dtype, all else in the model's dtype."""
@@ -230,6 +238,8 @@ class Rows:
             raise DataError("class_weight needs class labels of shape (N,); give sample_weight instead")
         labels = labels[:, 0].astype(np.int64)
         counted = labels != getattr(self.border.loss, "ignore_label", None)
+        if self.border.classes is not None:
+            class_weight = weights_by_place(self.border.classes, class_weight)
         table = _class_table(class_weight, labels[counted], 2 if binary else int(self.border.output_shape[-1]))
         own = 1.0 if self.weight is None else of(self.weight).to_numpy(self.weight)
         weight = own * table[np.where(counted, labels, 0)]  # of an ignored row, any: it does not count
@@ -284,7 +294,7 @@ def _same(batch: Batch) -> Batch:
 
 def rows_of(border: Border, x: Nest, y: Any, sample_weight: Any = None) -> Rows:
     """Data checked, cast and moved. DataError or ShapeError says what is wrong and what would be right."""
-    x, y = as_inputs(x), as_array("y", y)
+    x, y = as_inputs(x), border.numbers(y)
     weight = None if sample_weight is None else as_array("sample_weight", sample_weight)
     same_place(*tree.leaves(x), y, weight)
     rows = count_rows(x)
