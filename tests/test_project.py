@@ -77,7 +77,7 @@ MAY_USE_NUMPY = (
     *(f"training.{name}" for name in ("dataset", "lbfgs", "loop", "progress", "state", "step", "validation")),
 )
 
-OPTIONAL = ("cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx")
+OPTIONAL = ("cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx", "polars", "pandas")
 
 
 def dotted(file: Path) -> str:
@@ -254,7 +254,8 @@ def test_the_package_is_smaller_than_a_megabyte_and_a_half():
 def test_the_core_has_four_dependencies_and_the_extras_are_there():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = {re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]}
-    extras = {"cuda12", "cuda13", "torch", "jax", "fast", "cli", "plot", "sklearn", "onnx", "tensorboard", "test"}
+    extras = {"cuda12", "cuda13", "torch", "jax", "fast", "cli", "plot", "sklearn", "onnx", "tables"}
+    extras |= {"tensorboard", "test"}
     assert names == {"array-api-compat", "numpy", "safetensors", "threadpoolctl"}
     assert extras <= set(project["optional-dependencies"])
 

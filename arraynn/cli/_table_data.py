@@ -80,8 +80,6 @@ def table_data(arguments: Namespace, validation: float) -> TableData:
         raise DataError(f"{table.path} has a row of names and no rows below it")
     given, labels = _targets(table, targets, arguments.task)
     rows = np.flatnonzero(given)
-    if len(rows) < 2:
-        raise DataError(f"{table.path} has {len(rows)} rows with a target; at least 2 are needed")
     groups = _codes(table, arguments.group)[rows] if arguments.group else None
     times = order_of(table, arguments.time)[rows] if arguments.time else None
     by = f"--group {arguments.group}" if arguments.group else f"--time {arguments.time}" if arguments.time else ""
@@ -101,7 +99,10 @@ def _targets(table: TableFile, targets: list[str], task: str | None) -> tuple[np
             raise DataError(f"--target: there is no column {name!r}; there are {', '.join(table.names[:30])}")
     found = [_codes(table, name) for name in targets]
     given = np.all([codes >= 0 for codes in found], axis=0)
-    if len(targets) > 1 or not given.any():
+    count = int(given.sum())
+    if count < 2:
+        raise DataError(f"{table.path} has {count} row{'s' * (count != 1)} with a target; at least 2 are needed")
+    if len(targets) > 1:
         return given, None
     target = learn_target(table, targets[0], task, given)
     return given, found[0] if isinstance(target, ClassTarget) else None

@@ -8,6 +8,7 @@ import gzip
 import io
 import os
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,8 +53,11 @@ class Dialect:
 def dialect_of(path: str, separator: str | None, encoding: str | None, decimal: str | None) -> Dialect:
     """The dialect of a file, what is given taken as it is. DataError where it is no text, or empty."""
     packed = _packed(path)
-    with opened(path, packed) as file:
-        head = file.read(HEAD)
+    try:
+        with opened(path, packed) as file:
+            head = file.read(HEAD)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
     if not head:
         raise DataError(f"{path} is empty")
     bom, found = next(((len(mark), name) for mark, name in _BOMS if head.startswith(mark)), (0, ""))
@@ -128,7 +132,7 @@ def _utf8(path: str, dialect: Dialect, size: int) -> Iterator[bytes]:
             yield tail + (b"\n" if held else b"")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not in {dialect.encoding}: {error.reason} near byte {at + error.start}") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
 
 
@@ -166,7 +170,7 @@ def _is_utf8(path: str, packed: bool) -> bool:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
     return True
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..encoding import Column, Table, as_table, checked_names, number
+from ..encoding import Column, Table, checked_names, number, of_objects
 from ..errors import DataError
 from ._text_blocks import Dialect, blocks, dialect_of
 
@@ -390,9 +390,11 @@ class LinesFile(ParquetFile):
             yield self._of(rows, names, start)
 
     def _of(self, rows: list[dict[str, Any]], names: Sequence[str], start: int) -> Table:
-        columns = {name: [row.get(name) for row in rows] for name in names}
-        table = as_table(columns)
-        return Table(table.columns, len(rows), start, lambda row: self.where(start + row))
+        def where(row: int) -> str:
+            return self.where(start + row)
+
+        columns = {name: of_objects(name, [row.get(name) for row in rows], where) for name in names}
+        return Table(columns, len(rows), start, where)
 
 
 class ExcelFile(FrameFile):

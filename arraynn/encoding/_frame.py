@@ -186,7 +186,7 @@ def _absent(value: Any) -> bool:
     return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")
 
 
-def of_objects(name: str, values: list[Any]) -> Column:
+def of_objects(name: str, values: list[Any], where: Callable[[int], str] = "row {}".format) -> Column:
     """Python objects, None where nothing is: all of one kind, or else their texts. DataError for what is none."""
     kinds = {type(value) for value in values if value is not None}
     if all(issubclass(kind, (bool, np.bool_)) for kind in kinds) and kinds:
@@ -200,7 +200,7 @@ def of_objects(name: str, values: list[Any]) -> Column:
     for row, value in enumerate(values):
         if isinstance(value, (list, tuple, dict, set, np.ndarray, bytes)):
             raise DataError(
-                f"column {name!r} holds a {type(value).__name__} in row {row}; a cell is a number or a text"
+                f"column {name!r} holds a {type(value).__name__} in {where(row)}; a cell is a number or a text"
             )
         texts.append(value if value is None or isinstance(value, str) else _text(value))
     return Column("text", np.asarray([*texts, None], object)[:-1])

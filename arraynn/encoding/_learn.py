@@ -87,10 +87,11 @@ def learn(
             columns.append(LeftOut(name, "as asked"))
             why[name] = ""
             continue
-        columns.append(_column(profiles[name], name in numeric, name in categories, name in text, why))
+        columns.append(_column(profiles[name], table.count, name in numeric, name in categories, name in text, why))
     encoding = TableEncoding(tuple(columns), found_targets)
     if not encoding.used:
-        raise DataError("no column is left to learn from: " + "; ".join(f"{c.name!r}, {c.told()}" for c in columns))
+        told = "; ".join(f"{c.name!r}, {c.told()}" for c in columns) or "there is none beside the target"
+        raise DataError(f"no column is left to learn from: {told}")
     notes = [
         f"column {p.name!r}: {p.stray:,} texts among its numbers, taken as gaps, the first {p.first_stray}"
         for p in profiles.values()
@@ -191,7 +192,7 @@ def _value_target(profile: Any, why: dict[str, str]) -> ValueTarget:
 # Columns.
 
 
-def _column(profile: Profile, numeric: bool, one_hot: bool, text: bool, why: dict[str, str]) -> Encoded:
+def _column(profile: Profile, count: int, numeric: bool, one_hot: bool, text: bool, why: dict[str, str]) -> Encoded:
     name, asked = profile.name, numeric or one_hot or text
     gaps = f"; {profile.missing:,} gaps" if profile.missing else ""
     why[name] = ("as asked" if asked else "") + gaps.removeprefix("" if asked else "; ")
@@ -210,7 +211,7 @@ def _column(profile: Profile, numeric: bool, one_hot: bool, text: bool, why: dic
             return left(f"constant, {moments.low:.6g}")
         if profile.kinds == {"flag"}:
             return FlagColumn(name, bool(profile.missing))
-        if not numeric and _is_id(profile):
+        if not numeric and _is_id(profile, count):
             return left("an id: whole numbers in a row, all different")
         why[name] = f"{moments.low:.4g} to {moments.high:.4g}" + ("; as asked" if asked else "") + gaps
         fill = float(np.nanmedian(np.asarray(profile.sample, np.float64))) if profile.sample else moments.mean
@@ -271,11 +272,11 @@ def _one_pair(counts: dict[str, int]) -> bool:
     return {text.lower() for text in counts} in pairs
 
 
-def _is_id(profile: NumberProfile) -> bool:
+def _is_id(profile: NumberProfile, count: int) -> bool:
     moments, sample = profile.moments, [v for v in profile.sample if v == v]
     if not moments.whole or profile.missing or profile.stray or moments.count < RULES.id_rows:
         return False
-    return len(set(sample)) == len(sample) and moments.high - moments.low < RULES.id_range * moments.count
+    return len(set(sample)) == len(sample) and moments.high - moments.low < RULES.id_range * count
 
 
 # Columns that give the target away.

@@ -30,7 +30,7 @@ MEANING = {
     "embedded": "values that are told apart, at most; those that come later count as 'other'",
     "strays": "share of texts in a column of numbers, at most; they are taken as gaps, and told",
     "id_rows": "rows from which on a column is looked at for ids",
-    "id_range": "whole numbers, all different, within so many times the rows are ids",
+    "id_range": "whole numbers, all different, within so many times the table's rows are ids",
     "id_texts": "text of which more than this share of the rows is different is an id, or free text",
     "task_values": "a target of at most so many whole numbers, each in 5 rows on average, is a classification",
     "classes": "classes of a target, at most",
