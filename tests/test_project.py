@@ -74,7 +74,7 @@ MAY_USE_NUMPY = (
         "layers._summary",
     ),
     *("learn", "model", "plot", "sklearn", "testing"),
-    *(f"training.{name}" for name in ("dataset", "lbfgs", "loop", "progress", "state", "step", "validation")),
+    *(f"training.{name}" for name in ("dataset", "labels", "lbfgs", "loop", "progress", "state", "step", "validation")),
 )
 
 OPTIONAL = ("cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx", "polars", "pandas")

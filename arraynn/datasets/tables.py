@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -14,32 +13,14 @@ import numpy as np
 
 from ..encoding import Column, Table, checked_names, number, of_objects
 from ..errors import DataError
+from ._records import Records
+from ._table_file import SUFFIXES, TableFile, is_table_file, kind_of
 from ._text_blocks import Dialect, blocks, dialect_of
 
-SUFFIXES = {".csv": "text", ".tsv": "text", ".tab": "text", ".txt": "text", ".parquet": "parquet", ".pq": "parquet"}
-SUFFIXES |= {
-    ".jsonl": "lines",
-    ".ndjson": "lines",
-    ".xlsx": "excel",
-    ".xlsm": "excel",
-    ".xls": "excel",
-    ".ods": "excel",
-}
+__all__ = ["TableFile", "is_table_file", "read_table"]
+
 ROWS = 2**17  #: rows of a Parquet file that are read at a time
-KEPT = 2**24  #: bytes of a file that is kept in memory once it is read
-WIDE = 2**23  #: cells of a chunk: a file of many columns is read fewer rows at a time
-
-
-def is_table_file(path: str | os.PathLike[str]) -> bool:
-    """Whether the name ends as a table's does: .csv, .tsv, .parquet, .jsonl, .xlsx …, text also with .gz behind it."""
-    return _kind(os.fspath(path)) is not None
-
-
-def _kind(path: str) -> str | None:
-    name = path.lower()
-    packed = name.endswith(".gz")
-    kind = SUFFIXES.get(os.path.splitext(name.removesuffix(".gz"))[1])
-    return None if packed and kind != "text" else kind
+WIDE = 2**23  #: cells of a chunk of Parquet: a file of many columns is read fewer rows at a time
 
 
 def polars() -> Any:
@@ -72,7 +53,7 @@ def read_table(
     name = os.fspath(path)
     if not os.path.isfile(name):
         raise DataError(f"{name}: there is no such file, or it is not a plain file")
-    kind = _kind(name)
+    kind = kind_of(name)
     if kind is None:
         raise DataError(f"{name} ends in none of {', '.join(SUFFIXES)}; rename it by what it is")
     polars()
@@ -84,44 +65,6 @@ def read_table(
     if separator or encoding or decimal:
         raise DataError(f"{name}: separator, encoding and decimal are of text files")
     return {"parquet": ParquetFile, "lines": LinesFile, "excel": ExcelFile}[kind](name, sheet)
-
-
-class TableFile:
-    """A table in a file. names : of its columns; decimal : the mark in its texts; told : how it is written."""
-
-    decimal = "."
-    told = ""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.names: tuple[str, ...] = ()
-        self._count: int | None = None
-        self._kept: list[Table] | None = None
-
-    @property
-    def count(self) -> int:
-        """The number of rows, without the names. The file is read for it once."""
-        if self._count is None:
-            if os.path.getsize(self.path) <= KEPT and not self.path.lower().endswith(".gz"):
-                self._kept = list(self._read(self.names))
-                self._count = sum(chunk.count for chunk in self._kept)
-            else:
-                self._count = sum(chunk.count for chunk in self._read(()))
-        return self._count
-
-    def chunks(self, names: Sequence[str] | None = None) -> Iterator[Table]:
-        """The rows, some at a time, of these columns, or of all."""
-        if self._kept is not None:
-            yield from self._kept
-        else:
-            yield from self._read(self.names if names is None else names)
-
-    def _read(self, names: Sequence[str]) -> Iterator[Table]:
-        raise NotImplementedError
-
-    def where(self, row: int) -> str:
-        """A row in words; the names are row 1."""
-        return f"row {row + 2} of {os.path.basename(self.path)}"
 
 
 class TextFile(TableFile):
@@ -178,100 +121,6 @@ class TextFile(TableFile):
             found = dict(zip(places, frame.get_columns(), strict=True))
             columns = {name: Texts("text", found[self.names.index(name)]) for name in names}
         return Table(columns, count, start, lambda row: self.where(first + row - 2))
-
-
-class Records:
-    """The records of a text file after the first, block by block: ("text", bytes, number of its first line) where every
-    line has the right number of cells and no quotes, else ("rows", lists of cells, number of the line of each).
-
-    width : cells of each record; None gives the first record alone, which holds the names.
-    """
-
-    def __init__(self, path: str, dialect: Dialect, width: int | None = None) -> None:
-        self.path, self.dialect, self.width = path, dialect, width
-
-    def __iter__(self) -> Iterator[tuple[str, Any, Any]]:
-        kept, line, header = b"", 1, True
-        # a first block that is small, so that the names of a large file come at once
-        for block in blocks(self.path, self.dialect, self._size()):
-            block = kept + block
-            kept = b""
-            if header:
-                rows, lines, used = self._parse(block, line, 1)
-                if not rows:
-                    kept = block[used:]
-                    line += block[:used].count(b"\n")
-                    continue
-                if self.width is None:
-                    yield "rows", rows, lines
-                    return
-                line += block[:used].count(b"\n")
-                block, header = block[used:], False
-            if self._is_plain(block):
-                yield "text", block, line
-                line += block.count(b"\n")
-                continue
-            rows, lines, used = self._parse(block, line, None)
-            if rows:
-                yield "rows", rows, lines
-            kept = block[used:]
-            line += block[:used].count(b"\n")
-        if kept.strip():
-            raise DataError(f"{self.path}: the quote that opens in row {line} is never closed")
-
-    def _size(self) -> int:
-        return 2**16 if self.width is None else max(2**16, min(2**23, WIDE * 2))
-
-    def _is_plain(self, block: bytes) -> bool:
-        """Whether no cell is quoted, and every line has the same, right number of cells."""
-        if b'"' in block or not block or b"\n\n" in block or block.startswith(b"\n"):
-            return False
-        assert self.width is not None
-        data = np.frombuffer(block, np.uint8)
-        ends = np.flatnonzero(data == 10)
-        marks = np.flatnonzero(data == ord(self.dialect.separator)) if ord(self.dialect.separator) < 128 else ends
-        if len(marks) != len(ends) * (self.width - 1):
-            return False
-        if self.width == 1:
-            return not block.isspace()
-        table = marks.reshape(len(ends), self.width - 1)
-        return bool((table[:, -1] < ends).all() and (table[1:, 0] > ends[:-1]).all())
-
-    def _parse(self, block: bytes, line: int, most: int | None) -> tuple[list[list[str]], list[int], int]:
-        """(records, the line of each, bytes used): all whole ones, or the first `most`; blank lines are passed by."""
-        text = io.StringIO(block.decode("utf-8"), newline="")
-        reader = csv.reader(text, delimiter=self.dialect.separator, strict=True)
-        rows: list[list[str]] = []
-        lines: list[int] = []
-        done = 0  # lines of whole records
-        while most is None or len(rows) < most:
-            try:
-                row = next(reader)
-            except StopIteration:
-                done = reader.line_num
-                break
-            except csv.Error as error:
-                if "unexpected end" in str(error):
-                    break  # a cell that goes on in the next block, if there is one
-                where = f"{self.path}: row {line + done}"
-                if "field larger" in str(error):
-                    raise DataError(
-                        f"{where} holds a cell of more than 131,072 characters; is a quote not closed?"
-                    ) from None
-                raise DataError(f"{where} has a quote inside a quoted cell that is not doubled") from None
-            at, done = line + done, reader.line_num
-            if not row or (len(row) == 1 and not row[0].strip() and self.width != 1):
-                continue
-            if self.width is not None and len(row) != self.width and most is None:
-                cells = f"{len(row)} cell{'s' * (len(row) != 1)}"
-                raise DataError(f"{self.path}: row {at} has {cells}, the row of names has {self.width}")
-            rows.append(row)
-            lines.append(at)
-        used, end = 0, 0
-        for _ in range(done):
-            end = block.index(b"\n", end) + 1
-        used = end
-        return rows, lines, used
 
 
 class FrameFile(TableFile):

@@ -110,7 +110,7 @@ def test_what_is_written_is_read(tmp_path_factory, rows, separator):
 
 def test_blocks_of_any_size_give_the_same(tmp_path, monkeypatch):
     """Cells with newlines in quotes fall on the ends of blocks."""
-    from arraynn.datasets import tables
+    from arraynn.datasets import _records
 
     data = b"a,b,y\n" + b"".join(
         b'%d,"x\n""%d""",%d\n' % (i, i, i) if i % 3 else b"%d,z,%d\n" % (i, i) for i in range(300)
@@ -118,7 +118,7 @@ def test_blocks_of_any_size_give_the_same(tmp_path, monkeypatch):
     (tmp_path / "t.csv").write_bytes(data)
     found = []
     for size in (40, 41, 97, 2**20):
-        monkeypatch.setattr(tables.Records, "_size", lambda self, size=size: size)
+        monkeypatch.setattr(_records.Records, "_size", lambda self, size=size: size)
         table = read_table(tmp_path / "t.csv")
         cells = [
             (c, chunk.where(i)) for chunk in table._read(table.names) for i, c in enumerate(chunk.columns["b"].texts())
