@@ -14,8 +14,9 @@ from ._text_blocks import BLOCK, Dialect, blocks
 
 
 class Records:
-    """The records of a text file after the first, block by block: ("text", bytes, number of its first line) where every
-    line has the right number of cells and no quotes, else ("rows", lists of cells, number of the line of each).
+    """The records of a text file after the first, block by block: ("text", bytes, (number of its first line, lines))
+    where every line has the right number of cells and no quotes, else ("rows", lists of cells, number of the line of
+    each).
 
     width : cells of each record; None gives the first record alone, which holds the names.
     """
@@ -40,9 +41,10 @@ class Records:
                     return
                 line += block[:used].count(b"\n")
                 block, header = block[used:], False
-            if self._is_plain(block):
-                yield "text", block, line
-                line += block.count(b"\n")
+            count = self._plain(block)
+            if count:
+                yield "text", block, (line, count)
+                line += count
                 continue
             rows, lines, used = self._parse(block, line, None)
             if rows:
@@ -55,20 +57,20 @@ class Records:
     def _size(self) -> int:
         return 2**16 if self.width is None else BLOCK
 
-    def _is_plain(self, block: bytes) -> bool:
-        """Whether no cell is quoted, and every line has the same, right number of cells."""
+    def _plain(self, block: bytes) -> int:
+        """The number of lines where no cell is quoted, and every line has the same, right number of cells; else 0."""
         if b'"' in block or not block or b"\n\n" in block or block.startswith(b"\n"):
-            return False
+            return 0
         assert self.width is not None
         data = np.frombuffer(block, np.uint8)
         ends = np.flatnonzero(data == 10)
         marks = np.flatnonzero(data == ord(self.dialect.separator)) if ord(self.dialect.separator) < 128 else ends
         if len(marks) != len(ends) * (self.width - 1):
-            return False
+            return 0
         if self.width == 1:
-            return not block.isspace()
+            return 0 if block.isspace() else len(ends)
         table = marks.reshape(len(ends), self.width - 1)
-        return bool((table[:, -1] < ends).all() and (table[1:, 0] > ends[:-1]).all())
+        return len(ends) * bool((table[:, -1] < ends).all() and (table[1:, 0] > ends[:-1]).all())
 
     def _parse(self, block: bytes, line: int, most: int | None) -> tuple[list[list[str]], list[int], int]:
         """(records, the line of each, bytes used): all whole ones, or the first `most`; blank lines are passed by."""

@@ -105,8 +105,8 @@ class TextFile(TableFile):
             columns[name] = Column("text", np.asarray([*(row[place] for row in rows), None], object)[:-1])
         return Table(columns, len(rows), start, lambda row: self.where(lines[row] - 2))
 
-    def _of_text(self, data: bytes, first: int, names: Sequence[str], start: int) -> Table:
-        count = data.count(b"\n")
+    def _of_text(self, data: bytes, lines: tuple[int, int], names: Sequence[str], start: int) -> Table:
+        first, count = lines
         columns: dict[str, Column] = {}
         if names:
             places = sorted(self.names.index(name) for name in names)

@@ -173,7 +173,7 @@ def _target(
 
 def _classes(profile: Any) -> bool:
     """Whether numbers look like classes: few whole ones, each in several rows."""
-    different = len({v for v in profile.sample if v == v})
+    different = len(np.unique(profile.sample[~np.isnan(profile.sample)]))
     return bool(profile.moments.whole) and different <= min(RULES.task_values, profile.given // 5)
 
 
@@ -214,8 +214,8 @@ def _column(profile: Profile, count: int, numeric: bool, one_hot: bool, text: bo
         if not numeric and _is_id(profile, count):
             return left("an id: whole numbers in a row, all different")
         why[name] = f"{moments.low:.4g} to {moments.high:.4g}" + ("; as asked" if asked else "") + gaps
-        fill = float(np.nanmedian(np.asarray(profile.sample, np.float64))) if profile.sample else moments.mean
-        fill = moments.mean if np.isnan(fill) else fill
+        sample = profile.sample[~np.isnan(profile.sample)]
+        fill = float(np.median(sample)) if sample.size else moments.mean
         marked = bool(profile.missing or profile.stray)
         return NumberColumn(name, moments.mean, moments.scale, fill, marked, bool(profile.stray), profile.decimal)
     if isinstance(profile, DateProfile):
@@ -273,10 +273,10 @@ def _one_pair(counts: dict[str, int]) -> bool:
 
 
 def _is_id(profile: NumberProfile, count: int) -> bool:
-    moments, sample = profile.moments, [v for v in profile.sample if v == v]
+    moments, sample = profile.moments, profile.sample
     if not moments.whole or profile.missing or profile.stray or moments.count < RULES.id_rows:
         return False
-    return len(set(sample)) == len(sample) and moments.high - moments.low < RULES.id_range * count
+    return len(np.unique(sample)) == len(sample) and moments.high - moments.low < RULES.id_range * count
 
 
 # Columns that give the target away.
@@ -297,28 +297,30 @@ def _leaks(encoding: TableEncoding, profiles: dict[str, Profile]) -> list[str]:
     return notes
 
 
-def _agreement(values: list[Any], goal: list[Any], classes: bool) -> float:
+def _agreement(values: np.ndarray, goal: np.ndarray, classes: bool) -> float:
     """|correlation| of two columns of numbers; of others, the share of rows that the value's own most frequent class
     tells, where there are about as many values as classes."""
     if len(values) != len(goal):
         return 0.0
-    pairs = [(a, b) for a, b in zip(values, goal, strict=True) if not (_nothing(a) or _nothing(b))]
-    if len(pairs) < 10:
+    given = ~(_nothing(values) | _nothing(goal))
+    values, goal = values[given], goal[given]
+    if len(values) < 10:
         return 0.0
     if not classes:
-        if not all(isinstance(a, float) and isinstance(b, float) for a, b in pairs):
+        if values.dtype == object or goal.dtype == object:
             return 0.0
-        a, b = np.asarray(pairs, np.float64).T
-        spread = float(a.std() * b.std())
-        return abs(float(((a - a.mean()) * (b - b.mean())).mean())) / spread if spread else 0.0
-    if len({a for a, _ in pairs}) > 2 * len({b for _, b in pairs}):
+        spread = float(values.std() * goal.std())
+        return abs(float(((values - values.mean()) * (goal - goal.mean())).mean())) / spread if spread else 0.0
+    kinds, own = np.unique(values, return_inverse=True)
+    labels, places = np.unique(goal, return_inverse=True)
+    if len(kinds) > 2 * len(labels):
         return 0.0
-    table: dict[Any, dict[Any, int]] = {}
-    for a, b in pairs:
-        own = table.setdefault(a, {})
-        own[b] = own.get(b, 0) + 1
-    return sum(max(own.values()) for own in table.values()) / len(pairs)
+    counts = np.zeros((len(kinds), len(labels)), np.int64)
+    np.add.at(counts, (own, places), 1)
+    return float(counts.max(axis=1).sum() / len(values))
 
 
-def _nothing(value: Any) -> bool:
-    return value is None or value != value
+def _nothing(values: np.ndarray) -> np.ndarray:
+    if values.dtype == object:
+        return np.asarray([value is None for value in values], bool)
+    return np.asarray(np.isnan(values))

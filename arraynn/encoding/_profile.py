@@ -26,17 +26,22 @@ class Moments:
     whole: bool = True
 
     def add(self, values: np.ndarray) -> None:
-        values = values[~np.isnan(values)]
+        values = values.astype(np.float64, copy=False)
+        total = float(values.sum())
+        if math.isnan(total):  # a gap: only then a copy without them
+            values = values[~np.isnan(values)]
+            total = float(values.sum())
         if not values.size:
             return
-        values = values.astype(np.float64, copy=False)
-        count, mean = values.size, float(values.mean())
+        count, mean = values.size, total / values.size
         deviations = values - mean
+        deviations *= deviations  # no product of BLAS, whose threads wait for each other on a busy machine
         away, total = mean - self.mean, self.count + count
-        self.squares += float(deviations @ deviations) + away * away * self.count * count / total
+        self.squares += float(deviations.sum()) + away * away * self.count * count / total
         self.mean += away * count / total
         self.count = total
         self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+        self.whole = self.whole and bool((values[:99] == np.rint(values[:99])).all())
         self.whole = self.whole and bool((values == np.rint(values)).all())
 
     @property
@@ -46,14 +51,14 @@ class Moments:
 
 
 class Profile:
-    """One column so far. rows, missing : how many; failed : it is not of this kind after all; sample : the values of
-    some rows, evenly taken, in their order."""
+    """One column so far. rows, missing : how many; failed : it is not of this kind after all; sampled : the values of
+    some rows, evenly taken, in their order, chunk by chunk."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.rows = self.missing = 0
         self.failed = False
-        self.sample: list[object] = []
+        self.sampled: list[np.ndarray] = []
 
     def add(self, column: Column, sampled: np.ndarray, where: Where) -> None:
         """Look at some more rows. sampled : the places among them of those that are sampled."""
@@ -63,6 +68,11 @@ class Profile:
     def given(self) -> int:
         """Rows with a value."""
         return self.rows - self.missing
+
+    @property
+    def sample(self) -> np.ndarray:
+        """The sampled values: float64, or objects, texts and None."""
+        return np.concatenate(self.sampled) if self.sampled else np.empty(0)
 
 
 class NumberProfile(Profile):
@@ -91,7 +101,7 @@ class NumberProfile(Profile):
                 f"finite: drop the row, or empty the cell"
             )
         self.rows += len(column)
-        self.missing += int(np.isnan(values).sum()) - bad.size
+        self.missing += len(column) - int(np.count_nonzero(values == values)) - bad.size
         self.stray += bad.size
         if bad.size and not self.first_stray:
             place = int(bad[0])
@@ -100,7 +110,7 @@ class NumberProfile(Profile):
             self.failed = self.stray > RULES.strays * self.given or _any_padded(column)
         if not self.failed:
             self.moments.add(values)
-            self.sample += values[sampled].tolist()
+            self.sampled.append(values[sampled])
 
 
 class DateProfile(Profile):
@@ -129,7 +139,7 @@ class DateProfile(Profile):
             times = found[self.day_first]
             self.missing += int(np.isnan(times).sum())
             self.clock = self.clock or bool((times[~np.isnan(times)] % 86400 != 0).any())
-            self.sample += times[sampled].tolist()
+            self.sampled.append(times[sampled])
 
     @property
     def day_first(self) -> bool:
@@ -163,7 +173,7 @@ class TextProfile(Profile):
                 self.counts[text] = self.counts.get(text, 0) + count
             else:
                 self.more = True
-        self.sample += column.take(sampled).texts()
+        self.sampled.append(np.asarray([*column.take(sampled).texts(), None], object)[:-1])
 
     @property
     def flags(self) -> bool:
