@@ -3,7 +3,7 @@
 import importlib as _importlib
 import typing as _typing
 
-from . import backends, encoding, initializers, metrics, tree
+from . import backends, encoding, initializers, layers, losses, metrics, optimizers, regularizers, schedules, tree
 from .backends import backend
 from .encoding import TableEncoding
 from .errors import (
@@ -11,117 +11,20 @@ from .errors import (
     BackendUnavailable,
     CheckpointError,
     DataError,
+    DataWarning,
     DeviceFault,
     DeviceOutOfMemory,
     DivergedError,
     ShapeError,
 )
 from .io.registry import register
-from .layers import (
-    ELU,
-    GELU,
-    SELU,
-    Activation,
-    BatchNorm,
-    Concatenate,
-    Dense,
-    Dropout,
-    Embedding,
-    Flatten,
-    HardSigmoid,
-    Identity,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    Parallel,
-    ReLU,
-    Residual,
-    Sequential,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-    batch_norm,
-    dense,
-    dropout,
-    elu,
-    embedding,
-    flatten,
-    gelu,
-    hard_sigmoid,
-    identity,
-    layer_norm,
-    leaky_relu,
-    relu,
-    selu,
-    sigmoid,
-    silu,
-    softmax,
-    softplus,
-    tanh,
-)
-from .losses import (
-    BinaryCrossEntropy,
-    ClassLoss,
-    CrossEntropy,
-    Focal,
-    FunctionLoss,
-    Hinge,
-    Huber,
-    KLDivergence,
-    LogCosh,
-    Loss,
-    MeanAbsoluteError,
-    MeanSquaredError,
-    Poisson,
-    Quantile,
-    SigmoidCrossEntropy,
-    SoftmaxCrossEntropy,
-    as_loss,
-    binary_cross_entropy,
-    cross_entropy,
-    focal,
-    hinge,
-    huber,
-    kl_divergence,
-    log_cosh,
-    mean_absolute_error,
-    mean_squared_error,
-    poisson,
-    quantile,
-    sigmoid_cross_entropy,
-    softmax_cross_entropy,
-)
+from .layers import *
+from .losses import *
 from .model import Model
-from .optimizers import (
-    EMA,
-    SGD,
-    SWA,
-    Adadelta,
-    Adagrad,
-    Adam,
-    AdamW,
-    AMSGrad,
-    Groups,
-    Lion,
-    NAdam,
-    Optimizer,
-    RAdam,
-    RMSProp,
-)
+from .optimizers import *
 from .random import Key
-from .regularizers import L1, L1L2, L2
-from .schedules import (
-    CosineDecay,
-    ExponentialDecay,
-    InverseTimeDecay,
-    LinearWarmup,
-    OneCycle,
-    PiecewiseConstant,
-    PolynomialDecay,
-    StepDecay,
-)
+from .regularizers import *
+from .schedules import *
 from .training.callbacks import BestWeights, Callback, CSVLog, EarlyStopping, ReduceLROnPlateau
 from .training.checkpoint import Checkpoint
 from .training.lbfgs import minimize_lbfgs
@@ -130,147 +33,61 @@ from .training.step import make_train_step, put
 if _typing.TYPE_CHECKING:
     from . import datasets, interop, plot, testing
 
+    __version__: str
+
 __all__ = [
-    "ELU",
-    "EMA",
-    "GELU",
-    "L1",
-    "L1L2",
-    "L2",
-    "SELU",
-    "SGD",
-    "SWA",
-    "AMSGrad",
-    "Activation",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
     "ArraynnError",
     "BackendUnavailable",
-    "BatchNorm",
     "BestWeights",
-    "BinaryCrossEntropy",
     "CSVLog",
     "Callback",
     "Checkpoint",
     "CheckpointError",
-    "ClassLoss",
-    "Concatenate",
-    "CosineDecay",
-    "CrossEntropy",
     "DataError",
-    "Dense",
+    "DataWarning",
     "DeviceFault",
     "DeviceOutOfMemory",
     "DivergedError",
-    "Dropout",
     "EarlyStopping",
-    "Embedding",
-    "ExponentialDecay",
-    "Flatten",
-    "Focal",
-    "FunctionLoss",
-    "Groups",
-    "HardSigmoid",
-    "Hinge",
-    "Huber",
-    "Identity",
-    "InverseTimeDecay",
-    "KLDivergence",
     "Key",
-    "Layer",
-    "LayerNorm",
-    "LeakyReLU",
-    "LinearWarmup",
-    "Lion",
-    "LogCosh",
-    "Loss",
-    "MeanAbsoluteError",
-    "MeanSquaredError",
     "Model",
-    "NAdam",
-    "OneCycle",
-    "Optimizer",
-    "Parallel",
-    "PiecewiseConstant",
-    "Poisson",
-    "PolynomialDecay",
-    "Quantile",
-    "RAdam",
-    "RMSProp",
-    "ReLU",
     "ReduceLROnPlateau",
-    "Residual",
-    "Sequential",
     "ShapeError",
-    "SiLU",
-    "Sigmoid",
-    "SigmoidCrossEntropy",
-    "Softmax",
-    "SoftmaxCrossEntropy",
-    "Softplus",
-    "StepDecay",
     "TableEncoding",
-    "Tanh",
-    "as_loss",
     "backend",
     "backends",
-    "batch_norm",
-    "binary_cross_entropy",
-    "cross_entropy",
     "datasets",
-    "dense",
-    "dropout",
-    "elu",
-    "embedding",
     "encoding",
-    "flatten",
-    "focal",
-    "gelu",
-    "hard_sigmoid",
-    "hinge",
-    "huber",
-    "identity",
     "initializers",
     "interop",
-    "kl_divergence",
-    "layer_norm",
-    "leaky_relu",
-    "log_cosh",
     "make_train_step",
-    "mean_absolute_error",
-    "mean_squared_error",
     "metrics",
     "minimize_lbfgs",
     "plot",
-    "poisson",
     "put",
-    "quantile",
     "register",
-    "relu",
-    "selu",
-    "sigmoid",
-    "sigmoid_cross_entropy",
-    "silu",
-    "softmax",
-    "softmax_cross_entropy",
-    "softplus",
-    "tanh",
     "testing",
     "tree",
 ]
+# Blocks, rules and schedules are public where their packages say so.
+__all__ += layers.__all__
+__all__ += losses.__all__
+__all__ += optimizers.__all__
+__all__ += regularizers.__all__
+__all__ += schedules.__all__
 
-# imported when asked for: half of the time that importing would take, and many programs need none of them
-_LATER = {
-    "datasets",
-    "interop",
-    "plot",
-    "testing",
-}
+#: imported when asked for: half of the time that importing would take, and many programs need none of them
+_LAZY = ("datasets", "interop", "plot", "testing")
+
+if not _typing.TYPE_CHECKING:  # so that a type checker reports a name that does not exist
+
+    def __getattr__(name: str) -> _typing.Any:
+        if name in _LAZY:
+            return _importlib.import_module(f".{name}", __name__)
+        if name == "__version__":
+            return _importlib.import_module(".io.model_file", __name__).own_version()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __getattr__(name: str) -> _typing.Any:
-    if name in _LATER:
-        return _importlib.import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"])

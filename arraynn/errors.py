@@ -26,6 +26,13 @@ class DataError(ArraynnError, ValueError):
     """Data that cannot be trained on or read: empty, not finite, wrong labels, a broken file."""
 
 
+class DataWarning(UserWarning):
+    """Data that can be trained on, but probably not as meant: the message names what was found and the remedy.
+
+    `warnings.filterwarnings("ignore", category=nn.DataWarning)` silences them all, "error" makes each an error.
+    """
+
+
 class DeviceFault(ArraynnError, RuntimeError):
     """A kernel failed on a GPU, and CUDA told of it at some later call. The GPU is lost to this process."""
 

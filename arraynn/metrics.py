@@ -12,15 +12,23 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ._array import is_float, namespace, same_shape
+from ._coupling import Splittable, batch_coupled
 from ._types import Array
 from .backends import number, of
 from .errors import ShapeError
 
 
-class Metric:
-    """name : under which history holds it. `sums` returns a dict of 0-d arrays (or numbers) that add over rows."""
+class Metric(Splittable):
+    """name : under which history holds it. `sums` returns a dict of 0-d arrays (or numbers) that add over rows.
+
+    mode : "max" where a larger number is better, "min" where a smaller one is, None where that is not known. A
+        callback that monitors the metric with mode="auto" goes by it.
+    batch_coupled : a metric of your own is given a batch whole unless its class says `batch_coupled = False`, which
+        promises that the sums of blocks of rows add up to those of the batch.
+    """
 
     name: ClassVar[str]
+    mode: ClassVar[str | None] = None
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         raise NotImplementedError(f"{type(self).__name__} must define sums")
@@ -32,6 +40,12 @@ class Metric:
     def prepare(self, targets: Array) -> Metric:
         """The metric for a training run on these targets, read once on the host."""
         return self
+
+    def check(self, output_shape: tuple[int, ...]) -> None:
+        """Raise ShapeError where outputs of this shape, without the batch axis, have no such metric.
+
+        `Model` asks this before it trains or evaluates.
+        """
 
     def __call__(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> float:
         metric = self.prepare(targets)
@@ -55,8 +69,11 @@ def _row_means(values: Array) -> Array:
 class Accuracy(Metric):
     """The share of rows whose largest output is the target's class, Σ w [argmax ŷ = y] / Σ w, in [0, 1].
 
-    outputs : (N, K), logits or probabilities. targets : (N,) integers, or (N, K) distributions by their largest.
+    outputs : (N, K), logits or probabilities, K at least 2. targets : (N,) integers, or (N, K) distributions by their
+        largest.
     ignore_label : integer targets of this value do not count, as in the loss's `ignore_label`.
+    Raises ShapeError for outputs of one column, whose largest is always the first; `BinaryAccuracy` compares those
+    with a threshold.
 
     >>> import numpy as np
     >>> accuracy(np.asarray([[0.1, 0.9], [0.8, 0.2]]), np.asarray([1, 1]))
@@ -65,6 +82,20 @@ class Accuracy(Metric):
 
     ignore_label: int | None = None
     name: ClassVar[str] = "accuracy"
+    mode: ClassVar[str | None] = "max"
+
+    def check(self, output_shape: tuple[int, ...]) -> None:
+        if len(output_shape) != 1 or output_shape[0] < 2:
+            remedy = ""
+            if tuple(output_shape) in ((), (1,)):
+                remedy = (
+                    ": the largest of one output is always the first. Give metrics=['accuracy'], which the loss "
+                    "resolves, or nn.metrics.BinaryAccuracy(threshold=…): 0.5 for probabilities, 0 for logits"
+                )
+            raise ShapeError(
+                f"accuracy takes outputs (N, K) with K of at least 2, got ({', '.join(['N', *map(str, output_shape)])}"
+                f"{'' if output_shape else ','}){remedy}"
+            )
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         xp = namespace(outputs)
@@ -73,6 +104,7 @@ class Accuracy(Metric):
             sample_weight = counted if sample_weight is None else counted * sample_weight
         if len(outputs.shape) != 2 or targets.shape[0] != outputs.shape[0]:
             raise ShapeError(f"accuracy takes outputs (N, K), got {outputs.shape} and targets {targets.shape}")
+        self.check(tuple(outputs.shape[1:]))
         classes = targets if len(targets.shape) == 1 else xp.argmax(targets, axis=-1)
         hits = xp.argmax(outputs, axis=-1) == xp.astype(classes, xp.argmax(outputs[:1, :], axis=-1).dtype, copy=False)
         return _weighted(xp.astype(hits, outputs.dtype), sample_weight)
@@ -82,11 +114,15 @@ class Accuracy(Metric):
 class BinaryAccuracy(Metric):
     """The share of outputs on the right side of the threshold, a mean over rows and outputs, in [0, 1].
 
-    outputs, targets : the same shape; targets of 0 or 1. threshold : 0.5 for probabilities, 0 for logits.
+    outputs, targets : the same shape; targets of 0 or 1, or of -1 and 1. threshold : 0.5 for probabilities, 0 for
+    logits. By its name a `Model` takes the loss's threshold.
+    Of several yes-or-no outputs it is the mean over all of them. (scikit-learn's accuracy of labels side by side is
+    the subset accuracy: a row counts only where all its labels are right.)
     """
 
     threshold: float = 0.5
     name: ClassVar[str] = "accuracy"
+    mode: ClassVar[str | None] = "max"
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         same_shape("targets", targets, "outputs", outputs)
@@ -105,6 +141,11 @@ class RegressionAccuracy(Metric):
     divisor: float = 250.0
     tolerance: float | None = None
     name: ClassVar[str] = "accuracy"
+    mode: ClassVar[str | None] = "max"
+
+    @property
+    def batch_coupled(self) -> bool:
+        return self.tolerance is None  # then it is taken of the targets at hand
 
     def prepare(self, targets: Array) -> Metric:
         if self.tolerance is not None:
@@ -129,6 +170,7 @@ class R2(Metric):
 
     center: float | None = None
     name: ClassVar[str] = "r2"
+    mode: ClassVar[str | None] = "max"
 
     def prepare(self, targets: Array) -> Metric:
         if self.center is not None:
@@ -154,13 +196,31 @@ class R2(Metric):
 
 @dataclass(frozen=True)
 class MeanOf(Metric):
-    """A user's own metric: the mean over rows of function(outputs, targets), which returns one number a row, (N,)."""
+    """A user's own metric: the mean over rows of function(outputs, targets), which returns one number a row, (N,).
+
+    Large batches are split where the function says that they may be: `my_metric.batch_coupled = False`.
+    direction : "max" where a larger mean is better, "min" where a smaller one is; None takes the function's attribute
+    `mode`, where it has one. A callback with mode="auto" goes by it.
+    """
 
     function: Any
+    direction: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in (None, "min", "max"):
+            raise ValueError(f"the direction of metric {self.name!r} must be 'min' or 'max', got {self.mode!r}")
+
+    @property
+    def batch_coupled(self) -> bool:
+        return batch_coupled(self.function)
 
     @property
     def name(self) -> str:  # type: ignore[override]
         return str(getattr(self.function, "__name__", "metric"))
+
+    @property
+    def mode(self) -> str | None:  # type: ignore[override]
+        return getattr(self.function, "mode", None) if self.direction is None else self.direction
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         rows = self.function(outputs, targets)
@@ -171,20 +231,72 @@ class MeanOf(Metric):
         return _weighted(namespace(rows).astype(rows, outputs.dtype), sample_weight)
 
 
+@dataclass(frozen=True)
+class OfPrediction(Metric):
+    """A metric of what the loss predicts instead of the raw outputs: R² of the rates exp(z) under a Poisson loss.
+
+    metric : a Metric of predictions and targets. loss : has the `prediction` of the outputs.
+    """
+
+    metric: Metric
+    loss: Any
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.metric, Metric) or not hasattr(self.loss, "prediction"):
+            raise TypeError(f"OfPrediction takes a Metric and a Loss, got {self.metric!r} and {self.loss!r}")
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.metric.name
+
+    @property
+    def mode(self) -> str | None:  # type: ignore[override]
+        return self.metric.mode
+
+    def prepare(self, targets: Array) -> Metric:
+        return replace(self, metric=self.metric.prepare(targets))
+
+    def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
+        return self.metric.sums(self.loss.prediction(outputs), targets, sample_weight)
+
+    def value(self, sums: Mapping[str, float]) -> float:
+        return self.metric.value(sums)
+
+
 accuracy = Accuracy()
 binary_accuracy = BinaryAccuracy()
 regression_accuracy = RegressionAccuracy()
 r2 = R2()
 
 
-def as_metric(metric: Any) -> Metric:
-    """A metric given as itself, by its name here ("accuracy", "r2", …), or as a function of (outputs, targets)."""
+KNOWN: dict[str, Metric] = {
+    "accuracy": accuracy,
+    "binary_accuracy": binary_accuracy,
+    "r2": r2,
+    "regression_accuracy": regression_accuracy,
+}
+
+
+def as_metric(metric: Any, loss: Any = None) -> Metric:
+    """A metric given as itself, by its name ("accuracy", "r2", …), or as a function of (outputs, targets).
+
+    loss : a name means the metric of that name beside this loss, with its threshold and its `ignore_label`; see
+    `Loss.named_metrics`. None takes the metric of this module.
+    Raises ValueError for a name that is not known, or that means nothing beside the loss.
+    """
     if isinstance(metric, Metric):
         return metric
-    known = {"accuracy": accuracy, "binary_accuracy": binary_accuracy, "r2": r2}
-    known["regression_accuracy"] = regression_accuracy
-    if isinstance(metric, str) and metric in known:
-        return known[metric]
+    if isinstance(metric, str):
+        known = KNOWN if loss is None else loss.named_metrics()
+        if metric in known:
+            found: Metric = known[metric]
+            return found
+        if metric in KNOWN:
+            raise ValueError(
+                f"metric {metric!r} means nothing beside {type(loss).__name__}, whose metrics are "
+                f"{', '.join(known) or 'none'}; give one of these, or a Metric itself: "
+                f"nn.metrics.accuracy of the largest of several outputs, nn.metrics.BinaryAccuracy(threshold=…) of each"
+            )
     if callable(metric) and not isinstance(metric, type):
         return MeanOf(metric)
-    raise ValueError(f"unknown metric {metric!r}; give one of {', '.join(known)}, a Metric, or a function")
+    raise ValueError(f"unknown metric {metric!r}; give one of {', '.join(KNOWN)}, a Metric, or a function")

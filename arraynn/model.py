@@ -15,21 +15,25 @@ import numpy as np
 from . import tree
 from ._array import is_array, namespace
 from ._types import Array, LayerLike, Nest
-from .encoding import TableEncoding, as_table, is_table
+from .encoding import TableEncoding, as_table, is_table, rows_of_table
 from .errors import DataError
+from .io.model_file import names_in
 from .losses import as_loss, softmax_cross_entropy
 from .metrics import Metric, as_metric
 from .optimizers import Adam, Optimizer
 from .training.callbacks import Callback
 from .training.checkpoint import resumed
-from .training.dataset import Border, Stream, rows_of, unpack
+from .training.columns import column_names, not_a_list_of_inputs, same_columns
+from .training.dataset import Border, rows_of, unpack
 from .training.inference import answer, measure
 from .training.labels import checked_classes, named
+from .training.links import warn_of_the_link
 from .training.loop import Fit
 from .training.progress import progress_for
 from .training.state import Holder
 from .training.step import make_train_step
-from .training.validation import as_inputs
+from .training.stream import Rejoined, Stream
+from .training.validation import as_inputs, at_least
 
 log = logging.getLogger("arraynn")
 
@@ -44,7 +48,8 @@ class Model(Holder):
     """Trains a network.
 
     network : a layer, most often a Sequential. loss : a loss block (nn.softmax_cross_entropy) or a Loss with
-        hyperparameters. optimizer : an Optimizer. metrics : None for the loss's own; else names, Metrics, functions.
+        hyperparameters; DataWarning where the network's last layer does not make what it takes. optimizer : an
+        Optimizer. metrics : None for the loss's own; else names, which mean the loss's metrics, Metrics, functions.
     backend : "auto", a name ("numpy", "cupy:1", "torch:cuda", …), a module or a Backend. "auto" is resolved at first
         use: arrays that are not NumPy's keep their library and device, NumPy's go where the engine proves a GPU.
     dtype : "float32" or "float64", of weights and of data at the border.
@@ -81,11 +86,12 @@ class Model(Holder):
         if encoding is not None and not isinstance(encoding, TableEncoding):
             raise TypeError(f"encoding must be a TableEncoding, as TableEncoding.learn makes it, got {encoding!r:.80}")
         self.encoding, self.classes = encoding, checked_classes(classes, encoding)
+        warn_of_the_link(network, self.loss)
         if metrics is None:
             metrics = [] if self.loss.metric is None else [self.loss.metric]
         if isinstance(metrics, (str, Metric)):
             metrics = [metrics]
-        self.metrics: tuple[Metric, ...] = tuple(map(as_metric, metrics))
+        self.metrics: tuple[Metric, ...] = tuple(as_metric(metric, self.loss) for metric in metrics)
         names = [metric.name for metric in self.metrics]
         if len(set(names)) < len(names) or RESERVED & set(names):
             raise ValueError(f"metrics need names of their own, other than {', '.join(sorted(RESERVED))}, got {names}")
@@ -118,16 +124,19 @@ class Model(Holder):
     ) -> dict[str, list[float]]:
         """Train, and return the history, to which each epoch adds a float to each list.
 
-        x : (N, …) array of any library, nested lists, or a tuple of arrays; a table, where the model has an encoding;
-            or, with y None, an iterable of (x, y) or (x, y, sample_weight) batches that starts anew each epoch.
-            Integers (images) are cast to the dtype. Memory-mapped arrays are read a batch at a time.
+        x : (N, …) array of any library, nested lists, a data frame of numbers, or a tuple of these for several
+            inputs; a table, where the model has an encoding; or, with y None, an iterable of (x, y) or
+            (x, y, sample_weight) batches that starts anew each epoch. Integers (images) are cast to the dtype.
+            Memory-mapped arrays are read a batch at a time. The names of a frame's columns are remembered, in a saved
+            file too: frames with others, or in another order, are refused from then on.
         y : (N,) integer classes, (N, K) distributions, or what the loss takes; a target (N,) fits one output (N, 1).
         epochs : at least 1, more than before where the model was fitted already. batch_size : at least 1; None is the
             whole set, unshuffled.
         validation_data : (x, y) or (x, y, sample_weight). validation_split : instead, this fraction in [0, 1) of the
             rows, drawn by the seed (Keras takes the last rows, which in sorted data are one class). Measured each
             validation_freq epochs and at the last; in between, history holds nan.
-        sample_weight : (N,), at least 0. class_weight : {class: weight} or "balanced".
+        sample_weight : (N,), at least 0. class_weight : {class: weight} or "balanced". A key of any numeric type, a
+            bool too, means the class that it equals; a class without a key weighs 1.
         shuffle : a new permutation each epoch, that of epoch e from default_rng([seed, e]).
         callbacks : see `Callback`. verbose : 0 silent, 1 progress, "auto" progress where someone is looking.
         resume : a file that `Checkpoint` writes: go on from there, also within an epoch, as if there had been no break;
@@ -138,10 +147,10 @@ class Model(Holder):
         Raises DataError or ShapeError for data that do not fit, and CheckpointError for a file of another fit, before
         anything is trained; DivergedError when the numbers leave the finite, keeping the last finite weights.
         """
-        _at_least("epochs", epochs, 1)
-        _at_least("validation_freq", validation_freq, 1)
+        at_least("epochs", epochs, 1)
+        at_least("validation_freq", validation_freq, 1)
         if batch_size is not None:
-            _at_least("batch_size", batch_size, 1, " (None is the whole set)")
+            at_least("batch_size", batch_size, 1, " (None is the whole set)")
         if not 0 <= validation_split < 1:
             raise DataError(f"validation_split must lie in [0, 1), got {validation_split!r}")
         table = self.encoding is not None and is_table(x)
@@ -149,12 +158,15 @@ class Model(Holder):
             raise DataError("validation_split needs x and y as arrays and no validation_data beside it")
         with self._unless_refused():
             validation = None
-            x, y = self._rows(x, y)
+            x, y = rows_of_table(self.encoding, x, y)
             if y is None:
                 batches: Any
                 batches, targets = self._stream(x, epochs, sample_weight, class_weight)
+                columns = batches.border.columns
             else:
-                x = as_inputs(x)
+                columns = self.columns or column_names(x)
+                y = self._border().numbers(y)
+                x = self._inputs(x, y)
                 self._ready(x)
                 batches = rows_of(self._border(), x, y, sample_weight)
                 if validation_split:
@@ -166,7 +178,9 @@ class Model(Holder):
             if validation_data is not None:
                 whole = (validation_data, None) if is_table(validation_data) else validation_data
                 held_x, held_y, held_weight = unpack("validation_data", whole)
-                validation = rows_of(self._border(), *self._rows(held_x, held_y), held_weight)
+                held = (*rows_of_table(self.encoding, held_x, held_y), held_weight)
+                validation = rows_of(self._border(columns=columns), *held)
+            self._check_metrics()
             validate = None if validation is None else partial(measure, self, validation)
             plan = {
                 "rows": getattr(batches, "count", None),
@@ -176,8 +190,10 @@ class Model(Holder):
             watching = [*callbacks, *progress_for(verbose, epochs)]
             run = Fit(self, batches, watching, validate, validation_freq, plan)
             saved = None if resume is None else resumed(resume, self, plan, watching)
+            if saved is not None:
+                same_columns(names_in(saved.header), columns)
             prepared = tuple(metric.prepare(targets) for metric in self.metrics)
-        self.prepared_metrics = prepared
+        self.prepared_metrics, self.columns = prepared, columns
         run.run(epochs, saved)
         return self.history
 
@@ -195,12 +211,14 @@ class Model(Holder):
     def evaluate(self, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, float]:
         """{"loss": …, "accuracy": …}: the loss without penalty, and the metrics, over all rows, as Python floats."""
         with self._unless_refused():
-            x, y = self._rows(x, y)
+            x, y = rows_of_table(self.encoding, x, y)
             if y is None:
                 raise DataError("y is missing: give evaluate(x, y), or a table to a model with an encoding")
-            x = as_inputs(x)
+            y = self._border().numbers(y)
+            x = self._inputs(x, y)
             self._ready(x)
             rows = rows_of(self._border(), x, y, sample_weight)
+            self._check_metrics()
         return measure(self, rows)
 
     def __call__(self, x: Any) -> Nest:
@@ -239,8 +257,8 @@ class Model(Holder):
 
         if x is not None and self.encoding is not None and is_table(x):
             with_targets = y is not None or all(one.name in as_table(x).names for one in self.encoding.targets)
-            x, y = self._rows(x, y) if with_targets else (self.encoding.encode(x), None)
-        return explain(self, x, y, sample_weight)
+            x, y = rows_of_table(self.encoding, x, y) if with_targets else (self.encoding.encode(x), None)
+        return explain(self, None if x is None else self._inputs(x), y, sample_weight)
 
     def save(self, path: str | Path) -> None:
         """Write architecture, weights, optimizer state and history to one safetensors file; see `io.model_file`."""
@@ -258,7 +276,18 @@ class Model(Holder):
 
     # Inside.
 
-    def _border(self, partial: bool = False) -> Border:
+    def _check_metrics(self) -> None:
+        """Raise ShapeError where a metric makes nothing of the network's outputs."""
+        for metric in self.metrics:
+            metric.check(self.output_shape)
+
+    def _inputs(self, x: Any, y: Any = None) -> Nest:
+        """x as arrays, of the columns that the model knows. y : the targets, an array, where there are any."""
+        not_a_list_of_inputs(x, self.input_shape, y)
+        same_columns(self.columns, column_names(x))
+        return as_inputs(x)
+
+    def _border(self, partial: bool = False, columns: Any = None) -> Border:
         first = (getattr(self.network, "layers", ()) or (self.network,))[0]
         return Border(
             self.backend,
@@ -269,19 +298,10 @@ class Model(Holder):
             first=(type(first).__name__, "network" if first is self.network else "layers.0"),
             integer_input=self.integer_input,
             vocabulary=self.vocabulary,
+            columns=columns or self.columns,
             partial=partial,
             classes=self.classes,
         )
-
-    def _rows(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """x and y, of a table as its encoding makes them."""
-        if not is_table(x):
-            return x, y
-        if self.encoding is not None:
-            return self.encoding.rows(x, y)
-        if y is None:
-            raise DataError("x is a table; give the model an encoding, as nn.TableEncoding.learn(x, target=…) makes it")
-        return x, y
 
     def _stream(self, batches: Any, epochs: int, sample_weight: Any, class_weight: Any) -> tuple[Stream, Array]:
         if sample_weight is not None or is_array(batches):
@@ -302,14 +322,15 @@ class Model(Holder):
         first = next(iterator, None)
         if first is None:
             raise DataError("the iterable gave no batch: it is empty, or a generator that is spent already")
-        self._ready(as_inputs(unpack("an iterable", first)[0]))
-        again = _Rejoined(first, iterator) if iterator is batches else batches
-        stream = Stream(self._border(partial=True), again, class_weight)
+        x, y, _ = unpack("an iterable", first)
+        self._ready(self._inputs(x, self._border().numbers(y)))
+        again = Rejoined(first, iterator) if iterator is batches else batches
+        stream = Stream(self._border(partial=True, columns=column_names(x)), again, class_weight)
         return stream, stream.rows(first).targets
 
     def _answer(self, x: Any, function: Callable[[Nest], Nest]) -> Nest:
         with self._unless_refused():
-            x = as_inputs(self.encoding.encode(x) if self.encoding is not None and is_table(x) else x)
+            x = self._inputs(self.encoding.encode(x) if self.encoding is not None and is_table(x) else x)
             self._ready(x)
             return answer(self, self._border(), x, function)
 
@@ -318,19 +339,3 @@ class Model(Holder):
         from_host = isinstance(tree.leaves(x)[0], np.ndarray)
         if self._wanted == "auto" and from_host and self.backend.name == "cupy" and work < SMALL_STEP:
             log.info("this step is small (%d multiplications): the CPU, backend='numpy', is likely faster", work)
-
-
-class _Rejoined:
-    """A generator with the batch that was already taken from it put back, to be gone through once."""
-
-    def __init__(self, first: Any, rest: Any) -> None:
-        self.first, self.rest = first, rest
-
-    def __iter__(self) -> Any:
-        yield self.first
-        yield from self.rest
-
-
-def _at_least(name: str, value: Any, low: int, more: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-        raise DataError(f"{name} must be an integer of at least {low}{more}, got {value!r}")

@@ -9,6 +9,8 @@ from typing import Any
 from ._array import namespace
 from ._types import Array, Backward, Nest
 
+__all__ = ["L1", "L1L2", "L2"]
+
 
 @dataclass(frozen=True)
 class L1L2:

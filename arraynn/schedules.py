@@ -8,6 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
+__all__ = [
+    "CosineDecay",
+    "ExponentialDecay",
+    "InverseTimeDecay",
+    "LinearWarmup",
+    "OneCycle",
+    "PiecewiseConstant",
+    "PolynomialDecay",
+    "StepDecay",
+]
+
 Schedule = Callable[[int], float]
 
 

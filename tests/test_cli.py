@@ -442,7 +442,7 @@ X, Y = points()
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
-        ({"x": X, "y": Y - 1}, "labels must lie in [0, 0]"),
+        ({"x": X, "y": Y - 1}, "class labels must be at least 0, got -1"),
         ({"x": X, "y": Y, "x_test": X, "y_test": Y + 1}, "labels must lie in [0, 1]"),
         ({"x": X, "y": Y * 10**6}, "too many classes for 40 rows; for a regression, save floats"),
         ({"x": X, "y": np.full((40, 3), 7)}, "y holds integers of shape (40, 3)"),
@@ -617,3 +617,17 @@ def test_a_reader_that_goes_away_is_no_news(pictures):
         assert process.wait(timeout=60) == 1
     assert err == ""
     assert names("run") == FILES
+
+
+def test_targets_outside_the_domain_of_a_saved_models_loss_are_one_line_and_1(run):
+    model = nn.Model(nn.Sequential(nn.Dense(1)), nn.hinge, backend="numpy").build((2,))
+    model.save("hinge.safetensors")
+    code, out, err = run("explain", "hinge.safetensors", "--data", save(x=X, y=Y + 1))
+    assert (code, out) == (1, "")
+    assert "Hinge takes targets of 0 and 1, or of -1 and 1" in one_line(err)
+
+
+def test_one_class_only_is_one_line_and_1(run):
+    code, _, err = run("train", save(x=X, y=Y * 0), *FAST)
+    assert code == 1
+    assert "y holds one class only, 0; a classification needs 2 at least" in one_line(err)

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 import arraynn as nn
+from ci.bench import lanes, measure
+from ci.bench.peers import ON_GPU
 from ci.bench.workloads import MNIST, WORKLOADS
 from ci.gpu_bench import __main__ as gpu_bench
-from ci.gpu_bench import lanes, launches, trained
+from ci.gpu_bench import cupy_peer, launches, stages, torch_peer, trained
 from tests.backends import kernels, recording
 
 ROOT = Path(__file__).parents[1]
@@ -39,39 +41,81 @@ def asked(run: Any) -> list[Any]:
     return [SimpleNamespace(name=c.function, device_type="DeviceType.CUDA") for c in recording.CALLS if not c.free]
 
 
+class InProcess:
+    """A lane of this process, in the place of one with a process of its own."""
+
+    def __init__(self, peer: Any) -> None:
+        self.acting = lanes.Acting(peer)
+
+    def ask(self, what: str, *arguments: Any) -> Any:
+        return getattr(self.acting, what)(*arguments)
+
+    def close(self) -> None:
+        pass
+
+
+def losses(peers: dict[str, Any], work: Any) -> dict[str, list[float]]:
+    return measure.same_loss({name: InProcess(peer) for name, peer in peers.items()}, work, print)
+
+
 @needs_compiler
 @pytest.mark.parametrize("work", SMALL, ids=lambda work: work.name)
-def test_the_lane_on_a_gpu_computes_the_losses_of_the_one_on_numpy(gpu: Any, work: Any) -> None:
-    found = gpu_bench.losses({"numpy": lanes.Ours(work, nn.backend("numpy")), "cupy": lanes.Ours(work, gpu)})
-    assert gpu_bench.differ(found) == ""
-    assert len(found["cupy"]) == (1 if work.dropout else 2)
-
-
-@needs_compiler
-def test_a_lane_that_computes_something_else_is_seen(gpu: Any) -> None:
-    found = gpu_bench.losses({"numpy": lanes.Ours(SMALL[0], nn.backend("numpy"))})
-    assert "differ by more than 0.0001" in gpu_bench.differ(found | {"odd": [found["numpy"][0] * 1.001]})
-    assert "(odd)" in gpu_bench.differ(found | {"odd": [float("nan")]})
+def test_the_peer_on_a_gpu_computes_the_losses_of_the_one_on_numpy(gpu: Any, work: Any) -> None:
+    both = {"numpy": cupy_peer.Peer(work, backend=nn.backend("numpy")), "cupy": cupy_peer.Peer(work, backend=gpu)}
+    assert len(losses(both, work)["cupy"]) == (1 if work.dropout else 2)
 
 
 @pytest.mark.filterwarnings(
     "ignore:`torch.jit:DeprecationWarning"
 )  # torch.compile imports what torch itself deprecates
 @pytest.mark.parametrize("variant", ["", "compile"])
-def test_torchs_lane_computes_the_losses_of_ours(variant: str) -> None:
+def test_torchs_peer_computes_the_losses_of_ours(variant: str) -> None:
     torch = pytest.importorskip("torch")
     if variant == "compile":
         torch.compiler.set_stance("force_eager")  # what is compiled is the same; the compiler is not at question here
     try:
-        both = {"arraynn": lanes.Ours(SMALL[0], nn.backend("numpy")), "torch": lanes.Torch(SMALL[0], variant, "cpu")}
-        assert gpu_bench.differ(gpu_bench.losses(both)) == ""
+        theirs = torch_peer.Peer(SMALL[0], variant=variant, device="cpu")
+        losses({"arraynn": cupy_peer.Peer(SMALL[0], backend=nn.backend("numpy")), "torch": theirs}, SMALL[0])
     finally:
         torch.compiler.set_stance("default")
 
 
+def test_a_captured_step_of_torch_begins_anew_at_each_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+
+    def capture(self: Any) -> None:  # a stand-in for the graph: replaying it takes the step that would be captured
+        self.update(self.tx, self.ty)
+        self.graph = SimpleNamespace(replay=lambda: self.update(self.tx, self.ty))
+
+    monkeypatch.setattr(torch_peer.Peer, "capture", capture)
+    plain_adam = torch_peer.Peer.adam
+    monkeypatch.setattr(torch_peer.Peer, "adam", lambda self, **more: plain_adam(self))  # capturable needs a GPU
+    theirs = torch_peer.Peer(SMALL[0], variant="graph", device="cpu")
+    both = {"arraynn": cupy_peer.Peer(SMALL[0], backend=nn.backend("numpy")), "torch": theirs}
+    assert losses(both, SMALL[0]) == losses(both, SMALL[0])
+    assert torch.isfinite(theirs.tx).all()
+
+
+def test_jaxs_peer_computes_the_losses_of_ours() -> None:
+    pytest.importorskip("jax")
+    from ci.gpu_bench import jax_peer
+
+    theirs = jax_peer.Peer(SMALL[0], device="cpu")
+    losses({"arraynn": cupy_peer.Peer(SMALL[0], backend=nn.backend("numpy")), "jax": theirs}, SMALL[0])
+
+
+@pytest.mark.parametrize("name", [name for name in ON_GPU if name.startswith("torch")])
+def test_without_a_gpu_a_peer_says_so(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(RuntimeError, match="finds no CUDA GPU"):
+        lanes.Lane(name, SMALL[0], 1)
+
+
 @needs_compiler
 def test_a_step_of_mnist_asks_at_most_30_things_and_waits_for_nothing(gpu: Any) -> None:
-    lane = lanes.Ours(replace(MNIST, rows=16), gpu)
+    lane = cupy_peer.Peer(replace(MNIST, rows=16), backend=gpu)
     found = launches.of_a_step(lane, asked)
     assert found.kernels["matmul"] == 11  # eight of matrices, three that add rows
     assert found.kernels["generated kernel"] == 1
@@ -124,29 +168,6 @@ def test_the_profile_of_torch_has_what_is_read_of_it() -> None:
 
 
 @needs_compiler
-def test_lanes_take_turns_and_times_are_of_one_step(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    turns: list[tuple[str, int]] = []
-    both = {"arraynn": lanes.Ours(SMALL[0], gpu), "torch": lanes.Ours(SMALL[0], nn.backend("numpy"))}
-    for name, lane in both.items():
-        steps, cost = lane.steps, {"arraynn": 0.5, "torch": 2.0}[name]
-
-        def counting(count: int, name: str = name, steps: Any = steps) -> None:
-            turns.append((name, count))
-            steps(min(count, 2))
-
-        def elapsed(run: Any, name: str = name, cost: float = cost) -> float:
-            run()
-            return cost * turns[-1][1]
-
-        monkeypatch.setattr(lane, "steps", counting)
-        monkeypatch.setattr(lane, "elapsed", elapsed)
-    found = gpu_bench.in_turn(both, rounds=3, seconds=0.02)
-    assert turns[4:] == [("arraynn", 40), ("torch", 10)] * 3
-    assert {name: times.rounds for name, times in found.items()} == {"arraynn": [0.5] * 3, "torch": [2.0] * 3}
-    assert "| **arraynn** | 0.500 |" in gpu_bench.times(found, "spiral: step")
-
-
-@needs_compiler
 def test_the_clock_is_the_gpus_own(gpu: Any) -> None:
     said: list[str] = []
 
@@ -159,26 +180,107 @@ def test_the_clock_is_the_gpus_own(gpu: Any) -> None:
 
     cuda = sys.modules["cupy"].cuda
     cuda.Event, cuda.get_elapsed_time = Event, lambda begin, end: 7
-    assert lanes.Ours(SMALL[0], gpu).elapsed(lambda: said.append("run")) == 7.0
+    assert cupy_peer.Peer(SMALL[0], backend=gpu).elapsed(lambda: said.append("run")) == 7.0
     assert said == ["record", "run", "record", "synchronize"]
 
 
 @needs_compiler
-@pytest.mark.parametrize("what", ["times", "launches", "parity"])
+@pytest.mark.parametrize("what", ["times", "launches", "parity", "memory"])
 def test_each_part_prints_its_tables(
     gpu: Any, what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def open_lanes(peers: list[str], work: Any, threads: int, say: Any) -> dict[str, Any]:
+        made = {peer: InProcess(cupy_peer.Peer(work, backend=backends[peer])) for peer in peers}
+        if "jax-cuda" in made:
+            made["jax-cuda"].acting.peer.elapsed = lambda run: (run(), float("nan"))[1]  # it has no events
+        return made
+
+    backends = {"arraynn-cupy": gpu, "jax-cuda": nn.backend("numpy")}
+    monkeypatch.setattr(gpu_bench, "ON_GPU", backends)
+    monkeypatch.setattr(gpu_bench, "installed", lambda name: True)
+    monkeypatch.setattr(gpu_bench, "open_lanes", open_lanes)
+    monkeypatch.setattr(cupy_peer.Peer, "device_memory", lambda self: 5_000_000)
     monkeypatch.setattr(gpu_bench, "WORKLOADS", {work.name: work for work in SMALL})
     monkeypatch.setattr(gpu_bench.nn, "backend", lambda name, real=nn.backend: gpu if name == "cupy" else real(name))
     monkeypatch.setattr(nn.testing._check_backends, "backend", gpu_bench.nn.backend)
-    monkeypatch.setattr(lanes.Ours, "elapsed", lambda self, run: (run(), 1.0)[1])
+    monkeypatch.setattr(cupy_peer, "elapsed", lambda run: (run(), 1.0)[1])
     monkeypatch.setattr(launches, "events", asked)
     assert gpu_bench.main([what, "--rounds", "2", "--seconds", "0.002"]) == 0
     out = capsys.readouterr().out
-    for work in [w for w in SMALL if what != "parity" or w.name in ("drop+", "mnist")]:
-        assert work.name in out
-    wanted = {"times": "quartiles", "launches": "waits for the GPU", "parity": "largest difference from numpy"}
-    assert wanted[what] in out
+    named = {"times": gpu_bench.MEASURED, "launches": [w.name for w in SMALL], "parity": ["drop+", "mnist"]}
+    assert [name for name in named.get(what, []) if name not in out] == []
+    wanted = {"times": "step, device", "launches": "waits for the GPU", "parity": "largest difference from numpy"}
+    assert wanted.get(what, "| mnist | 5 | 5 |") in out
+
+
+@pytest.mark.parametrize("what", ["times", "memory"])
+def test_without_cupy_nothing_is_measured_and_that_is_a_failure(
+    what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gpu_bench, "open_lanes", lambda *arguments: {})
+    assert gpu_bench.main([what]) == 1
+    assert "without arraynn-cupy" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- the stages of ci/gpu
+
+
+@pytest.fixture
+def tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """main(programs, *arguments): the stages are these programs; pages are written below tmp_path alone."""
+    (tmp_path / "ci").mkdir()
+    monkeypatch.setattr(stages, "ROOT", tmp_path)
+
+    def main(programs: dict[str, tuple[str, float]], *arguments: str) -> tuple[int, str, dict[str, Any]]:
+        made = [stages.Stage(name, name.title(), ("-c", text), limit) for name, (text, limit) in programs.items()]
+        monkeypatch.setattr(stages, "stages", lambda out: made)
+        code = stages.main(["--out", str(tmp_path / "out"), *arguments])
+        page = (tmp_path / "out" / "gpu-results.md").read_text(encoding="utf-8")
+        assert (tmp_path / "ci" / "gpu-results.md").read_text(encoding="utf-8") == page
+        return code, page, stages.known(tmp_path / "out")
+
+    return main
+
+
+def test_each_stage_keeps_what_it_found_though_another_fails_or_hangs(tried: Any) -> None:
+    hangs = "import subprocess, sys; print('begun', flush=True); subprocess.run(['sleep', '600'])"
+    programs = {"good": ("print('found this')", 20), "bad": ("print('so far'); 1 / 0", 20), "slow": (hangs, 2)}
+    code, page, results = tried(programs)
+    assert code == 1
+    assert [found["status"] for found in results.values()] == ["passed", "failed with status 1", "ended after 2 s"]
+    assert page.startswith("# On a GPU: FAILED: bad (failed with status 1); slow (ended after 2 s)")
+    assert all(text in page for text in ("found this", "so far", "ZeroDivisionError", "begun"))
+
+
+def test_a_stage_that_is_run_again_takes_the_place_of_its_old_result(tried: Any, tmp_path: Path) -> None:
+    flag = f"import os; print('again', os.path.exists({str(tmp_path / 'mended')!r})); "
+    programs = {"first": ("print('stays')", 20), "second": (flag + f"os.stat({str(tmp_path / 'mended')!r})", 20)}
+    assert tried(programs)[0] == 1
+    (tmp_path / "mended").touch()
+    code, page, _ = tried(programs, "--stage", "second")
+    assert code == 0
+    assert page.startswith("# On a GPU: passed")
+    assert "stays" in page
+    assert "again True" in page
+
+
+def test_what_no_time_is_left_for_is_named(tried: Any) -> None:
+    code, page, results = tried({"only": ("print('never')", 20)}, "--minutes", "0")
+    assert code == 1
+    assert results["only"]["status"] == "not run: no time was left"
+    assert "only (not run: no time was left)" in page
+
+
+def test_a_stage_that_is_none_is_refused(tried: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        tried({"only": ("pass", 20)}, "--stage", "onyl")
+    assert "onyl is none of only" in capsys.readouterr().err
+
+
+def test_the_stages_are_all_there_the_most_valuable_first() -> None:
+    names = [stage.name for stage in stages.stages(Path("out"))]
+    assert names[:5] == ["doctor", "tests", "parity", "launches", "times"]
+    assert {"spiral-cupy", "digits-cupy", "mnist-cupy", "trained", "memory"} <= {*names}
 
 
 def test_until_somebody_has_run_it_readme_says_so_of_every_gpu() -> None:

@@ -4,6 +4,8 @@ import copy
 import math
 import re
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -907,3 +909,26 @@ def test_a_label_that_is_neither_a_class_nor_ignored_is_refused():
     model = nn.Model(nn.Sequential(nn.Dense(3)), nn.SoftmaxCrossEntropy(ignore_label=-100), backend="numpy")
     with pytest.raises(nn.DataError, match=r"-1\b"):
         model.fit(np.zeros((2, 2)), np.asarray([-100, -1]), verbose=0)
+
+
+@pytest.mark.parametrize("kind", [bool, float, np.bool_, np.float32, np.int8, np.uint64, Fraction, Decimal, complex])
+def test_a_key_of_any_numeric_type_means_the_class_that_it_equals(kind):
+    # {False: 1.0, True: 10.0} gave every class one weight: a bool picked all rows of the table, or none
+    z = (X[:, 0] > 0).astype(int)
+    told = [{kind(0): 1.0, kind(1): 10.0}, {0: 1.0, 1: 10.0}]
+    for loss, units in ((nn.sigmoid_cross_entropy, 1), (nn.softmax_cross_entropy, 2)):
+        runs = [model_of(nn.Sequential(nn.Dense(units)), loss).fit(X, z, class_weight=weights) for weights in told]
+        assert runs[0] == runs[1]
+        weighted = np.asarray([1.0, 10.0])[z]
+        assert runs[0] == model_of(nn.Sequential(nn.Dense(units)), loss).fit(X, z, sample_weight=weighted)
+        stream = model_of(nn.Sequential(nn.Dense(units)), loss)
+        stream.fit([(X, z)], class_weight=told[0])
+        assert stream.history["loss"] == pytest.approx(
+            model_of(nn.Sequential(nn.Dense(units)), loss).fit(X, z, batch_size=None, sample_weight=weighted)["loss"]
+        )
+
+
+@pytest.mark.parametrize("key", [2, -1, 0.5, "1", None, float("nan"), (1,)])
+def test_a_key_that_equals_no_class_is_refused(key):
+    with pytest.raises(nn.DataError, match=r"class_weight has .*; classes are 0 to 1, weights at least 0"):
+        model_of(nn.Sequential(nn.Dense(2))).fit(X, (X[:, 0] > 0).astype(int), class_weight={0: 1.0, key: 2.0})

@@ -26,7 +26,7 @@ COMMANDS = ('pip install ".[plot]" && arraynn train spiral', 'pip install -e ".[
 # Each floor may import what lies above it in this list, and nothing on its own floor or below.
 FLOORS = (
     {"errors", "_types"},
-    {"_array"},
+    {"_array", "_coupling"},
     {"tree"},
     {"backends"},
     {"random"},
@@ -49,7 +49,7 @@ FLOORS = (
 BLOCKS = ("layers", "losses", "optimizers")
 SHARED = {
     "layers": {"_base", "_combinator", "_logistic", "_summary"},
-    "losses": {"_base", "_binary", "_clip"},
+    "losses": {"_base", "_binary", "_clip", "_domain"},
     "optimizers": {"_averaging", "_base", "_moments"},
 }
 COMBINATORS = {"layers._residual"}  # x + f(x), where f is a Sequential
@@ -74,7 +74,10 @@ MAY_USE_NUMPY = (
         "layers._summary",
     ),
     *("learn", "model", "plot", "sklearn", "testing"),
-    *(f"training.{name}" for name in ("dataset", "labels", "lbfgs", "loop", "progress", "state", "step", "validation")),
+    *(
+        f"training.{name}"
+        for name in ("dataset", "labels", "lbfgs", "loop", "numeric", "progress", "state", "step", "validation")
+    ),
 )
 
 OPTIONAL = ("cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx", "polars", "pandas")
@@ -185,10 +188,25 @@ def test_numpy_is_used_only_on_the_host():
 # ---------------------------------------------------------------- what is public
 
 
-def test_all_is_sorted_and_without_doubles():
-    # as ruff sorts the other lists: CAPITALS, then Classes, then the rest
-    order = sorted(set(arraynn.__all__), key=lambda name: (not name.isupper(), not name[0].isupper(), name))
-    assert list(arraynn.__all__) == order
+def literal_all(file: Path) -> list[str]:
+    """The names that a file lists as its own public ones."""
+    for node in parsed(file).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if literal_all(f)], ids=dotted)
+def test_lists_of_public_names_are_sorted(file):
+    # as ruff sorts other lists: CAPITALS, then Classes, then the rest
+    names = literal_all(file)
+    assert names == sorted(set(names), key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+
+
+def test_a_name_is_public_once_and_dir_shows_just_these():
+    assert len(set(arraynn.__all__)) == len(arraynn.__all__)
+    assert [name for name in dir(arraynn) if not name.startswith("_")] == sorted(arraynn.__all__)
+    assert re.match(r"\d+\.\d+|unknown", arraynn.__version__)
 
 
 def test_all_is_complete():
@@ -276,17 +294,44 @@ def test_readme_and_ci_know_the_two_commands_to_the_letter(command):
     assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_the_python_in_readme_runs(tmp_path, monkeypatch):
+PAGES = (
+    "README.md",
+    ".github/CONTRIBUTING.md",
+    *sorted(f"ci/docs/{file.name}" for file in (ROOT / "ci/docs").glob("*.md")),
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_in_the_pages_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / page).read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    assert blocks
-    names: dict[str, object] = {"__name__": "readme"}
+    assert blocks or page != "README.md"
+    names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks:  # one after the other, as a reader pastes them
-        exec(compile(block, "README.md", "exec"), names)
+        exec(compile(block, page, "exec"), names)
 
 
-def test_readme_has_every_block_with_its_formula_and_source():
+@pytest.mark.parametrize(
+    "page", [*PAGES, "arraynn/README.md", "ci/README.md", "ci/bench/README.md", "examples/README.md"]
+)
+def test_links_lead_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    own = r"https://(?:github\.com/arraynn/arraynn/blob|raw\.githubusercontent\.com/arraynn/arraynn)/main/([^)#]+)"
+    lost = [path for path in re.findall(rf"\({own}", text) if not (ROOT / path).exists()]
+    relative = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+    lost += [path for path in relative if not ((ROOT / page).parent / path).exists()]
+    assert lost == []
+    assert page != "README.md" or relative == []  # they work on the package index, too
+
+
+def test_readme_is_short():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    assert len(text.split()) <= 1200
+
+
+def test_the_table_of_blocks_has_every_formula_and_source():
     found = subprocess.run(
         [sys.executable, ROOT / "ci" / "blocks", "--check"], capture_output=True, text=True, cwd=ROOT
     )
@@ -294,15 +339,16 @@ def test_readme_has_every_block_with_its_formula_and_source():
 
 
 def table_of_blocks() -> list[list[str]]:
-    """The rows of README's table: names, formula, source."""
-    table = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- blocks")[1].split("<!-- end of blocks")[0]
+    """The rows of the table of blocks: names, formula, source."""
+    page = (ROOT / "ci/docs/blocks.md").read_text(encoding="utf-8")
+    table = page.split("<!-- blocks")[1].split("<!-- end of blocks")[0]
     rows = [re.split(r"(?<!\\) ?\| ?", line)[1:4] for line in table.splitlines() if line.startswith("| `")]
     assert len(rows) > 60
     return rows
 
 
 def test_the_table_of_blocks_names_every_public_one():
-    bases = {"Activation", "ClassLoss", "FunctionLoss", "Layer", "Loss", "Optimizer", "as_loss"}
+    bases = {"Activation", "ClassLoss", "Domain", "FunctionLoss", "Layer", "Loss", "Optimizer", "as_loss"}
     public = {name for package in BLOCKS for name in getattr(arraynn, package).__all__} - bases
     for module in (arraynn.regularizers, arraynn.schedules):
         public |= {name for name in arraynn.__all__ if getattr(module, name, None) is getattr(arraynn, name)}

@@ -1,6 +1,8 @@
 """The engine: where a network's arrays live and how its steps are run. `backend` resolves, `report` tells."""
 
 from ._base import Backend, Status, for_type, number, of
+from ._disjoint import disjoint
+from ._elementwise import is_elementwise
 from ._resolve import backend, report
 
-__all__ = ["Backend", "Status", "backend", "for_type", "number", "of", "report"]
+__all__ = ["Backend", "Status", "backend", "disjoint", "for_type", "is_elementwise", "number", "of", "report"]

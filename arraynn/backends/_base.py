@@ -55,6 +55,9 @@ class Backend:
     name: str = "array API"
     #: rows that inference takes together: many on a device, on a CPU so few that they stay in the cache
     inference_rows: int = 65536
+    #: whether `elementwise` takes rules from outside the library. It may then call one once, with stand-ins
+    #: for arrays, and run what it has seen; else such a rule is called for one parameter after another
+    traces_rules: bool = False
 
     def __init__(self, xp: Any, device: Any = None, *, name: str = "", version: str = "", reason: str = "") -> None:
         self.xp, self.device, self.reason = xp, device, reason
@@ -184,7 +187,7 @@ class Backend:
         return lambda leaves, scalars: [rule(*leaf, scalars) for leaf in leaves]
 
     @classmethod
-    def plan(cls, params: Any, batch: Any, couples_rows: bool) -> Plan:
+    def plan(cls, params: Any, batch: Any, batch_coupled: bool) -> Plan:
         """How `accumulate` splits this batch (x, targets, weights), and why: from shapes alone."""
         return Plan((), f"{cls.name} takes a batch in one pass")
 

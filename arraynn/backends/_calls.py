@@ -11,12 +11,19 @@ from ._cuts import FEW, MANY, SHORT, TURNED, Operand, crossed, cut, together
 from ._lazy import Lazy
 from ._lines import Lines, Value
 from ._memory import Memory
-from ._order import PYTHON, VIEWS, Order, number, unsigned_shift
+from ._operations import PYTHON, VIEWS, TraceError
+from ._order import Order, number, unsigned_shift
 
 UFUNCS = {"abs": "absolute", "pow": "power", "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift"}
 FILLED = 4096  #: elements of a product, up to which filling them with zeros costs less than dot saves
 KEYWORD = "out="  #: in maximum and minimum; by its place is quicker, but not allowed in these
 REDUCTIONS = {"sum": "add", "mean": "add", "max": "maximum", "min": "minimum"}
+
+
+def _squares(node: Lazy) -> bool:
+    """Whether NumPy's ** squares an array."""
+    x, power = node.args
+    return isinstance(x, Lazy) and not x.scalar and x.dtype == node.dtype and not isinstance(power, Lazy) and power == 2
 
 
 class Calls(Lines):
@@ -30,9 +37,18 @@ class Calls(Lines):
         return self.values[id(self.order.first(node))].name
 
     def _python(self, node: Lazy) -> str:
-        text = PYTHON[node.op].format(*(self._name(x) if isinstance(x, Lazy) else self._object(x) for x in node.args))
+        args = (self._name(x) if isinstance(x, Lazy) else f"({self._object(x)})" for x in node.args)  # (-1) ** t
+        text = PYTHON[node.op].format(*args)
+        if not node.weak and node.dtype != np.int32:
+            raise TraceError(f"{node.op} of a key's numbers: {node.dtype}")
         # as the int32 that stands for it wraps
         return text if node.weak else f"(({text}) + 0x80000000 & 0xFFFFFFFF) - 0x80000000"
+
+    def _base(self, x: Any) -> str:
+        """An argument of Python's own operator: a scalar where NumPy has one."""
+        if not isinstance(x, Lazy):
+            return f"({self._object(x)})"
+        return self._name(x) if x.weak or not x.scalar else f"{self._name(x)}[()]"
 
     def _last(self, place: int, node: Lazy, x: Any) -> Value | None:
         """Where x's numbers are, if node's may take their place: they are read for the last time, and of its kind."""
@@ -47,10 +63,16 @@ class Calls(Lines):
         memories = [self.values[key].memory for key in known if key in self.values]
         return [x for key, x in known.items() if key in self.values and memories.count(self.values[key].memory) == 1]
 
-    def _target(self, place: int, node: Lazy, takes: Iterable[Any] = ()) -> Value:
-        """Where node's numbers go: where they should lie, over what it is made of, or to memory that lies idle."""
+    def _target(self, place: int, node: Lazy, takes: Iterable[Any] = (), apart: Iterable[Any] = ()) -> Value:
+        """Where node's numbers go: where they should lie, over what it is made of, or to memory that lies idle.
+
+        takes : arguments that it may be written over. apart : those that it may not be, even where it should lie there.
+        """
         until = self.order.until[id(node)]
         name, memory = self.homes.get(id(node), ("", None))
+        firsts = [id(self.order.first(x)) for x in apart if isinstance(x, Lazy)]
+        if any(self.values[i].memory is memory for i in firsts if i in self.values):
+            memory = None
         if memory is not None and memory.until <= place:
             memory.until = until
             return Value(name, memory, whole=True, early=name.startswith("v"))
@@ -87,8 +109,10 @@ class Calls(Lines):
         if shifted := unsigned_shift(node):
             return self._shift(place, node, *shifted)
         args, name = list(node.args), UFUNCS.get(node.op, node.op)
-        if node.op == "pow" and not isinstance(args[1], Lazy) and args[1] == 2:
-            args, name = args[:1], "square"  # as NumPy's ** does
+        if node.op == "pow" and node.kwargs:
+            if not _squares(node):  # NumPy's ** computes some powers in other ways than `power`
+                return self._line(f"r{node.serial}", " ** ".join(map(self._base, args)))
+            args, name = args[:1], "square"
         kinds = [x.dtype if isinstance(x, Lazy) and not x.weak else 0.0 if isinstance(x, Lazy) else x for x in args]
         dtype = node.dtype if node.dtype.kind != "b" else np.result_type(*kinds)
         operands = [self._operand(x, dtype) for x in args]
@@ -121,13 +145,13 @@ class Calls(Lines):
     def _operand(self, x: Any, dtype: np.dtype) -> Operand:
         """An argument of a NumPy function; numbers as arrays without axes, which it takes quicker than Python's."""
         if isinstance(x, Lazy) and x.op == "literal":
-            x = x.args[0]
+            return Operand(self._constant("literal", x.args, (), x.dtype))
         if not isinstance(x, Lazy):
             return Operand(self._constant("literal", (x,), (), dtype))
         if not number(x):
             return self.values[id(self.order.first(x))].operand(x.shape)
         if not x.weak and x.dtype != dtype:
-            raise TypeError(f"a number of {x.dtype} with arrays of {dtype}")
+            raise TraceError(f"a number of {x.dtype} with arrays of {dtype}")
         name = self.scratch.number(self._name(x), dtype)
         line = f"{name}[()] = {self._name(x)}"
         if line not in self.lines:
@@ -140,13 +164,15 @@ class Calls(Lines):
         if id(node) in self.order.finals:
             value = self._line(f"r{node.serial}", f"empty({node.shape}, {self._dtype(node.dtype)})")
         else:
-            value = self._target(place, node, () if cast else (other,))
+            takes, apart = ([], []) if cast else ([x for x in self._alone(node.args) if x is other], node.args[:2])
+            value = self._target(place, node, takes, apart)
         if cast:
             self.lines.append(f"copyto({value.name}, {self._name(other)}, 'unsafe')")
             return value
         condition, (a, b) = self._name(node.args[0]), (self._operand(x, node.dtype) for x in node.args[1:])
         zero = other.args[0] if isinstance(other, Lazy) and other.op == "literal" else other
-        if node.dtype.kind == "f" and not isinstance(zero, Lazy) and str(float(zero)) == "0.0":
+        bits = node.dtype.kind == "f" and getattr(node.args[1], "dtype", node.dtype) == node.dtype
+        if bits and not isinstance(zero, Lazy) and str(float(zero)) == "0.0":
             # NumPy chooses number by number: bits under a mask are quicker, and as exact
             whole = np.dtype(f"i{node.dtype.itemsize}")
             self.scratch.scope[self._dtype(whole)] = whole
@@ -173,7 +199,7 @@ class Calls(Lines):
             text = f"{source.name}[{self._object(how[0])}]"
             self.scratch.scope[self._object(how[0])] = how[0]
         # a reshaped array that was not in order is a copy, of what is there by then
-        if source.early and (node.op != "reshape" or source.whole):
+        if source.early and (node.op != "reshape" or source.whole) and not node.scalar:
             return Value(self.scratch.view(text), source.memory, early=True)
         self.lines.append(f"w{node.serial} = {text}")
         return Value(f"w{node.serial}", source.memory)

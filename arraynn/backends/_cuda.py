@@ -25,7 +25,7 @@ _EXPRESSIONS = {
     "abs": "fabs({0})",
     "maximum": "({0} >= {1} || {0} != {0} ? {0} : {1})",  # nan is kept, as NumPy keeps it
     "minimum": "({0} <= {1} || {0} != {0} ? {0} : {1})",
-    "sign": "({0} > 0 ? T(1) : {0} < 0 ? T(-1) : {0})",
+    "sign": "({0} > 0 ? T(1) : {0} < 0 ? T(-1) : {0} + T(0))",  # 0.0 of -0.0, nan of nan
     "square": "({0} * {0})",
     "where": "({0} ? {1} : {2})",
     "astype": "T({0})",
@@ -89,7 +89,7 @@ def traced(function: Callable[..., Any], owner: Any, slots: tuple[str, ...], sca
         return None
     try:
         return trace(function.__get__(owner), slots, scalars)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except Exception:  # whatever the rule raises of symbols
         return None  # it is right all the same, one kernel an operation
 
 

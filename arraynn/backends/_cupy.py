@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ import numpy as np
 from .. import tree
 from .._array import namespace
 from ..errors import BackendUnavailable
-from . import _cuda, _cupy_errors, _fuse, _lazy
+from . import _cuda, _cupy_errors, _fuse, _lazy, _operations
+from ._arguments import signature
 from ._base import Backend, Status
 from ._cupy_probe import probe
 
@@ -25,6 +26,7 @@ log = logging.getLogger("arraynn")
 
 class CuPy(Backend):
     name = "cupy"
+    traces_rules = True
 
     @classmethod
     def open(cls, device: str | None = None) -> Backend:
@@ -131,22 +133,22 @@ class CuPy(Backend):
 
             leaves = tree.leaves(arguments)
             arrays = [leaf for leaf in leaves if hasattr(leaf, "shape")]
-            shape = tuple((leaf.shape, leaf.dtype.name) if hasattr(leaf, "shape") else type(leaf) for leaf in leaves)
             number = arrays[0].device.id
-            key = tuple(tree.paths(arguments)), shape, number
+            key = signature(arguments), number
             with _cupy_errors.Entered(number):
                 if key not in programs:
                     if len(programs) >= PROGRAMS:
                         programs.clear()
-                    programs[key] = _program(of_words, arguments)
+                    keys = {i for i, kind in enumerate(kinds) if kind is not None}
+                    programs[key] = _program(of_words, arguments, keys, donate)
                 program = programs[key]
                 return of_words(*arguments) if program is None else program(namespace(arrays[0]), leaves, _update)
 
         return run
 
 
-def _program(step: Callable[..., Any], arguments: Any) -> Any:
-    """The step's program for such arguments; None where there is none."""
+def _program(step: Callable[..., Any], arguments: Any, keys: set[int], donate: tuple[int, ...]) -> Any:
+    """The step's program for such arguments; None where there is none. keys : the places of a key's words."""
     import cupy
 
     def make(kernel: _fuse.Kernel) -> Any:
@@ -154,26 +156,32 @@ def _program(step: Callable[..., Any], arguments: Any) -> Any:
 
     places = iter(range(len(tree.leaves(arguments))))
 
-    def written(leaf: Any) -> Any:
+    def written(i: int, leaf: Any) -> Any:
         place = next(places)
         if hasattr(leaf, "shape"):
-            return _lazy.Lazy("input", (place,), leaf.shape, leaf.dtype)
-        if isinstance(leaf, int) and not isinstance(leaf, bool):
-            return _lazy.Lazy("number", (place,), (), "int32")
+            array = _lazy.Lazy("input", (place,), leaf.shape, leaf.dtype)
+            array.owned = i in donate
+            return array
+        if i in keys:
+            return _lazy.Lazy("number", (place,), (), "int32", scalar=True)
         return leaf if leaf is None else _Place(place)
 
     first = next((leaf for leaf in tree.leaves(arguments) if hasattr(leaf, "shape")), None)
     try:
-        program = _fuse.Program(step(*tree.map(written, arguments)), make)
+        before = _operations.refusals()
+        outputs = step(*(tree.map(partial(written, i), argument) for i, argument in enumerate(arguments)))
+        if _operations.refusals() != before:
+            raise _operations.TraceError("the function went on after an operation that cannot be traced")
+        program = _fuse.Program(_lazy.values(outputs), make)
         program.prepare(namespace(first))
-    except (AttributeError, AssertionError, KeyError, OverflowError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever the step raises of arrays without values; it runs as it is, and raises again
         log.info("this step is not fused on CuPy, and runs as it is: %s: %s", type(error).__name__, error)
         return None
     return program
 
 
 class _Place:
-    """A Python float among a step's arguments: it goes to an optimizer's update, and nowhere else."""
+    """A Python number among a step's arguments: it goes to an optimizer's update, and nowhere else."""
 
     def __init__(self, place: int) -> None:
         self.place = place

@@ -31,7 +31,7 @@ _WRAPPING = {"add", "subtract", "multiply", "bitwise_left_shift"}  # of signed i
 _TEXTS = {
     "negative": "-{0}", "logical_not": "!{0}", "square": "{0} * {0}", "where": "{0} ? {1} : {2}", "astype": "{0}",
     "maximum": "{0} >= {1} || {0} != {0} ? {0} : {1}", "minimum": "{0} <= {1} || {0} != {0} ? {0} : {1}",
-    "sign": "{0} > 0 ? 1 : {0} < 0 ? -1 : {0}", "isnan": "{0} != {0}", "isfinite": "{0} - {0} == 0",
+    "sign": "{0} > 0 ? 1 : {0} < 0 ? -1 : {0} + 0", "isnan": "{0} != {0}", "isfinite": "{0} - {0} == 0",
     "abs": "{0} < 0 ? -{0} : {0}",
 }  # fmt: skip
 
@@ -78,6 +78,8 @@ class Kernel:
         if dtype.kind == "b":
             dtype = np.result_type(*(a.dtype if isinstance(a, Lazy) else a for a in args))
         if node.op == "pow":
+            if dtype.kind != "f" and (isinstance(args[1], Lazy) or args[1] != 2):
+                raise TypeError(f"a power of {dtype}: C++ computes it in double, and cuts it off")
             if args[1] != 2 or isinstance(args[1], Lazy):
                 return f"pow({self._as(args[0], dtype)}, {self._as(args[1], dtype)})"
             args, op = args[:1], "square"

@@ -14,9 +14,11 @@ import numpy as np
 
 from ._lazy import Lazy, parts
 from ._numba import available
-from ._order import VIEWS, Order, number, unsigned_shift
+from ._operations import COMPARISONS, VIEWS
+from ._order import Order, number, unsigned_shift
 
 LARGE = 65536  #: elements, above which a loop is compiled
+TRUTHS = {*COMPARISONS, "bitwise_and", "bitwise_or", "bitwise_xor", "where", "astype"}  #: that a loop may compute
 MANY = 16  #: operations in a row, from which on one is also compiled for fewer, where there are large ones in the step
 DTYPES = {"float32", "float64", "int16", "int32", "bool"}
 _INFIX = {
@@ -39,6 +41,12 @@ def fits(node: Lazy) -> bool:
     if not unsigned_shift(node) and node.op not in _INFIX and node.op not in _TEXTS:
         return False
     if node.op == "divide" and node.dtype.kind != "f":
+        return False
+    if node.dtype.kind == "b" and node.op not in TRUTHS:  # a sum of two truth values is 2 in a loop
+        return False
+    if node.op == "astype" and args[0].dtype.kind == "f" and node.dtype.kind != "f":
+        return False  # nan, and numbers out of range, become others than NumPy's
+    if node.op == "bitwise_left_shift" and not (type(args[1]) is int and 0 <= args[1] < 8 * node.dtype.itemsize):
         return False
     return all(_spans(x.shape, node.shape) and x.dtype.name in DTYPES for x in parts(args) if not x.weak)
 

@@ -12,11 +12,15 @@ import numpy as np
 
 from ._tracer import COMPARISONS, Loop, trace
 
+#: functions that Numba computes in other ways than NumPy, to other bits
+INEXACT = {"exp", "expm1", "log", "log1p", "tanh"}
+
 _EXPRESSIONS = {
     "abs": "abs({0})",
+    "floor": "np.floor({0})",  # math.floor makes an integer
     "maximum": "({0} if {0} >= {1} or {0} != {0} else {1})",  # nan is kept, as NumPy keeps it
     "minimum": "({0} if {0} <= {1} or {0} != {0} else {1})",
-    "sign": "(one if {0} > 0 else -one if {0} < 0 else {0})",
+    "sign": "(one if {0} > 0 else -one if {0} < 0 else {0} + (one - one))",  # 0.0 of -0.0, nan of nan
     "square": "({0} * {0})",
     "where": "({1} if {0} else {2})",
 }
@@ -30,10 +34,14 @@ def available() -> bool:
 
 def source(loop: Loop) -> str:
     """The Python source of the loop, over flat arrays of one dtype. Scalars are arguments of that dtype, `one` is 1."""
-    head = f"def loop({', '.join([*loop.arrays, *loop.host, 'one'])}):\n    for i in range(p.size):\n"
-    body = [f"{name}_ = {name}[i]" for name in loop.arrays]
+    # by number, as slots may have any name, such as another variable's
+    arrays = {name: f"a{i}" for i, name in enumerate(loop.arrays)}
+    own = {f"{name}_": f"{array}_" for name, array in arrays.items()}
+    head = f"def loop({', '.join([*arrays.values(), *loop.host, 'one'])}):\n    for i in range(a0.size):\n"
+    body = [f"{array}_ = {array}[i]" for array in arrays.values()]
     truths = {name for name, op, _ in loop.lines if op in COMPARISONS}
-    for name, op, args in loop.lines:
+    for name, op, inputs in loop.lines:
+        args = [own.get(x, x) for x in inputs]
         if op == "astype":
             expression = f"(one if {args[0]} else one - one)" if args[0] in truths else args[0]
         elif op in _EXPRESSIONS:
@@ -43,7 +51,7 @@ def source(loop: Loop) -> str:
         else:
             expression = f"math.{op}({args[0]})"
         body.append(f"{name} = {expression}")
-    body += [f"{name}[i] = {result}" for name, result in loop.results.items()]
+    body += [f"{arrays[name]}[i] = {own.get(result, result)}" for name, result in loop.results.items()]
     return head + "".join(f"        {line}\n" for line in body)
 
 
@@ -67,11 +75,13 @@ def compiled(
     """
     try:
         loop = trace(function.__get__(owner), slots, scalars)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except Exception:  # whatever the rule raises of symbols
         return None  # it is right all the same, by NumPy
+    if INEXACT & {op for _, op, _ in loop.lines}:
+        return None
     import numba
 
-    scope: dict[str, Any] = {"math": math}
+    scope: dict[str, Any] = {"math": math, "np": np}
     exec(source(loop), scope)
     # error_model: a division by 0 is inf or nan, as NumPy's is. No fastmath: sums and products keep NumPy's bits.
     run_loop = numba.njit(nogil=True, error_model="numpy")(scope["loop"])

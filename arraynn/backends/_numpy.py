@@ -16,10 +16,13 @@ import numpy as np
 from .. import tree
 from ..errors import BackendUnavailable
 from . import _memory, _numba, _workers
-from ._arguments import Flat, Other
+from ._arguments import Flat, Other, call, signature
 from ._base import Backend, Plan
-from ._lazy import Lazy, call, update
-from ._straight import Straight
+from ._lazy import Lazy, update
+from ._operations import TraceError
+from ._straight import Straight, traced
+from ._verify import Foreign, Verified, plain
+from ._verify import signature as graph_signature
 
 #: numbers that the layers of a row block put out together: 1 MB in float32. Smaller blocks stay closer to a core, but
 #: the workers then spend their time handing Python's lock to each other; larger ones leave nothing to hand out
@@ -101,14 +104,14 @@ class NumPy(Backend):
 
         def run(leaves: Sequence[tuple[Any, ...]], scalars: Any) -> list[Any]:
             return [
-                _update(rule, p, g, slots, scalars) if p.size > SMALL else rule(p, g, slots, scalars)
+                _update(rule, p, g, slots, scalars) if p.size > SMALL and not plain() else rule(p, g, slots, scalars)
                 for p, g, slots in leaves
             ]
 
         return run
 
     @classmethod
-    def plan(cls, params: Any, batch: Any, couples_rows: bool) -> Plan:
+    def plan(cls, params: Any, batch: Any, batch_coupled: bool) -> Plan:
         """Row blocks where a batch's intermediate arrays outgrow the cache; from shapes alone, never from the cores.
 
         A block costs a pass over all parameters, to add its gradients, so it is at least twice as large as they are:
@@ -119,8 +122,10 @@ class NumPy(Backend):
         size = max(BLOCK, 2 * sum(math.prod(shape) for shape in weights))
         count = round(rows * width / size)
         made = f"{rows} rows of {width} intermediate numbers, at {size:,} a block"
-        if couples_rows:
-            return Plan((), "one pass: a layer couples the rows")
+        if plain():
+            return Plan((), "one pass: what others are compared with")
+        if batch_coupled:
+            return Plan((), "one pass: a layer, a loss or a metric couples the rows, or does not say that it does not")
         if count < 2:
             return Plan((), f"one pass: {made}, fill less than one and a half")
         step = -(-rows // count)
@@ -176,15 +181,20 @@ def _later(engine: type[NumPy], gradient: Any, params: Any, batch: Any, key: Any
     return call(now, (params, batch, key, total), like)
 
 
-def compiled(function: Callable[..., Any], donate: tuple[int, ...] = (), small: float = SMALL) -> Callable[..., Any]:
+def compiled(
+    function: Callable[..., Any], donate: tuple[int, ...] = (), small: float = SMALL, apart: bool = True
+) -> Callable[..., Any]:
     """function(*nests), as NumPy calls in a row for each form and shape of its arguments; where it cannot be written
-    down, as it is. small : as `Straight` has it."""
+    down, as it is. small, apart : as `Straight` has them."""
     programs: dict[Any, Callable[..., Any]] = {}
     flats: dict[Any, Flat] = {}
     recent: tuple[Callable[..., Any], ...] = ()  # a whole batch and the last of an epoch take turns
+    foreign: Foreign | None = None
 
     def run(*arguments: Any) -> Any:
-        nonlocal recent
+        nonlocal recent, foreign
+        if foreign is not None and foreign.dropped:
+            return function(*arguments)
         for program in recent:
             try:
                 result = program(*arguments)
@@ -193,27 +203,42 @@ def compiled(function: Callable[..., Any], donate: tuple[int, ...] = (), small: 
             if program is not recent[0]:
                 recent = (program, *(other for other in recent if other is not program))
             return result
-        form = tuple(
-            (path, type(leaf), leaf.shape, leaf.dtype.str) if isinstance(leaf, np.ndarray) else (path, type(leaf))
-            for path, leaf in tree.items(arguments)
-        )
+        form = signature(arguments)
         if form not in programs:
             known = len(programs) < PROGRAMS
-            programs[form] = _written(function, arguments, donate, small, flats) if known else function
+            foreign = Foreign(function) if foreign is None else foreign
+            programs[form] = _written(function, arguments, donate, small, flats, apart, foreign) if known else function
         program = programs[form]
         if program is not function:  # which would take any arguments, and not refuse what others are written for
             recent = (program, *(other for other in recent[: RECENT - 1] if other is not program))
-        return program(*arguments)
+        try:
+            return program(*arguments)
+        except Other:  # before anything was written
+            return function(*arguments)
 
     return run
 
 
 def _written(
-    function: Callable[..., Any], arguments: tuple[Any, ...], donate: tuple[int, ...], small: float, flats: Any
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    donate: tuple[int, ...],
+    small: float,
+    flats: Any,
+    apart: bool,
+    foreign: Foreign,
 ) -> Callable[..., Any]:
     try:
-        return Straight(function, arguments, donate, small, _update, flats).run
-    except (AttributeError, AssertionError, KeyError, OverflowError, TypeError, ValueError) as error:
+        made = Straight(function, arguments, donate, small, _update, flats, apart)
+        if not foreign.names:
+            return made.run
+        _, outputs, order = traced(function, arguments, donate, small)
+        if graph_signature(order, outputs) != graph_signature(made.order, made.outputs):
+            raise TraceError(f"two traces of {', '.join(foreign.names[:3])} differ")
+        return Verified(function, made.run, made.poison, foreign)
+    except (
+        Exception
+    ) as error:  # whatever the function raises of arrays without values; it runs as it is, and raises again
         log.info("this step is not written down for NumPy, and runs as it is: %s: %s", type(error).__name__, error)
         return function
 
@@ -235,6 +260,8 @@ def _update(
         return rule(p, g, slots, scalars)
     if not all(x.flags.writeable for x in (p, *slots.values())):
         return rule(p, g, slots, scalars)
+    if not _keeps(rule, p, g, slots, scalars):
+        return rule(p, g, slots, scalars)
     flat, gradient, own = p.reshape(-1), g.reshape(-1), {name: slot.reshape(-1) for name, slot in slots.items()}
     loop = (_numba.fused(rule, p, g, slots, scalars) if _numba.available() else None) or _in_place(rule)
 
@@ -249,6 +276,23 @@ def _update(
     return p, slots
 
 
+def _keeps(rule: Callable[..., Any], p: np.ndarray, g: np.ndarray, slots: dict[str, np.ndarray], scalars: Any) -> bool:
+    """Whether the rule returns arrays of the dtype that it is given, and the same slots: seen on one element, once."""
+    known, key = _kept(rule), (p.dtype, tuple(slots))
+    if key not in known:
+        p, g, *own = (x.reshape(-1)[:1].copy() for x in (p, g, *slots.values()))
+        with np.errstate(all="ignore"):
+            q, after = rule(p, g, dict(zip(slots, own, strict=True)), scalars)
+        alike = (getattr(x, "shape", None) == (1,) and x.dtype == key[0] for x in (q, *after.values()))
+        known[key] = after.keys() == slots.keys() and all(alike)
+    return known[key]
+
+
+@lru_cache(maxsize=64)
+def _kept(rule: Callable[..., Any]) -> dict[Any, bool]:
+    return {}
+
+
 @lru_cache(maxsize=64)
 def _in_place(rule: Callable[..., Any]) -> Callable[..., Any]:
     """The rule, writing what it returns over what it was given."""
@@ -257,13 +301,17 @@ def _in_place(rule: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(p, Lazy):
             return update(rule, [(p, g, slots)], scalars)[0]
         q, after = rule(p, g, dict(slots), scalars)
-        for name, slot in slots.items():
-            if after[name] is not slot:  # the rule made a new array where it could have written
-                slot[...] = after[name]
-        p[...] = q  # the same memory, unless the rule made a new array
+        # What the rule made, in the memory of what it was given. A slot may have become another slot, or the parameter.
+        pairs = [(slots[name], after[name]) for name in slots] + [(p, q)]
+        moved = [(home, new) for home, new in pairs if new is not home]
+        given = (p, *slots.values())
+        for home, new in [
+            (home, new.copy() if any(np.may_share_memory(new, x) for x in given) else new) for home, new in moved
+        ]:
+            home[...] = new
         return p, slots
 
-    return compiled(run, donate=(0, 2), small=math.inf)
+    return compiled(run, donate=(0, 2), small=math.inf, apart=False)  # slices of what was looked at as a whole
 
 
 def _slices(size: int) -> list[slice]:

@@ -9,17 +9,13 @@ from typing import Any
 import numpy as np
 
 from ._lazy import Lazy, parts
+from ._operations import PYTHON, VIEWS, TraceError
 
-VIEWS = {"getitem", "halves", "matrix_transpose", "permute_dims", "reshape"}
 #: ops whose nodes stand for themselves: two of the same arguments are two
 ALONE = {"input", "number", "flat", "joined", "update", "large", "result", "call", "part"}
 FOREVER = math.inf
-#: what Python computes of two numbers, or of one
-PYTHON = {
-    "add": "{} + {}", "subtract": "{} - {}", "multiply": "{} * {}", "divide": "{} / {}", "pow": "{} ** {}",
-    "bitwise_and": "{} & {}", "bitwise_or": "{} | {}", "bitwise_xor": "{} ^ {}", "bitwise_left_shift": "{} << {}",
-    "bitwise_right_shift": "{} >> {}", "negative": "-{}", "abs": "abs({})",
-}  # fmt: skip
+#: types whose printed form tells values apart, -0.0 from 0.0 too
+PRINTED = {bool, int, float, str, type(None), type(...)}
 
 
 class Group:
@@ -34,9 +30,12 @@ class Group:
         self.flats = [Lazy("flat", (), (size,), dtype) for _ in self.columns]
         self.joined = Lazy("joined", [g for _, _, g, _ in leaves], (size,), dtype)
         p, slots = rule(self.flats[0], self.joined, dict(zip(names, self.flats[1:], strict=True)), scalars)
-        self.new = [p, *(slots[name] for name in names)]
-        if not all(isinstance(x, Lazy) and (x.shape, x.dtype) == ((size,), dtype) for x in self.new):
-            raise TypeError("a rule must return arrays like those that it is given")
+        if slots.keys() != {*names}:
+            raise TraceError(f"a rule returns the slots {[*slots]} for {[*names]}")
+        new = [p, *(slots[name] for name in names)]
+        if not all(isinstance(x, Lazy) and (x.shape, x.dtype) == ((size,), dtype) for x in new):
+            raise TraceError("a rule must return arrays like those that it is given")
+        self.new = [x.value() for x in new]
 
 
 class Order:
@@ -75,9 +74,15 @@ class Order:
             def known(x: Any) -> Any:
                 if isinstance(x, (tuple, list)):
                     return type(x)(map(known, x))
-                return ("node", id(self.first(x))) if isinstance(x, Lazy) else (type(x), repr(x))
+                if isinstance(x, slice):
+                    return "slice", known((x.start, x.stop, x.step))
+                if isinstance(x, Lazy):
+                    return "node", id(self.first(x))
+                # other objects' printed forms may leave something out, as those of large arrays do
+                return type(x), repr(x) if type(x) in PRINTED else id(x)
 
-            key = node.op, repr(known(node.args)), repr(node.kwargs), node.dtype, node.shape
+            options = tuple((name, known(value)) for name, value in node.kwargs.items())
+            key = node.op, repr(known(node.args)), repr(options), node.dtype, node.shape
             self._merged[id(node)] = node if node.op in ALONE else self._same.setdefault(key, node)
         return self._merged[id(node)]
 

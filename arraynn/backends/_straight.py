@@ -12,15 +12,35 @@ from collections.abc import Callable
 from typing import Any
 
 import array_api_compat.numpy as host
+import numpy as np
 
 from .. import tree
 from . import _loops
 from ._arguments import Arguments, Flat
 from ._calls import REDUCTIONS, Calls
-from ._lazy import ELEMENTWISE, Lazy, parts
+from ._cuts import Operand
+from ._disjoint import Disjoint
+from ._lazy import Lazy, parts, values
 from ._lines import Value
 from ._memory import Memory
-from ._order import FOREVER, VIEWS, Group, Order, number
+from ._operations import ELEMENTWISE, VIEWS, TraceError, refusals
+from ._order import FOREVER, Group, Order, number
+
+
+def traced(
+    function: Callable[..., Any], arguments: tuple[Any, ...], donated: tuple[int, ...], small: float
+) -> tuple[Arguments, Any, Order]:
+    """What function returns for arrays that stand for the arguments', and the order in which it computes that."""
+    head = Arguments(arguments)
+    for i in donated:
+        for x in tree.leaves(head.written[i]):
+            x.owned = True
+    given = {id(x) for i in donated for x in tree.leaves(head.written[i])}
+    before = refusals()
+    outputs = values(function(*head.written))
+    if refusals() != before:
+        raise TraceError("the function went on after an operation that cannot be traced")
+    return head, outputs, Order(list(parts(tree.leaves(outputs))), given, small)
 
 
 class Straight(Calls):
@@ -29,6 +49,7 @@ class Straight(Calls):
     donated : places of the arguments that it consumes. small : the most elements of a parameter that is updated as one
     with others; flats : what lays these out, shared by the programs of a function. large(rule, p, g, slots, scalars,
     threads) -> p, slots updates what is larger, by the workers' threads where the step has no products.
+    apart : whether what is consumed is looked at each time, and refused where two leaves share memory.
     run raises `Other` for other arguments, before anything is written. Here, a function that cannot be written down
     raises what lazy arrays raise: AttributeError, KeyError, TypeError, ValueError.
     """
@@ -41,12 +62,12 @@ class Straight(Calls):
         small: float = 0,
         large: Callable[..., Any] | None = None,
         flats: dict[Any, Flat] | None = None,
+        apart: bool = True,
     ) -> None:
-        head = Arguments(arguments)
         self.flats = {} if flats is None else flats
-        outputs = function(*head.written)
-        given = {id(x) for i in donated for x in tree.leaves(head.written[i])}
-        self.order = Order(list(parts(tree.leaves(outputs))), given, small)
+        head, self.outputs, self.order = traced(function, arguments, donated, small)
+        outputs = self.outputs
+        self.returned: set[int] = set()  # ids of the arrays whose memory is returned
         super().__init__(large=large, **head.scope)
         self.values = {i: Value(name) for i, name in head.names.items()}  # by id
         self.homes: dict[int, tuple[str, Memory]] = {}  # by id, where a node's numbers should lie
@@ -67,11 +88,46 @@ class Straight(Calls):
         result = self._text(outputs)
         *take, give = self.scratch.ends() or [""]
         hashed = dict.fromkeys(head.hashed[id(node)] for node in self.order.nodes if id(node) in head.hashed)
-        body = [*head.lines, *head.checks.values(), *laid, *hashed, *take, *self.lines, give, f"return {result}"]
+        body = [
+            *head.lines,
+            *head.checks.values(),
+            *(self._apart(head, donated) if apart else ()),
+            *laid,
+            *hashed,
+            *take,
+            *self.lines,
+            give,
+            f"return {result}",
+        ]
         self.source = f"def run({', '.join(head.parameters)}):\n" + "".join(f"    {line}\n" for line in body if line)
         self.scope |= self.scratch.names()
         exec(compile(self.source, "<step>", "exec"), self.scope)
         self.run: Callable[..., Any] = self.scope["run"]
+
+    def poison(self) -> None:
+        """Fill the memory that the next run works in with nan, and with the lowest integer."""
+        if not self.scratch.made:
+            return
+        idle = self.scope["idle"]
+        scratch = idle.pop() if idle else self.scope["make"]()
+        for x in scratch:
+            if x.flags.writeable:
+                x[...] = np.nan if x.dtype.kind == "f" else np.iinfo(x.dtype).min if x.dtype.kind == "i" else 1
+        idle.append(scratch)
+
+    def _apart(self, head: Arguments, donated: tuple[int, ...]) -> list[str]:
+        """The line that refuses leaves which share memory and are both written to."""
+        leaves = [(path, x) for i in donated for path, x in tree.items(tree.trained(head.written[i]))]
+        leaves = [(path, x) for path, x in leaves if isinstance(x, Lazy) and x.op == "input"]
+        if len(leaves) < 2:
+            return []
+        laid = [x for group in self.order.groups for column in group.columns for x in column]
+        if len(self.order.groups) == 1 and len(laid) == len(leaves):  # what lays them out knows them already
+            names = {id(x): path for path, x in leaves}
+            self.scope["flat0"].apart = Disjoint([names[id(x)] for x in laid])
+            return []
+        self.scope["disjoint"] = Disjoint([path for path, _ in leaves])
+        return [f"disjoint(({', '.join(head.names[id(x)] for _, x in leaves)}))"]
 
     # Parameters that are updated as one.
 
@@ -123,6 +179,10 @@ class Straight(Calls):
         outputs = [node for node in chain if self.order.until[id(node)] > place or node is chain[-1]]
         loop = _loops.Chain(chain, outputs, self.order.first)
         operands = [self._operand(x, dtype) for x, dtype in loop.inputs]
+        for i, (x, _) in enumerate(loop.inputs):
+            if isinstance(x, Lazy) and not x.shape and x.op != "literal" and not number(x):
+                self.scope["asarray"] = host.asarray  # a loop takes arrays, NumPy may have a scalar here
+                operands[i] = Operand(f"asarray({operands[i].name})")
         single = self._alone(x for x, _ in loop.inputs)
         for node in outputs:
             self.values[id(node)] = self._target(place, node, single)
@@ -136,7 +196,7 @@ class Straight(Calls):
         if number(node):
             return self._line(f"n{node.serial}", self._python(node))
         if node.weak:
-            raise TypeError(f"{node.op} of a number: as an array it would have a dtype of its own")
+            raise TraceError(f"{node.op} of a number: as an array it would have a dtype of its own")
         if node.op in ELEMENTWISE or node.op == "astype":
             return self._copied(place, node) if node.op in ("astype", "where") else self._elementwise(place, node)
         if node.op in VIEWS:
@@ -190,6 +250,13 @@ class Straight(Calls):
         if isinstance(nest, Lazy) and nest.op == "result":
             return self.results[id(nest.args[0]), *nest.args[1:]]
         if isinstance(nest, Lazy):
-            value = self.values[id(self.order.first(nest))]
-            return f"{value.name}.copy()" if copy and value.memory is not None else value.name
+            node = self.order.first(nest)
+            value, root = self.values[id(node)], self.order.root(node)
+            if not copy or number(node):
+                return value.name
+            again = root in self.returned
+            self.returned.add(root)
+            return f"{value.name}.copy()" if again or value.memory is not None else value.name
+        if copy and nest is not None and type(nest) not in (bool, int, float, str):
+            raise TraceError(f"a result of type {type(nest).__name__}")
         return self.values[id(nest)].name if hasattr(nest, "words") else self._object(nest)

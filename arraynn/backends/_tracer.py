@@ -1,8 +1,10 @@
 """From a rule's one Array-API source to the source of a loop: the rule is called with symbols instead of arrays.
 
-A symbol needs only operators and `__array_namespace__`. Augmented assignment rebinds, so `m *= beta1` makes a new
-symbol. What depends on scalars alone is computed once, on the host; what is used twice is computed once. A rule that
-branches on an element's value cannot be traced: a symbol's `__bool__` raises.
+A symbol needs only operators and `__array_namespace__`. It is a handle on an immutable node: an in-place operator moves
+it to a new node, so every alias sees `m *= beta1`. What depends on scalars alone is computed once, on the host; what is
+used twice is computed once. A rule that branches on an element's value cannot be traced: a symbol's `__bool__` raises.
+A rule whose loop would not be certain to have NumPy's dtypes is refused: one that calculates with truth values or NumPy
+scalars, or casts to a dtype of its own.
 """
 
 from __future__ import annotations
@@ -20,22 +22,57 @@ FUNCTIONS = {
 _BINARY = {"add": "+", "sub": "-", "mul": "*", "truediv": "/"}
 _COMPARING = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 COMPARISONS = frozenset(_COMPARING.values())
-
+LARGEST = 2**53  #: of Python's integers, up to which each is a float64
 
 _HOST = {symbol: getattr(operator, name) for name, symbol in _BINARY.items()}
+
+
+class Dtype:
+    """The dtype of a rule's arrays. There is one: whatever a rule asks for in terms of it is that of its arrays."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise TypeError(f"a rule reads {name} of the dtype")
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("a rule branches on the dtype")
+
+    __hash__ = object.__hash__
 
 
 class Symbol:
     """An operation on symbols and numbers, or, without arguments, an input of that name.
 
     array : whether it differs from element to element; else it is a scalar of the step.
+    node : what the symbol is now. truth : whether it was made as a truth value.
     """
 
-    dtype = "the dtype"  # there is one: whatever a rule asks for in terms of it is that of its arrays
+    dtype = Dtype()
 
     def __init__(self, op: str, *args: Any, array: bool | None = None) -> None:
-        self.op, self.args = op, args
+        self.node: Symbol = self
+        self.op, self.args = op, tuple(a.node if isinstance(a, Symbol) else a for a in args)
         self.array: bool = any(isinstance(a, Symbol) and a.array for a in args) if array is None else array
+        self.truth = op in COMPARISONS and len(args) == 2
+        for i, a in enumerate(self.args):
+            if isinstance(a, Symbol):
+                if a.truth and op != "astype" and not (op == "where" and i == 0):
+                    raise TypeError(f"{op} of truth values: NumPy's dtype would be another one")
+            elif type(a) not in (int, float) or (type(a) is int and abs(a) > LARGEST):
+                raise TypeError(f"{op} of {a!r}: only Python's numbers take the dtype of the arrays")
+        if op == "where" and not (isinstance(args[0], Symbol) and args[0].node.truth):
+            raise TypeError("where asks for truth values")
+        if not self.array and args and (op not in _HOST or len(args) != 2):
+            raise TypeError(f"{op} of scalars alone; compute it in scalars()")
+
+    def assign(self, op: str, other: Any) -> Symbol:
+        """The symbol after an in-place operator, which every alias of an array sees."""
+        new = Symbol(op, self, other)
+        if not self.array:
+            return new  # Python's numbers cannot be written to
+        if self.op == "g" and not self.args:
+            raise TypeError("a rule leaves the gradient as it is")
+        self.node = new
+        return self
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
         return Namespace
@@ -45,6 +82,10 @@ class Symbol:
 
     def __abs__(self) -> Symbol:
         return Symbol("abs", self)
+
+    def __getattr__(self, name: str) -> Any:
+        kind = AttributeError if name.startswith("__") else TypeError  # which `hasattr` does not swallow
+        raise kind(f"a rule reads {name}; one that is not elementwise says so")
 
     def __bool__(self) -> bool:
         raise TypeError("an elementwise rule cannot branch on an element's value; use where, or branch in scalars()")
@@ -65,6 +106,8 @@ class Namespace:
 
     @staticmethod
     def astype(x: Any, dtype: Any, copy: bool = True) -> Any:
+        if dtype is not Symbol.dtype or not copy:
+            raise TypeError("a cast to another dtype than the arrays'")
         return Symbol("astype", x)
 
 
@@ -72,6 +115,7 @@ for _name, _op in (_BINARY | _COMPARING).items():
     setattr(Symbol, f"__{_name}__", lambda a, b, op=_op: Symbol(op, a, b))
 for _name, _op in _BINARY.items():
     setattr(Symbol, f"__r{_name}__", lambda a, b, op=_op: Symbol(op, b, a))
+    setattr(Symbol, f"__i{_name}__", lambda a, b, op=_op: a.assign(op, b))
 for _name in FUNCTIONS:
     setattr(Namespace, _name, staticmethod(lambda *args, op=_name: Symbol(op, *args)))
 
@@ -93,9 +137,13 @@ class Loop:
 
 def trace(rule: Callable[..., Any], slots: tuple[str, ...], scalars: tuple[str, ...]) -> Loop:
     """The loop of rule(p, g, slots, scalars) -> p, slots. Raises TypeError where the rule is not elementwise."""
+    if {"p", "g", ""} & {*slots}:
+        raise TypeError("slots by the names of the parameter and its gradient")
     inputs = {name: Symbol(name, array=True) for name in ("p", "g", *slots)}
     own = {name: inputs[name] for name in slots}
     p, new = rule(inputs["p"], inputs["g"], own, {name: Symbol(name, array=False) for name in scalars})
+    if new.keys() != {*slots}:
+        raise TypeError(f"a rule returns the slots {[*new]} for {[*slots]}")
     return lower({"p": p, **new}, tuple(inputs))
 
 
@@ -114,12 +162,16 @@ def lower(outputs: Mapping[str, Any], arrays: tuple[str, ...]) -> Loop:
                 names[id(value)] = f"t{len(lines)}"
                 lines.append((names[id(value)], value.op, parts))
             return names[id(value)]
-        key = id(value) if isinstance(value, Symbol) else float(value)
+        key = id(value) if isinstance(value, Symbol) else float(value).hex()  # 0.0 is not -0.0
         if key not in names:
             names[key] = f"k{len(host)}"
             host[names[key]] = value
         return names[key]
 
+    outputs = {name: value.node if isinstance(value, Symbol) else value for name, value in outputs.items()}
+    for name, value in outputs.items():
+        if isinstance(value, Symbol) and value.truth:
+            raise TypeError(f"the new {name} is a truth value")
     results = {name: name_of(value) for name, value in outputs.items()}  # fills the two lists
     return Loop(arrays, host, tuple(lines), results)
 

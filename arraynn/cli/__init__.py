@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ..errors import ArraynnError
 from ._arguments import parser
-from ._say import UsageError, notes_shown, silence
+from ._say import UsageError, notes_shown, silence, warnings_in_a_line
 
 __all__ = ["main"]
 
@@ -20,7 +20,8 @@ __all__ = ["main"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line, by default that of the process, and return its exit code.
 
-    What goes wrong is one line on stderr. ARRAYNN_TRACEBACK=1 adds Python's traceback, for a report of a bug.
+    What goes wrong, and what is warned of, is one line on stderr. ARRAYNN_TRACEBACK=1 adds Python's traceback, for a
+    report of a bug.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a console of few characters gets ? for the others
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = parser().parse_args(argv)
         command = f"arraynn {arguments.command}"
-        with notes_shown(not getattr(arguments, "quiet", False)):
+        with notes_shown(not getattr(arguments, "quiet", False)), warnings_in_a_line(command):
             code: int = arguments.run(arguments)
         sys.stdout.flush()
         return code

@@ -7,10 +7,10 @@ import math
 import os
 from collections.abc import Callable
 from difflib import get_close_matches
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
 from ..datasets.tables import is_table_file
+from ..io.model_file import own_version
 from ..learn.book.command import add_parser as _book
 from ._recipes import ACTIVATIONS, OPTIMIZERS, RECIPES
 from ._table_arguments import DESCRIBE, add_reading, add_table, thresholds
@@ -66,14 +66,6 @@ def parser() -> Parser:
     _doctor(commands)
     _bench(commands)
     return whole
-
-
-def own_version() -> str:
-    """The version of arraynn that is installed."""
-    try:
-        return version("arraynn")
-    except PackageNotFoundError:
-        return "(not installed, run from its source)"
 
 
 def _add(commands: Any, name: str, summary: str, description: str, run: str) -> Parser:

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from .. import backends
 from ..errors import BackendUnavailable
-from ._arguments import own_version
+from ..io.model_file import own_version
 from ._say import table
 
 PACKAGES = ("numpy", "array-api-compat", "safetensors", "threadpoolctl", "rich", "matplotlib", "numba")

@@ -135,6 +135,8 @@ def load(name: str, arguments: Any) -> Data:
             raise DataError(f"{name}: y has shape {y.shape}; a regression takes (N,) or (N, columns)")
         return Data(x, y, x_test, y_test, False, 1 if y.ndim == 1 else y.shape[1])
     y, outputs = _labels(name, y)
+    if outputs < 2:
+        raise DataError(f"{name}: y holds one class only, 0; a classification needs 2 at least")
     return Data(x, y, x_test, None if y_test is None else _labels(name, y_test)[0], True, outputs)
 
 
@@ -147,6 +149,11 @@ def _labels(name: str, y: Any) -> tuple[Any, int]:
         remedy = "classes are (N,) or one-hot rows; for a regression, save y as floats"
         raise DataError(f"{name}: y holds integers of shape {y.shape}; {remedy}")
     y, most = y.reshape(-1), int(y.max())
+    if y.min() < 0:
+        raise DataError(
+            f"{name}: class labels must be at least 0, got {y.min()}; number the classes from 0, as by "
+            f"numpy.unique(y, return_inverse=True)[1]"
+        )
     if most >= max(10 * len(y), 1000):
         raise DataError(
             f"{name}: y holds integers up to {most}, too many classes for {len(y)} rows; for a regression, save floats"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -29,6 +30,18 @@ def silence() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+@contextmanager
+def warnings_in_a_line(command: str) -> Iterator[None]:
+    """While it lasts, a warning is one line on standard error, without the place in the source that gave it."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        print(f"{command}: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 class _Notes(logging.Handler):

@@ -113,9 +113,10 @@ def _check(shape: tuple[int, ...], dtype: np.dtype[Any], size: int, what: str) -
     if dtype.hasobject:
         raise DataError(f"{what} holds Python objects, and loading those can run any code. Save an array of numbers")
     if dtype.kind not in "biuf":
-        raise DataError(
-            f"{what} is of type {dtype}; numbers are needed (classes: numpy.unique(…, return_inverse=True))"
-        )
+        remedy = "text that names categories becomes a column of 0 and 1 for each, dates become days since the first"
+        if what.startswith("y"):
+            remedy = "number classes that are words, as by numpy.unique(y, return_inverse=True)[1]"
+        raise DataError(f"{what} is of type {dtype}; numbers are needed: {remedy}")
     if not shape:
         raise DataError(f"{what} is a single number; it needs at least one axis, one row an example")
     if min(shape) < 0 or math.prod(shape) * dtype.itemsize != size:

@@ -4,7 +4,7 @@ from ._columns import CategoryColumn, DateColumn, EmbeddedColumn, FlagColumn, Le
 from ._frame import Column, Table, as_table, checked_names, is_table, of_objects
 from ._learn import Learnt, learn, learn_target, order_of
 from ._rules import RULES, rules_table
-from ._table import Parts, TableEncoding
+from ._table import Parts, TableEncoding, rows_of_table
 from ._targets import ClassTarget, Places, ValueTarget
 from ._values import MISSING, is_missing, is_padded, number
 
@@ -35,5 +35,6 @@ __all__ = [
     "number",
     "of_objects",
     "order_of",
+    "rows_of_table",
     "rules_table",
 ]

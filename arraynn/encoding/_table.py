@@ -14,7 +14,7 @@ from .._array import namespace
 from .._types import Array, LayerLike
 from ..errors import DataError
 from ._columns import Encoded
-from ._frame import Table, as_table
+from ._frame import Table, as_table, is_table
 from ._targets import ClassTarget, Places, ValueTarget
 
 MAPPED = 2**26  #: bytes of encoded numbers from which on they go to a temporary file
@@ -169,6 +169,18 @@ class TableEncoding:
                 + (f", nor {', '.join(map(repr, missing[1:6]))}" if missing[1:] else "")
                 + f"; it has {near}"
             )
+
+
+def rows_of_table(encoding: TableEncoding | None, x: Any, y: Any) -> tuple[Any, Any]:
+    """x and y as an encoding makes them of a table; as they are where x is none. DataError for a table that would need
+    an encoding."""
+    if not is_table(x):
+        return x, y
+    if encoding is not None:
+        return encoding.rows(x, y)
+    if y is None:
+        raise DataError("x is a table; give the model an encoding, as nn.TableEncoding.learn(x, target=…) makes it")
+    return x, y
 
 
 class Parts:

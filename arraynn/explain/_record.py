@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
+from .._coupling import batch_coupled
 from .._types import Backward, Nest
 from ..layers import Layer
 from ..layers._combinator import Combinator
@@ -23,8 +24,8 @@ class Recorded(Layer):
     inside: Any  # the same layer with its own layers recorded, or itself
 
     @property
-    def couples_rows(self) -> bool:
-        return bool(self.layer.couples_rows)
+    def batch_coupled(self) -> bool:
+        return batch_coupled(self.layer)
 
     def stage(self, name: str) -> dict[str, Any]:
         told = backward_formula if name == "backward" else formula

@@ -2,8 +2,9 @@
 
 Tensors are the weights ("params.0.weight"), the optimizer's slots ("slots.0.weight.m") and the history
 ("history.loss", float64, so that it keeps its bits and its nans). The header, text under the key "arraynn", describes
-them: format, version, architecture by registered names, step, epoch, seed, and for each part the nest of its tensors'
-names. A checkpoint (`arraynn.training.checkpoint`) is such a file with one more entry, "run", and a part or two more.
+them: format, version, architecture by registered names, the names of x's columns where it had any, step, epoch, seed,
+and for each part the nest of its tensors' names. A checkpoint (`arraynn.training.checkpoint`) is such a file with one
+more entry, "run", and a part or two more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from .._types import Nest
 from ..backends import backend as resolve
 from ..errors import BackendUnavailable, CheckpointError, ShapeError
 from ..losses import Loss
+from ..metrics import Accuracy
 from . import safetensors
 from .atomic import write_whole
 from .registry import decode, encode
@@ -78,7 +80,7 @@ def described(model: Any) -> tuple[dict[str, Any], dict[str, Nest]]:
         raise CheckpointError("the model has no weights yet; fit it, or call build(input_shape), before saving")
     header = {
         "format": FORMAT,
-        "arraynn": _version(),
+        "arraynn": own_version(),
         "network": encode(model.network),
         "loss": encode(model.loss),
         "optimizer": encode(model.optimizer),
@@ -89,6 +91,7 @@ def described(model: Any) -> tuple[dict[str, Any], dict[str, Nest]]:
         "clip": [encode(model.clip_norm), encode(model.clip_value)],
         "seed": model.seed,
         "input_shape": encode(model.input_shape),
+        "columns": encode(model.columns),
         "epoch": model.epoch,
         "step": model.step,
         "history": list(model.history),
@@ -109,6 +112,15 @@ def restore(model: Any, header: Mapping[str, Any], nests: Mapping[str, Nest]) ->
     if any(values.ndim != 1 for values in nests["history"].values()):
         raise CheckpointError("the lists of its history are no lists")
     model.restore(params, slots, step, epoch, shape)
+    names = names_in(header)
+    model.columns = model.columns if names is None else names
+    if model.output_shape == (1,) and model.loss.targets != "classes":
+        # files from before a name meant the loss's own metric: the largest of one output is always the first
+        meant = model.loss.named_metrics().get("accuracy")
+        model.metrics, model.prepared_metrics = (
+            tuple(meant if meant and isinstance(one, Accuracy) else one for one in given)
+            for given in (model.metrics, model.prepared_metrics)
+        )
     with model.backend.context():
         fresh = model.optimizer.init(model.params)["slots"]
     if tree.paths(fresh) == tree.paths(model.state["slots"]):  # else it was given another optimizer since
@@ -116,6 +128,27 @@ def restore(model: Any, header: Mapping[str, Any], nests: Mapping[str, Nest]) ->
             if tuple(own.shape) != tuple(new.shape):
                 raise ShapeError(f"slot {name!r} has shape {tuple(own.shape)}, its parameter's is {tuple(new.shape)}")
     model.history = {name: nests["history"][name].tolist() for name in header["history"]}
+
+
+def names_in(header: Mapping[str, Any]) -> Any:
+    """The names of x's columns, None where there are none, as in files from before they were kept.
+
+    CheckpointError unless they are a text for each column, of each input that has names.
+    """
+    names, shape = decode(header.get("columns")), decode(header["input_shape"])
+
+    def fit(names: Any, shape: Any) -> bool:
+        if names is None:
+            return True
+        if not isinstance(names, tuple) or not isinstance(shape, tuple):
+            return False
+        if shape and isinstance(shape[0], tuple):
+            return len(names) == len(shape) and all(map(fit, names, shape))
+        return shape == (len(names),) and all(isinstance(name, str) for name in names)
+
+    if not fit(names, shape):
+        raise CheckpointError(f"its columns are {str(names)[:80]}, which are no names for inputs of shape {shape}")
+    return names
 
 
 def write(path: str | Path, header: dict[str, Any], parts: Mapping[str, Nest]) -> None:
@@ -174,7 +207,8 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Nest]]:
 
 
 @cache
-def _version() -> str:
+def own_version() -> str:
+    """The version of arraynn that is installed; "unknown" where it runs from its source."""
     from importlib.metadata import PackageNotFoundError, version  # a sixth of what importing arraynn takes
 
     try:

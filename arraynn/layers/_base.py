@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._coupling import Splittable
 from .._types import Array, Backward, Nest, Shape
 
 
-class Layer:
-    """A layer without parameters, penalty or coupling between rows. A subclass overrides what differs.
+class Layer(Splittable):
+    """A layer without parameters or penalty. A subclass overrides what differs.
 
     A layer is a frozen dataclass of hyperparameters and holds no arrays:
     `init` makes its parameters, the call takes them, and the backward returns their gradients in the same nest.
-    """
 
-    @property
-    def couples_rows(self) -> bool:
-        """Whether a row's output depends on other rows; such a layer's batch is never split."""
-        return False
+    batch_coupled : whether a row's output, or its gradient, depends on other rows; such a layer's batch is never split.
+        A layer of your own counts as coupled unless its class says `batch_coupled = False`: say so where its rows have
+        nothing to do with one another, and large batches and predictions are spread over the cores. couples_rows is
+        the older name of it. coupled_in_inference : the same without a key, as batch_coupled unless it says otherwise.
+
+    A compiled step calls the layer once, with arrays that stand for others. A value that changes from step to step and
+    is read from the host (a global, `random.random()`) would stay as it was then: let it come from x, params or key.
+    """
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         """(params, output_shape). rng: NumPy Generator or RandomState; shapes without the batch axis; host arrays,

@@ -123,9 +123,8 @@ class BatchNorm(Layer):
         if not 0 < self.epsilon < math.inf:
             raise ValueError(f"epsilon must be a finite number above 0, got {self.epsilon!r}")
 
-    @property
-    def couples_rows(self) -> bool:
-        return True
+    batch_coupled = True
+    coupled_in_inference = False
 
     def init(self, rng: Any, input_shape: Any, dtype: str = "float32") -> tuple[Nest, Shape]:
         if input_shape and isinstance(input_shape[0], tuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from .._coupling import batch_coupled, coupled_in_inference
 from .._types import Backward, LayerLike, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
@@ -37,8 +38,12 @@ class Combinator(Layer):
         object.__setattr__(self, "layers", layers)
 
     @property
-    def couples_rows(self) -> bool:
-        return any(layer.couples_rows for layer in self.layers)
+    def batch_coupled(self) -> bool:
+        return any(map(batch_coupled, self.layers))
+
+    @property
+    def coupled_in_inference(self) -> bool:
+        return any(map(coupled_in_inference, self.layers))
 
     @property
     def integer_input(self) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 from ._base import ClassLoss, FunctionLoss, Loss
 from ._binary_cross_entropy import BinaryCrossEntropy, binary_cross_entropy
 from ._cross_entropy import CrossEntropy, cross_entropy
+from ._domain import Domain
 from ._focal import Focal, focal
 from ._hinge import Hinge, hinge
 from ._huber import Huber, huber
@@ -21,6 +22,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "ClassLoss",
     "CrossEntropy",
+    "Domain",
     "Focal",
     "FunctionLoss",
     "Hinge",

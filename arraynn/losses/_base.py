@@ -7,22 +7,51 @@ from typing import Any, ClassVar
 
 from .. import metrics
 from .._array import device, namespace
+from .._coupling import Splittable, batch_coupled
 from .._types import Array, Backward
 from ..errors import DataError, ShapeError
+from ._domain import Domain
 
 
-class Loss:
+class Loss(Splittable):
     """A loss with hyperparameters: a frozen dataclass called as its block is. It also says
 
-    targets : "classes" (N integers in [0, K), or (N, K) distributions), "binary" (0 or 1, or probabilities)
-        or "values" (numbers);
+    targets : "classes" (N integers in [0, K), or (N, K) distributions), "binary" (0 or 1, or probabilities),
+        "values" (numbers) or "any" (the loss's own affair);
+    domain : which numbers targets may be, except for integer classes; `Model` and the estimators check it;
+    outputs : what the network returns, "logits", "probabilities", "scores", "log rates" or "values";
     metric : what `Model` reports beside it unless told otherwise;
+    batch_coupled : whether a batch must be taken whole. A loss of your own counts as coupled unless its class says
+        `batch_coupled = False`, which promises that it divides by the `total` it is given, and that a row's gradient
+        does not depend on other rows, so that blocks of rows add up;
     probabilities(outputs), the link from what the network returns to probabilities, and prediction(outputs), from
         there to labels or values.
     """
 
     targets: ClassVar[str] = "values"
+    domain: ClassVar[Domain] = Domain()
+    outputs: ClassVar[str] = "values"
     metric: ClassVar[Any] = None
+
+    def named_metrics(self) -> dict[str, metrics.Metric]:
+        """What a metric's name means beside this loss: its own metric, and others that fit its outputs and targets.
+
+        Classes have the accuracy of the largest output, without rows of the `ignore_label`; yes-or-no outputs that of
+        the loss's threshold; values have R² and the accuracy of a regression, of what the loss predicts.
+        """
+        found: dict[str, metrics.Metric] = {}
+        if self.targets == "classes":
+            found = {"accuracy": metrics.Accuracy(ignore_label=getattr(self, "ignore_label", None))}
+        elif self.targets == "values":
+            found = {"r2": metrics.r2, "regression_accuracy": metrics.regression_accuracy}
+            if type(self).prediction is not Loss.prediction:
+                found = {name: metrics.OfPrediction(metric, self) for name, metric in found.items()}
+            else:
+                found["binary_accuracy"] = metrics.binary_accuracy  # of values near 0 and 1
+        elif self.targets == "any":
+            found = dict(metrics.KNOWN)
+        own = self.metric
+        return {**found, own.name: own} if isinstance(own, metrics.Metric) else found
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         raise NotImplementedError(f"{type(self).__name__} must define __call__")
@@ -42,6 +71,8 @@ class ClassLoss(Loss):
     """A loss whose targets are classes, and whose outputs are largest at the likeliest class."""
 
     targets: ClassVar[str] = "classes"
+    domain: ClassVar[Domain] = Domain(0, 1, remedy="rows (N, K) are distributions over the classes")
+    outputs: ClassVar[str] = "logits"
     metric: ClassVar[Any] = metrics.accuracy
 
     def prediction(self, outputs: Array) -> Array:
@@ -50,9 +81,16 @@ class ClassLoss(Loss):
 
 @dataclass(frozen=True)
 class FunctionLoss(Loss):
-    """A user's own loss block, given to `Model` as it is: targets and predictions are taken as values."""
+    """A user's own loss block, given to `Model` as it is: targets and predictions are taken as values.
+
+    A batch is split where the function says that it may be: `my_loss.batch_coupled = False` (see `Loss`).
+    """
 
     function: Any
+
+    @property
+    def batch_coupled(self) -> bool:
+        return batch_coupled(self.function)
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return self.function(outputs, targets, sample_weight=sample_weight, total=total)

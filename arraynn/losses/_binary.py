@@ -1,4 +1,4 @@
-"""What the two binary cross-entropies share: their targets and what they predict."""
+"""What the losses of yes-or-no outputs share: their targets, what they predict, and their accuracy."""
 
 from __future__ import annotations
 
@@ -6,14 +6,27 @@ from typing import ClassVar
 
 from .._array import namespace, same_shape
 from .._types import Array
+from ..metrics import BinaryAccuracy, Metric
 from ._base import Loss
+from ._domain import Domain
 
 
 class BinaryLoss(Loss):
     """A loss whose targets are 0 or 1 (or probabilities), for each output by itself; 1 where above `threshold`."""
 
     targets: ClassVar[str] = "binary"
+    domain: ClassVar[Domain] = Domain(0, 1, remedy="0, 1 and probabilities between")
+    outputs: ClassVar[str] = "logits"
     threshold: ClassVar[float]
+
+    @property
+    def metric(self) -> Metric:
+        """The accuracy by the loss's threshold, a mean over rows and outputs."""
+        return BinaryAccuracy(threshold=self.threshold)
+
+    def named_metrics(self) -> dict[str, Metric]:
+        accuracy: Metric = BinaryAccuracy(threshold=self.threshold)
+        return {"accuracy": accuracy, "binary_accuracy": accuracy, self.metric.name: self.metric}
 
     def prediction(self, outputs: Array) -> Array:
         return outputs > self.threshold

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import metrics
 from .._array import namespace
 from .._types import Array, Backward
 from ._base import row_means, spread, weighted_mean
@@ -50,8 +49,8 @@ def binary_cross_entropy(
 class BinaryCrossEntropy(BinaryLoss):
     """The loss of `binary_cross_entropy`: probabilities in, 0 or 1 as targets, no link needed."""
 
+    outputs: ClassVar[str] = "probabilities"
     threshold: ClassVar[float] = 0.5
-    metric: ClassVar[Any] = metrics.BinaryAccuracy(threshold=0.5)
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return binary_cross_entropy(outputs, targets, sample_weight=sample_weight, total=total)

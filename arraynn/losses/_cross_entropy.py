@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from .._array import namespace
 from .._types import Array, Backward
@@ -48,6 +48,8 @@ def cross_entropy(
 @dataclass(frozen=True)
 class CrossEntropy(ClassLoss):
     """The loss of `cross_entropy`: probabilities in, classes as targets, no link needed."""
+
+    outputs: ClassVar[str] = "probabilities"
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return cross_entropy(outputs, targets, sample_weight=sample_weight, total=total)

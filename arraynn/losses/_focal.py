@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import metrics
 from .._array import namespace, zero_like
 from .._types import Array, Backward
 from ..layers import sigmoid
 from ._base import row_means, spread, weighted_mean
 from ._binary import BinaryLoss, binary_targets
+from ._domain import Domain
 
 
 def focal(
@@ -67,8 +67,10 @@ class Focal(BinaryLoss):
 
     gamma: float = 2.0
     alpha: float | None = 0.25
+    domain: ClassVar[Domain] = Domain(
+        sets=((0, 1),), remedy="number the classes 0 and 1; nn.sigmoid_cross_entropy takes probabilities between, too"
+    )
     threshold: ClassVar[float] = 0.0
-    metric: ClassVar[Any] = metrics.BinaryAccuracy(threshold=0.0)
 
     def __post_init__(self) -> None:
         if not 0 <= self.gamma < math.inf:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import metrics
 from .._array import namespace, same_shape, zero_like
 from .._types import Array, Backward
 from ._base import row_means, spread, weighted_mean
 from ._binary import BinaryLoss
+from ._domain import Domain
 
 
 def hinge(
@@ -17,8 +17,8 @@ def hinge(
 ) -> tuple[Array, Backward]:
     """Hinge loss, loss = Σ_i w_i mean_j(max(1 - s_ij ŷ_ij, 0)) / total, with s = ±1 the side that is right.
 
-    outputs : float array (N,) or (N, D), scores, any value. targets : the same shape; s is 1 where they are above 0,
-        else -1, so both 0 and 1 and -1 and 1 serve.
+    outputs : float array (N,) or (N, D), scores, any value. targets : the same shape, either 0 and 1 or -1 and 1; s is
+        1 where they are above 0, else -1. `Model` refuses other numbers; here they are not looked at.
     sample_weight, total : as in `sigmoid_cross_entropy`.
     Returns the loss, 0-d, a mean over the D outputs too, and
     backward(dloss=1.0) -> doutputs = -s / D · w_i / total · dloss where s ŷ < 1, else 0; so too at the kink s ŷ = 1.
@@ -53,8 +53,11 @@ class Hinge(BinaryLoss):
     """The loss of `hinge`: scores in, 0 or 1 (or -1 and 1) as targets. Scores are no logits: no probabilities."""
 
     targets: ClassVar[str] = "values"  # as -1 is a target too
+    domain: ClassVar[Domain] = Domain(
+        sets=((0, 1), (-1, 1)), remedy="number the two classes 0 and 1, as by (y == y.max()).astype(int)"
+    )
+    outputs: ClassVar[str] = "scores"
     threshold: ClassVar[float] = 0.0
-    metric: ClassVar[Any] = metrics.BinaryAccuracy(threshold=0.0)
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return hinge(outputs, targets, sample_weight=sample_weight, total=total)

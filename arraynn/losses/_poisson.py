@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from .._array import namespace, same_shape
 from .._types import Array, Backward
 from ._base import Loss, row_means, spread, weighted_mean
+from ._domain import Domain
 
 
 def poisson(
@@ -49,6 +50,9 @@ def poisson(
 @dataclass(frozen=True)
 class Poisson(Loss):
     """The loss of `poisson`: log rates in, counts as targets; the prediction is the rate, exp(outputs)."""
+
+    domain: ClassVar[Domain] = Domain(low=0, remedy="counts or amounts; nn.mean_squared_error takes any numbers")
+    outputs: ClassVar[str] = "log rates"
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return poisson(outputs, targets, sample_weight=sample_weight, total=total)

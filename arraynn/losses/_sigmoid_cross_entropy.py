@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import metrics
 from .._array import namespace, zero_like
 from .._types import Array, Backward
 from ..layers import sigmoid
@@ -51,7 +50,6 @@ class SigmoidCrossEntropy(BinaryLoss):
     """The loss of `sigmoid_cross_entropy`: logits in, 0 or 1 as targets, sigmoid as link."""
 
     threshold: ClassVar[float] = 0.0
-    metric: ClassVar[Any] = metrics.BinaryAccuracy(threshold=0.0)
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return sigmoid_cross_entropy(outputs, targets, sample_weight=sample_weight, total=total)

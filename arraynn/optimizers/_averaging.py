@@ -44,6 +44,10 @@ class Averaging(Optimizer):
     def elementwise(self) -> bool:  # type: ignore[override]
         return self.optimizer.elementwise
 
+    @property
+    def from_outside(self) -> bool:
+        return super().from_outside or self.optimizer.from_outside
+
     def mixing(self, step: int) -> tuple[float, float]:
         """(keep, share) of the update `step`, counted from 0."""
         raise NotImplementedError(f"{type(self).__name__} must define mixing")

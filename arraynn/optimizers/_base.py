@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from .. import tree
 from .._array import namespace
+from .._coupling import outside
 from .._types import Array, Nest
-from ..backends import for_type
+from ..backends import Backend, disjoint, for_type, is_elementwise
 from ..errors import ShapeError
 from ..schedules import Schedule, checked_rate, rate_at
 
@@ -26,7 +27,9 @@ class Optimizer:
 
     learning_rate: float | Schedule = 0.001
 
-    #: whether the rule looks at each element by itself, so that backends may cut, join and fuse arrays
+    #: whether the rule looks at each element by itself, so that backends may cut, join and fuse arrays. A rule that
+    #: does not (LARS takes norms) says False; a rule from outside the library that reads a shape, or reduces, without
+    #: saying so is found out, and is applied to one parameter after another.
     elementwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -66,11 +69,24 @@ class Optimizer:
         """The update with its scalars given, for a step that is compiled: (params, slots)."""
         leaves: list[tuple[Array, Array, dict[str, Array]]] = []
         _gather(params, grads, slots, leaves)
-        if leaves and self.elementwise:
-            results = for_type(type(leaves[0][0])).elementwise(self.update_one)(leaves, scalars)
+        engine = for_type(type(leaves[0][0])) if leaves else None
+        disjoint([x for p, _, own in leaves for x in (p, *own.values())], lambda: _paths(params, leaves))
+        if engine is not None and self._by_element(engine, leaves, scalars):
+            results = engine.elementwise(self.update_one)(leaves, scalars)
         else:
             results = [self.update_one(p, g, own, scalars) for p, g, own in leaves]
         return _scatter(params, grads, iter(results))
+
+    @property
+    def from_outside(self) -> bool:
+        """Whether the rule, or one that it wraps, is not this library's."""
+        return outside(type(self).__module__)
+
+    def _by_element(self, engine: type[Backend], leaves: list[Any], scalars: Mapping[str, Any]) -> bool:
+        """Whether the engine may treat the leaves as one: what comes from outside is not believed, but looked at."""
+        if not self.elementwise or not self.from_outside:
+            return self.elementwise
+        return engine.traces_rules and all(is_elementwise(self.update_one, p, own, scalars) for p, _, own in leaves)
 
 
 def _gather(params: Nest, grads: Nest, slots: Nest, leaves: list[Any]) -> None:
@@ -109,6 +125,12 @@ def _scatter(params: Nest, grads: Nest, results: Iterator[Any]) -> tuple[Nest, N
         return type(params)([p for p, _ in both]), type(params)([s for _, s in both])
     p, own = next(results)
     return p, own
+
+
+def _paths(params: Nest, leaves: list[Any]) -> list[str]:
+    """Of each parameter, and of its slots."""
+    named = zip(tree.paths(tree.trained(params)), leaves, strict=True)
+    return [name for path, (_, _, own) in named for name in (path, *(f"{path}.{slot}" for slot in own))]
 
 
 def _form(nest: Nest) -> str:

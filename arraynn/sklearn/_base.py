@@ -16,13 +16,14 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .. import tree
 from .._array import is_array, namespace
+from .._coupling import coupled_in_inference
 from .._types import Array, LayerLike, Nest
 from ..backends import Backend
-from ..losses import Loss
+from ..losses import Domain, Loss
 from ..model import Model
 from ..optimizers import Adam, Optimizer
-from ..training.dataset import blocks
-from ..training.inference import inference
+from ..training.inference import inference, pieces
+from ..training.validation import in_domain
 from ._arrays import check_same_namespace, computes, dtype_name, home, on_host, take
 from ._interop import from_model, from_sklearn, to_model, to_sklearn
 from ._lbfgs import fit_lbfgs
@@ -141,6 +142,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         weight = self._class_weights(y, sample_weight)
         self._random_state = check_random_state(self.random_state)
         self._loss, self.n_outputs_, out_activation = self._criterion()
+        targets = self._encoded(y, codes, self._loss)
+        if self._loss.targets != "classes" and self._loss.domain != Domain():
+            told = f"loss={self.loss!r}" if isinstance(self.loss, str) else type(self._loss).__name__
+            in_domain("y", targets, self._loss.domain, told)
         self.network_ = make_network(
             hidden, self.n_outputs_, self._loss, activation=self.activation, dropout=self.dropout
         )
@@ -150,7 +155,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         engine = computes(where, self.backend)
         task = Task(
             X.astype(dtype) if hasattr(X, "tocsr") else engine.asarray(X, dtype),
-            self._put_targets(self._encoded(y, codes, self._loss), engine, dtype),
+            self._put_targets(targets, engine, dtype),
             None if weight is None else engine.asarray(weight, dtype),
             y,
             codes,
@@ -217,7 +222,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         with engine.context():
             outputs = inference(engine, self.network_)
             parts = engine.each(
-                lambda rows: outputs(params, _dense(take(x, rows), engine)), blocks(x.shape[0], engine.inference_rows)
+                lambda rows: outputs(params, _dense(take(x, rows), engine)),
+                pieces(x.shape[0], engine, coupled_in_inference(self.network_)),
             )
             return parts[0] if len(parts) == 1 else engine.xp.concat(parts, axis=0)
 
@@ -237,8 +243,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         """A fitted estimator with a copy of the model's weights, and its loss and optimizer as hyperparameters.
 
         model : its network a Sequential of Dense, activations and Dropout; ValueError for another. classes : labels of
-        a classifier in the order of the outputs, which is sorted; None counts from 0. Penalties of the layers are not
-        taken over: set alpha and l1.
+        a classifier in the order of the model's outputs (of one output, that for 0, then that for 1); the estimator's
+        outputs stand in sorted order, as scikit-learn's do. None counts from 0. Penalties of the layers are not taken
+        over: set alpha and l1.
         """
         return from_model(cls, model, classes)
 

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
@@ -215,7 +215,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _class_weights(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
         if self.class_weight is None:
             return weight
-        own: np.ndarray = compute_sample_weight(self.class_weight, y)
+        own: np.ndarray
+        if isinstance(self.class_weight, dict) and y.ndim == 1:
+            # by all classes, as rows of partial_fit may lack some of them
+            table = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+            own = table[np.searchsorted(self.classes_, y)]
+        else:
+            own = compute_sample_weight(self.class_weight, y)
         return own if weight is None else own * weight
 
     def _predicted(self, outputs: Array, where: Backend) -> Any:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .._array import namespace, sum_of_rows
+from .._coupling import batch_coupled
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ..layers import Dense
-from ..losses import Loss, Poisson
+from ..losses import Domain, Loss, Poisson
 from ..optimizers import SGD, Adam, Optimizer
 
 
@@ -82,6 +83,14 @@ class Summed(Loss):
     scale: float = 1.0
     mean: bool = False
     targets: ClassVar[str] = "any"
+
+    @property
+    def batch_coupled(self) -> bool:
+        return batch_coupled(self.loss)
+
+    @property
+    def domain(self) -> Domain:  # type: ignore[override]
+        return self.loss.domain
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         value, loss_backward = self.loss(outputs, targets, sample_weight=sample_weight, total=total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +18,16 @@ from ..backends import backend, of
 from ..initializers import glorot_uniform
 from ..io.registry import register
 from ..layers import Dense, Dropout, Identity, Sequential, Sigmoid, Softmax
-from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from ..losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Focal,
+    Hinge,
+    Loss,
+    Poisson,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+)
 from ..model import Model
 from ..optimizers import Optimizer
 from ..regularizers import L1L2
@@ -45,6 +55,8 @@ def make_model(est: Any, optimizer: Optimizer, engine: Any, dtype: str, rows: in
     clip = None if est.clip_norm is None else float(est.clip_norm)
     model = Model(Sequential(*layers), loss, optimizer, backend=engine, dtype=dtype, clip_norm=clip)
     model.build((est.coefs_[0].shape[0],))
+    if hasattr(est, "feature_names_in_"):
+        model.columns = tuple(map(str, est.feature_names_in_))
     return model
 
 
@@ -92,17 +104,53 @@ def from_model(kind: type, model: Any, classes: Any = None) -> Any:
     est._loss, est.n_outputs_, est.out_activation_ = est._criterion()
     if est.n_outputs_ != outputs:
         raise ValueError(f"{len(est.classes_)} classes take {est.n_outputs_} outputs, the model has {outputs}")
-    est.network_ = make_network(hidden, outputs, est._loss, activation=est.activation, dropout=est.dropout)
     host = tree.map(lambda leaf: backend("numpy").asarray(leaf, copy=True), params)
+    if is_classifier(est) and classes is not None:
+        place = -1 if link is None else -2
+        host[place], est.loss = _sorted(host[place], np.asarray(classes), est.loss)
+        est._loss = est._criterion()[0]
+    est.network_ = make_network(hidden, outputs, est._loss, activation=est.activation, dropout=est.dropout)
+    if len(est.network_.layers) != len(host):
+        ends = "its last Dense" if link is None else f"{type(link).__name__}"
+        raise ValueError(
+            f"the model's network ends in {ends}, but {type(model.loss).__name__} takes {est._loss.outputs}"
+        )
     vars(est).update(to_attributes(est.network_, host))
     losses = list(model.history.get("loss", ()))
     est.loss_curve_, est.best_loss_, est._training = losses, min(losses, default=np.inf), {}
     est.validation_scores_ = est.validation_loss_curve_ = est.best_validation_score_ = None
     est.n_iter_, est.t_, est.n_layers_ = int(model.epoch), 0, len(est.coefs_) + 1
     est.n_features_in_ = int(est.coefs_[0].shape[0])
+    if model.columns is not None:
+        est.feature_names_in_ = np.asarray(model.columns, dtype=object)
     if losses:
         est.loss_ = losses[-1]
     return est
+
+
+def _sorted(last: Nest, classes: np.ndarray, loss: Loss) -> tuple[Nest, Loss]:
+    """(last layer, loss) whose outputs stand in the order of the sorted classes, from those in the order given.
+
+    The one output of two classes speaks for the second of them; where the two change places, so does its sign.
+    ValueError where a class is there twice, or the loss is none of those that are known to be the same mirrored.
+    """
+    if classes.ndim != 1:
+        return last, loss  # labels side by side, each a column
+    order = np.argsort(classes, kind="stable")
+    if len(np.unique(classes)) != len(classes):
+        raise ValueError(f"classes must differ, one for each output, got {classes.tolist()}")
+    if np.array_equal(order, np.arange(len(order))):
+        return last, loss
+    if last["bias"].shape[0] == len(classes):
+        return {"weight": last["weight"][:, order], "bias": last["bias"][order]}, loss
+    if type(loss) not in (SigmoidCrossEntropy, BinaryCrossEntropy, Hinge, Focal):
+        raise ValueError(
+            f"one output of {type(loss).__name__} speaks for the second class and cannot be turned to the first: "
+            f"classes must be sorted, got {classes.tolist()}"
+        )
+    if isinstance(loss, Focal) and loss.alpha is not None:
+        loss = replace(loss, alpha=1 - loss.alpha)  # alpha goes with the class
+    return {"weight": -last["weight"], "bias": -last["bias"]}, loss
 
 
 def _label(est: Any, classes: np.ndarray) -> None:

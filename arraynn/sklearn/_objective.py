@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from .._array import namespace
+from .._coupling import batch_coupled, coupled_in_inference
 from .._types import Array, Backward, Nest, Shape
 from ..layers import Dense, Layer, Sequential
 from ..losses import Loss
@@ -24,8 +25,12 @@ class WithWeights(Layer):
     network: Sequential
 
     @property
-    def couples_rows(self) -> bool:
-        return self.network.couples_rows
+    def batch_coupled(self) -> bool:
+        return batch_coupled(self.network)
+
+    @property
+    def coupled_in_inference(self) -> bool:
+        return coupled_in_inference(self.network)
 
     @cached_property
     def dense(self) -> tuple[int, ...]:
@@ -61,6 +66,10 @@ class PerSample(Loss):
 
     loss: Loss
     penalty: L1L2
+
+    @property
+    def batch_coupled(self) -> bool:
+        return batch_coupled(self.loss)
 
     def total(self, targets: Array, sample_weight: Array | None = None) -> Any:
         return self.loss.total(targets, sample_weight)

@@ -125,6 +125,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     def _criterion(self) -> tuple[Loss, int, str]:
         loss = NAMED[self.loss] if isinstance(self.loss, str) else as_loss(self.loss)
+        if loss.targets == "classes":
+            raise ValueError(f"{type(loss).__name__} is a loss over classes; MLPRegressor takes one over values")
         return loss, self._columns, "exp" if isinstance(loss, Poisson) else "identity"
 
     def _encoded(self, y: np.ndarray, codes: np.ndarray | None, loss: Loss) -> np.ndarray:

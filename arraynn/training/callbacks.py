@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from .. import tree
 from .._types import Nest
 from ..errors import CheckpointError, DataError
+from ..metrics import KNOWN
 from ..schedules import Scaled, rate_at
 
 
@@ -60,7 +61,9 @@ class Monitor(Callback):
     """A callback that follows one number of the logs and knows when it is better.
 
     monitor : a name of the logs. min_delta : at least 0, by how much a number must be better to count.
-    mode : "min", "max", or "auto": "max" for accuracies and R².
+    mode : "min", "max", or "auto": "min" for losses and penalties, "max" for accuracies and R², and for a metric of
+        yours what it says itself: `Metric.mode`, or `MeanOf(function, direction=…)`, or an attribute `mode` of the
+        function. DataError before the first step where nobody says it. (Keras takes "min" then.)
     """
 
     kept: ClassVar[tuple[str, ...]] = ("best", "waited")
@@ -70,11 +73,28 @@ class Monitor(Callback):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
         if not 0 <= min_delta < math.inf:
             raise ValueError(f"min_delta must be a finite number of at least 0, got {min_delta!r}")
-        upwards = mode == "max" or (mode == "auto" and monitor.endswith(("accuracy", "r2")))
-        self.monitor, self.min_delta, self.sign = monitor, min_delta, -1.0 if upwards else 1.0
+        self.monitor, self.min_delta, self.mode = monitor, min_delta, mode
 
     def on_fit_begin(self, model: Any) -> None:
+        self.sign = {"min": 1.0, "max": -1.0}[self.direction(model)]
         self.best, self.waited = math.inf, 0
+
+    def direction(self, model: Any) -> str:
+        """ "min" or "max": which way the number gets better. DataError where mode is "auto" and nothing tells."""
+        if self.mode != "auto":
+            return self.mode
+        name = self.monitor.removeprefix("val_")
+        for metric in getattr(model, "metrics", ()):
+            if metric.name == name and metric.mode is not None:
+                return str(metric.mode)
+        if name in ("loss", "data_loss", "penalty"):
+            return "min"
+        if name in KNOWN:
+            return "max"
+        raise DataError(
+            f"{type(self).__name__} follows {self.monitor!r}, of which mode='auto' cannot know whether more is better; "
+            f"give mode='max' or mode='min', or let the metric say it: nn.metrics.MeanOf(function, direction='max')"
+        )
 
     def on_resume(self, model: Any, done: range, notes: Mapping[str, Any]) -> None:
         super().on_resume(model, done, notes)
@@ -109,8 +129,8 @@ class EarlyStopping(Monitor):
     state, the step and the history stay those of the last epoch.
 
     monitor : a name of the logs. patience : at least 1; epochs without a number (validation_freq) do not count.
-    min_delta : what counts as better. mode : "min", "max", or "auto": "max" for accuracies and R². Reads the number at
-    each epoch's end. Prechelt, 1998.
+    min_delta : what counts as better. mode : "min", "max", or "auto", see `Monitor`. Reads the number at each epoch's
+    end. Prechelt, 1998.
     """
 
     kept: ClassVar[tuple[str, ...]] = ("best", "waited", "best_epoch", "best_params")

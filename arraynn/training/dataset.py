@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +14,13 @@ from .. import tree
 from .._array import namespace
 from .._types import Array, Nest, Shape
 from ..backends import Backend, number, of
+from ..encoding import Places
 from ..errors import DataError, ShapeError
-from ..losses import Loss
-from .labels import numbered, weights_by_place
+from ..losses import Domain, Loss
+from .columns import column_names, not_a_list_of_inputs, same_columns
+from .labels import class_table, numbered, weights_by_place
 from .step import Batch
-from .validation import as_array, as_inputs, count_rows, distributions, finite, in_range, same_place
+from .validation import as_array, as_inputs, count_rows, distributions, finite, in_domain, in_range, same_place
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Border:
     input_shape, output_shape : of a row. first : the kind and the place of the layer that takes x, for errors.
     integer_input : the network looks numbers up (an embedding), so integers stay integers. vocabulary : how many there
         are to look up, where that is known. Both are tuples, by part of x, where its parts differ in that.
+    columns : the names of x's columns, where they are known; x with others, or in another order, is refused.
     partial : these are batches of a whole that is never seen; the weights of one of them may all be 0.
     classes : the labels that targets are given by, in the order of the outputs; None takes the outputs' numbers.
     """
@@ -40,6 +43,7 @@ class Border:
     first: tuple[str, str] = ("", "")
     integer_input: bool | tuple[bool, ...] = False
     vocabulary: int | tuple[int | None, ...] | None = None
+    columns: Any = None
     partial: bool = False
     classes: tuple[Any, ...] | None = None
 
@@ -76,13 +80,22 @@ class Border:
     def numbers(self, y: Any) -> Array:
         """y as an array of numbers: labels as their places among the classes."""
         ignored = getattr(self.loss, "ignore_label", None)
-        return as_array("y", y if self.classes is None else numbered(self.classes, y, ignored))
+        if self.classes is None:
+            return as_array("y", y)
+        places = as_array("y", numbered(self.classes, y, ignored))
+        return places.view(Places) if isinstance(places, np.ndarray) else places  # not to be numbered again
 
     def targets(self, y: Array) -> Array:
         """y on the backend, checked against the loss: classes in the index dtype, all else in the model's dtype."""
         kind, shape = self.loss.targets, tuple(y.shape)
         expected = (shape[0], *self.output_shape)
         whole = namespace(y).isdtype(y.dtype, ("integral", "bool"))
+        if kind == "classes" and self.output_shape == (1,):
+            raise ShapeError(
+                f"{type(self.loss).__name__} needs an output for each class, and the network has one: give its last "
+                f"layer as many units as there are classes, or take nn.sigmoid_cross_entropy, whose one output tells "
+                f"two classes apart"
+            )
         if kind == "classes" and shape != expected:
             return self._labels(y, expected, whole)
         if kind != "any" and shape != expected:
@@ -92,9 +105,12 @@ class Border:
                     f"they must be the same"
                 )
             y = namespace(y).reshape(y, expected)  # one output a row: (N,) and (N, 1) mean the same
-        if kind in ("classes", "binary"):
-            in_range("y", y, 0, 1, f"{type(self.loss).__name__} takes 0, 1 and probabilities between")
         finite("y", y, self.dtype)
+        domain = self.loss.domain
+        if kind in ("classes", "binary") and domain == Domain():
+            domain = Domain(0, 1)
+        if domain != Domain():
+            in_domain("y", y, domain, type(self.loss).__name__)
         if kind == "classes":
             distributions(y)
         return self.backend.asarray(y, self.backend.index_dtype if kind == "any" and whole else self.dtype)
@@ -240,7 +256,7 @@ class Rows:
         counted = labels != getattr(self.border.loss, "ignore_label", None)
         if self.border.classes is not None:
             class_weight = weights_by_place(self.border.classes, class_weight)
-        table = _class_table(class_weight, labels[counted], 2 if binary else int(self.border.output_shape[-1]))
+        table = class_table(class_weight, labels[counted], 2 if binary else int(self.border.output_shape[-1]))
         own = 1.0 if self.weight is None else of(self.weight).to_numpy(self.weight)
         weight = own * table[np.where(counted, labels, 0)]  # of an ignored row, any: it does not count
         return replace(self, weight=self.border.weights(weight, self.count))
@@ -265,36 +281,12 @@ def _pick(leaf: Array, rows: Any, host: Any) -> Array:
     return leaf if whole else leaf[(rows, *[slice(None)] * (len(leaf.shape) - 1))]
 
 
-@dataclass(frozen=True)
-class Stream:
-    """An iterable of (x, targets) or (x, targets, sample_weight) batches, gone through once an epoch."""
-
-    border: Border
-    batches: Iterable[Any]
-    class_weight: Any = None
-
-    #: steps between fetches, at most: until then the batches are kept, for a replay
-    fetch_steps: ClassVar[int] = 64
-
-    def epoch(self, epoch: int) -> Iterator[Callable[[], Batch]]:
-        found = False
-        for item in self.batches:
-            found = True
-            yield partial(_same, self.rows(item).take(slice(0, None)))
-        if not found:
-            raise DataError(f"the iterable gave no batch in epoch {epoch}: it must start anew each time it is iterated")
-
-    def rows(self, item: Any) -> Rows:
-        return rows_of(self.border, *unpack("an iterable", item)).with_classes(self.class_weight)
-
-
-def _same(batch: Batch) -> Batch:
-    return batch
-
-
 def rows_of(border: Border, x: Nest, y: Any, sample_weight: Any = None) -> Rows:
     """Data checked, cast and moved. DataError or ShapeError says what is wrong and what would be right."""
-    x, y = as_inputs(x), border.numbers(y)
+    y = border.numbers(y)
+    not_a_list_of_inputs(x, border.input_shape, y)
+    same_columns(border.columns, column_names(x))
+    x = as_inputs(x)
     weight = None if sample_weight is None else as_array("sample_weight", sample_weight)
     same_place(*tree.leaves(x), y, weight)
     rows = count_rows(x)
@@ -320,24 +312,6 @@ def unpack(what: str, item: Any) -> tuple[Any, Any, Any]:
 def blocks(count: int, size: int) -> list[slice]:
     """Slices that cover `count` rows, `size` at a time."""
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
-
-
-def _class_table(class_weight: Any, labels: np.ndarray, classes: int) -> np.ndarray:
-    """The weight of each class, as an array."""
-    if isinstance(class_weight, str) and class_weight == "balanced":
-        counts = np.bincount(labels, minlength=classes)
-        balanced: np.ndarray = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-        return balanced
-    if not isinstance(class_weight, Mapping):
-        raise DataError(f"class_weight must be 'balanced' or a mapping from class to weight, got {class_weight!r}")
-    table = np.ones(classes)
-    for label, value in class_weight.items():
-        if label not in range(classes) or not isinstance(value, (int, float, np.number)) or not 0 <= value < math.inf:
-            raise DataError(
-                f"class_weight has {label!r}: {value!r}; classes are 0 to {classes - 1}, weights at least 0"
-            )
-        table[label] = value
-    return table
 
 
 def _rows(shape: Any) -> str:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from .. import tree
+from .._coupling import batch_coupled, coupled_in_inference
 from .._types import Nest
 from ..backends import of
 from .dataset import Border, Rows, blocks
@@ -25,8 +26,9 @@ def measure(model: Any, rows: Rows) -> dict[str, float]:
         loss = model.loss(outputs, targets, sample_weight=weight, total=total)[0]
         return {"loss": loss, **{m.name: m.sums(outputs, targets, weight) for m in metrics}}
 
+    coupled = coupled_in_inference(model.network) or any(map(batch_coupled, (model.loss, *metrics)))
     with model.backend.context():
-        parts = model.backend.each(figures, blocks(rows.count, model.backend.inference_rows))
+        parts = model.backend.each(figures, pieces(rows.count, model.backend, coupled))
         fetched = iter(model.backend.fetch(tree.leaves(parts)))
     host = tree.map(lambda _: next(fetched), parts)
     summed = tree.map(lambda *values: math.fsum(values), *host)
@@ -38,13 +40,26 @@ def answer(model: Any, border: Border, x: Nest, function: Callable[[Nest], Nest]
     home, backend = of(tree.leaves(x)[0]), model.backend
     rows = Rows(border, border.inputs(x), tree.leaves(x)[0], None)
     forward, params = inference(backend, model.network), model.params
+    # what a loss makes of a row's outputs may depend on other rows
+    inside, after = (_same, function) if batch_coupled(model.loss) else (function, _same)
     with backend.context():
         parts = backend.each(
-            lambda part: function(forward(params, rows.inputs(part))), blocks(rows.count, backend.inference_rows)
+            lambda part: inside(forward(params, rows.inputs(part))),
+            pieces(rows.count, backend, coupled_in_inference(model.network)),
         )
         joined = parts[0] if len(parts) == 1 else tree.map(lambda *leaves: backend.xp.concat(leaves, axis=0), *parts)
+        joined = after(joined)
     # a copy where it came from elsewhere, so that an answer may be written to (NumPy's view of a JAX array may not)
     return tree.map(lambda leaf: home.asarray(leaf, copy=True if home.name != backend.name else None), joined)
+
+
+def _same(nest: Nest) -> Nest:
+    return nest
+
+
+def pieces(count: int, backend: Any, coupled: bool) -> list[slice]:
+    """The blocks of rows that inference takes together: all of them, where they depend on one another."""
+    return blocks(count, max(count, 1) if coupled else backend.inference_rows)
 
 
 def inference(backend: Any, network: Any) -> Callable[[Nest, Nest], Nest]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -103,3 +104,21 @@ def weights_by_place(classes: tuple[Any, ...], class_weight: Any) -> Any:
             f"class_weight has {unknown[0]!r}, which is none of the classes {', '.join(map(repr, classes[:10]))}"
         )
     return {places[label]: weight for label, weight in class_weight.items()}
+
+
+def class_table(class_weight: Any, labels: np.ndarray, classes: int) -> np.ndarray:
+    """The weight of each class, as an array."""
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        counts = np.bincount(labels, minlength=classes)
+        balanced: np.ndarray = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        return balanced
+    if not isinstance(class_weight, Mapping):
+        raise DataError(f"class_weight must be 'balanced' or a mapping from class to weight, got {class_weight!r}")
+    table = np.ones(classes)
+    for label, value in class_weight.items():
+        if label not in range(classes) or not isinstance(value, (int, float, np.number)) or not 0 <= value < math.inf:
+            raise DataError(
+                f"class_weight has {label!r}: {value!r}; classes are 0 to {classes - 1}, weights at least 0"
+            )
+        table[range(classes).index(label)] = value  # as a bool would pick all rows of the table, and 1.0 none
+    return table

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from .._coupling import batch_coupled
 from .._types import LayerLike, Nest
 from ..backends import for_type, of
 from ..losses import as_loss
@@ -71,7 +72,7 @@ def minimize_lbfgs(
 
     def evaluate(params: Nest, batch: Batch) -> tuple[Any, Nest]:
         total = loss.total(batch[1], batch[2])
-        plan = engine.plan(params, batch, network.couples_rows)
+        plan = engine.plan(params, batch, batch_coupled(network) or batch_coupled(loss))
         sums, grads = engine.accumulate(gradient, params, batch, key, total, plan)
         penalty, penalty_backward = network.penalty(params)
         return sums["loss"] + penalty, tree.add(grads, penalty_backward())

@@ -110,6 +110,7 @@ class Fit:
         for callback in self.callbacks:
             if isinstance(callback, Monitor):
                 callback.known_in(names)
+                callback.direction(self.model)
         if not tree.leaves(tree.trained(self.model.params)):
             raise DataError("the network has no parameters to train; add a layer that has, such as nn.Dense(3)")
 

@@ -40,6 +40,7 @@ class Holder:
         self._backend: Backend | None = None
         self.input_shape: Any = None
         self.output_shape: Shape = ()
+        self.columns: Any = None  # the names of x's columns in fit, where it was given as a data frame
         self._params: Nest = None
         self.state: dict[str, Any] = {}
         self.epoch = 0

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import tree
 from .._array import device, is_float, namespace
+from .._coupling import batch_coupled
 from .._types import Array, LayerLike, Nest
 from ..backends import Backend, for_type, of
 from ..errors import DataError
@@ -93,7 +94,7 @@ def _core(
     def core(params: Nest, slots: Nest, batch: Batch, key: Key, scalars: Mapping[str, Any]) -> Any:
         _, targets, weight = batch
         total = loss.total(targets, weight)
-        plan = engine.plan(params, batch, network.couples_rows)
+        plan = engine.plan(params, batch, any(map(batch_coupled, (network, loss, *metrics))))
         logs, grads = engine.accumulate(gradient, params, batch, key, total, plan)
         logs["penalty"], penalty_backward = network.penalty(params)
         logs["total"] = total

@@ -14,6 +14,8 @@ from .._array import is_array, is_float, namespace
 from .._types import Array, Nest
 from ..backends import number, of
 from ..errors import DataError, ShapeError
+from ..losses import Domain
+from .numeric import numeric
 
 CHUNK = 1 << 20  #: numbers looked at together on the host, so that a memory-mapped file streams
 SUM_TOLERANCE = 1e-3  #: how far a row of a distribution may sum from 1
@@ -25,23 +27,19 @@ def as_inputs(x: Nest) -> Nest:
 
 
 def as_array(what: str, values: Any) -> Array:
-    """values as an array of real numbers of some library; lists become NumPy's. DataError where they are none."""
+    """values as an array of real numbers of some library; lists and data frames become NumPy's. DataError where they
+    are none."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise DataError(f"{what} is a masked array; fill what is masked, as by {what}.filled(0), or drop such rows")
     if not is_array(values) or (isinstance(values, np.ndarray) and not isinstance(values, np.memmap)):
-        try:
-            values = np.asarray(values)  # subclasses of ndarray too: a matrix, say, is indexed by other rules
-        except (ValueError, TypeError, RuntimeError) as error:
-            raise DataError(f"{what} cannot be made an array: {error}; give every row the same length") from None
-    real = (
-        values.dtype.kind in "fiub"
-        if isinstance(values, np.ndarray)
-        else namespace(values).isdtype(values.dtype, ("real floating", "integral", "bool"))
-    )
-    if not real:
+        return numeric(what, values)
+    xp = namespace(values)
+    if isinstance(values, np.ndarray):
+        return values if values.dtype.kind in "fiub" else numeric(what, values)
+    if not xp.isdtype(values.dtype, ("real floating", "integral", "bool")):
         raise DataError(
-            f"{what} must hold real numbers, got dtype {values.dtype}; cast it, or number what is text, as by "
-            f"np.unique({what}, return_inverse=True)[1]"
+            f"{what} must hold real numbers, got dtype {values.dtype}; give real and imaginary parts, as by "
+            f"xp.stack([xp.real({what}), xp.imag({what})], axis=-1)"
         )
     return values
 
@@ -116,6 +114,38 @@ def in_range(what: str, y: Array, low: int, high: int, remedy: str) -> None:
         raise DataError(f"{what} must lie in [{low}, {high}], got {wrong:.15g}; {remedy}")
 
 
+def in_domain(what: str, y: Array, domain: Domain, loss: str) -> None:
+    """Raise DataError naming the first row with a number outside the domain of the loss. y : finite numbers.
+
+    One look at the device for its arrays.
+    """
+    xp = namespace(y)
+    with of(y).context():
+        wrong = [_outside(y, domain, one) for one in domain.sets or (None,)]
+        counts = [number(xp.sum(xp.astype(rows, xp.int32))) for rows in wrong]
+    if not all(counts):
+        return
+    host, least = of(y).to_numpy(y), of(y).to_numpy(wrong[counts.index(min(counts))])
+    place = tuple(np.argwhere(least)[0])
+    raise DataError(
+        f"{what} holds {float(host[place]):.15g} in row {place[0]}; {loss} takes targets {domain}"
+        f"{f': {domain.remedy}' if domain.remedy else ''}"
+    )
+
+
+def _outside(y: Array, domain: Domain, values: tuple[float, ...] | None) -> Array:
+    """Where y is outside of the interval, or is none of the values."""
+    if not is_float(y):
+        y = namespace(y).astype(y, namespace(y).float32)  # some libraries compare unsigned numbers with no -1
+    if values is None:
+        within = (y >= domain.low) & (y <= domain.high) if domain.high < math.inf else y >= domain.low
+    else:
+        within = y == values[0]
+        for value in values[1:]:
+            within = within | (y == value)
+    return ~within
+
+
 def distributions(y: Array) -> None:
     """Raise DataError unless every row of y (N, K) sums to 1. One look at the device for its arrays."""
     xp = namespace(y)
@@ -129,3 +159,9 @@ def distributions(y: Array) -> None:
             f"the targets are distributions (N, K), so each row must sum to 1, but row {row} sums to {host[row]:g}; "
             f"divide the rows by their sums, or use nn.sigmoid_cross_entropy where several classes may be true"
         )
+
+
+def at_least(name: str, value: Any, low: int, more: str = "") -> None:
+    """Raise DataError unless value is an integer of at least `low`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+        raise DataError(f"{name} must be an integer of at least {low}{more}, got {value!r}")

@@ -102,6 +102,25 @@ class Acting:
             peer.wait()
             return time.perf_counter() - began, time.process_time() - used
 
+    def on_device(self, count: int) -> tuple[float, float]:
+        """Seconds for so many steps, by the clock and by the device's own events (nan where there are none)."""
+        peer = self.peer
+        peer.reset()
+        with peer.training():
+            peer.steps(3)  # compiles, captures, fills the memory pool
+            peer.wait()
+            began = time.perf_counter()
+            milliseconds = peer.elapsed(lambda: peer.steps(count))
+            return time.perf_counter() - began, milliseconds / 1000
+
+    def device_memory(self, count: int) -> int:
+        """Peak bytes of the device after so many steps."""
+        self.peer.reset()
+        with self.peer.training():
+            self.peer.steps(count)
+            self.peer.wait()
+        return int(self.peer.device_memory())
+
     def inference(self, count: int) -> tuple[float, float]:
         """The same for so many predictions of the batch."""
         self.peer.outputs()
@@ -156,6 +175,7 @@ def _environment(threads: int) -> Any:
     for name in UNSET:
         os.environ.pop(name, None)
     os.environ.update(dict.fromkeys(THREADS, str(threads)))
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # JAX on a GPU would take most of its memory from the others
     try:
         yield
     finally:

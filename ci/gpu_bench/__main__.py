@@ -1,13 +1,15 @@
-"""`python -m ci.gpu_bench times|launches|parity|trained`: parts of ci/gpu, each of which prints Markdown.
+"""`python -m ci.gpu_bench times|launches|parity|memory|trained`: parts of ci/gpu, each of which prints Markdown.
 
-times : a step of each workload of ci/bench, arraynn on CuPy and PyTorch in turn, by the device's events.
-launches : kernels, copies and waits of a step, counted by CUDA's profiler. parity : CuPy beside NumPy, layer by layer.
+times : a step of each workload of ci/bench on CuPy, PyTorch (eager, compiled, as a CUDA graph) and JAX in turn, each in
+a process of its own, by the wall clock and by the device's events. launches : kernels, copies and waits of a
+step, counted by CUDA's profiler. parity : CuPy beside NumPy, layer by layer. memory : peak bytes of the device.
 trained FOLDER… : where runs on both ended.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,34 +18,38 @@ import numpy as np
 
 import arraynn as nn
 
-from ..bench.measure import LATER, STEPS, TOLERANCE, Times
+from ..bench.measure import Times, close, interleave, open_lanes, same_loss
+from ..bench.peers import ON_GPU, installed
 from ..bench.report import table, times
 from ..bench.workloads import WORKLOADS, Workload
-from . import lanes as on_gpu
 from . import launches
+from .cupy_peer import Peer as Ours
 from .trained import compared
 
 BLIND = (
     "CUDA's profiler saw no kernel; it may look as root, or where NVreg_RestrictProfilingToAdminUsers=0, "
     "and PyTorch for this CUDA must be installed"
 )
+OURS = "arraynn-cupy"
 MOST = 30  #: kernel launches and library calls of a step of mnist
+MEASURED = ("spiral", "drop", "drop+", "mnist", "wide")  #: workloads whose times are taken
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ci.gpu_bench", description=__doc__, allow_abbrev=False)
-    parser.add_argument("what", choices=("times", "launches", "parity", "trained"))
+    parser.add_argument("what", choices=("times", "launches", "parity", "memory", "trained"))
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--backend", default="cupy")
-    parser.add_argument("--rounds", type=int, default=15, metavar="N", help="times that each lane's turn comes")
-    parser.add_argument("--seconds", type=float, default=0.2, metavar="S", help="that a turn takes, about")
+    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="times that each lane's turn comes")
+    parser.add_argument("--seconds", type=float, default=0.1, metavar="S", help="that a turn takes, about")
     arguments = parser.parse_args(argv)
     if arguments.what == "trained":
         text, fine = compared(arguments.folders)
         print(text)
         return int(not fine)
+    parts = {"times": tell_times, "launches": tell_launches, "parity": tell_parity, "memory": tell_memory}
     try:
-        return {"times": tell_times, "launches": tell_launches, "parity": tell_parity}[arguments.what](arguments)
+        return parts[arguments.what](arguments)
     except nn.BackendUnavailable as error:
         say(str(error))
         return 1
@@ -54,63 +60,49 @@ def say(text: str) -> None:
 
 
 def tell_times(arguments: Any) -> int:
-    for work in WORKLOADS.values():
-        lanes = on_gpu.opened(work, nn.backend(arguments.backend), say)
-        problem = differ(losses(lanes))
-        if problem:
-            say(f"{work.name}: {problem}")
+    """Two tables a workload. SystemExit where a lane computes something else."""
+    peers = [peer for peer in ON_GPU if installed(peer)]
+    for name in MEASURED:
+        lanes = open_lanes(peers, WORKLOADS[name], 1, say)
+        if OURS not in lanes:
+            say(f"{name}: nothing to compare without {OURS}")
             return 1
-        say(times(in_turn(lanes, arguments.rounds, arguments.seconds), f"{work.name}: step"))
+        try:
+            same_loss(lanes, WORKLOADS[name], say)
+            found = interleave(lanes, "on_device", arguments.rounds, arguments.seconds)
+        finally:
+            close(lanes)
+        say(times(found, f"{name}: step, wall clock"))
+        device = {peer: Times(list(map(either, own.processor, own.rounds)), []) for peer, own in found.items()}
+        say(times(device, f"{name}: step, device"))
     return 0
 
 
-def losses(lanes: dict[str, Any]) -> dict[str, list[float]]:
-    """Of each lane: at the workload's weights, and after a few steps, where no dropout makes them differ."""
-    found = {}
-    for name, lane in lanes.items():
-        lane.reset()
-        found[name] = [lane.loss()]
-        if not lane.work.dropout:
-            with lane.training():
-                lane.steps(STEPS)
-            found[name].append(lane.loss())
-    return found
+def either(device: float, wall: float) -> float:
+    """The device's own time; where a library has no events, the wall clock stands for it."""
+    return wall if math.isnan(device) else device
 
 
-def differ(found: dict[str, list[float]]) -> str:
-    """What is wrong where the lanes do not compute the same; else ""."""
-    reference = next(iter(found.values()))
-    for name, own in found.items():
-        for a, b, most in zip(own, reference, (TOLERANCE, LATER), strict=False):
-            if not abs(a - b) <= most * abs(b):
-                return f"losses differ by more than {most:g}: {found} ({name})"
-    return ""
-
-
-def in_turn(lanes: dict[str, Any], rounds: int, seconds: float) -> dict[str, Times]:
-    """Milliseconds a step of each lane, A B C A B C …; a turn is as many steps as take it about so long."""
-
-    def turn(lane: Any, count: int) -> float:
-        with lane.training():
-            ms: float = lane.elapsed(lambda: lane.steps(count))
-        return ms / count
-
-    counts = {}
-    for name, lane in lanes.items():
-        lane.reset()
-        turn(lane, 3)  # compiles
-        counts[name] = max(1, min(10_000, round(1000 * seconds / max(turn(lane, 10), 1e-4))))
-    found: dict[str, list[float]] = {name: [] for name in lanes}
-    for _ in range(rounds):
-        for name, lane in lanes.items():
-            found[name].append(turn(lane, counts[name]))
-    return {name: Times(values, []) for name, values in found.items()}
+def tell_memory(arguments: Any) -> int:
+    rows = [["peak MB of the device", *(peer for peer in ON_GPU if installed(peer) and peer != "products-cuda")]]
+    if OURS not in rows[0]:
+        say(f"nothing to measure without {OURS}")
+        return 1
+    for name in ("mnist", "wide"):
+        row = [name]
+        for peer in rows[0][1:]:
+            lanes = open_lanes([peer], WORKLOADS[name], 1, say)
+            row.append(f"{lanes[peer].ask('device_memory', 5) / 1e6:.0f}" if lanes else "-")
+            close(lanes)
+        rows.append(row)
+    say(table(rows))
+    return int("-" in (row[rows[0].index(OURS)] for row in rows))
 
 
 def tell_launches(arguments: Any) -> int:
     rows, waiting = [["a step of", "lane", "kernels", "copies", "waits for the GPU"]], False
     for work in WORKLOADS.values():
-        for name, lane in on_gpu.opened(work, nn.backend(arguments.backend), say).items():
+        for name, lane in opened(work, nn.backend(arguments.backend), say).items():
             asked = launches.of_a_step(lane)
             rows.append([work.name, name, *asked.row])
             if not asked.kernels:
@@ -121,6 +113,19 @@ def tell_launches(arguments: Any) -> int:
                 say(named(work, asked))
     say(table(rows))
     return int(waiting)
+
+
+def opened(work: Workload, backend: Any, say: Any) -> dict[str, Any]:
+    """The lanes of this process, which the profiler sees; why another is missing is said."""
+    lanes: dict[str, Any] = {"arraynn": Ours(work, backend=backend)}
+    for name, variant in (("torch", ""), ("torch-graph", "graph")):
+        try:
+            from .torch_peer import Peer as Torch
+
+            lanes[name] = Torch(work, variant=variant)
+        except (ImportError, NotImplementedError) as error:
+            say(f"without {name}: {error}")
+    return lanes
 
 
 def named(work: Workload, asked: launches.Asked) -> str:
@@ -138,7 +143,7 @@ def tell_parity(arguments: Any) -> int:
             work = WORKLOADS[name]
             x, labels = work.data()
             report = nn.testing.check_backends(
-                on_gpu.Ours(work, nn.backend("numpy")).network,
+                Ours(work, backend=nn.backend("numpy")).network,
                 x.astype(dtype),
                 labels,
                 ["numpy", arguments.backend],

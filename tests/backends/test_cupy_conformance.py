@@ -127,7 +127,7 @@ def test_a_training_step_waits_for_nothing_and_stays_in_float32(run: str) -> Non
 
 
 def test_every_layer_loss_and_optimizer_is_recorded() -> None:
-    bases = {"Activation", "ClassLoss", "FunctionLoss", "Layer", "Loss", "Optimizer", "Groups"}
+    bases = {"Activation", "ClassLoss", "Domain", "FunctionLoss", "Layer", "Loss", "Optimizer", "Groups"}
     for package, recorded in (
         ("layers", LAYERS),
         ("losses", LOSSES),

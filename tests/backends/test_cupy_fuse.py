@@ -111,8 +111,9 @@ def test_what_two_reductions_need_is_computed_in_one_kernel() -> None:
 def test_an_update_comes_after_all_that_reads_the_old_weights() -> None:
     xp = _lazy.NAMESPACE
     p, g = lazies((2, 2), (2, 2))
+    product, twice = xp.matmul(g, p), p * 2
     ((new, _),) = _lazy.update(None, [(p, g, {})], {})
-    program = _fuse.Program((new, xp.matmul(g, p), p * 2), lambda kernel: kernel)
+    program = _fuse.Program((new, product, twice), lambda kernel: kernel)
     names = [what.op if isinstance(what, _lazy.Lazy) else "kernel" for what, _, _ in program.steps]
     assert names[-2:] == ["update", "result"]
     assert set(names[:-2]) == {"matmul", "kernel"}

@@ -31,7 +31,7 @@ OPTIMIZERS = [
 
 def run_traced(loop, arrays, scalars):
     """The loop's source in plain Python on NumPy's float32 scalars, element by element."""
-    scope = {"math": np}
+    scope = {"math": np, "np": np}
     exec(_numba.source(loop), scope)
     kind = next(iter(arrays.values())).dtype.type
     with np.errstate(all="ignore"):

@@ -197,3 +197,13 @@ def test_a_damaged_file_is_data_or_a_data_error(save, edits, keep):
         except DataError as error:
             message = str(error)
         assert "a.npz" in message
+
+
+def test_words_in_x_are_not_to_be_replaced_by_their_ranks(tmp_path):
+    words, numbers = np.asarray(["spam", "ham"]), np.arange(2)
+    np.savez(tmp_path / "x.npz", x=words, y=numbers)
+    with pytest.raises(DataError, match=r"x in .*numbers are needed: text that names categories becomes a column"):
+        load_npz(tmp_path / "x.npz")
+    np.savez(tmp_path / "y.npz", x=numbers, y=words)
+    with pytest.raises(DataError, match=r"y in .*numbers are needed: .*numpy.unique\(y, return_inverse=True\)"):
+        load_npz(tmp_path / "y.npz")

@@ -120,3 +120,73 @@ def test_regressors_of_other_losses_predict_the_same_there(data):
     mlp, x, _ = fitted(arraynn.sklearn, data, "value", loss="huber", dropout=0.1)
     same(mlp.to_sklearn().predict(x), mlp.predict(x))
     assert isinstance(from_sklearn(neural_network.MLPRegressor(alpha=3.0)), MLPRegressor)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [nn.SigmoidCrossEntropy(), nn.BinaryCrossEntropy(), nn.Hinge(), nn.Focal()],
+    ids=lambda one: type(one).__name__,
+)
+def test_two_classes_keep_the_order_given(loss, rng):
+    # the names were sorted, and the output was not: 0.005 where 0.995 was right
+    x = rng.standard_normal((200, 3))
+    z = (x[:, 0] > 0).astype(int)
+    end = [nn.Sigmoid()] if isinstance(loss, nn.BinaryCrossEntropy) else []
+    model = nn.Model(nn.Sequential(nn.Dense(8), nn.Tanh(), nn.Dense(1), *end), loss, nn.Adam(0.05), backend="numpy")
+    model.fit(x, z, epochs=20)
+    for names in (["spam", "ham"], ["ham", "spam"], [True, False], [1, 0], [7, -2]):
+        mlp = from_model(model, classes=names)
+        assert mlp.classes_.tolist() == sorted(names)
+        assert (mlp.predict(x) == np.asarray(names)[model.predict(x)]).all()
+        if not isinstance(loss, nn.Hinge):
+            p = mlp.predict_proba(x)[:, list(mlp.classes_).index(names[1])]
+            assert p == pytest.approx(model.predict_proba(x)[:, 0], abs=1e-6)
+    mirrored = from_model(model, classes=["spam", "ham"])
+    if isinstance(loss, nn.Focal):
+        assert (mirrored.loss.alpha, model.loss.alpha) == (0.75, 0.25)
+    score = mirrored.score(x, np.asarray(["spam", "ham"])[z])
+    assert (
+        mirrored.partial_fit(x, np.asarray(["spam", "ham"])[z]).score(x, np.asarray(["spam", "ham"])[z]) > score - 0.05
+    )
+
+
+@pytest.mark.parametrize("loss", [nn.SoftmaxCrossEntropy(), nn.CrossEntropy()], ids=lambda one: type(one).__name__)
+def test_several_classes_keep_the_order_given(loss, rng):
+    x = rng.standard_normal((300, 2))
+    y = x.argmax(axis=1) + (x.sum(axis=1) > 1)
+    end = [nn.Softmax()] if isinstance(loss, nn.CrossEntropy) else []
+    model = nn.Model(nn.Sequential(nn.Dense(3), *end), loss, nn.Adam(0.05), backend="numpy")
+    model.fit(x, y, epochs=5)
+    for names in (["spam", "ham", "eggs"], [30, 10, 20], ["a", "b", "c"]):
+        mlp = from_model(model, classes=names)
+        assert (mlp.predict(x) == np.asarray(names)[model.predict(x)]).all()
+        columns = [list(mlp.classes_).index(name) for name in names]
+        assert mlp.predict_proba(x)[:, columns] == pytest.approx(model.predict_proba(x), rel=1e-5)
+
+
+def test_classes_that_name_no_outputs_are_refused(rng):
+    x = rng.standard_normal((20, 2))
+    three = nn.Model(nn.Sequential(nn.Dense(3)), backend="numpy").build((2,))
+    with pytest.raises(ValueError, match="2 classes take 2 outputs, the model has 3"):
+        from_model(three, classes=["b", "b", "a"])
+    value = nn.Model(nn.Sequential(nn.Dense(1)), nn.mean_squared_error, backend="numpy").build((2,))
+    assert from_model(value, classes=["no", "yes"]).predict(x).shape == (20,)
+    with pytest.raises(
+        ValueError, match=r"one output of MeanSquaredError .* classes must be sorted, got \['yes', 'no'\]"
+    ):
+        from_model(value, classes=["yes", "no"])
+
+
+def test_names_of_columns_go_both_ways(rng):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(rng.standard_normal((40, 2)), columns=["a", "b"])
+    z = (frame["a"] > 0).astype(int)
+    mlp = MLPClassifier((4,), max_iter=3, tol=0, random_state=0, callbacks=[nn.EarlyStopping("loss")]).fit(frame, z)
+    model = mlp.to_model()
+    assert model.columns == ("a", "b")
+    with pytest.raises(nn.DataError, match="another order"):
+        model.predict(frame[["b", "a"]])
+    back = from_model(model)
+    assert (back.predict(frame) == mlp.predict(frame)).all()
+    with pytest.raises(ValueError, match="same order"):
+        back.predict(frame[["b", "a"]])

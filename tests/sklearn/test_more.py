@@ -223,3 +223,48 @@ def test_data_frames_keep_their_names(data):
     assert mlp.feature_names_in_.tolist() == list(frame.columns)
     with pytest.raises(ValueError, match="The feature names should match"):
         mlp.predict(frame.rename(columns={"c0": "other"}))
+
+
+@pytest.mark.parametrize("kind", [bool, float, np.int8, np.bool_])
+def test_class_weights_by_keys_of_any_numeric_type(kind):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((80, 3))
+    z = (x[:, 0] > 0).astype(int)
+    fits = [
+        MLPClassifier((4,), max_iter=3, tol=0, class_weight=weights, random_state=0).fit(x, z).loss_curve_
+        for weights in ({kind(0): 1.0, kind(1): 10.0}, {0: 1.0, 1: 10.0}, None)
+    ]
+    assert fits[0] == fits[1] != fits[2]
+
+
+def test_class_weights_count_in_rows_that_lack_a_class():
+    # scikit-learn's rule, applied to the rows at hand, refused {0: 1, 2: 3} where they had no class 2
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((60, 3)), np.repeat([0, 1], 30)
+    weighted = MLPClassifier((4,), class_weight={0: 5.0, 2: 3.0}, random_state=0)
+    weighted.partial_fit(x, y, classes=[0, 1, 2])
+    by_rows = MLPClassifier((4,), random_state=0).partial_fit(
+        x, y, classes=[0, 1, 2], sample_weight=np.where(y == 0, 5.0, 1.0)
+    )
+    assert weighted.loss_curve_ == by_rows.loss_curve_
+    with pytest.raises(ValueError, match="not in class_weight"):
+        MLPClassifier(class_weight={0: 5.0, 7: 3.0}).partial_fit(x, y, classes=[0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("loss", "shift", "told"),
+    [
+        ("poisson", -1, r"y holds -1 in row \d+; loss='poisson' takes targets of at least 0"),
+        (nn.Poisson(), -1, r"y holds -1 in row \d+; Poisson takes targets of at least 0"),
+        (nn.Hinge(), 1, r"y holds 2 in row \d+; Hinge takes targets of 0 and 1, or of -1 and 1"),
+        (nn.SigmoidCrossEntropy(), 1, r"y holds 2 in row \d+; SigmoidCrossEntropy takes targets in \[0, 1\]"),
+    ],
+)
+def test_targets_outside_the_losss_domain_are_refused(loss, shift, told):
+    x = np.random.default_rng(0).standard_normal((20, 3))
+    y = (x[:, 0] > 0) + shift
+    for method in ("fit", "partial_fit"):
+        with pytest.raises(nn.DataError, match=told):
+            getattr(MLPRegressor(loss=loss), method)(x, y)
+    with pytest.raises(ValueError, match="SoftmaxCrossEntropy is a loss over classes; MLPRegressor takes"):
+        MLPRegressor(loss=nn.softmax_cross_entropy).fit(x, y)

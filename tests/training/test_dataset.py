@@ -10,7 +10,8 @@ import pytest
 
 import arraynn as nn
 from arraynn.losses import as_loss
-from arraynn.training.dataset import Border, OnDisk, Rows, Stream, blocks, rows_of, unpack
+from arraynn.training.dataset import Border, OnDisk, Rows, blocks, rows_of, unpack
+from arraynn.training.stream import Stream
 from arraynn.training.validation import CHUNK, as_array, as_inputs, count_rows, distributions, finite, same_place
 
 X = np.arange(12.0, dtype=np.float32).reshape(6, 2)
@@ -362,7 +363,7 @@ def test_nan_targets_are_refused():
 
 def test_yes_or_no_targets_outside_0_and_1_are_refused():
     refused(
-        r"y must lie in \[0, 1\], got 2; SigmoidCrossEntropy",
+        r"y holds 2 in row \d; SigmoidCrossEntropy takes targets in \[0, 1\]: 0, 1 and probabilities between",
         X,
         LABELS,
         loss=nn.sigmoid_cross_entropy,

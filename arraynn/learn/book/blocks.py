@@ -55,12 +55,11 @@ class Decay:
 class BookDense(Dense):
     """y = x w + b, where products are taken in float64 and rounded to float32, forward and backward.
 
-    couples_rows : so that a batch is never split; sums over parts of its rows would be rounded otherwise.
+    batch_coupled : so that a batch is never split; sums over parts of its rows would be rounded otherwise.
     """
 
-    @property
-    def couples_rows(self) -> bool:
-        return True
+    batch_coupled = True
+    coupled_in_inference = False
 
     def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:
         xp = namespace(x)
@@ -88,9 +87,8 @@ class BookDropout(Layer):
     rate: float
     stream: np.random.RandomState = field(repr=False)
 
-    @property
-    def couples_rows(self) -> bool:
-        return True  # the parts of a split batch would draw in whatever order they come
+    batch_coupled = True  # the parts of a split batch would draw in whatever order they come
+    coupled_in_inference = False
 
     def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:
         if key is None:

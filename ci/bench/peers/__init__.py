@@ -1,11 +1,13 @@
 """Who computes: one file a library, imported only in the process that runs it.
 
-A file has `class Peer(Base)`, made of a workload and the variant that its name has behind the dash.
+A file has `class Peer(Base)`, made of a workload and the variant that its name has behind the dash. The peers on a GPU
+stand in `ci/gpu_bench/`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
@@ -27,16 +29,34 @@ PEERS = {
     "handwritten": ("handwritten", "", "numpy"),
     "products": ("products", "", "numpy"),
 }
-OWN = ("arraynn", "arraynn-fast", "arraynn-fit", "handwritten", "products")  # not rivals
+ON_GPU = {
+    "arraynn-cupy": ("...gpu_bench.cupy_peer", "", "cupy"),
+    "torch-cuda": ("...gpu_bench.torch_peer", "", "torch"),
+    "torch-cuda-compile": ("...gpu_bench.torch_peer", "compile", "torch"),
+    "torch-cuda-graph": ("...gpu_bench.torch_peer", "graph", "torch"),
+    "jax-cuda": ("...gpu_bench.jax_peer", "", "jax"),
+    "products-cuda": ("...gpu_bench.products_peer", "", "cupy"),
+}
+OWN = (
+    "arraynn",
+    "arraynn-fast",
+    "arraynn-fit",
+    "handwritten",
+    "products",
+    "arraynn-cupy",
+    "products-cuda",
+)  # no rivals
 
 
 def installed(name: str) -> bool:
-    return find_spec(PEERS[name][2]) is not None
+    return find_spec((PEERS | ON_GPU)[name][2]) is not None
 
 
 def make(name: str, work: Workload, threads: int) -> Base:
-    module, variant, _ = PEERS[name]
-    peer: Base = import_module(f"{__name__}.{module}").Peer(work, threads, variant)
+    module, variant, _ = (PEERS | ON_GPU)[name]
+    peer: Base = import_module(module if module.startswith(".") else f".{module}", __name__).Peer(
+        work, threads, variant
+    )
     return peer
 
 
@@ -80,6 +100,16 @@ class Base:
 
     def wait(self) -> None:
         """Until what was asked for is done."""
+
+    def elapsed(self, run: Callable[[], Any]) -> float:
+        """Milliseconds of the device for what run() asks of it; nan where the library has no such clock."""
+        run()
+        self.wait()
+        return math.nan
+
+    def device_memory(self) -> int:
+        """Peak bytes of the device that this process has held."""
+        raise NotImplementedError
 
     def train_on(self, x: Any, y: Any) -> None:
         """One update from these NumPy arrays."""

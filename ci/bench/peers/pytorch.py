@@ -35,12 +35,19 @@ class Peer(Base):
         return value
 
     def reset(self) -> None:
+        self.load_weights()
+        self.optimizer = self.adam()
+
+    def load_weights(self) -> None:
+        """The workload's weights, in place."""
         torch = self.torch
         with torch.no_grad():
             for layer, (w, b) in zip(self.linear, self.work.weights(), strict=True):
                 layer.weight.copy_(torch.from_numpy(w.T))  # it keeps the transpose
                 layer.bias.copy_(torch.from_numpy(b))
-        self.optimizer = torch.optim.Adam(self.model.parameters(), RATE, (BETA1, BETA2), EPSILON, fused=True)
+
+    def adam(self, **more: bool) -> Any:
+        return self.torch.optim.Adam(self.model.parameters(), RATE, (BETA1, BETA2), EPSILON, fused=True, **more)
 
     def loss(self) -> float:
         self.model.eval()
