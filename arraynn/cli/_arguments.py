@@ -197,7 +197,7 @@ def _data(text: str) -> str:
     near = get_close_matches(text, RECIPES, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else ""
     raise argparse.ArgumentTypeError(
-        f"{text!r} is neither a file that can be read nor one of {', '.join(RECIPES)}{guess}"
+        f"{text!r} is neither a .npz file, nor a table, nor one of {', '.join(RECIPES)}{guess}"
     )
 
 
