@@ -4,7 +4,7 @@ unless they say so."""
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 _PACKAGE = __package__
 
@@ -21,6 +21,8 @@ class Splittable:
     """
 
     batch_coupled: Any = False
+    #: whether a class says it, itself or by a base; one from outside that does not counts as coupled all the same
+    coupling_is_stated: ClassVar[bool] = True
 
     @property
     def couples_rows(self) -> bool:
@@ -35,8 +37,9 @@ class Splittable:
         if not outside(cls.__module__):
             return
         states = next(kind for kind in cls.__mro__ if {"batch_coupled", "couples_rows"} & vars(kind).keys())
-        if not outside(states.__module__):  # the statement of one of the library's classes is not about this one
-            _give(cls, "batch_coupled", True)
+        cls.coupling_is_stated = outside(states.__module__)
+        if not cls.coupling_is_stated:  # the statement of one of the library's classes is not about this one
+            _give(cls, "batch_coupled", True)  # which is not what it says, but what is not excluded
         elif "batch_coupled" not in vars(states):
             _give(cls, "batch_coupled", property(lambda self: bool(self.couples_rows)))
         elif "couples_rows" not in vars(states):
@@ -61,6 +64,11 @@ def batch_coupled(block: Any) -> bool:
         return batch_coupled(block.func)
     # not __module__, which a decorator copies from the function that it wraps
     return outside(getattr(block, "__globals__", {}).get("__name__", ""))
+
+
+def says_coupled(block: Any) -> bool:
+    """Whether a block says that it is coupled; one from outside that says nothing does not."""
+    return bool(getattr(block, "coupling_is_stated", False)) and batch_coupled(block)
 
 
 def coupled_in_inference(layer: Any) -> bool:

@@ -1,5 +1,7 @@
 """The errors of the library: each message names the value, the allowed range and the remedy."""
 
+import sys
+import warnings
 from typing import Any
 
 
@@ -71,17 +73,19 @@ class DivergedError(ArraynnError, ArithmeticError):
 
     epoch, step : where it happened, counted from 0.
     layer : the first place whose value or gradient is not finite, such as "layers.2".
+    remedy : what the data at hand ask for before anything else, such as scaling; "" of nothing.
     """
 
-    def __init__(self, epoch: int, step: int, layer: str, what: str) -> None:
-        self.epoch, self.step, self.layer, self.what = epoch, step, layer, what
+    def __init__(self, epoch: int, step: int, layer: str, what: str, remedy: str = "") -> None:
+        self.epoch, self.step, self.layer, self.what, self.remedy = epoch, step, layer, what, remedy
+        before = f"{remedy}; else " if remedy else ""
         super().__init__(
             f"training diverged at epoch {epoch}, step {step}: {what} is not finite. The model keeps its last "
-            f"finite weights; a smaller learning_rate, or clip_norm, usually helps"
+            f"finite weights; {before}a smaller learning_rate, or clip_norm, usually helps"
         )
 
     def __reduce__(self) -> Any:
-        return type(self), (self.epoch, self.step, self.layer, self.what)
+        return type(self), (self.epoch, self.step, self.layer, self.what, self.remedy)
 
 
 class ShapeError(ArraynnError, ValueError):
@@ -104,3 +108,11 @@ class ShapeError(ArraynnError, ValueError):
             path=f"{path}.{self.path}" if self.path else path,
             source=self.source or source,
         )
+
+
+def warn_of_data(message: str) -> None:
+    """Give a `DataWarning` that points at the first line outside of the library on the way here."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "arraynn":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, DataWarning, stacklevel=level)

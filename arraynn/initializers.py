@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ._hyperparameters import Hyperparameters
 from ._types import Shape
 
 Initializer = Callable[[Any, Shape], np.ndarray]
@@ -23,7 +24,7 @@ def _at_least_zero(name: str, value: float) -> None:
 
 
 @dataclass(frozen=True)
-class constant:  # noqa: N801 - used as a function: constant(0.1)
+class constant(Hyperparameters):  # noqa: N801 - used as a function: constant(0.1)
     """Every element is `value`.
 
     By convention, as in Keras and PyTorch.
@@ -36,7 +37,7 @@ class constant:  # noqa: N801 - used as a function: constant(0.1)
 
 
 @dataclass(frozen=True)
-class normal:  # noqa: N801
+class normal(Hyperparameters):  # noqa: N801
     """Normal with mean 0 and standard deviation `std`, at least 0. The book's weights are normal(0.01).
 
     Krizhevsky, Sutskever and Hinton, NeurIPS 2012, section 5, with 0.01.
@@ -53,7 +54,7 @@ class normal:  # noqa: N801
 
 
 @dataclass(frozen=True)
-class variance_scaling:  # noqa: N801
+class variance_scaling(Hyperparameters):  # noqa: N801
     """Variance `scale` / fan, which keeps the size of signals from layer to layer.
 
     scale : at least 0. fan : "in" (n_in), "out" (n_out) or "average" of the two.
@@ -87,7 +88,7 @@ class variance_scaling:  # noqa: N801
 
 
 @dataclass(frozen=True)
-class orthogonal:  # noqa: N801
+class orthogonal(Hyperparameters):  # noqa: N801
     """Orthonormal columns (rows, where there are more columns than rows), times `gain`: lengths are kept.
 
     gain : finite; PyTorch suggests √2 before ReLU. More axes than two are taken as (all but the last, the last).

@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from ._array import is_float, namespace, same_shape
+from ._array import is_float, namespace, same_shape, zero_like
 from ._coupling import Splittable, batch_coupled
+from ._hyperparameters import Hyperparameters
 from ._types import Array
 from .backends import number, of
 from .errors import ShapeError
 
 
-class Metric(Splittable):
+class Metric(Splittable, Hyperparameters):
     """name : under which history holds it. `sums` returns a dict of 0-d arrays (or numbers) that add over rows.
 
     mode : "max" where a larger number is better, "min" where a smaller one is, None where that is not known. A
@@ -47,8 +48,13 @@ class Metric(Splittable):
         `Model` asks this before it trains or evaluates.
         """
 
+    def centered(self, targets: Array, sample_weight: Array | None = None) -> Metric:
+        """The prepared metric for a pass over these targets, such as validation's: with what keeps its sums precise
+        there, and the same value."""
+        return self
+
     def __call__(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> float:
-        metric = self.prepare(targets)
+        metric = self.prepare(targets).centered(targets, sample_weight)
         return metric.value({k: number(v) for k, v in metric.sums(outputs, targets, sample_weight).items()})
 
 
@@ -57,6 +63,9 @@ def _weighted(rows: Array, sample_weight: Array | None) -> dict[str, Any]:
     xp = namespace(rows)
     if sample_weight is None:
         return {"sum": xp.sum(rows), "weight": rows.shape[0]}
+    sample_weight = xp.astype(sample_weight, rows.dtype, copy=False)
+    # where: a row of weight 0 does not count, also where its outputs are not finite
+    rows = xp.where(sample_weight != 0, rows, zero_like(rows))
     return {"sum": xp.sum(rows * sample_weight), "weight": xp.sum(sample_weight)}
 
 
@@ -164,19 +173,23 @@ class RegressionAccuracy(Metric):
 class R2(Metric):
     """Coefficient of determination, 1 - Σ w (ŷ - y)² / Σ w (y - ȳ)², over all outputs together; 1 is perfect.
 
-    center : a number near ȳ, subtracted before squares are summed, for precision; None takes the mean of the targets
-    trained on. Where y does not vary, 1 if it is met exactly, else 0. (scikit-learn averages R² over outputs.)
+    center : a number near ȳ, subtracted before squares are summed. It is for precision and does not change the value:
+        where it lies k standard deviations from ȳ, k² ulps are lost. A call, `Model.fit` and `Model.evaluate` put the
+        weighted mean of the targets at hand in its place, a stream that of its first batch. None is 0.
+    Where y does not vary, R² is 1 if it is met exactly, else 0. (scikit-learn averages R² over outputs.)
     """
 
     center: float | None = None
     name: ClassVar[str] = "r2"
     mode: ClassVar[str | None] = "max"
 
-    def prepare(self, targets: Array) -> Metric:
-        if self.center is not None:
+    def centered(self, targets: Array, sample_weight: Array | None = None) -> Metric:
+        if not math.prod(targets.shape):
             return self
         with of(targets).context():
-            return replace(self, center=number(namespace(targets).mean(targets)))
+            sums = _weighted(_row_means(targets), sample_weight)
+            weight = number(sums["weight"])
+            return replace(self, center=number(sums["sum"]) / weight) if weight else self
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         same_shape("targets", targets, "outputs", outputs)

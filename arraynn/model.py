@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from . import tree
-from ._array import is_array, namespace
+from ._array import namespace
+from ._hyperparameters import python_number
 from ._types import Array, LayerLike, Nest
 from .encoding import TableEncoding, as_table, is_table, rows_of_table
 from .errors import DataError
@@ -21,19 +22,21 @@ from .io.model_file import names_in
 from .losses import as_loss, softmax_cross_entropy
 from .metrics import Metric, as_metric
 from .optimizers import Adam, Optimizer
+from .training import advice
+from .training.batch_iterable import Stream, restartable
 from .training.callbacks import Callback
 from .training.checkpoint import resumed
 from .training.columns import column_names, not_a_list_of_inputs, same_columns
 from .training.dataset import Border, rows_of, unpack
+from .training.dispatch import as_callbacks
 from .training.inference import answer, measure
 from .training.labels import checked_classes, named
 from .training.links import warn_of_the_link
 from .training.loop import Fit
 from .training.progress import progress_for
 from .training.state import Holder
-from .training.step import make_train_step
-from .training.stream import Rejoined, Stream
-from .training.validation import as_inputs, at_least
+from .training.step import make_unchecked_step
+from .training.validation import as_inputs, count_rows, enough_rows
 
 log = logging.getLogger("arraynn")
 
@@ -96,9 +99,10 @@ class Model(Holder):
         if len(set(names)) < len(names) or RESERVED & set(names):
             raise ValueError(f"metrics need names of their own, other than {', '.join(sorted(RESERVED))}, got {names}")
         self.prepared_metrics = self.metrics
+        clip_norm, clip_value = python_number(clip_norm), python_number(clip_value)
         self.clip_norm, self.clip_value = clip_norm, clip_value
         # said here what a step would say: limits that are none, values that cannot be hashed
-        make_train_step(
+        make_unchecked_step(
             network, self.loss, self.optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=self.metrics
         )
         self.history: dict[str, list[float]] = {}
@@ -118,9 +122,10 @@ class Model(Holder):
         sample_weight: Any = None,
         class_weight: Any = None,
         shuffle: bool = True,
-        callbacks: Iterable[Callback] = (),
+        callbacks: Iterable[Callback] | Callback | None = (),
         verbose: int | str = "auto",
         resume: str | Path | None = None,
+        change: Iterable[str] = (),
     ) -> dict[str, list[float]]:
         """Train, and return the history, to which each epoch adds a float to each list.
 
@@ -138,19 +143,23 @@ class Model(Holder):
         sample_weight : (N,), at least 0. class_weight : {class: weight} or "balanced". A key of any numeric type, a
             bool too, means the class that it equals; a class without a key weighs 1.
         shuffle : a new permutation each epoch, that of epoch e from default_rng([seed, e]).
-        callbacks : see `Callback`. verbose : 0 silent, 1 progress, "auto" progress where someone is looking.
+        callbacks : one or several, see `Callback`. verbose : 0 silent, 1 progress, "auto" progress where someone is
+            looking.
         resume : a file that `Checkpoint` writes: go on from there, also within an epoch, as if there had been no break;
-            `epochs` counts from where the saved fit began. Where there is no such file yet, begin.
+            `epochs` counts from where the saved fit began, and may be more than then. Where there is no such file yet,
+            begin.
+        change : what a resumed fit may have otherwise than the saved one: "learning_rate" (or its schedule), "epochs",
+            "validation_freq". What differs is told in a line of the log; all else must be as it was.
 
         Ctrl-C stops between two steps, keeps weights and history, and raises KeyboardInterrupt; SIGTERM does the same
         and raises SystemExit(143).
         Raises DataError or ShapeError for data that do not fit, and CheckpointError for a file of another fit, before
         anything is trained; DivergedError when the numbers leave the finite, keeping the last finite weights.
         """
-        at_least("epochs", epochs, 1)
-        at_least("validation_freq", validation_freq, 1)
+        epochs, validation_freq = _at_least("epochs", epochs, 1), _at_least("validation_freq", validation_freq, 1)
         if batch_size is not None:
-            at_least("batch_size", batch_size, 1, " (None is the whole set)")
+            batch_size = _at_least("batch_size", batch_size, 1, " (None is the whole set)")
+        validation_split = python_number(validation_split)
         if not 0 <= validation_split < 1:
             raise DataError(f"validation_split must lie in [0, 1), got {validation_split!r}")
         table = self.encoding is not None and is_table(x)
@@ -161,7 +170,7 @@ class Model(Holder):
             x, y = rows_of_table(self.encoding, x, y)
             if y is None:
                 batches: Any
-                batches, targets = self._stream(x, epochs, sample_weight, class_weight)
+                batches, targets, weight = self._stream(x, epochs, sample_weight, class_weight)
                 columns = batches.border.columns
             else:
                 columns = self.columns or column_names(x)
@@ -169,17 +178,23 @@ class Model(Holder):
                 x = self._inputs(x, y)
                 self._ready(x)
                 batches = rows_of(self._border(), x, y, sample_weight)
+                if self.encoding is None:
+                    advice.of_data(self, x, y, batches)
                 if validation_split:
                     batches, validation = batches.split(validation_split, self.seed)
                 batches = replace(batches.with_classes(class_weight), batch_size=batch_size)
                 batches = replace(batches, seed=self.seed if shuffle else None)
-                targets = batches.targets
+                targets, weight = batches.targets, batches.weight
+                enough_rows(self.network, min(batches.count, batch_size or batches.count))
                 self._warn_if_small(x, batches.count if batch_size is None else batch_size)
             if validation_data is not None:
-                whole = (validation_data, None) if is_table(validation_data) else validation_data
-                held_x, held_y, held_weight = unpack("validation_data", whole)
-                held = (*rows_of_table(self.encoding, held_x, held_y), held_weight)
-                validation = rows_of(self._border(columns=columns), *held)
+                try:
+                    whole = (validation_data, None) if is_table(validation_data) else validation_data
+                    held_x, held_y, held_weight = unpack("validation_data", whole)
+                    held = rows_of_table(self.encoding, held_x, held_y)
+                    validation = rows_of(self._border(columns=columns), *held, held_weight)
+                except DataError as error:  # a row that is named is one of these
+                    raise DataError(f"in validation_data: {error}") from None
             self._check_metrics()
             validate = None if validation is None else partial(measure, self, validation)
             plan = {
@@ -187,12 +202,12 @@ class Model(Holder):
                 **{"batch_size": batch_size, "shuffle": bool(shuffle), "validation_split": validation_split},
                 "validation_freq": validation_freq,
             }
-            watching = [*callbacks, *progress_for(verbose, epochs)]
+            watching = [*as_callbacks(callbacks), *progress_for(verbose, epochs)]
             run = Fit(self, batches, watching, validate, validation_freq, plan)
-            saved = None if resume is None else resumed(resume, self, plan, watching)
+            saved = None if resume is None else resumed(resume, self, plan, watching, epochs, change)
             if saved is not None:
                 same_columns(names_in(saved.header), columns)
-            prepared = tuple(metric.prepare(targets) for metric in self.metrics)
+            prepared = tuple(metric.prepare(targets).centered(targets, weight) for metric in self.metrics)
         self.prepared_metrics, self.columns = prepared, columns
         run.run(epochs, saved)
         return self.history
@@ -257,7 +272,7 @@ class Model(Holder):
 
         if x is not None and self.encoding is not None and is_table(x):
             with_targets = y is not None or all(one.name in as_table(x).names for one in self.encoding.targets)
-            x, y = rows_of_table(self.encoding, x, y) if with_targets else (self.encoding.encode(x), None)
+            x, y = self.encoding.rows(x, y) if with_targets else (self.encoding.encode(x), None)
         return explain(self, None if x is None else self._inputs(x), y, sample_weight)
 
     def save(self, path: str | Path) -> None:
@@ -303,30 +318,17 @@ class Model(Holder):
             classes=self.classes,
         )
 
-    def _stream(self, batches: Any, epochs: int, sample_weight: Any, class_weight: Any) -> tuple[Stream, Array]:
-        if sample_weight is not None or is_array(batches):
-            raise DataError("y is missing: give fit(x, y), or an iterable of (x, y) batches")
-        if isinstance(class_weight, str):
-            raise DataError(f"class_weight={class_weight!r} needs all labels at once; give {{class: weight}} instead")
-        try:
-            iterator = iter(batches)
-        except TypeError:
-            raise DataError(
-                f"x must be an array, or an iterable of (x, y) batches, got {type(batches).__name__}"
-            ) from None
-        if iterator is batches and epochs > 1:
-            raise DataError(
-                f"a generator is spent after one epoch and cannot give {epochs}; pass a list, or an object "
-                f"whose __iter__ starts anew"
-            )
-        first = next(iterator, None)
-        if first is None:
-            raise DataError("the iterable gave no batch: it is empty, or a generator that is spent already")
+    def _stream(
+        self, batches: Any, epochs: int, sample_weight: Any, class_weight: Any
+    ) -> tuple[Stream, Array, Array | None]:
+        first, again = restartable(batches, epochs, sample_weight, class_weight)
         x, y, _ = unpack("an iterable", first)
-        self._ready(self._inputs(x, self._border().numbers(y)))
-        again = Rejoined(first, iterator) if iterator is batches else batches
+        inputs = self._inputs(x, self._border().numbers(y))
+        self._ready(inputs)
+        enough_rows(self.network, count_rows(inputs))
         stream = Stream(self._border(partial=True, columns=column_names(x)), again, class_weight)
-        return stream, stream.rows(first).targets
+        rows = stream.rows(first, 0)
+        return stream, rows.targets, rows.weight
 
     def _answer(self, x: Any, function: Callable[[Nest], Nest]) -> Nest:
         with self._unless_refused():
@@ -339,3 +341,10 @@ class Model(Holder):
         from_host = isinstance(tree.leaves(x)[0], np.ndarray)
         if self._wanted == "auto" and from_host and self.backend.name == "cupy" and work < SMALL_STEP:
             log.info("this step is small (%d multiplications): the CPU, backend='numpy', is likely faster", work)
+
+
+def _at_least(name: str, value: Any, low: int, more: str = "") -> int:
+    value = python_number(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise DataError(f"{name} must be an integer of at least {low}{more}, got {value!r}")
+    return value

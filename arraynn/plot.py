@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ._array import is_array
+from ._hyperparameters import python_number
 from .backends import of
 from .errors import DataError, ShapeError
 
@@ -62,6 +63,7 @@ def boundary(model: Any, x: Any, y: Any, *, resolution: int = 300) -> Any:
     Raises ShapeError for other inputs, DataError for empty ones or another resolution; ImportError without matplotlib.
     """
     figure = _figure()
+    resolution = python_number(resolution)
     if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 2:
         raise DataError(f"resolution must be an integer of at least 2, such as 300, got {resolution!r}")
     x, y = _host(x), _host(y)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._array import namespace
+from ._hyperparameters import Hyperparameters, python_number
 from ._types import Array, Backward, Nest
 
 __all__ = ["L1", "L1L2", "L2"]
 
 
 @dataclass(frozen=True)
-class L1L2:
+class L1L2(Hyperparameters):
     """l1 Σ |w| + l2 Σ w².
 
     l1, l2 : at least 0.
@@ -45,6 +46,7 @@ class L1L2:
             value += self.l2 * xp.sum(w * w)
 
         def penalty_backward(dpenalty: Any = 1.0) -> Array:
+            dpenalty = python_number(dpenalty)
             # d|w|/dw = sign(w), dw²/dw = 2 w
             dw = w * (2 * self.l2 * dpenalty)
             if self.l1:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ._hyperparameters import Hyperparameters, held_number
+
 __all__ = [
     "CosineDecay",
     "ExponentialDecay",
@@ -24,7 +26,8 @@ Schedule = Callable[[int], float]
 
 def rate_at(learning_rate: float | Schedule, step: int) -> float:
     """The learning rate at `step`, of a number or a schedule."""
-    return learning_rate(step) if callable(learning_rate) else learning_rate
+    rate = learning_rate(step) if callable(learning_rate) else learning_rate
+    return rate if type(rate) is float else float(rate)  # a schedule of one's own may answer with NumPy's
 
 
 def checked_rate(learning_rate: float | Schedule) -> None:
@@ -34,7 +37,7 @@ def checked_rate(learning_rate: float | Schedule) -> None:
 
 
 @dataclass(frozen=True)
-class _Schedule:
+class _Schedule(Hyperparameters):
     learning_rate: float
 
     def __post_init__(self) -> None:
@@ -141,7 +144,7 @@ class PolynomialDecay(_Schedule):
 
 
 @dataclass(frozen=True)
-class PiecewiseConstant:
+class PiecewiseConstant(Hyperparameters):
     """values[0] before step boundaries[0], values[1] from there to before boundaries[1], and so on; one value more.
 
     boundaries : steps, rising. values : rates. Both become tuples. (Keras keeps the old value at the boundary itself;
@@ -158,7 +161,7 @@ class PiecewiseConstant:
 
     def __post_init__(self) -> None:
         for name in ("boundaries", "values"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))  # lists would not be hashable
+            object.__setattr__(self, name, held_number(tuple(getattr(self, name))))  # lists would not be hashable
         if len(self.values) != len(self.boundaries) + 1:
             raise ValueError(f"{len(self.boundaries)} boundaries take one value more, got {len(self.values)}")
         if any(a >= b for a, b in pairwise((0, *self.boundaries))):
@@ -212,7 +215,7 @@ class OneCycle(_Schedule):
 
 
 @dataclass(frozen=True)
-class LinearWarmup:
+class LinearWarmup(Hyperparameters):
     """(step + 1) / steps of `then`'s first rate while step < steps, then `then`, from its own step 0.
 
     then : a schedule or a number. steps : at least 1.
@@ -238,7 +241,7 @@ class LinearWarmup:
 
 
 @dataclass(frozen=True)
-class Scaled:
+class Scaled(Hyperparameters):
     """factor · learning_rate, of a schedule or a number: what `ReduceLROnPlateau` makes of it.
 
     >>> Scaled(InverseTimeDecay(1.0, decay=1.0), 0.5)(1)

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -137,7 +138,7 @@ def test_a_folder_with_a_model_is_refused_before_training(run, monkeypatch):
     monkeypatch.setattr(nn.Model, "fit", lambda *args, **kwargs: pytest.fail("it was trained"))
     code, _, err = run("train", "digits", "--out", "run")
     assert code == 2
-    assert "model.safetensors exists; give another --out, or --overwrite" in one_line(err)
+    assert "model.safetensors exists; --resume goes on from it with more --epochs, --overwrite" in one_line(err)
     assert Path("run/model.safetensors").read_bytes() == before
 
 
@@ -312,10 +313,11 @@ def test_several_values_a_row_are_numbered(run):
     [
         ({"z": np.zeros(3)}, "has z, and neither x nor x_test"),
         ({"x": np.zeros((2, 3))}, "(N, 2), got "),
-        ({"x": np.asarray([[0.0, NAN]])}, "not finite in row 0"),
-        ({"x": np.zeros((0, 2))}, "shape (0, 2)"),
-        ({"x": np.asarray([["a", "b"]])}, "it must hold numbers"),
-        ({"x": np.asarray([[None, None]])}, "cannot be read as .npz of numbers"),
+        ({"x": np.asarray([[0.0, 1.0], [0.0, NAN]])}, "x holds nan in row 1"),
+        ({"x": np.zeros((0, 2))}, "x in mine.npz is empty: its shape is (0, 2)"),
+        ({"x": np.asarray([["a", "b"]])}, "numbers are needed"),
+        ({"x": np.asarray([[None, None]])}, "x in mine.npz holds Python objects, and loading those can run any code"),
+        ({"x": np.float64(3)}, "x in mine.npz is a single number"),
     ],
 )
 def test_what_cannot_be_predicted_is_one_line(run, arrays, said):
@@ -323,6 +325,46 @@ def test_what_cannot_be_predicted_is_one_line(run, arrays, said):
     code, _, err = run("predict", "run", save(**arrays))
     assert code == 1
     assert said in one_line(err)
+
+
+def _npy(shape, data=b""):
+    """The bytes of a .npy file whose header says this shape of float32."""
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}".encode()
+    text += b" " * (63 - (10 + len(text)) % 64) + b"\n"
+    return b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text + data
+
+
+@pytest.mark.parametrize("command", ["train", "predict run"])
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"x.npy": _npy((6, 10**13), bytes(48))}, "x in mine.npz: shape (6, 10000000000000) of float32 does not fill"),
+        ({"x.npy": _npy((2, 2), bytes(48))}, "x in mine.npz: shape (2, 2) of float32 does not fill"),
+        ({"x.npy": _npy((6, 2), bytes(40))}, "x in mine.npz: shape (6, 2) of float32 does not fill"),
+        ({"x": _npy((6, 2), bytes(48)), "x.npy": _npy((6, 2), bytes(48))}, "mine.npz holds an array twice"),
+        (None, "mine.npz cannot be read as .npz: File is not a zip file"),
+    ],
+)
+def test_train_and_predict_refuse_the_same_files_by_the_same_words(run, command, members, said):
+    train("vertical", "--out", "run")
+    if members is None:
+        Path("mine.npz").write_text("1,2\n3,4\n")
+    else:
+        with zipfile.ZipFile("mine.npz", "w") as archive:
+            for name, content in {**members, "y.npy": _npy((6,), bytes(24))}.items():
+                archive.writestr(name, content)
+    code, _, err = run(*command.split(), "mine.npz")
+    assert code == 1
+    assert said in one_line(err)
+    assert "batch-size" not in err
+    assert "allow_pickle" not in err
+
+
+def test_out_of_memory_at_predict_does_not_name_options_of_train(run, monkeypatch):
+    train("vertical", "--out", "run")
+    monkeypatch.setattr(nn.Model, "predict", lambda model, x: (_ for _ in ()).throw(MemoryError("3 TiB")))
+    code, _, err = run("predict", "run", save(x=np.zeros((2, 2))))
+    assert (code, one_line(err).strip()) == (1, "arraynn predict: error: out of memory (3 TiB)")
 
 
 def test_files_that_are_no_models_or_no_data_are_one_line(run):
@@ -447,7 +489,7 @@ X, Y = points()
         ({"x": X, "y": Y * 10**6}, "too many classes for 40 rows; for a regression, save floats"),
         ({"x": X, "y": np.full((40, 3), 7)}, "y holds integers of shape (40, 3)"),
         ({"x": X, "y": np.zeros((40, 2, 2))}, "y has shape (40, 2, 2)"),
-        ({"x": np.full((40, 2), NAN), "y": Y}, "x holds nan in row"),
+        ({"x": np.full((40, 2), NAN), "y": Y}, "x in mine.npz holds nan in row 0"),
         ({"x": X, "y": np.full(40, np.inf)}, "inf"),
         ({"x": X, "y": Y[:5]}, "x has 40 rows and y 5; they must agree"),
         ({"x": X, "y": Y, "x_test": X[:, :1], "y_test": Y}, "a row of x has shape (2,), one of x_test (1,)"),
@@ -462,6 +504,22 @@ def test_bad_data_are_one_line_and_1_and_leave_no_folder(run, arrays, said):
     code, _, err = run("train", save(**arrays), *FAST)
     assert code == 1
     assert said in one_line(err)
+    assert names(".") == ["mine.npz"]
+
+
+@pytest.mark.parametrize("bad", ["x", "y", "x_test", "y_test"])
+@pytest.mark.parametrize("row", [0, 3, 17, 39])
+@pytest.mark.parametrize("options", [[], ["--validation-split", 0.5], ["--validation-split", 0]])
+def test_a_row_that_is_named_is_one_of_the_file(run, bad, row, options):
+    x, y = np.zeros((40, 2)), np.linspace(0, 1, 40)
+    arrays = {"x": x, "y": y, "x_test": x + 1, "y_test": y + 1}
+    arrays[bad] = arrays[bad].copy()
+    arrays[bad][row] = NAN
+    if not bad.endswith("test"):
+        del arrays["x_test"], arrays["y_test"]
+    code, _, err = run("train", save(**arrays), *FAST, *options)
+    assert code == 1
+    assert f"{bad} in mine.npz holds nan in row {row};" in one_line(err)
     assert names(".") == ["mine.npz"]
 
 
@@ -561,7 +619,7 @@ def test_a_traceback_is_shown_to_who_asks(run, monkeypatch):
 
 
 def test_ctrl_c_before_there_is_anything_to_save_is_130(run, monkeypatch):
-    monkeypatch.setattr(cli._train, "load", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("arraynn.cli._train.load", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     assert run("train", "vertical") == (130, "", "arraynn train: interrupted\n")
     assert names(".") == []
 
@@ -600,7 +658,8 @@ def test_after_ctrl_c_everything_is_saved(pictures):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert re.fullmatch(r"arraynn train: interrupted after \d+ of 50000 epochs; all is saved in run\n", err)
+    assert re.fullmatch(r"arraynn train: interrupted after \d+ of 50000 epochs; all is saved in run; .*\n", err)
+    assert err.endswith("; --out run --resume goes on\n")
     assert re.search(r"\ntraining +300 ", out)
     assert names("run") == sorted([*FILES, "checkpoint.safetensors"])  # so that --resume may go on
     model = nn.Model.load("run/model.safetensors", backend="numpy")

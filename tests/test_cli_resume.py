@@ -27,8 +27,9 @@ def train(*words):
     return main([*TRAIN, *words])
 
 
-def broken_off(out, epochs="4"):
+def broken_off(out, epochs="4", *words):
     """A run that SIGKILL met in its third epoch: what its folder holds."""
+    before = {path.name for path in Path(out).glob("*")}
 
     class Killed(BaseException):
         pass
@@ -46,8 +47,8 @@ def broken_off(out, epochs="4"):
             nn.Model, "fit", lambda model, *a, callbacks, **o: real(model, *a, callbacks=[*callbacks, Kill()], **o)
         )
         with pytest.raises(Killed):
-            train("--epochs", epochs, "--out", out, "--checkpoint-every", "1")
-    assert [path.name for path in Path(out).iterdir()] == ["checkpoint.safetensors"]
+            train("--epochs", epochs, "--out", out, "--checkpoint-every", "1", *words)
+    assert {path.name for path in Path(out).iterdir()} - before == {"checkpoint.safetensors"}
 
 
 def test_a_run_broken_off_ends_with_the_same_files(here):
@@ -70,8 +71,91 @@ def test_a_run_that_is_done_is_left_as_it_is(here, capsys):
     assert main(["train", "vertical", "--epochs", "2", "--out", "done", "--resume"]) == 0
     assert "nothing to resume" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in (here / "done").iterdir()} == before
-    assert train("--epochs", "3", "--out", "done", "--resume") == 2
-    assert "of 2 epochs, not 3" in capsys.readouterr().err
+    assert train("--epochs", "1", "--out", "done", "--resume") == 2
+    assert "of 2 epochs; more --epochs go on from it, --overwrite begins anew" in capsys.readouterr().err
+
+
+def assert_same_run(one, other):
+    for name in ("model.safetensors", "history.csv"):
+        assert (Path(one) / name).read_bytes() == (Path(other) / name).read_bytes()
+
+
+def test_more_epochs_go_on_from_a_run_that_is_done_to_the_same_files(capsys):
+    assert train("--epochs", "5", "--out", "straight") == 0
+    assert train("--epochs", "2", "--out", "done") == 0
+    assert main([*TRAIN[:-1], "--epochs", "5", "--out", "done", "--resume", "--print-every", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "model.safetensors goes on with epochs 2 → 5\n" in out
+    assert "epoch 3/5" in out
+    assert "training begins" not in out
+    assert_same_run("done", "straight")
+
+
+def test_more_epochs_go_on_from_a_run_broken_off_to_the_same_files(capsys):
+    assert train("--epochs", "6", "--out", "straight") == 0
+    broken_off("killed")
+    assert main([*TRAIN[:-1], "--epochs", "6", "--out", "killed", "--resume"]) == 0
+    assert "goes on with epochs 4 → 6\n" in capsys.readouterr().out
+    assert_same_run("killed", "straight")
+
+
+def test_a_run_that_went_on_and_was_broken_off_counts_all_its_epochs():
+    assert train("--epochs", "6", "--out", "straight") == 0
+    assert train("--epochs", "1", "--out", "killed") == 0
+    broken_off("killed", "6", "--resume")
+    assert train("--epochs", "6", "--out", "killed", "--resume") == 0
+    assert_same_run("killed", "straight")
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_another_learning_rate_or_printing_frequency_goes_on(capsys, done):
+    if done:
+        assert train("--epochs", "2", "--out", "run", "--print-every", "2") == 0
+    else:
+        broken_off("run")
+    words = ["--epochs", "4", "--out", "run", "--resume", "--print-every", "1", "--learning-rate", "0.003"]
+    assert main([*TRAIN[:-1], *words]) == 0
+    out = capsys.readouterr().out
+    assert "0.01" in out
+    assert "→" in out
+    model = nn.Model.load("run/model.safetensors")
+    assert model.history["learning_rate"][0] == 0.01
+    assert model.history["learning_rate"][-1] == 0.003
+    assert model.optimizer == nn.Adam(0.003)
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--hidden", "5"], "another network"),
+        (["--seed", "5"], "another seed"),
+        (["--optimizer", "sgd"], "another optimizer"),
+    ],
+)
+def test_another_run_does_not_go_on_from_one_that_is_done(words, what, capsys):
+    assert train("--epochs", "2", "--out", "done") == 0
+    before = Path("done/model.safetensors").read_bytes()
+    assert train("--epochs", "4", "--out", "done", "--resume", *words) == 1
+    assert what in capsys.readouterr().err
+    assert Path("done/model.safetensors").read_bytes() == before
+
+
+def test_repeating_the_command_offers_to_go_on_first(capsys):
+    broken_off("run")
+    (Path("run") / "model.safetensors").write_bytes(b"")  # as Ctrl-C leaves it
+    assert train("--out", "run") == 2
+    said = capsys.readouterr().err
+    assert 0 < said.index("--resume goes on from it") < said.index("--overwrite")
+    Path("run/checkpoint.safetensors").unlink()
+    assert train("--out", "run") == 2
+    said = capsys.readouterr().err
+    assert 0 < said.index("--resume goes on from it with more --epochs") < said.index("--overwrite")
+
+
+def test_a_backend_that_is_not_there_is_told_before_a_download(monkeypatch, capsys):
+    monkeypatch.setattr(nn.datasets, "mnist", lambda: pytest.fail("downloads"))
+    assert main(["train", "mnist", "--backend", "nonsense"]) == 1
+    assert "no backend has that name" in capsys.readouterr().err
 
 
 def test_a_run_broken_off_is_not_overwritten_unasked(here, capsys):
@@ -111,3 +195,4 @@ def test_a_signal_saves_and_leaves(number, code, here):
     assert process.returncode == code, err
     assert nn.Model.load("run/checkpoint.safetensors").step > 0
     assert len(err.splitlines()) == 1
+    assert "--out run --resume goes on" in err

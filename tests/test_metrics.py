@@ -66,7 +66,7 @@ ALL = [
     (metrics.accuracy, OUTPUTS, np.asarray([1, 0, 0, 2])),
     (metrics.binary_accuracy, OUTPUTS, (OUTPUTS > 0.4).astype(float)),
     (metrics.regression_accuracy.prepare(OUTPUTS), OUTPUTS, OUTPUTS + 0.0005),
-    (metrics.r2.prepare(OUTPUTS), OUTPUTS, OUTPUTS[::-1].copy()),
+    (metrics.r2.centered(OUTPUTS), OUTPUTS, OUTPUTS[::-1].copy()),
 ]
 
 
@@ -112,3 +112,56 @@ def test_metrics_are_known_by_name():
     for unknown in ("acuracy", 3, metrics.R2):
         with pytest.raises(ValueError, match=r"unknown metric .*; give one of accuracy, binary_accuracy"):
             as_metric(unknown)
+
+
+def far_groups():
+    """(x, y) of two groups whose targets lie 5,000 standard deviations apart, and outputs that miss them by 0.1."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((2000, 1))
+    y = noise + np.where(np.arange(2000) < 1000, 0.0, 5000.0)[:, None]
+    return noise, y
+
+
+@pytest.mark.parametrize("center", [None, 0.0, -3.0])
+def test_r2_far_from_the_center_is_precise(xp, center):
+    y = far_groups()[1][1000:]
+    outputs, targets = xp.asarray(y + 0.1 * np.cos(50 * y)), xp.asarray(y)
+    exact, host = (xp.to_numpy(a).astype(np.float64) for a in (targets, outputs))
+    expected = 1 - np.sum((host - exact) ** 2) / np.sum((exact - exact.mean()) ** 2)
+    assert metrics.R2(center)(outputs, targets) == pytest.approx(expected, abs=1e-4)
+    weight = np.repeat([0.0, 1.0], 1000)
+    both = [xp.asarray(np.concatenate([a - 5000, a])) for a in (xp.to_numpy(outputs), xp.to_numpy(targets))]
+    assert metrics.R2(center)(*both, xp.asarray(weight)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_model_measures_a_group_far_from_the_training_mean(tmp_path):
+    """Its R² read 0.965 where it is 0.990."""
+    noise, y = far_groups()
+    x = np.concatenate([noise + 0.1 * np.random.default_rng(1).standard_normal(noise.shape), y - noise], axis=1)
+    model = nn.Model(nn.Sequential(nn.Dense(1)), nn.mean_squared_error, nn.SGD(0.0), backend="numpy").build((2,))
+    model.fit(x, y, verbose=0)
+    model.params = [{"weight": np.ones((2, 1)), "bias": np.zeros(1)}]
+    model.save(tmp_path / "model")
+    for one in (model, nn.Model.load(tmp_path / "model", backend="numpy")):
+        for rows in (slice(0, 1000), slice(1000, 2000)):
+            assert one.evaluate(x[rows], y[rows])["r2"] == pytest.approx(0.99, abs=2e-3)
+    history = model.fit(x[:1000], y[:1000], validation_data=(x[1000:], y[1000:]), epochs=2, verbose=0)
+    assert history["val_r2"][-1] == pytest.approx(0.99, abs=2e-3)
+
+
+@pytest.mark.parametrize("metric", [metrics.binary_accuracy, metrics.r2, metrics.regression_accuracy, metrics.MeanOf(
+    lambda outputs, targets: (outputs - targets)[:, 0]
+)], ids=lambda metric: metric.name)  # fmt: skip
+@pytest.mark.parametrize("filled", [np.nan, np.inf, -np.inf])
+def test_outputs_of_a_row_of_weight_0_may_be_anything(xp, metric, filled):
+    outputs, targets = np.asarray([[0.5], [2.0], [0.0]]), np.asarray([[1.0], [1.0], [0.0]])
+    weight = xp.asarray(np.asarray([1.0, 0.0, 2.0]))
+    expected = metric(xp.asarray(outputs), xp.asarray(targets), weight)
+    outputs[1] = filled
+    assert metric(xp.asarray(outputs), xp.asarray(targets), weight) == expected
+
+
+@pytest.mark.parametrize("filled", [np.nan, -np.inf])
+def test_an_ignored_row_does_not_count_in_accuracy(xp, filled):
+    outputs = xp.asarray(np.asarray([[1.0, 0.0], [filled, filled]]))
+    assert metrics.Accuracy(ignore_label=-1)(outputs, xp.asarray(np.asarray([0, -1]))) == 1.0

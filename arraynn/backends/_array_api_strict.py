@@ -29,6 +29,10 @@ class ArrayAPIStrict(Backend):
     def devices(self) -> tuple[str, ...]:
         return tuple(d._device for d in self.xp.__array_namespace_info__().devices())
 
+    def device_name(self) -> str:
+        name: str = self.device._device
+        return name
+
     def to_numpy(self, x: Any) -> np.ndarray:
         return np.asarray(x.to_device(self.xp.Device("CPU_DEVICE")))
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pickle import PicklingError
 from typing import Any
 
 import array_api_compat
@@ -88,6 +89,16 @@ class Backend:
     def devices(self) -> tuple[str, ...]:
         """The names of the library's devices, as `arraynn.backend` takes them behind a colon."""
         return tuple(str(d) for d in self.xp.__array_namespace_info__().devices())
+
+    def device_name(self) -> str:
+        """The device as `open` takes it, and `arraynn.backend` behind a colon."""
+        return "" if self.device is None else str(self.device)
+
+    def __reduce__(self) -> Any:  # a module cannot be pickled: whoever reads this opens the library anew
+        return reopened, (type(self).name, self.device_name(), self.reason)
+
+    def __deepcopy__(self, memo: Any) -> Backend:  # within a process copies share it, as nothing writes to it
+        return self
 
     # Arrays in and out.
 
@@ -217,6 +228,12 @@ class Module(Backend):
         opened.name = root(opened.xp)  # one class stands for many libraries
         return opened
 
+    def __reduce__(self) -> Any:
+        name = getattr(self.xp, "__name__", None)
+        if name not in sys.modules:
+            raise PicklingError(f"backend {self.name!r} cannot be pickled: its namespace is no module")
+        return of_module, (name, self.device_name(), self.reason)
+
     def owns(self, x: Any) -> bool:
         return array_api_compat.is_array_api_obj(x) and array_api_compat.array_namespace(x) is self.xp
 
@@ -230,6 +247,24 @@ def for_type(array_type: type) -> type[Backend]:
 def of(x: Any) -> Backend:
     """The backend that the array x lives on."""
     return for_type(type(x)).of(x)
+
+
+def reopened(name: str, device: str, reason: str) -> Backend:
+    """What a pickled backend becomes: the library of that name on that device, or BackendUnavailable."""
+    from ._resolve import backend  # which stands above this module
+
+    opened = backend(f"{name}:{device}")
+    opened.reason = reason
+    return opened
+
+
+def of_module(name: str, device: str, reason: str) -> Backend:
+    """What a pickled backend of a module without a class of its own becomes; ImportError where it is not there."""
+    xp = importlib.import_module(name)
+    there = [place for place in xp.__array_namespace_info__().devices() if str(place) == device]
+    opened = of(xp.asarray([0.0], device=there[0] if there else None))
+    opened.reason = reason
+    return opened
 
 
 def root(namespace: Any) -> str:

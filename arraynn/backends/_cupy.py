@@ -57,6 +57,9 @@ class CuPy(Backend):
     def devices(self) -> tuple[str, ...]:
         return probe(self.device.id).devices
 
+    def device_name(self) -> str:
+        return str(self.device.id)
+
     def _put(self, x: Any, dtype: Any, copy: bool | None) -> Any:
         with self.context():  # most of CuPy allocates on the current GPU, whatever `device=` says
             return self.xp.asarray(x, dtype=dtype, copy=copy)

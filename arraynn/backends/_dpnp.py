@@ -26,6 +26,10 @@ class DPNP(Backend):
             raise BackendUnavailable(cls.name, f"device {device!r}: {error}", remedy) from None
         return cls(xp, where, version=xp.__version__, reason="asked for by name")
 
+    def device_name(self) -> str:
+        name: str = self.device.sycl_device.filter_string
+        return name
+
     def _put(self, x: Any, dtype: Any, copy: bool | None) -> Any:
         # dpnp's to_device gives a new array over the same memory, so a copy is asked for outright
         return self.xp.asarray(x, dtype=dtype, device=self.device, copy=copy)

@@ -36,6 +36,11 @@ class JAX(Backend):
 
         return tuple(f"{d.platform}:{d.id}" for d in jax.devices())
 
+    def device_name(self) -> str:
+        import jax
+
+        return f"{self.device.platform}:{jax.devices(self.device.platform).index(self.device)}"
+
     def dtype(self, dtype: Any) -> Any:
         import jax
 

@@ -46,14 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ArraynnError as error:
         return _failed(command, f"error: {error}", 1)
     except MemoryError as error:
-        return _failed(command, _no_memory(error), 1)
+        return _failed(command, _no_memory(command, error), 1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _failed(command, f"error: {where}{error.strerror or error}", 1)
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
         if "OutOfMemory" in text or "out of memory" in text or "RESOURCE_EXHAUSTED" in text:  # torch, CUDA, JAX
-            return _failed(command, _no_memory(error), 1)
+            return _failed(command, _no_memory(command, error), 1)
         return _failed(command, f"error: {text}. If this is a bug, ARRAYNN_TRACEBACK=1 shows where it is", 1)
 
 
@@ -64,6 +64,7 @@ def _failed(command: str, message: str, code: int) -> int:
     return code
 
 
-def _no_memory(error: BaseException) -> str:
+def _no_memory(command: str, error: BaseException) -> str:
     said = " ".join(str(error).split()).rstrip(".")[:200]
-    return f"error: out of memory{f' ({said})' if said else ''}. A smaller --batch-size or --hidden takes less"
+    remedy = ". A smaller --batch-size or --hidden takes less" if command == "arraynn train" else ""
+    return f"error: out of memory{f' ({said})' if said else ''}{remedy}"

@@ -131,7 +131,11 @@ def _run_options(command: Parser) -> None:
     out.add_argument("--quiet", action="store_true", help="print the output folder and nothing else")
     out.add_argument("--out", metavar="DIR", help="output folder [runs/DATA-001, counting up]")
     out.add_argument("--overwrite", action="store_true", help="even if the folder holds a model")
-    out.add_argument("--resume", action="store_true", help="go on from what --out holds; begin where it holds nothing")
+    out.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from what --out holds, also with more epochs or another rate; begin where it holds nothing",
+    )
     out.add_argument(
         "--checkpoint-every", type=_whole(1, 100), metavar="N", help="steps between two checkpoints [those of 10 s]"
     )

@@ -12,6 +12,7 @@ from .. import datasets, initializers, layers, optimizers
 from ..errors import DataError
 from ..regularizers import L1L2
 from ..schedules import InverseTimeDecay
+from ..training.validation import finite
 from ._say import UsageError
 
 ACTIVATIONS: dict[str, Any] = {"relu": layers.ReLU, "tanh": layers.Tanh, "sigmoid": layers.Sigmoid}
@@ -128,6 +129,9 @@ def load(name: str, arguments: Any) -> Data:
         return GENERATED[name](arguments)
     arrays = getattr(datasets, name)() if name in RECIPES else datasets.load_npz(name)
     x, y, x_test, y_test = arrays
+    for what, array in (("x", x), ("y", y), ("x_test", x_test), ("y_test", y_test)):
+        if array is not None:  # before rows are held out: a row that is named is one of the file
+            finite(f"{what} in {name}", array, "float32")
     classes = y.dtype.kind in "iub"
     x, x_test = (a if a is None or a.ndim > 1 else a[:, None] for a in (x, x_test))  # one number a row
     if not classes:

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from ..errors import DataWarning
+
 
 class UsageError(Exception):
     """The command line asks for something that cannot be: exit code 2."""
@@ -34,12 +36,16 @@ def silence() -> None:
 
 @contextmanager
 def warnings_in_a_line(command: str) -> Iterator[None]:
-    """While it lasts, a warning is one line on standard error, without the place in the source that gave it."""
+    """While it lasts, a warning is one line on standard error, without the place in the source that gave it.
+
+    Each `DataWarning` is shown, also one that was given before.
+    """
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         print(f"{command}: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
     with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=DataWarning)
         warnings.showwarning = show
         yield
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import backend
 from ..datasets.tables import is_table_file
-from ..errors import DataError, DivergedError
+from ..errors import CheckpointError, DataError, DivergedError
 from ..losses import mean_squared_error, softmax_cross_entropy
 from ..model import Model
-from ..training.checkpoint import Checkpoint
+from ..training.checkpoint import Checkpoint, begun_at
 from ..training.progress import clock, short, shown_on
 from ._folder import CHECKPOINT, MODEL, claimed, keep
 from ._recipes import FILE, GENERATED, RECIPES, TABLE, Data, Recipe, load
@@ -42,8 +43,14 @@ def run_once(arguments: argparse.Namespace) -> tuple[int, Run | None]:
     tabular = is_table_file(name) and name not in RECIPES
     recipe = TABLE.changed(arguments) if tabular else RECIPES.get(name, FILE).changed(arguments)
     with claimed(arguments.out, Path(name).stem, arguments.overwrite, arguments.resume) as folder:
-        if arguments.resume and _done(folder, None if tabular else recipe.epochs):
-            print(folder if arguments.quiet else f"{folder} holds a run that is done; there is nothing to resume")
+        backend(arguments.backend)  # BackendUnavailable comes before a download
+        done = _done(folder, arguments.backend) if arguments.resume else None
+        if done is not None and (tabular or done.epoch >= recipe.epochs):
+            ways = "--overwrite begins anew" if tabular else "more --epochs go on from it, --overwrite begins anew"
+            if done.epoch > recipe.epochs:
+                raise UsageError(f"{folder} holds a run that is done, of {done.epoch} epochs; {ways}")
+            told = f"{folder} holds a run that is done; there is nothing to resume; {ways}"
+            print(folder if arguments.quiet else told)
             return 0, None
         if tabular:
             from ._table_run import table_run
@@ -57,6 +64,8 @@ def run_once(arguments: argparse.Namespace) -> tuple[int, Run | None]:
         model = Model(network, loss, recipe.rule(), backend=arguments.backend, seed=arguments.seed)
         run = Run(model, recipe, data, folder, quiet=arguments.quiet)
         run.split(arguments)
+        if done is not None:
+            run.go_on_from(done)
         run.introduce(name)
         return run.go(arguments.print_every, arguments.checkpoint_every or OFTEN, arguments.resume), run
 
@@ -72,15 +81,11 @@ def _check(arguments: argparse.Namespace) -> None:
             raise UsageError(f"--{option} goes with {', '.join(sorted(takers))}, not with {arguments.data}")
 
 
-def _done(folder: Path, epochs: int | None) -> bool:
-    """Whether the folder holds a run that went to its end. Raises UsageError where more epochs are asked for; None is
-    a run that may end before."""
+def _done(folder: Path, where: str) -> Model | None:
+    """The model of a run that went to its end, if the folder holds one. where : the backend."""
     if (folder / CHECKPOINT).exists() or not (folder / MODEL).exists():
-        return False
-    done = Model.load(folder / MODEL, backend="numpy").epoch
-    if epochs is not None and done != epochs:
-        raise UsageError(f"{folder} holds a run that is done, of {done} epochs, not {epochs}; --overwrite begins anew")
-    return True
+        return None
+    return Model.load(folder / MODEL, backend=where)
 
 
 class Run:
@@ -125,11 +130,32 @@ class Run:
         if tested:
             self.sets["test"] = data.x_test, data.y_test
 
+    def go_on_from(self, done: Model) -> None:
+        """Take the place of a run that is done, with more epochs, and with this run's learning rate."""
+        own, path = self.model, self.folder / MODEL
+        kinds = type(done.optimizer), type(own.optimizer)
+        for what, there, here in (
+            ("network", done.network, own.network),
+            ("loss", done.loss, own.loss),
+            ("seed", done.seed, own.seed),
+            ("optimizer", *kinds),
+        ):
+            if there != here:
+                raise CheckpointError(
+                    f"{path} cannot be resumed: it was trained with another {what}, {there}, not {here}"
+                )
+        changes = [f"epochs {done.epoch} → {self.recipe.epochs}"]
+        if done.optimizer != own.optimizer:
+            changes.append(f"optimizer {done.optimizer} → {own.optimizer}")
+        self.say(f"{path} goes on with {'; '.join(changes)}")
+        done.optimizer = own.optimizer
+        self.model = done
+
     def introduce(self, name: str) -> None:
         """The backend and why, the data, the training, the folder, the network."""
         model, recipe, (x, _) = self.model, self.recipe, self.sets["training"]
         model.build(x.shape[1:])
-        backend, outputs = model.backend, self.data.outputs
+        where, outputs = model.backend, self.data.outputs
         kind = f"{outputs} classes" if self.data.classes else f"regression of {outputs} column{'s' * (outputs > 1)}"
         steps = "the whole set a step" if recipe.batch_size is None else f"{recipe.batch_size} rows a step"
         others = ", ".join(f"{len(y):,} rows for {which}" for which, (_, y) in self.sets.items() if which != "training")
@@ -137,8 +163,8 @@ class Run:
         epochs = f"{recipe.epochs:,} epoch{'s' if recipe.epochs > 1 else ''}"
         rule = f"{recipe.optimizer}, learning rate {recipe.learning_rate:g}{decay}"
         lines = [
-            ("backend", f"{backend.name} {backend.version} on {backend.device}"),
-            ("", backend.reason),
+            ("backend", f"{where.name} {where.version} on {where.device}"),
+            ("", where.reason),
             ("data", f"{name}, {len(x):,} rows of shape {x.shape[1:]}, {kind}" + (f"; {others}" if others else "")),
             ("training", f"{epochs}, {steps}, {rule}, seed {model.seed}"),
             ("into", str(self.folder)),
@@ -155,24 +181,27 @@ class Run:
         """Fit, keep, tell. Ctrl-C, divergence and a closed pipe come after what was learnt is kept. SIGTERM waits for
         the checkpoint only: who sends it soon sends another signal."""
         x, y = self.sets["training"]
+        checkpoint = Checkpoint(self.folder / CHECKPOINT, often)
+        broken_off = resume and checkpoint.path.exists()
+        epochs = max(self.recipe.epochs - (begun_at(checkpoint.path) if broken_off else self.model.epoch), 1)
         usual = self.every * max(1, round(self.recipe.epochs / 20 / self.every))  # lines that tell the validation too
-        watchers = shown_on(sys.stdout, self.recipe.epochs, print_every or usual, asked=print_every is not None)
+        watchers = shown_on(sys.stdout, epochs, print_every or usual, asked=print_every is not None)
         stopped: BaseException | None = None
         began = time.monotonic()
-        checkpoint = Checkpoint(self.folder / CHECKPOINT, often)
-        if resume and checkpoint.path.exists():
+        if broken_off:
             self.say(f"goes on from {checkpoint.path}")
         try:
             self.model.fit(
                 x,
                 y,
-                epochs=self.recipe.epochs,
+                epochs=epochs,
                 batch_size=self.recipe.batch_size,
                 validation_data=self.sets.get("validation"),
                 validation_freq=self.every,
                 callbacks=[*self.callbacks(), *(() if self.quiet else watchers), checkpoint],
                 verbose=0,
-                resume=checkpoint.path if resume else None,
+                resume=checkpoint.path if broken_off else None,
+                change=("learning_rate", "epochs", "validation_freq"),
             )
         except (KeyboardInterrupt, DivergedError, BrokenPipeError) as error:
             stopped = error
@@ -187,7 +216,8 @@ class Run:
         self.tell(*self.keep(), time.monotonic() - began)
         if isinstance(stopped, KeyboardInterrupt):
             done = f"{self.model.epoch} of {self.recipe.epochs} epochs"
-            print(f"arraynn train: interrupted after {done}; all is saved in {self.folder}", file=sys.stderr)
+            saved = f"all is saved in {self.folder}; --out {self.folder} --resume goes on"
+            print(f"arraynn train: interrupted after {done}; {saved}", file=sys.stderr)
             return 130
         if stopped is not None:
             raise stopped

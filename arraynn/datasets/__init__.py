@@ -8,9 +8,20 @@ from ._digits import digits
 from ._fashion_mnist import fashion_mnist
 from ._idx import read_idx
 from ._mnist import mnist
-from ._npz import NpzData, load_npz
+from ._npz import NpzData, load_npz, load_npz_inputs
 from ._sine import sine
 from ._spiral import spiral
 from ._vertical import vertical
 
-__all__ = ["NpzData", "digits", "fashion_mnist", "load_npz", "mnist", "read_idx", "sine", "spiral", "vertical"]
+__all__ = [
+    "NpzData",
+    "digits",
+    "fashion_mnist",
+    "load_npz",
+    "load_npz_inputs",
+    "mnist",
+    "read_idx",
+    "sine",
+    "spiral",
+    "vertical",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import zipfile
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,23 +48,8 @@ def load_npz(path: str | os.PathLike[str]) -> NpzData:
     >>> x_train.shape, y_train.tolist(), x_test
     ((4, 2), [0, 1, 1, 0], None)
     """
-    name = os.fspath(path)
-    if not os.path.isfile(name):
-        raise DataError(f"{name}: there is no such file, or it is not a plain file")
-    try:
-        with zipfile.ZipFile(name) as archive:
-            found = [info.filename.removesuffix(".npy") for info in archive.infolist()]
-            if len(set(found)) < len(found):
-                raise DataError(f"{name} holds an array twice. Write it by numpy.savez")
-            members = dict(zip(found, archive.infolist(), strict=True))
-            keys = _wanted(members, name)
-            arrays = {key: _read(archive, members[key], f"{key} in {name}") for key in keys}
-    except (DataError, MemoryError):
-        raise
-    except Exception as error:  # on a damaged file zipfile and NumPy's header parser raise a dozen unrelated types
-        raise DataError(
-            f"{name} cannot be read as .npz: {error or type(error).__name__}. Write it by numpy.savez"
-        ) from error
+    name, arrays = os.fspath(path), _arrays(path, _pairs)
+    keys = list(arrays)
     for x, y in zip(keys[::2], keys[1::2], strict=True):
         if len(arrays[x]) != len(arrays[y]):
             raise DataError(f"{name}: {x} has {len(arrays[x])} rows and {y} {len(arrays[y])}; they must agree")
@@ -74,13 +60,61 @@ def load_npz(path: str | os.PathLike[str]) -> NpzData:
     return NpzData(arrays[keys[0]], arrays[keys[1]], arrays.get("x_test"), arrays.get("y_test"))
 
 
-def _wanted(members: dict[str, zipfile.ZipInfo], name: str) -> list[str]:
+def load_npz_inputs(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
+    """x, or where there is none x_test, of a `.npz` file, as `numpy.savez(path, x=x)` writes it: rows to predict for.
+
+    path, what is refused and how : as in `load_npz`. Returns x with at least one axis and one row, in the file's dtype.
+
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "mine.npz")
+    ...     np.savez(path, x=np.zeros((4, 2)))
+    ...     load_npz_inputs(path).shape
+    (4, 2)
+    """
+    (x,) = _arrays(path, _inputs).values()
+    return x
+
+
+def _arrays(
+    path: str | os.PathLike[str], wanted: Callable[[Collection[str], str], list[str]]
+) -> dict[str, npt.NDArray[Any]]:
+    """The arrays that `wanted(names in the file, path)` names, in its order, each checked before it takes memory."""
+    name = os.fspath(path)
+    if not os.path.isfile(name):
+        raise DataError(f"{name}: there is no such file, or it is not a plain file")
+    try:
+        with zipfile.ZipFile(name) as archive:
+            found = [info.filename.removesuffix(".npy") for info in archive.infolist()]
+            if len(set(found)) < len(found):
+                raise DataError(f"{name} holds an array twice. Write it by numpy.savez")
+            members = dict(zip(found, archive.infolist(), strict=True))
+            return {key: _read(archive, members[key], f"{key} in {name}") for key in wanted(members, name)}
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # on a damaged file zipfile and NumPy's header parser raise a dozen unrelated types
+        raise DataError(
+            f"{name} cannot be read as .npz: {error or type(error).__name__}. Write it by numpy.savez"
+        ) from error
+
+
+def _inputs(members: Collection[str], name: str) -> list[str]:
+    """The one name to read where no targets are needed."""
+    for key in ("x", "x_test"):
+        if key in members:
+            return [key]
+    found = ", ".join(sorted(members)[:20]) or "nothing"
+    raise DataError(f"{name} has {found}, and neither x nor x_test; write it by numpy.savez(path, x=x)")
+
+
+def _pairs(members: Collection[str], name: str) -> list[str]:
     """The names to read: x, y and perhaps the two of the test data. Half a pair, or two training sets, is a mistake."""
     found = ", ".join(sorted(members)[:20]) or "nothing"
-    if {"x", "y"} & members.keys() and {"x_train", "y_train"} & members.keys():
+    names = set(members)
+    if {"x", "y"} & names and {"x_train", "y_train"} & names:
         raise DataError(f"{name} has {found}: x, y and x_train, y_train are two training sets. Keep one of them")
-    x, y = ("x_train", "y_train") if {"x_train", "y_train"} & members.keys() else ("x", "y")
-    tested = bool({"x_test", "y_test"} & members.keys())
+    x, y = ("x_train", "y_train") if {"x_train", "y_train"} & names else ("x", "y")
+    tested = bool({"x_test", "y_test"} & names)
     keys = [x, y, "x_test", "y_test"] if tested else [x, y]
     if missing := [key for key in keys if key not in members]:
         raise DataError(f"{name} has {found}, and no {', '.join(missing)}; it needs {_NEEDED}")

@@ -137,31 +137,34 @@ def _updates(model: Any, grads: Nest) -> Iterator[dict[str, Any]]:
     params, after = optimizer.update(tree.copy(model.params), grads, own)
     trained = dict(tree.items(tree.trained(params)))
     gradients = dict(tree.items(tree.trained(grads)))
-    head = {
-        "settings": settings(optimizer),
-        "step": int(state["step"]),
-        "learning rate": _rate(optimizer, int(state["step"])),
-        "scalars": scalars(optimizer.scalars(state["step"])),
-    }
+    step = int(state["step"])
     slots_before, slots_after = _slots(model.params, state["slots"]), _slots(model.params, after["slots"])
     for path, leaf in tree.items(params):
-        stage = {"stage": "update", "what": f"{type(optimizer).__name__} on '{path}'", "formula": formula(optimizer)}
         if path not in trained:
             stage = {"stage": "update", "what": f"'{path}'", "formula": "a statistic: its new value is assigned"}
             yield stage | {"before": plain(before[path]), "after": plain(leaf)}
             continue
-        values = {"gradient": plain(gradients[path])}
-        for name, slot in slots_before.get(path, {}).items():
-            values[f"{name} before"] = plain(slot)
-            values[f"{name} after"] = plain(slots_after[path][name])
+        rule = optimizer.of(path) if isinstance(optimizer, Groups) else optimizer
+        numbers, arrays = rule.shown(step, gradients[path], slots_before.get(path, {}), slots_after.get(path, {}))
+        head = {
+            "settings": _settings(rule),
+            "step": step,
+            "learning rate": float(rate_at(rule.learning_rate, step)),
+            "scalars": scalars(numbers),
+        }
+        stage = {"stage": "update", "what": f"{type(rule).__name__} on '{path}'", "formula": _update_formula(rule)}
+        values = {"gradient": plain(gradients[path])} | {name: plain(values) for name, values in arrays.items()}
+        # what the update itself makes comes last: all of it follows from what stands above
         yield stage | head | values | {"before": plain(before[path]), "after": plain(leaf)}
 
 
-def _rate(optimizer: Any, step: int) -> Any:
-    """The learning rate of a step, or of each group, by its pattern; the default's under ""."""
-    if isinstance(optimizer, Groups):
-        return {pattern: _rate(one, step) for pattern, one in (("", optimizer.default), *optimizer.groups)}
-    return float(rate_at(optimizer.learning_rate, step))
+def _update_formula(rule: Any) -> str:
+    """The rule's formula; of one that averages, behind that of the rule that it wraps."""
+    return f"{formula(rule.optimizer)} {formula(rule)}" if hasattr(rule, "optimizer") else formula(rule)
+
+
+def _settings(rule: Any) -> dict[str, Any]:
+    return settings(rule.optimizer) | settings(rule) if hasattr(rule, "optimizer") else settings(rule)
 
 
 def _slots(params: Nest, slots: Nest) -> dict[str, dict[str, Any]]:

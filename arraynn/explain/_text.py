@@ -22,7 +22,7 @@ def text(number: int, before: Mapping[str, Any], stage: Mapping[str, Any]) -> It
             yield from [f"   {value}"] if value else []
         elif name in ("settings", "scalars"):
             said = ", ".join(f"{key} = {_short(part)}" for key, part in value.items() if part is not None)
-            named = name if name == "settings" else "scalars that the rule's code makes of rate and step"
+            named = name if name == "settings" else "of this step"
             yield from [f"   {named}: {said}"] if said else []
         elif name == "step":
             yield f"   step = {value}, counted from 0"

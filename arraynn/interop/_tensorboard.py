@@ -45,3 +45,4 @@ class TensorBoard(Callback):
 
     def on_fit_end(self, model: Any) -> None:
         self.writer.close()
+        self.writer = None  # its threads cannot be copied, and who holds this callback may be

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from .._coupling import Splittable
+from .._hyperparameters import Hyperparameters
 from .._types import Array, Backward, Nest, Shape
 
 
-class Layer(Splittable):
+class Layer(Splittable, Hyperparameters):
     """A layer without parameters or penalty. A subclass overrides what differs.
 
     A layer is a frozen dataclass of hyperparameters and holds no arrays:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import initializers
-from .._array import device, namespace
+from .._array import device, namespace, sum_of_rows
+from .._hyperparameters import python_number
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
@@ -39,9 +40,13 @@ def batch_norm(
     with dx = scale (dy - (dbias + x̂ dscale) / n) / √(σ² + ε) in training, and scale dy / √(σ² + ε) in inference and for
     rows that do not count. The last two are no gradients, but the running statistics to go on with: momentum · old +
     (1 - momentum) · the batch's, where training; else the old ones. They take the unbiased variance, σ² n / (n - 1), as
-    in the paper's Algorithm 2 and PyTorch (Keras and Flax take σ²). A batch without rows that count leaves them as they
-    are.
+    in the paper's Algorithm 2 and PyTorch (Keras and Flax take σ²). A batch of fewer than two positions that count,
+    such as the one row left over at the end of an epoch, has no variance, and leaves them as they are. (PyTorch raises
+    an error there; Keras takes 0 for the variance, which makes the running one too small.)
     Raises ShapeError where the shapes do not fit.
+
+    μ is taken twice, the second time of x - μ, so that a column far from 0 loses no digits: a sum of float32 over many
+    rows is off by more than an ulp of the mean, and that error is as large as a small σ.
 
     In training a row's y depends on the other rows, so dx flows to all of them, and a batch cannot be split.
 
@@ -60,33 +65,42 @@ def batch_norm(
         raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got ({rows})")
     if mask is not None and tuple(mask.shape) != tuple(x.shape[:1]):
         raise ShapeError(f"mask must have one element a row, {tuple(x.shape[:1])}, got {tuple(mask.shape)}")
-    xp = namespace(x)
-    axes = tuple(range(len(x.shape) - 1))
+    xp, momentum, epsilon = namespace(x), python_number(momentum), python_number(epsilon)
+    places, units = math.prod(x.shape[:-1]), x.shape[-1]
+
+    def column_sums(a: Array) -> Array:
+        return sum_of_rows(xp.reshape(a, (places, units)))
+
     if not training:
-        center, spread, new = mean, variance, (mean, variance)
+        normal = x - mean
+        spread, new = variance, (mean, variance)
     else:
         # n, the positions that count: a number from the shape, or from the mask an array, never read on the host
         if mask is None:
-            weight, n = None, math.prod(x.shape[:-1])
-            divisor, taken = max(n, 1), (1 - momentum) * (n > 0)
+            weight, n = None, places
+            divisor, taken = max(n, 1), (1 - momentum) * (n > 1)
             unbiased = n / max(n - 1, 1)
         else:
             weight = xp.reshape(xp.astype(mask, x.dtype), (x.shape[0], *[1] * (len(x.shape) - 1)))
             n = xp.sum(weight) * math.prod(x.shape[1:-1])
             one = xp.asarray(1.0, dtype=x.dtype, device=device(x))
-            divisor, taken = xp.maximum(n, one), (1 - momentum) * xp.astype(n > 0, x.dtype)
+            divisor, taken = xp.maximum(n, one), (1 - momentum) * xp.astype(n > 1, x.dtype)
             unbiased = n / xp.maximum(n - 1, one)
-        center = xp.sum(x if weight is None else x * weight, axis=axes) / divisor
-        square = (x - center) ** 2  # two passes: E[x²] - E[x]² would lose the digits of a large mean
-        spread = xp.sum(square if weight is None else square * weight, axis=axes) / divisor
+        center = column_sums(x if weight is None else x * weight) / divisor
+        normal = x - center
+        # What rounding has left of the mean. E[x²] - E[x]² would lose the digits of a large mean altogether.
+        rest = column_sums(normal if weight is None else normal * weight) / divisor
+        normal -= rest
+        center = center + rest
+        square = normal * normal
+        spread = column_sums(square if weight is None else square * weight) / divisor
         new = mean * (1 - taken) + center * taken, variance * (1 - taken) + spread * (unbiased * taken)
     deviation = xp.sqrt(spread + epsilon)
-    normal = x - center
-    normal /= deviation
+    normal /= deviation  # now x̂
 
     def batch_norm_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array, Array, Array]:
         # y = scale x̂ + bias, the same scale and bias for all rows, so their parts add up
-        dscale, dbias = xp.sum(dy * normal, axis=axes), xp.sum(dy, axis=axes)
+        dscale, dbias = column_sums(dy * normal), column_sums(dy)
         if not need_dx:
             return None, dscale, dbias, *new
         dx = dy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .._coupling import batch_coupled, coupled_in_inference
+from .._coupling import batch_coupled, coupled_in_inference, says_coupled
 from .._types import Backward, LayerLike, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
@@ -66,6 +66,14 @@ class Combinator(Layer):
             return merged(said)
         wide = [one if isinstance(one, tuple) else (one,) * parts for one in said]
         return tuple(merged(own) for own in zip(*wide, strict=False))
+
+    def coupling(self) -> str:
+        """Kind and place of the first layer inside that says it couples rows, "" of none: "BatchNorm 'layers.1'"."""
+        for i, layer in enumerate(self.layers):
+            inner = layer.coupling() if isinstance(layer, Combinator) else ""
+            if inner or (says_coupled(layer) and not isinstance(layer, Combinator)):
+                return inner.replace("'", f"'layers.{i}.", 1) if inner else f"{type(layer).__name__} 'layers.{i}'"
+        return ""
 
     def _first(self) -> tuple[LayerLike, ...]:
         return self.layers if self.parallel else self.layers[:1]

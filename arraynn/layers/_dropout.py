@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._array import namespace
+from .._hyperparameters import python_number
 from .._types import Array, Backward, Nest
 from ..random import Key, quantized
 from ._base import Layer
@@ -28,6 +29,7 @@ def dropout(x: Array, rate: float, key: Key | None, /) -> tuple[Array, Backward]
     array([[0., 0., 0., 0.],
            [0., 2., 2., 2.]])
     """
+    rate = python_number(rate)
     if key is None or rate == 0:
         return x, lambda dy: dy
     xp = namespace(x)

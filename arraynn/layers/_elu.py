@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from .._array import namespace, zero_like
+from .._hyperparameters import python_number
 from .._types import Array, Backward
 from ._base import Activation
 
@@ -25,7 +26,7 @@ def elu(x: Array, alpha: float = 1.0, /) -> tuple[Array, Backward]:
     >>> y, backward(np.asarray([1.0, 1.0, 1.0]))
     (array([-0.5,  0. ,  2. ]), array([0. , 0.5, 1. ]))
     """
-    xp = namespace(x)
+    xp, alpha = namespace(x), python_number(alpha)
     zero = zero_like(x)
     negative = xp.minimum(x, zero)  # never above 0, so its exponential does not overflow
     y = alpha * xp.expm1(negative)

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import initializers
 from .._array import namespace
+from .._hyperparameters import python_number
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
@@ -35,9 +36,10 @@ def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) ->
     if len(x.shape) < 2 or tuple(x.shape[-1:]) != tuple(scale.shape):
         rows = ", ".join(["N", *map(str, x.shape[1:])])
         raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got ({rows})")
-    xp = namespace(x)
+    xp, epsilon = namespace(x), python_number(epsilon)
     axes = tuple(range(len(x.shape) - 1))
     normal = x - xp.mean(x, axis=-1, keepdims=True)
+    normal -= xp.mean(normal, axis=-1, keepdims=True)  # what rounding has left of the mean
     deviation = xp.sqrt(xp.mean(normal * normal, axis=-1, keepdims=True) + epsilon)
     normal /= deviation  # now x̂
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._array import device, namespace
+from .._hyperparameters import python_number
 from .._types import Array, Backward
 from ._base import Activation
 
@@ -24,7 +25,7 @@ def leaky_relu(x: Array, slope: float = 0.01, /) -> tuple[Array, Backward]:
     >>> y, backward(np.asarray([1.0, 1.0, 1.0]))
     (array([-0.5,  0. ,  2. ]), array([0.25, 0.25, 1.  ]))
     """
-    xp = namespace(x)
+    xp, slope = namespace(x), python_number(slope)
     y = xp.maximum(x, slope * x)  # slope <= 1, so the larger of the two is x just where x >= 0
 
     def leaky_relu_backward(dy: Array) -> Array:

@@ -10,6 +10,7 @@ from ._focal import Focal, focal
 from ._hinge import Hinge, hinge
 from ._huber import Huber, huber
 from ._kl_divergence import KLDivergence, kl_divergence
+from ._labels import check_labels
 from ._log_cosh import LogCosh, log_cosh
 from ._mean_absolute_error import MeanAbsoluteError, mean_absolute_error
 from ._mean_squared_error import MeanSquaredError, mean_squared_error
@@ -38,6 +39,7 @@ __all__ = [
     "SoftmaxCrossEntropy",
     "as_loss",
     "binary_cross_entropy",
+    "check_labels",
     "cross_entropy",
     "focal",
     "hinge",

@@ -7,7 +7,7 @@ from typing import ClassVar
 from .._array import namespace, same_shape
 from .._types import Array
 from ..metrics import BinaryAccuracy, Metric
-from ._base import Loss
+from ._base import Loss, counted
 from ._domain import Domain
 
 
@@ -32,7 +32,8 @@ class BinaryLoss(Loss):
         return outputs > self.threshold
 
 
-def binary_targets(targets: Array, outputs: Array) -> Array:
-    """Targets in the dtype of the outputs; ShapeError unless the shapes are the same."""
+def binary_pair(outputs: Array, targets: Array, sample_weight: Array | None) -> tuple[Array, Array]:
+    """(outputs, targets) in the outputs' dtype, 0 in rows of weight 0; ShapeError unless the shapes are the same."""
     same_shape("targets", targets, "outputs", outputs)
-    return namespace(outputs).astype(targets, outputs.dtype, copy=False)
+    targets = namespace(outputs).astype(targets, outputs.dtype, copy=False)
+    return counted(outputs, sample_weight), counted(targets, sample_weight)

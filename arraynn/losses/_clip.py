@@ -5,14 +5,19 @@ from __future__ import annotations
 from .._array import device, namespace
 from .._types import Array, Backward
 
-MARGIN = 1e-7
+MARGIN = 1e-7  #: the book's; as good as the largest number below 1 in float32
 
 
 def clipped(p: Array, /) -> tuple[Array, Backward]:
-    """min(max(p, 1e-7), 1 - 1e-7), and backward(dq) -> dp, 0 where p was changed. Infinite p is clipped too."""
+    """min(max(p, m), 1 - m), and backward(dq) -> dp, 0 where p was changed. Infinite p is clipped too.
+
+    m is 1e-7, or half of the dtype's epsilon where that is more: 1 - 1e-7 is 1 in float16 and bfloat16, and
+    log(1 - 1) infinite.
+    """
     xp = namespace(p)
-    low = xp.asarray(MARGIN, dtype=p.dtype, device=device(p))
-    high = xp.asarray(1 - MARGIN, dtype=p.dtype, device=device(p))
+    margin = max(MARGIN, float(xp.finfo(p.dtype).eps) / 2)
+    low = xp.asarray(margin, dtype=p.dtype, device=device(p))
+    high = xp.asarray(1 - margin, dtype=p.dtype, device=device(p))
     q = xp.minimum(xp.maximum(p, low), high)  # not xp.clip, which synchronizes on CuPy
 
     def clipped_backward(dq: Array) -> Array:

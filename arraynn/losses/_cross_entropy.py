@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .._array import namespace
 from .._types import Array, Backward
-from ._base import ClassLoss, target_distribution, weighted_mean
+from ._base import ClassLoss, counted, target_distribution, weighted_mean
 from ._clip import clipped
 
 
@@ -22,7 +22,8 @@ def cross_entropy(
     Raises ShapeError where shapes differ, DataError for float (N,) labels.
 
     Probabilities are clipped to [1e-7, 1 - 1e-7] first, as in the book; where that changed one, its gradient is 0,
-    the derivative of the number reported (the book's backward divides by the unclipped value and may overflow).
+    the derivative of the number reported (the book's backward divides by the unclipped value and may overflow). In
+    float16 and bfloat16 the margin is larger, as in `binary_cross_entropy`.
 
     Bishop, Pattern Recognition and Machine Learning, 2006, equation 4.108.
 
@@ -32,7 +33,8 @@ def cross_entropy(
     (0.693147, array([[-2., -0., -0.]]))
     """
     xp = namespace(probabilities)
-    target = target_distribution(labels, probabilities)
+    target = target_distribution(labels, probabilities, sample_weight)
+    probabilities = counted(probabilities, sample_weight)
     p, clip_backward = clipped(probabilities)
     rows = -xp.sum(target * xp.log(p), axis=1)
     loss, mean_backward = weighted_mean(rows, sample_weight, total)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .._array import namespace, zero_like
+from .._hyperparameters import python_number
 from .._types import Array, Backward
 from ..layers import sigmoid
 from ._base import row_means, spread, weighted_mean
-from ._binary import BinaryLoss, binary_targets
+from ._binary import BinaryLoss, binary_pair
 from ._domain import Domain
 
 
@@ -45,7 +46,8 @@ def focal(
     (0.086643, array([-0.1491434, -0.       ]))
     """
     xp = namespace(logits)
-    t = binary_targets(targets, logits)
+    logits, t = binary_pair(logits, targets, sample_weight)
+    gamma, alpha = python_number(gamma), python_number(alpha)
     side = 1 - 2 * t  # -s
     u = side * logits  # how wrong: 1 - p = σ(u), p = σ(-u)
     miss, p = sigmoid(u)[0], sigmoid(-u)[0]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .._array import namespace, same_shape, zero_like
 from .._types import Array, Backward
-from ._base import row_means, spread, weighted_mean
+from ._base import counted, row_means, spread, weighted_mean
 from ._binary import BinaryLoss
 from ._domain import Domain
 
@@ -36,7 +36,7 @@ def hinge(
     (0.25, array([-0.5,  0. ]))
     """
     same_shape("targets", targets, "outputs", outputs)
-    xp = namespace(outputs)
+    xp, outputs = namespace(outputs), counted(outputs, sample_weight)
     side = 2 * xp.astype(targets > 0, outputs.dtype) - 1
     values = xp.maximum(1 - side * outputs, zero_like(outputs))
     loss, mean_backward = weighted_mean(row_means(values), sample_weight, total)

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from .. import metrics
 from .._array import device, namespace, same_shape
+from .._hyperparameters import python_number
 from .._types import Array, Backward
-from ._base import Loss, row_means, spread, weighted_mean
+from ._base import Loss, counted, row_means, spread, weighted_mean
 
 
 def huber(
@@ -33,8 +34,8 @@ def huber(
     (1.3125, array([0.25, 0.5 ]))
     """
     same_shape("targets", targets, "outputs", outputs)
-    xp = namespace(outputs)
-    error = outputs - targets
+    xp, delta = namespace(outputs), python_number(delta)
+    error = counted(outputs - targets, sample_weight)
     size = xp.abs(error)
     limit = xp.asarray(delta, dtype=error.dtype, device=device(error))
     near = xp.minimum(size, limit)

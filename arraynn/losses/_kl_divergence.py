@@ -8,7 +8,7 @@ from typing import Any
 from .._array import namespace, zero_like
 from .._types import Array, Backward
 from ..layers import softmax
-from ._base import ClassLoss, target_distribution, weighted_mean
+from ._base import ClassLoss, counted, target_distribution, weighted_mean
 
 
 def kl_divergence(
@@ -35,7 +35,8 @@ def kl_divergence(
     (0.130812, array([[ 0.25, -0.25]]))
     """
     xp = namespace(logits)
-    target = target_distribution(targets, logits)
+    target = target_distribution(targets, logits, sample_weight)
+    logits = counted(logits, sample_weight)
     z = logits - xp.max(logits, axis=1, keepdims=True)  # changes nothing, but exp cannot overflow
     p = xp.exp(z)
     sums = xp.sum(p, axis=1, keepdims=True)

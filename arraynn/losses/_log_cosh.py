@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from .. import metrics
 from .._array import namespace, same_shape
 from .._types import Array, Backward
-from ._base import Loss, row_means, spread, weighted_mean
+from ._base import Loss, counted, row_means, spread, weighted_mean
 
 
 def log_cosh(
@@ -32,7 +32,7 @@ def log_cosh(
     """
     same_shape("targets", targets, "outputs", outputs)
     xp = namespace(outputs)
-    error = outputs - targets
+    error = counted(outputs - targets, sample_weight)
     size = xp.abs(error)
     # cosh(e) = exp(|e|) (1 + exp(-2|e|)) / 2 = exp(|e|) (1 + expm1(-2|e|) / 2)
     values = size + xp.log1p(xp.expm1(-2 * size) / 2)

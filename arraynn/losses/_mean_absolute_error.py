@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from .. import metrics
 from .._array import namespace, same_shape
 from .._types import Array, Backward
-from ._base import Loss, row_means, spread, weighted_mean
+from ._base import Loss, counted, row_means, spread, weighted_mean
 
 
 def mean_absolute_error(
@@ -31,7 +31,7 @@ def mean_absolute_error(
     """
     same_shape("targets", targets, "outputs", outputs)
     xp = namespace(outputs)
-    error = outputs - targets
+    error = counted(outputs - targets, sample_weight)
     loss, mean_backward = weighted_mean(row_means(xp.abs(error)), sample_weight, total)
 
     def mean_absolute_error_backward(dloss: Any = 1.0) -> Array:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from .. import metrics
 from .._array import same_shape
 from .._types import Array, Backward
-from ._base import Loss, row_means, spread, weighted_mean
+from ._base import Loss, counted, row_means, spread, weighted_mean
 
 
 def mean_squared_error(
@@ -32,7 +32,7 @@ def mean_squared_error(
            [2.]]))
     """
     same_shape("targets", targets, "outputs", outputs)
-    error = outputs - targets
+    error = counted(outputs - targets, sample_weight)
     loss, mean_backward = weighted_mean(row_means(error * error), sample_weight, total)
 
     def mean_squared_error_backward(dloss: Any = 1.0) -> Array:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .._array import namespace, same_shape
 from .._types import Array, Backward
-from ._base import Loss, row_means, spread, weighted_mean
+from ._base import Loss, counted, row_means, spread, weighted_mean
 from ._domain import Domain
 
 
@@ -36,7 +36,8 @@ def poisson(
     """
     same_shape("targets", targets, "outputs", log_rates)
     xp = namespace(log_rates)
-    y = xp.astype(targets, log_rates.dtype, copy=False)
+    log_rates = counted(log_rates, sample_weight)
+    y = counted(xp.astype(targets, log_rates.dtype, copy=False), sample_weight)
     rates = xp.exp(log_rates)
     loss, mean_backward = weighted_mean(row_means(rates - y * log_rates), sample_weight, total)
 

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from .. import metrics
 from .._array import namespace, same_shape, zero_like
+from .._hyperparameters import python_number
 from .._types import Array, Backward
-from ._base import Loss, row_means, spread, weighted_mean
+from ._base import Loss, counted, row_means, spread, weighted_mean
 
 
 def quantile(
@@ -31,8 +32,8 @@ def quantile(
     (2.0, array([-0.75,  0.25,  0.  ]))
     """
     same_shape("targets", targets, "outputs", outputs)
-    xp = namespace(outputs)
-    error = targets - outputs
+    xp, q = namespace(outputs), python_number(q)
+    error = counted(targets - outputs, sample_weight)
     zero = zero_like(error)
     values = q * xp.maximum(error, zero) - (1 - q) * xp.minimum(error, zero)
     loss, mean_backward = weighted_mean(row_means(values), sample_weight, total)

@@ -9,7 +9,7 @@ from .._array import namespace, zero_like
 from .._types import Array, Backward
 from ..layers import sigmoid
 from ._base import row_means, spread, weighted_mean
-from ._binary import BinaryLoss, binary_targets
+from ._binary import BinaryLoss, binary_pair
 
 
 def sigmoid_cross_entropy(
@@ -33,7 +33,7 @@ def sigmoid_cross_entropy(
     (0.346574, array([-0.25,  0.  ]))
     """
     xp = namespace(logits)
-    t = binary_targets(targets, logits)
+    logits, t = binary_pair(logits, targets, sample_weight)
     # log(1 + exp(-|z|)) and max(z, 0) make log(1 + exp(z)) without a large exponent
     values = xp.log1p(xp.exp(-xp.abs(logits))) + xp.maximum(logits, zero_like(logits)) - logits * t
     loss, mean_backward = weighted_mean(row_means(values), sample_weight, total)

@@ -7,10 +7,11 @@ from typing import Any
 
 from .. import metrics
 from .._array import namespace, zero_like
+from .._hyperparameters import python_number
 from .._types import Array, Backward
 from ..errors import DataError
 from ..layers import softmax
-from ._base import ClassLoss, target_distribution, weighted_mean
+from ._base import ClassLoss, counted, target_distribution, weighted_mean
 
 
 def softmax_cross_entropy(
@@ -33,9 +34,10 @@ def softmax_cross_entropy(
     sample_weight : (N,), at least 0, or None for ones. total : what to divide by; None is Σ w_i. A caller that splits
         a batch passes the whole batch's total, so that the parts add. Where total is 0, loss and gradient are 0.
     Returns the loss, 0-d, and backward(dloss=1.0) -> dlogits = (softmax(z_i) - t_i) w_i / total · dloss.
-    Raises ShapeError where shapes differ, DataError for float (N,) labels, or for (N, K) ones with an ignore_label.
-    Labels outside [0, K) could be seen only by reading the array, a trip to the device: `Model` looks for them once;
-    here such a row is one without a target.
+    Raises ShapeError where shapes differ, DataError for float (N,) labels, for (N, K) ones with an ignore_label, and
+    for NumPy's labels outside [0, K). On other libraries to read them is a trip to the device: `Model` looks once, and
+    `nn.check_labels(labels, K)` is how to ask elsewhere; unasked, such a row is one without a target.
+    A row that does not count, by ignore_label or weight 0, may hold anything, nan and inf too, here as in every loss.
 
     Nothing is clipped: log-sum-exp is exact for any logits (the book clips probabilities to [1e-7, 1 - 1e-7]).
 
@@ -49,14 +51,15 @@ def softmax_cross_entropy(
     array([[ 0.25,  0.25, -0.75,  0.25],
            [ 0.  ,  0.  ,  0.  ,  0.  ]])
     """
-    xp = namespace(logits)
-    target = target_distribution(labels, logits)
+    xp, label_smoothing = namespace(logits), python_number(label_smoothing)
+    target = target_distribution(labels, logits, sample_weight, ignore_label)
     if label_smoothing:
         target = (1 - label_smoothing) * target + label_smoothing / max(logits.shape[1], 1)
     if ignore_label is not None:
         # a row that does not count is a row of weight 0
-        counted = xp.astype(_counted(labels, ignore_label), logits.dtype)
-        sample_weight = counted if sample_weight is None else counted * xp.astype(sample_weight, logits.dtype)
+        counts = xp.astype(_counted(labels, ignore_label), logits.dtype)
+        sample_weight = counts if sample_weight is None else counts * xp.astype(sample_weight, logits.dtype)
+    logits = counted(logits, sample_weight)
     z = logits - xp.max(logits, axis=1, keepdims=True)  # changes nothing, but exp cannot overflow
     p = xp.exp(z)
     sums = xp.sum(p, axis=1, keepdims=True)
@@ -117,11 +120,11 @@ class SoftmaxCrossEntropy(ClassLoss):
         if self.ignore_label is None:
             return super().total(targets, sample_weight)
         xp = namespace(targets)
-        counted = _counted(targets, self.ignore_label)
+        counts = _counted(targets, self.ignore_label)
         if sample_weight is None:
             # a float, as sums of losses are taken times it; any float dtype takes a float32
-            return xp.astype(xp.sum(xp.astype(counted, targets.dtype)), xp.float32)
-        return xp.sum(xp.astype(counted, sample_weight.dtype) * sample_weight)
+            return xp.astype(xp.sum(xp.astype(counts, targets.dtype)), xp.float32)
+        return xp.sum(xp.astype(counts, sample_weight.dtype) * sample_weight)
 
     def probabilities(self, outputs: Array) -> Array:
         return softmax(outputs)[0]

@@ -36,6 +36,14 @@ class Adadelta(Optimizer):
     def init_one(self, p: Array) -> dict[str, Array]:
         return {"s": zeros_as(p), "u": zeros_as(p)}  # moving averages of g² and Δ²
 
+    def shown(
+        self, step: int, g: Array, before: Mapping[str, Array], after: Mapping[str, Array]
+    ) -> tuple[dict[str, float], dict[str, Array]]:
+        numbers, kept = super().shown(step, g, before, after)
+        sqrt = namespace(g).sqrt
+        delta = sqrt(before["u"] + self.epsilon) / sqrt(after["s"] + self.epsilon) * g
+        return numbers, {"s before": before["s"], "s after": after["s"], "u before": before["u"], "Δ": delta} | kept
+
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         sqrt = namespace(p).sqrt
         s, u = slots["s"], slots["u"]

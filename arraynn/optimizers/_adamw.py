@@ -14,8 +14,11 @@ from ._moments import Moments
 
 @dataclass(frozen=True)
 class AdamW(Moments):
-    """AdamW: w = (1 - lr λ) w, then Adam's step, w = w - lr m̂ / (√v̂ + ε). The decay never enters m and v, where
-    Adam's division by √v̂ would undo it, as it does for an L2 penalty.
+    """AdamW: m = β1 m + (1 - β1) g; v = β2 v + (1 - β2) g²; w = (1 - lr λ) w - lr m̂ / (√v̂ + ε), with
+    m̂ = m / (1 - β1^t) and v̂ = v / (1 - β2^t), t counting updates from 1.
+
+    Adam's step, of smaller weights. The decay never enters m and v, where the division by √v̂ would undo it, as it does
+    for an L2 penalty.
 
     learning_rate : number or schedule. weight_decay : λ, at least 0, of every parameter; spare biases by `Groups`.
     beta1, beta2, epsilon : as in `Adam`.
@@ -33,6 +36,12 @@ class AdamW(Moments):
 
     def scalars(self, step: int) -> dict[str, float]:
         return {**self.corrected(step), "shrink": 1 - super().scalars(step)["lr"] * self.weight_decay}
+
+    def shown(
+        self, step: int, g: Array, before: Mapping[str, Array], after: Mapping[str, Array]
+    ) -> tuple[dict[str, float], dict[str, Array]]:
+        numbers, arrays = super().shown(step, g, before, after)
+        return numbers | {"1 - lr λ": 1 - numbers["lr"] * self.weight_decay}, arrays
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         m, v = self.sums(slots, g)

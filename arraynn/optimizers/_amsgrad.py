@@ -28,6 +28,14 @@ class AMSGrad(Moments):
     def init_one(self, p: Array) -> dict[str, Array]:
         return {**super().init_one(p), "u": zeros_as(p)}  # the largest v so far
 
+    def shown(
+        self, step: int, g: Array, before: Mapping[str, Array], after: Mapping[str, Array]
+    ) -> tuple[dict[str, float], dict[str, Array]]:
+        numbers, arrays = super().shown(step, g, before, after)
+        del arrays["v̂"]  # it divides by u
+        own = {f"u {when}": slots["u"] * (1 - self.beta2) for when, slots in (("before", before), ("after", after))}
+        return numbers, arrays | own | {"û": own["u after"] / numbers["1 - β2^t"]}
+
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         xp = namespace(p)
         m, v = self.sums(slots, g)

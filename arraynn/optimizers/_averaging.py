@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from .. import tree
 from .._array import namespace
+from .._hyperparameters import held_number
 from .._types import Array, Nest
 from ._base import Optimizer
 
@@ -33,7 +34,7 @@ class Averaging(Optimizer):
             kind = type(optimizer).__name__
             raise TypeError(f"{name} takes a rule for one array, {kind} has none; average inside: {kind}({name}(…), …)")
         if learning_rate is not None:
-            optimizer = replace(optimizer, learning_rate=learning_rate)
+            optimizer = replace(optimizer, learning_rate=held_number(learning_rate))
         object.__setattr__(self, "optimizer", optimizer)
 
     @property  # type: ignore[no-redef]
@@ -65,6 +66,14 @@ class Averaging(Optimizer):
         average *= c["keep"]
         average += c["share"] * p
         return p, {**own, "average": average}
+
+    def shown(
+        self, step: int, g: Array, before: Mapping[str, Array], after: Mapping[str, Array]
+    ) -> tuple[dict[str, float], dict[str, Array]]:
+        inner = [{name: slot for name, slot in slots.items() if name != "average"} for slots in (before, after)]
+        numbers, arrays = self.optimizer.shown(step, g, *inner)
+        own = {"a before": before["average"], "a after": after["average"]}
+        return numbers | {"share of w": self.mixing(step)[1]}, arrays | own
 
     def averaged(self, params: Nest, state: Mapping[str, Any]) -> Nest:
         """The averaged weights, a copy in the form of params. Statistics (running means) are copied from params:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from .. import tree
 from .._array import namespace
 from .._coupling import outside
+from .._hyperparameters import Hyperparameters, python_numbers
 from .._types import Array, Nest
 from ..backends import Backend, disjoint, for_type, is_elementwise
 from ..errors import ShapeError
@@ -16,7 +17,7 @@ from ..schedules import Schedule, checked_rate, rate_at
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(Hyperparameters):
     """The base of the optimizers: a subclass gives the rule for one array in `scalars`, `init_one`, `update_one`.
 
     learning_rate : a finite number of at least 0, or a schedule, step -> learning rate.
@@ -33,6 +34,7 @@ class Optimizer:
     elementwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checked_rate(self.learning_rate)
 
     def scalars(self, step: int) -> dict[str, float]:
@@ -46,6 +48,17 @@ class Optimizer:
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         """(new p, new slots), from the gradient g and the scalars c. Consumes p and slots, leaves g."""
         raise NotImplementedError(f"{type(self).__name__} must define update_one")
+
+    def shown(
+        self, step: int, g: Array, before: Mapping[str, Array], after: Mapping[str, Array]
+    ) -> tuple[dict[str, float], dict[str, Array]]:
+        """(numbers, arrays) of one update in the letters of the class's formula, for a page that shows it.
+
+        before, after : the slots of one parameter. Where a rule keeps something else than its formula says, because
+        that saves work, this gives what the formula says. Each number follows from those before it.
+        """
+        kept = {f"{name} {when}": own[name] for name in before for when, own in (("before", before), ("after", after))}
+        return self.scalars(step), kept
 
     def init(self, params: Nest) -> dict[str, Any]:
         """The state before the first update. Raises ValueError for float16 parameters."""
@@ -62,7 +75,7 @@ class Optimizer:
 
         Raises ShapeError where grads is not a nest like params.
         """
-        params, slots = self.apply(params, grads, state["slots"], self.scalars(state["step"]))
+        params, slots = self.apply(params, grads, state["slots"], python_numbers(self.scalars(state["step"])))
         return params, {"step": state["step"] + 1, "slots": slots}
 
     def apply(self, params: Nest, grads: Nest, slots: Nest, scalars: Mapping[str, Any]) -> tuple[Nest, Nest]:

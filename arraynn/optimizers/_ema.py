@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .._hyperparameters import held_number
 from ._averaging import Averaging
 from ._base import Optimizer
 
@@ -33,6 +34,7 @@ class EMA(Averaging):  # type: ignore[misc]  # the base has no default, as its _
 
     def __init__(self, optimizer: Optimizer, decay: float = 0.999, *, learning_rate: Any = None) -> None:
         super().__init__(optimizer, learning_rate=learning_rate)
+        decay = held_number(decay)
         if not 0 <= decay < 1:
             raise ValueError(f"decay must lie in [0, 1), got {decay!r}")
         object.__setattr__(self, "decay", decay)

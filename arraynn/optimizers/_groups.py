@@ -57,6 +57,10 @@ class Groups(Optimizer):
     def learning_rate(self) -> Any:
         return self.default.learning_rate
 
+    def of(self, path: str) -> Optimizer:
+        """The optimizer of the parameter at this path."""
+        return dict(self._all())[self._pattern(path)]
+
     def scalars(self, step: int) -> dict[str, Any]:
         """Each group's own scalars, by its pattern; the default's under ""."""
         return {pattern: one.scalars(step) for pattern, one in self._all()}

@@ -44,6 +44,12 @@ class Lion(Optimizer):
     def init_one(self, p: Array) -> dict[str, Array]:
         return {"m": zeros_as(p)}  # the moving average of g
 
+    def shown(
+        self, step: int, g: Array, before: Mapping[str, Array], after: Mapping[str, Array]
+    ) -> tuple[dict[str, float], dict[str, Array]]:
+        numbers = self.scalars(step)
+        return {"lr": numbers["lr"], "1 - lr λ": numbers["shrink"]}, super().shown(step, g, before, after)[1]
+
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         m = slots["m"]
         p *= c["shrink"]

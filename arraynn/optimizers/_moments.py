@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .._array import zeros_as
@@ -49,6 +50,23 @@ class Moments(Optimizer):
 
     def init_one(self, p: Array) -> dict[str, Array]:
         return {"m": zeros_as(p), "v": zeros_as(p)}
+
+    def shown(
+        self, step: int, g: Array, before: Mapping[str, Array], after: Mapping[str, Array]
+    ) -> tuple[dict[str, float], dict[str, Array]]:
+        t = step + 1
+        numbers = {
+            "lr": super().scalars(step)["lr"],
+            "t": t,
+            "1 - β1^t": 1 - self.beta1**t,
+            "1 - β2^t": 1 - self.beta2**t,
+        }
+        arrays = {}
+        for name, beta, correction in (("m", self.beta1, "1 - β1^t"), ("v", self.beta2, "1 - β2^t")):
+            arrays[f"{name} before"] = before[name] * (1 - beta)
+            arrays[f"{name} after"] = after[name] * (1 - beta)
+            arrays[f"{name}̂"] = arrays[f"{name} after"] / numbers[correction]
+        return numbers, arrays
 
     def sums(self, slots: dict[str, Array], g: Array) -> tuple[Array, Array]:
         """m and v, without their factors, with g in them. Consumes the slots."""

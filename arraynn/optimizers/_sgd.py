@@ -14,10 +14,11 @@ from ._base import Optimizer
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Gradient descent with momentum: v = μ v - lr g; w = w + v. Without momentum, w = w - lr g.
+    """Gradient descent with momentum: v = μ v - lr g; w = w + v, or with nesterov w = w + μ v - lr g.
 
-    learning_rate : number or schedule. momentum : μ in [0, 1). nesterov : step by μ v - lr g with the new v, looking
-        ahead along it; needs momentum.
+    Without momentum it is w = w - lr g, and no v is kept.
+    learning_rate : number or schedule. momentum : μ in [0, 1). nesterov : the step looks ahead along the new v; needs
+        momentum.
 
     As in the book and in scikit-learn, the learning rate of its day stays inside v. PyTorch keeps v free of it and
     multiplies outside: equal while the learning rate is constant.

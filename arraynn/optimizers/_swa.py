@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import tree
 from .._array import namespace
+from .._hyperparameters import held_number
 from .._types import Nest
 from ._averaging import Averaging
 from ._base import Optimizer
@@ -15,12 +16,13 @@ from ._base import Optimizer
 
 @dataclass(frozen=True)
 class SWA(Averaging):  # type: ignore[misc]  # the base has no default, as its __init__ is written by hand
-    """Another optimizer with stochastic weight averaging: the mean of w after the updates start, start + every, ….
+    """Another optimizer with stochastic weight averaging: a = a + (w - a) / n at the n-th of the updates start,
+    start + every, ….
 
     optimizer : trains w, as it would alone; the paper has a high constant or cyclic learning rate from `start` on.
     start : the first update whose weights count, from 0. every : updates between two that count, at least 1, such as
         those of an epoch, or of a cycle at its lowest rate.
-    The n-th weights that count enter by a = a + (w - a) / n. `averaged(params, state)` gives a; before `start`, w.
+    So a is the mean of the weights that count. `averaged(params, state)` gives it; before `start`, w.
 
     Izmailov, Podoprikhin, Garipov, Vetrov and Wilson, UAI 2018, Algorithm 1.
 
@@ -41,6 +43,7 @@ class SWA(Averaging):  # type: ignore[misc]  # the base has no default, as its _
     def __init__(self, optimizer: Optimizer, start: int = 0, every: int = 1, *, learning_rate: Any = None) -> None:
         super().__init__(optimizer, learning_rate=learning_rate)
         for name, value, low in (("start", start, 0), ("every", every, 1)):
+            value = held_number(value)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise ValueError(f"{name} counts updates and must be an integer of at least {low}, got {value!r}")
             object.__setattr__(self, name, value)

@@ -18,16 +18,18 @@ from .. import tree
 from .._array import is_array, namespace
 from .._coupling import coupled_in_inference
 from .._types import Array, LayerLike, Nest
-from ..backends import Backend
+from ..backends import Backend, backend
+from ..layers import Sequential
 from ..losses import Domain, Loss
 from ..model import Model
 from ..optimizers import Adam, Optimizer
+from ..training.dispatch import as_callbacks
 from ..training.inference import inference, pieces
 from ..training.validation import in_domain
 from ._arrays import check_same_namespace, computes, dtype_name, home, on_host, take
 from ._interop import from_model, from_sklearn, to_model, to_sklearn
 from ._lbfgs import fit_lbfgs
-from ._network import layer_sizes, make_network, to_attributes, to_params
+from ._network import carried, layer_sizes, make_network, to_attributes, to_params
 from ._stochastic import Stochastic, make_optimizer
 
 try:
@@ -69,6 +71,8 @@ class Task:
 class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """scikit-learn's multilayer perceptron on arraynn's blocks. Use MLPClassifier or MLPRegressor."""
 
+    network_: Sequential
+
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012 - scikit-learn's way
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions({"identity", "logistic", "tanh", "relu"}), LayerLike, list, tuple],
@@ -98,7 +102,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
         "dtype": [StrOptions({"float32", "float64"}), None],
         "backend": "no_validation",
-        "callbacks": [list, tuple],
+        "callbacks": "no_validation",  # but by `as_callbacks`
     }
 
     # What the two differ in.
@@ -133,6 +137,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         return not (isinstance(self.solver, str) and self.solver == "lbfgs")
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool = False) -> BaseMLP:
+        as_callbacks(self.callbacks)
+        before = dict(vars(self))
         hidden = layer_sizes(self.hidden_layer_sizes)
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         where = home(X)
@@ -146,9 +152,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if self._loss.targets != "classes" and self._loss.domain != Domain():
             told = f"loss={self.loss!r}" if isinstance(self.loss, str) else type(self._loss).__name__
             in_domain("y", targets, self._loss.domain, told)
-        self.network_ = make_network(
-            hidden, self.n_outputs_, self._loss, activation=self.activation, dropout=self.dropout
-        )
+        network = make_network(hidden, self.n_outputs_, self._loss, activation=self.activation, dropout=self.dropout)
+        if not first and network != getattr(self, "network_", network):  # coefs_ may have been set by hand
+            try:
+                self._carry_to(network)
+            except ValueError:
+                self.__dict__.update(before)  # a fit that is refused leaves the estimator as it was
+                raise
+        self.network_ = network
         dtype = self.dtype or dtype_name(X if first else self.coefs_[0])
         if first:
             self._initialize(X, dtype, out_activation)
@@ -184,6 +195,16 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         for name in ("loss_curve_", "validation_scores_", "validation_loss_curve_", "best_loss_"):
             self.__dict__.pop(name, None)
 
+    def _carry_to(self, network: Sequential) -> None:
+        """Let what was fitted be the parameters, and the optimizer's state, of this network; ValueError where they
+        cannot."""
+        params = self._nest()
+        carry = carried(params, network, self.coefs_[0].shape[0])
+        self.__dict__.update(to_attributes(network, carry(params)))
+        kept = getattr(self, "_training", {})
+        nests = {name: carry(kept[name]) for name in ("slots", "best") if kept.get(name) is not None}
+        self._training = {**kept, **nests}
+
     @staticmethod
     def _put_targets(targets: np.ndarray, engine: Backend, dtype: str) -> Array:
         return engine.asarray(targets, engine.index_dtype if targets.dtype.kind in "iu" else dtype)
@@ -195,9 +216,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
     def _params(self, engine: Backend, dtype: str | None = None, copied: bool = False) -> Nest:
         """The fitted attributes as the network's parameters, on this backend."""
+        return tree.map(lambda leaf: engine.asarray(leaf, dtype, copy=True if copied else None), self._nest())
+
+    def _nest(self) -> Nest:
+        """The fitted attributes as the network's parameters, where they are."""
         others = getattr(self, "layer_params_", None) or [{}] * (len(self.network_.layers) - len(self.coefs_))
-        nest = to_params(self.network_, self.coefs_, self.intercepts_, others)
-        return tree.map(lambda leaf: engine.asarray(leaf, dtype, copy=True if copied else None), nest)
+        return to_params(self.network_, self.coefs_, self.intercepts_, others)
 
     # Answering.
 
@@ -264,6 +288,17 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         return to_sklearn(self)
 
     # What scikit-learn asks of its estimators.
+
+    def __getstate__(self) -> Any:
+        """As scikit-learn has it; a module or an array that names the backend becomes the Backend, which can be
+        copied and pickled."""
+        found = super().__getstate__()
+        if not isinstance(self.backend, (str, type(None))):
+            found = {**found, "backend": backend(self.backend)}
+        return found
+
+    def __sklearn_clone__(self) -> Any:
+        return super(BaseMLP, copy.copy(self)).__sklearn_clone__()
 
     def _check_solver(self) -> bool:
         if not self._stochastic:

@@ -14,8 +14,8 @@ from .._array import device, namespace
 from .._types import Array
 from ..layers import sigmoid, softmax
 from ..losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
-from ..losses._base import row_means, spread, target_distribution, weighted_mean
-from ..losses._binary import binary_targets
+from ..losses._base import counted, row_means, spread, target_distribution, weighted_mean
+from ..losses._binary import binary_pair
 from ._conventions import Summed
 
 
@@ -24,7 +24,8 @@ class ClippedSoftmaxCrossEntropy(SoftmaxCrossEntropy):
     """-Σ_i w_i log clip(p_it) / total, p = softmax(outputs), t the row's class; descended is SoftmaxCrossEntropy."""
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
-        p, t = softmax(outputs)[0], target_distribution(targets, outputs)
+        t = target_distribution(targets, outputs, sample_weight)
+        p = softmax(counted(outputs, sample_weight))[0]
         rows = -_log(namespace(p).sum(p * t, axis=1))
         value, mean_backward = weighted_mean(rows, sample_weight, total)
 
@@ -43,7 +44,8 @@ class ClippedSigmoidCrossEntropy(SigmoidCrossEntropy):
     is SigmoidCrossEntropy."""
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
-        p, t = sigmoid(outputs)[0], binary_targets(targets, outputs)
+        outputs, t = binary_pair(outputs, targets, sample_weight)
+        p = sigmoid(outputs)[0]
         values = -_log(t * p + (1 - t) * (1 - p))
         value, mean_backward = weighted_mean(row_means(values), sample_weight, total)
 

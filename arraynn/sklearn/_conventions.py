@@ -18,9 +18,11 @@ from .._array import namespace, sum_of_rows
 from .._coupling import batch_coupled
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
+from ..io.scikit_learn import EpsilonHatAdam, HeavySGD
 from ..layers import Dense
 from ..losses import Domain, Loss, Poisson
-from ..optimizers import SGD, Adam, Optimizer
+
+__all__ = ["EpsilonHatAdam", "HalfPoissonDeviance", "HeavySGD", "MLPDense", "Summed"]
 
 
 @dataclass(frozen=True)
@@ -52,22 +54,6 @@ class MLPDense(Dense):
             return None, {"weight": x.T @ dy, "bias": sum_of_rows(dy)}
 
         return y, sparse_dense_backward
-
-
-@dataclass(frozen=True)
-class EpsilonHatAdam(Adam):
-    """Adam with ε̂: w = w - lr √(1 - β2^t) / (1 - β1^t) m / (√v + ε̂), the form at the end of the paper's section 2."""
-
-    def scalars(self, step: int) -> dict[str, float]:
-        return {"lr": self.corrected(step)["lr"], "epsilon": self.epsilon / self.unit}
-
-
-@dataclass(frozen=True)
-class HeavySGD(SGD):
-    """SGD whose momentum may be 1: nothing is ever forgotten. nesterov without momentum is plain descent."""
-
-    def __post_init__(self) -> None:
-        Optimizer.__post_init__(self)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ import math
 from typing import Any
 
 from .. import tree
-from ..training.callbacks import Monitor
+from .._array import namespace
+from ..training.checkpoint import Checkpoint
+from ..training.dispatch import Dispatcher
 from ._interop import make_model
 from ._network import to_attributes
 
@@ -16,49 +18,47 @@ class Hooks:
 
     def __init__(self, est: Any, run: Any) -> None:
         self.est, self.run = est, run
-        self.callbacks = list(est.callbacks)
-        self.begun: list[Any] = []
+        self.told = Dispatcher(est.callbacks)
         self.root: Any = None
         self.model: Any = None
-        self.stopped = False
+        self.stopped = False  #: whether a callback of either kind has asked for the end
 
     def begin(self) -> None:
         est, run = self.est, self.run
         if hasattr(est, "_init_callback_context"):
             self.root = est._init_callback_context(max_subtasks=1 if run.incremental else est.max_iter)
             self.root.call_on_fit_task_begin(estimator=est, **self.shown())
-        if self.callbacks:
+        if self.told.callbacks:
             self.model = make_model(est, run.optimizer, run.engine, run.task.dtype, run.batch_size)
             self.model.hold(run.params, run.state)
-            names = [*self.logs()]
-            for callback in self.callbacks:
-                if isinstance(callback, Monitor):
-                    callback.known_in(names)
-            for callback in self.callbacks:
-                callback.on_fit_begin(self.model)
-                self.begun.append(callback)
+            self.model.epoch, self.model.history = len(est.loss_curve_), self.past()
+            self.told.check(self.logs(), self.model)
+            self.told.begin(self.model)
 
     def begin_epoch(self) -> None:
         if self.root is not None:
             self.task = self.root.subcontext(task_name="epoch")
             self.task.call_on_fit_task_begin(estimator=self.est, **self.shown())
 
-    def end_batch(self) -> None:
+    def end_batch(self) -> bool:
+        """Tell everyone; returns whether someone asks to stop."""
         if self.model is not None:
             self.model.hold(self.run.params, self.run.state)
-            for callback in self.callbacks:
-                self.stopped |= callback.on_batch_end(self.model) is True
+            self.stopped = self.told.batch(self.model)
             self.take_back()
+            self.told.save_after_step(self.save)
+        return self.stopped
 
     def end_epoch(self) -> bool:
         """Tell everyone; returns whether someone asks to stop."""
         if self.model is not None:
-            logs = self.logs()
+            logs, epoch = self.logs(), self.model.epoch
             self.model.append(logs)
             self.model.epoch += 1
-            for callback in self.callbacks:
-                self.stopped |= callback.on_epoch_end(self.model, self.est.n_iter_ - 1, logs) is True
+            self.told.epoch(self.model, epoch, logs)
             self.take_back()
+            self.told.save_after_epoch(self.save)
+            self.stopped = self.told.stopped
         if self.root is not None:
             self.stopped |= bool(
                 self.task.call_on_fit_task_end(
@@ -67,15 +67,33 @@ class Hooks:
             )
         return self.stopped
 
-    def end(self) -> None:
-        for callback in self.begun:
-            callback.on_fit_end(self.model)
-        if self.model is not None:
-            self.take_back()
-        if self.root is not None:
-            self.root.call_on_fit_task_end(
-                estimator=self.est, **self.shown(), reconstruction_attributes=self.attributes
-            )
+    def end(self, raised: BaseException | None, whole: bool) -> None:
+        """Tell everyone. raised : why it ends, None where it is done; whole : whether no step was broken off."""
+        try:
+            if self.model is not None:
+                self.told.leave(self.model, raised, save=self.save if whole else None)
+        finally:
+            if self.model is not None:
+                self.take_back()
+            if self.root is not None:
+                self.root.call_on_fit_task_end(
+                    estimator=self.est, **self.shown(), reconstruction_attributes=self.attributes
+                )
+
+    def save(self, checkpoint: Checkpoint, last: bool) -> None:
+        """Weights that are not finite are not saved: the fit refuses them at its end."""
+        if all(map(_finite, tree.leaves(self.run.params))):
+            checkpoint.save(self.model, last)
+
+    def past(self) -> dict[str, list[float]]:
+        """The history of the fits that this one goes on from."""
+        kept = getattr(self.est, "_training", {}).get("history", {})
+        curve = list(self.est.loss_curve_)
+        return {**kept, "loss": curve} if len(kept.get("loss", ())) == len(curve) else {"loss": curve} if curve else {}
+
+    def history(self) -> dict[str, list[float]]:
+        """What a next fit takes for its past."""
+        return {} if self.model is None else {name: list(values) for name, values in self.model.history.items()}
 
     def take_back(self) -> None:
         """What callbacks have put into the model: other weights, another optimizer."""
@@ -103,3 +121,8 @@ class Hooks:
         nest = self.run.best if self.est.early_stopping else self.run.params
         moved = tree.map(lambda leaf: self.run.task.home.asarray(leaf, copy=True), nest)
         return to_attributes(self.est.network_, moved)
+
+
+def _finite(leaf: Any) -> bool:
+    xp = namespace(leaf)
+    return bool(xp.all(xp.isfinite(leaf)))

@@ -16,7 +16,6 @@ from .. import tree
 from .._types import LayerLike, Nest
 from ..backends import backend, of
 from ..initializers import glorot_uniform
-from ..io.registry import register
 from ..layers import Dense, Dropout, Identity, Sequential, Sigmoid, Softmax
 from ..losses import (
     BinaryCrossEntropy,
@@ -32,11 +31,8 @@ from ..model import Model
 from ..optimizers import Optimizer
 from ..regularizers import L1L2
 from ._clipped import exact
-from ._conventions import EpsilonHatAdam, HalfPoissonDeviance, HeavySGD, MLPDense, Summed
+from ._conventions import HalfPoissonDeviance, MLPDense, Summed
 from ._network import ACTIVATIONS, activation_layer, make_network, per_layer, to_attributes
-
-for _kind in (EpsilonHatAdam, HeavySGD):
-    register(_kind)  # so that a callback's model can be saved; whoever loads it imports arraynn.sklearn first
 
 
 def make_model(est: Any, optimizer: Optimizer, engine: Any, dtype: str, rows: int) -> Model:

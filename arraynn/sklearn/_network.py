@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from operator import index
 from typing import Any
 
+import numpy as np
+
+from .. import tree
 from .._types import LayerLike, Nest
 from ..layers import Dense, Dropout, Identity, ReLU, Sequential, Sigmoid, Softmax, Tanh
 from ..losses import BinaryCrossEntropy, CrossEntropy, Loss
@@ -93,3 +96,30 @@ def to_params(network: Sequential, coefs: Iterable[Any], intercepts: Iterable[An
     dense = ({"weight": w, "bias": b} for w, b in zip(coefs, intercepts, strict=True))
     rest = iter(others)
     return [next(dense) if isinstance(layer, Dense) else next(rest) for layer in network.layers]
+
+
+def carried(params: Nest, new: Sequential, features: int) -> Callable[[Nest], Nest]:
+    """A function from nests of one network, an item a layer (parameters, slots), to nests of another.
+
+    Layers without parameters, such as dropout and most activations, may come and go. params : the first network's.
+    features : columns of X. ValueError where the shapes of the parameters differ.
+    """
+    fresh, _ = new.init(np.random.RandomState(0), (features,), "float32")
+    have, want = ([i for i, own in enumerate(nest) if tree.leaves(own)] for nest in (params, fresh))
+    shapes, wanted = [_shapes(params[i]) for i in have], [_shapes(fresh[i]) for i in want]
+    if shapes != wanted:
+        raise ValueError(
+            f"the fitted network has parameters of the shapes {_told(shapes)}, the one that is now described "
+            f"{_told(wanted)}; partial_fit and warm_start go on with the same shapes, only dropout, activations and "
+            f"rates may change. Set the parameters back, or fit a clone of the estimator"
+        )
+    places = dict(zip(want, have, strict=True))
+    return lambda nest: [nest[places[i]] if i in places else own for i, own in enumerate(fresh)]
+
+
+def _shapes(own: Nest) -> dict[str, tuple[int, ...]]:
+    return {path: tuple(leaf.shape) for path, leaf in tree.items(own)}
+
+
+def _told(layers: list[dict[str, tuple[int, ...]]]) -> str:
+    return "; ".join(", ".join(f"{path} {shape}" for path, shape in own.items()) for own in layers)

@@ -41,7 +41,8 @@ PARAMETERS = {
     "dtype": 'None, that of X (integers become float64), "float32" or "float64".',
     "backend": """where NumPy's X is computed: "numpy", "auto" (a GPU where one is proved), "cupy", "torch:cuda", …;
         results come back as NumPy's. Under array_api_dispatch other arrays are computed where they are.""",
-    "callbacks": "arraynn callbacks, told of a Model with these weights; they may exchange weights and optimizer.",
+    "callbacks": """arraynn callbacks, several or one, told of a Model with these weights; they may exchange weights and
+        optimizer. The file of a BestWeights or a Checkpoint is a saved model: see `from_model`.""",
 }
 
 ATTRIBUTES = """coefs_, intercepts_ : weights (n_in, n_out) and bias (n_out,) of each dense layer, in the library of X.

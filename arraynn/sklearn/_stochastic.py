@@ -23,7 +23,8 @@ from ..random import Key
 from ..regularizers import L1L2
 from ..schedules import Scaled, rate_at
 from ..training.signals import deferred_interrupts
-from ..training.step import Batch, make_train_step
+from ..training.step import Batch, make_unchecked_step
+from ..training.validation import enough_rows
 from ._arrays import take
 from ._conventions import EpsilonHatAdam, HeavySGD
 from ._hooks import Hooks
@@ -85,6 +86,7 @@ class Stochastic:
         self.set_rate(self.factor)
         self.order = np.arange(task.count)
         self.batch_size = self.rows_of_a_step()
+        enough_rows(est.network_, self.batch_size)
         self.parts = list(gen_batches(task.count, self.batch_size))
 
     def rows_of_a_step(self) -> int:
@@ -129,11 +131,12 @@ class Stochastic:
             ):
                 try:
                     self.epochs(interrupt.check)
-                except KeyboardInterrupt:
-                    interrupt.requested = False  # heard
+                except BaseException as error:
+                    if isinstance(error, KeyboardInterrupt):
+                        interrupt.requested = 0  # heard
+                    self.leave(error, interrupt.leaving)
                     raise
-                finally:
-                    self.leave()
+                self.leave(None, True)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         if est.early_stopping:
@@ -158,23 +161,28 @@ class Stochastic:
                 )
 
     def epoch(self, check: Callable[[], None]) -> None:
-        """One pass over the rows; loss_ is the mean of the batches' losses, each taken before its step."""
-        est, rows = self.est, self.task.count
+        """One pass over the rows, or as far as a callback lets it go; loss_ is the mean of the batches' losses, each
+        taken before its step."""
+        est = self.est
         order = None
         if est.shuffle:
             # of the order before, as scikit-learn's own function draws it: the same stream, the same batches
-            places = np.arange(rows)
+            places = np.arange(self.task.count)
             est._random_state.shuffle(places)
             self.order = self.order[places]
             order = self.engine.asarray(self.order, self.engine.index_dtype)
-        losses = []
-        for part in self.parts:
+        losses, taken = [], self.parts
+        for count, part in enumerate(self.parts, 1):
             self.params, self.state, logs = self.step(self.params, self.state, self.batch(part, order), self.key)
             losses += [logs["data_loss"], logs["penalty"]]
-            self.hooks.end_batch()
+            stop = self.hooks.end_batch()
             check()
+            if stop:
+                taken = self.parts[:count]
+                break
         sums = np.reshape(self.engine.fetch(losses), (-1, 2)).sum(axis=1)
-        sizes = [part.stop - part.start for part in self.parts]
+        sizes = [part.stop - part.start for part in taken]
+        rows = sum(sizes)
         est.loss_ = float(sum(value * size for value, size in zip(sums, sizes, strict=True)) / rows)
         est.n_iter_ += 1
         est.t_ += rows
@@ -245,16 +253,22 @@ class Stochastic:
         self.optimizer = optimizer
         self.est.learning_rate_ = float(rate_at(optimizer.learning_rate, self.state["step"]))
         clip = None if self.est.clip_norm is None else float(self.est.clip_norm)
-        self.step = make_train_step(self.network, self.loss, optimizer, clip_norm=clip)
+        self.step = make_unchecked_step(self.network, self.loss, optimizer, clip_norm=clip)
 
-    def leave(self) -> None:
-        """On the way out, of whatever kind, the estimator has the parameters and what a next call goes on from."""
+    def leave(self, raised: BaseException | None, whole: bool) -> None:
+        """On the way out, of whatever kind, the estimator has the parameters and what a next call goes on from.
+
+        raised : why it ends, None where it is done; whole : whether no step was broken off.
+        """
         home = self.task.home
-        self.hooks.end()
-        self.est._hold(tree.copy(self.params), home)
-        slots = tree.map(home.asarray, self.state["slots"])
-        kept = {"step": self.state["step"], "slots": slots, "factor": self.factor, "waited": self.waited}
-        self.est._training = {**kept, "best": self.best if self.est.early_stopping else None}
+        try:
+            self.hooks.end(raised, whole)
+        finally:
+            self.est._hold(tree.copy(self.params), home)
+            slots = tree.map(home.asarray, self.state["slots"])
+            kept = {"step": self.state["step"], "slots": slots, "factor": self.factor, "waited": self.waited}
+            kept |= {"history": self.hooks.history(), "best": self.best if self.est.early_stopping else None}
+            self.est._training = kept
 
 
 @contextmanager

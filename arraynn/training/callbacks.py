@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .. import tree
+from .._hyperparameters import python_number
 from .._types import Nest
 from ..errors import CheckpointError, DataError
 from ..metrics import KNOWN
@@ -71,6 +73,7 @@ class Monitor(Callback):
     def __init__(self, monitor: str, min_delta: float, mode: str) -> None:
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
+        min_delta = python_number(min_delta)
         if not 0 <= min_delta < math.inf:
             raise ValueError(f"min_delta must be a finite number of at least 0, got {min_delta!r}")
         self.monitor, self.min_delta, self.mode = monitor, min_delta, mode
@@ -179,6 +182,7 @@ class ReduceLROnPlateau(Monitor):
         min_learning_rate: float = 0.0,
     ) -> None:
         super().__init__(monitor, min_delta, mode)
+        factor, min_learning_rate = python_number(factor), python_number(min_learning_rate)
         if not 0 < factor < 1:
             raise ValueError(f"factor must lie in (0, 1), got {factor!r}")
         if not 0 <= min_learning_rate < math.inf:
@@ -210,10 +214,14 @@ class CSVLog(Callback):
 
     def on_fit_begin(self, model: Any) -> None:
         self.columns: list[str] = []
+        broken = False
         if self.append and self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
-                self.columns = next(csv.reader(file), [])
+                text = file.read()
+            self.columns, broken = next(csv.reader(io.StringIO(text)), []), text[-1:] not in ("", "\n", "\r")
         self.file = self.path.open("a" if self.append else "w", newline="", encoding="utf-8")
+        if broken:  # its last line has no end, as editors leave it
+            self.file.write("\r\n")
 
     def on_resume(self, model: Any, done: range, notes: Mapping[str, Any]) -> None:
         """The lines of the epochs that are behind, as history has them, and none of later ones."""
@@ -222,7 +230,7 @@ class CSVLog(Callback):
         if self.append:
             with self.path.open(newline="", encoding="utf-8") as file:
                 header, *rest = list(csv.reader(file)) or [[]]
-            lines = [header, *(line for line in rest if int(line[0]) < done.start)]
+            lines = [header, *(line for line in rest if line and int(line[0]) < done.start)]
         self.file = self.path.open("w", newline="", encoding="utf-8")
         csv.writer(self.file).writerows(line for line in lines if line)
         self.columns = lines[0] if lines else []
@@ -247,6 +255,7 @@ class CSVLog(Callback):
 
     def on_fit_end(self, model: Any) -> None:
         self.file.close()
+        self.file = None  # no file can be copied, closed or not, and who holds this callback may be
 
 
 class BestWeights(Monitor):
@@ -267,6 +276,7 @@ def _form(nest: Nest) -> dict[str, tuple[int, ...]]:
 
 
 def _checked_patience(patience: int) -> int:
+    patience = python_number(patience)
     if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
         raise ValueError(f"patience must be an integer of at least 1 epoch, got {patience!r}")
     return patience

@@ -11,13 +11,14 @@ import logging
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from .. import tree
+from .._hyperparameters import python_number
 from .._types import Nest
 from ..errors import BackendUnavailable, CheckpointError
 from ..io import model_file
@@ -25,6 +26,9 @@ from ..io.registry import decode, encode
 from .callbacks import Callback
 
 log = logging.getLogger("arraynn")
+
+#: what a resumed fit may have otherwise than the saved one, where it says so
+CHANGEABLE = "learning_rate", "epochs", "validation_freq"
 
 
 @dataclass
@@ -53,11 +57,14 @@ class Checkpoint(Callback):
     A run that was killed and is resumed equals one that was not: on NumPy and the same machine bit for bit, in
     weights, optimizer state, history, shuffles and masks. What a callback of your own notes is kept if its `kept`
     names it; what an iterable of batches draws by itself is its own affair.
+    In an estimator of `arraynn.sklearn` the file is a saved model, without the place in the run: `Model.load` takes
+    it, and the estimator's `from_model` makes an estimator of it again.
     Raises CheckpointError for a layer, loss or optimizer without a registered name before the first step, and at the
     end where the file cannot be written. Until then that is a warning, and the next one may do better.
     """
 
     def __init__(self, path: str | Path, every: str | int | timedelta = "epoch") -> None:
+        every = python_number(every)
         steps = isinstance(every, int) and not isinstance(every, bool) and every >= 1
         if not (steps or every == "epoch" or (isinstance(every, timedelta) and every > timedelta(0))):
             raise ValueError(f"every must be 'epoch', a number of steps, at least 1, or a timedelta, got {every!r}")
@@ -77,21 +84,12 @@ class Checkpoint(Callback):
             return time.monotonic() - self.saved >= self.every.total_seconds()
         return isinstance(self.every, int) and self.steps % self.every == 0
 
-    def save(self, run: Any, last: bool) -> None:
-        """Write down a fit that has told everybody of all it has done. run : a `fitting.Fit`; last : it is leaving."""
-        header, parts = model_file.described(run.model)
-        notes = [(callback, callback.notes()) for callback in run.callbacks if callback.kept]
-        arrays = [{name: value for name, value in noted.items() if _is_nest(value)} for _, noted in notes]
-        header["run"] = {
-            "progress": {name: _encoded(value) for name, value in vars(run.progress()).items()},
-            "plan": _encoded(run.plan),
-            "optimizer": encode(run.first_optimizer),
-            "callbacks": [
-                [type(callback).__name__, {name: encode(v) for name, v in noted.items() if not _is_nest(v)}]
-                for callback, noted in notes
-            ],
-        }
-        parts["callbacks"] = tree.map(run.model.backend.to_numpy, arrays)
+    def save(self, model: Any, last: bool, run: Any = None) -> None:
+        """Write down a fit that has told everybody of all it has done. last : it is leaving. run : the `loop.Fit`,
+        which can be resumed; None saves the model alone."""
+        header, parts = model_file.described(model)
+        if run is not None:
+            self.describe(run, header, parts)
         self.saved = time.monotonic()
         try:
             model_file.write(self.path, header, parts)
@@ -99,6 +97,23 @@ class Checkpoint(Callback):
             if last:
                 raise
             log.warning("%s; training goes on", error)
+
+    @staticmethod
+    def describe(run: Any, header: dict[str, Any], parts: dict[str, Nest]) -> None:
+        """Add where the fit is, what else was asked of it, and what the callbacks have noted."""
+        notes = [(callback, callback.notes()) for callback in run.told.callbacks if callback.kept]
+        arrays = [{name: value for name, value in noted.items() if _is_nest(value)} for _, noted in notes]
+        header["run"] = {
+            "progress": {name: _encoded(value) for name, value in vars(run.progress()).items()},
+            "plan": _encoded(run.plan),
+            "epochs": run.epochs,
+            "optimizer": encode(run.first_optimizer),
+            "callbacks": [
+                [type(callback).__name__, {name: encode(v) for name, v in noted.items() if not _is_nest(v)}]
+                for callback, noted in notes
+            ],
+        }
+        parts["callbacks"] = tree.map(run.model.backend.to_numpy, arrays)
 
 
 class Saved:
@@ -108,16 +123,19 @@ class Saved:
         self.path, self.header, self.parts = path, header, parts
         self.progress: Progress
         self.notes: list[tuple[str, dict[str, Any]]]
+        self.changed: dict[str, tuple[Any, Any]] = {}  #: what may differ, and does: what was saved, and what is asked
 
-    def check(self, model: Any, plan: Mapping[str, Any], callbacks: list[Callback]) -> None:
-        """Raise CheckpointError where the fit is not the one that was saved."""
+    def check(
+        self, model: Any, plan: Mapping[str, Any], callbacks: list[Callback], change: Collection[str] = ()
+    ) -> None:
+        """Raise CheckpointError where the fit is not the one that was saved. change : what may differ."""
         header, run = self.header, self.header.get("run")
         if run is None:
             raise CheckpointError("it is a saved model, not a checkpoint; Model.load takes it, and fit then goes on")
         described = {
             "network": encode(model.network),
             "loss": encode(model.loss),
-            "optimizer": encode(model.optimizer),
+            **_rule(encode(model.optimizer)),
             "clipping": [encode(model.clip_norm), encode(model.clip_value)],
             "seed": model.seed,
             "input shape": encode(model.input_shape),
@@ -127,7 +145,7 @@ class Saved:
         }
         found = {
             **{name: header[name] for name in ("network", "loss", "seed")},
-            "optimizer": run["optimizer"],
+            **_rule(run["optimizer"]),
             "clipping": header["clip"],
             "input shape": header["input_shape"],
             "metrics": [metric.name for metric in decode(header["metrics"])],
@@ -135,9 +153,14 @@ class Saved:
             **run["plan"],
         }
         for name, own in described.items():
-            if found.get(name) != own:
-                there, here = (str(value)[:200] for value in (found.get(name), own))
-                raise CheckpointError(f"it was begun with another {name}: {there}, not {here}")
+            if found.get(name) == own:
+                continue
+            if name in change:
+                self.changed[name] = found.get(name), own
+                continue
+            there, here = (str(value)[:200] for value in (found.get(name), own))
+            remedy = f"; change=({name!r},) goes on with the other" if name in CHANGEABLE else ""
+            raise CheckpointError(f"it was begun with another {name}: {there}, not {here}{remedy}")
         self.progress = _progress(run["progress"], epoch=header["epoch"])
         if header["epoch"] - self.progress.begin > max(map(len, self.parts["history"].values()), default=0):
             raise CheckpointError("its history lacks epochs that are done")
@@ -156,7 +179,8 @@ class Saved:
         """Give the model what was saved."""
         before = model.optimizer
         try:
-            model.optimizer = decode(self.header["optimizer"])
+            if "learning_rate" not in self.changed:  # else that of the model, as it was given
+                model.optimizer = decode(self.header["optimizer"])
             model_file.restore(model, self.header, self.parts)
         except Exception as error:
             model.optimizer = before
@@ -179,23 +203,67 @@ class Saved:
                 raise CheckpointError(f"{self.path} does not hold together: {error}") from None
 
 
-def resumed(path: str | Path, model: Any, plan: Mapping[str, Any], callbacks: list[Callback]) -> Saved | None:
+def resumed(
+    path: str | Path,
+    model: Any,
+    plan: Mapping[str, Any],
+    callbacks: list[Callback],
+    epochs: int,
+    change: Any = (),
+) -> Saved | None:
     """What is saved at `path`, checked against the fit that is to go on; None where there is nothing yet.
 
+    epochs : that are asked for now. change : names of CHANGEABLE that may differ from what was saved. What differs is
+    told by a line of the log.
     Raises CheckpointError for a file that is broken, or of another fit.
     """
+    change = (change,) if isinstance(change, str) else tuple(change)
+    if unknown := [name for name in change if name not in CHANGEABLE]:
+        raise ValueError(f"change takes {', '.join(CHANGEABLE)}, got {unknown[0]!r}; all else must be as it was")
     if not os.path.lexists(path):
         log.info("there is no checkpoint at %s yet; training begins", path)
         return None
     saved = Saved(path, *model_file.read(path))
     try:
-        saved.check(model, plan, callbacks)
+        saved.check(model, plan, callbacks, change)
     except BackendUnavailable:
         raise
     except Exception as error:  # a header from anywhere
         told = str(error) if isinstance(error, CheckpointError) else f"{type(error).__name__}: {error}"
         raise CheckpointError(f"{path} cannot be resumed: {told}") from None
+    before = saved.header["run"].get("epochs")
+    if type(before) is int and before != epochs:
+        saved.changed["epochs"] = before, epochs
+    if saved.changed:
+        log.info(
+            "%s goes on with %s", path, "; ".join(f"{n} {_told(a)} → {_told(b)}" for n, (a, b) in saved.changed.items())
+        )
     return saved
+
+
+def begun_at(path: str | Path) -> int:
+    """The epoch that the saved fit began with, from which its epochs count; 0 where `resumed` will say what is wrong.
+
+    Raises CheckpointError for a file that cannot be read.
+    """
+    header, _ = model_file.read(path)
+    try:
+        begin = header["run"]["progress"]["begin"]
+    except (KeyError, TypeError):
+        return 0
+    return begin if type(begin) is int and begin >= 0 else 0
+
+
+def _rule(optimizer: dict[str, Any]) -> dict[str, Any]:
+    """An encoded optimizer as all but its learning rate, and this, None where it has none of its own."""
+    given = dict(optimizer["fields"])
+    rate = given.pop("learning_rate", None)
+    return {"optimizer": {**optimizer, "fields": given}, "learning_rate": rate}
+
+
+def _told(value: Any) -> str:
+    """An encoded value as Python would show it."""
+    return str(decode(value))
 
 
 def _is_nest(value: Any) -> bool:

@@ -79,10 +79,9 @@ class Border:
 
     def numbers(self, y: Any) -> Array:
         """y as an array of numbers: labels as their places among the classes."""
-        ignored = getattr(self.loss, "ignore_label", None)
         if self.classes is None:
             return as_array("y", y)
-        places = as_array("y", numbered(self.classes, y, ignored))
+        places = as_array("y", numbered(self.classes, y, getattr(self.loss, "ignore_label", None)))
         return places.view(Places) if isinstance(places, np.ndarray) else places  # not to be numbered again
 
     def targets(self, y: Array) -> Array:

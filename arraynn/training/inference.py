@@ -17,7 +17,10 @@ from .dataset import Border, Rows, blocks
 def measure(model: Any, rows: Rows) -> dict[str, float]:
     """The loss without penalty, and the metrics, over all rows, as Python floats."""
     total = model.loss.total(rows.targets, rows.weight)
-    metrics = [metric.prepare(rows.targets) for metric in model.prepared_metrics]  # those of a training run are so
+    # those of a training run are prepared already
+    prepared = [metric.prepare(rows.targets) for metric in model.prepared_metrics]
+    with model.backend.context():
+        metrics = [metric.centered(rows.targets, rows.weight) for metric in prepared]
     forward, params = inference(model.backend, model.network), model.params
 
     def figures(part: slice) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -22,11 +21,13 @@ from ..errors import CheckpointError, DataError, DivergedError
 from ..optimizers import Optimizer
 from ..random import Key
 from ..schedules import rate_at
-from .callbacks import Callback, Monitor
+from . import advice
+from .callbacks import Callback
 from .checkpoint import Checkpoint, Progress, Saved
+from .dispatch import Dispatcher
 from .nan_trace import first_not_finite
 from .signals import deferred_interrupts
-from .step import Batch, make_train_step
+from .step import Batch, make_unchecked_step
 
 FETCH_SECONDS = 0.1
 FETCH_COST = 0.005  #: seconds that a fetch may take; to look at large weights and copy them takes longer, and is rarer
@@ -84,20 +85,19 @@ class Fit:
         every: int,
         plan: dict[str, Any] | None = None,
     ) -> None:
-        self.model, self.batches, self.callbacks = model, batches, callbacks
+        self.model, self.batches = model, batches
+        self.told = Dispatcher(callbacks)
         self.validate, self.every, self.plan = validate, every, plan or {}
-        self.checkpoints = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
         self.begin, self.position = model.epoch, 0  # the first epoch, and the steps taken in the one at hand
+        self.epochs = 0  # of this fit, those before a break included
         self.first_optimizer = model.optimizer
         self.exact = True  # the model is where the steps counted have brought it
-        self.eager = any(callback.every_epoch for callback in callbacks)
         self.most = getattr(batches, "fetch_steps", FETCH_STEPS)
-        self.begun: list[Callback] = []
         self.waiting: list[Taken] = []
         self.finished: list[int] = []  # epochs that history does not have yet
         self.untold: list[tuple[int, dict[str, float]]] = []  # epochs that the callbacks do not know of yet
         self.sums: dict[int, Sums] = {}
-        self.stopped = self.stepping = False
+        self.stepping = False
         self.optimizer: Any = None
         self.key = Key(model.seed)
         self.check()
@@ -107,10 +107,7 @@ class Fit:
         names = ["loss", "data_loss", "penalty", *self.metric_names(), "learning_rate"]
         if self.validate:
             names += [f"val_{name}" for name in ["loss", *self.metric_names()]]
-        for callback in self.callbacks:
-            if isinstance(callback, Monitor):
-                callback.known_in(names)
-                callback.direction(self.model)
+        self.told.check(names, self.model)
         if not tree.leaves(tree.trained(self.model.params)):
             raise DataError("the network has no parameters to train; add a layer that has, such as nn.Dense(3)")
 
@@ -119,7 +116,7 @@ class Fit:
 
         saved : a checkpoint to go on from; its epochs count too.
         """
-        model = self.model
+        model, self.epochs = self.model, epochs
         if saved is not None:
             saved.into(model)
             self.resume(saved.progress)
@@ -127,63 +124,59 @@ class Fit:
         with model.backend.context(), deferred_interrupts() as interrupt:
             try:
                 model.hold(tree.copy(model.params), _fitting_state(model))
-                for callback in self.callbacks:
-                    callback.on_fit_begin(model)
-                    self.begun.append(callback)
+                self.told.begin(model)
                 if saved is not None:
-                    saved.tell(model, list(self.callbacks))
+                    saved.tell(model, self.told.callbacks)
                 self.train(self.begin + epochs, interrupt.check)
             except BaseException as error:
                 if self.stepping:  # the step broke off halfway, and it consumes what it works on
                     self.go_back()
-                self.leave(error, self.checkpoints if interrupt.leaving else ())
+                self.leave(error, interrupt.leaving)
                 raise
-            self.leave(None, self.checkpoints)
+            self.leave(None, True)
 
     def progress(self) -> Progress:
         """Where the fit is, when nothing waits to be told."""
         sums = vars(self.sums.get(self.model.epoch, Sums()))
-        return Progress(self.begin, self.position, self.stopped, **sums)
+        return Progress(self.begin, self.position, self.told.stopped, **sums)
 
     def resume(self, progress: Progress) -> None:
         """Take up where a fit was."""
-        self.begin, self.position, self.stopped = progress.begin, progress.position, progress.stopped
+        self.begin, self.position, self.told.stopped = progress.begin, progress.position, progress.stopped
         sums = {name: value for name, value in vars(progress).items() if name in vars(Sums())}
         if self.position:
             self.sums[self.model.epoch] = Sums(**sums)
 
-    def save(self, checkpoint: Checkpoint, last: bool = False) -> None:
+    def save(self, checkpoint: Checkpoint, last: bool) -> None:
         """Save, with everybody told of all that is done."""
         self.settle()
         self.report()
         if self.exact:
-            checkpoint.save(self, last)
+            checkpoint.save(self.model, last, self)
 
     def train(self, end: int, check_interrupt: Callable[[], None]) -> None:
         model = self.model
         self.fetched, self.pause = time.monotonic(), FETCH_SECONDS
         self.reported = self.fetched
-        while model.epoch < end and not self.stopped:
+        while model.epoch < end and not self.told.stopped:
             self.epoch(model.epoch, check_interrupt)
             self.finished.append(model.epoch)
             model.epoch += 1
             self.position = 0
-            last = model.epoch == end or self.stopped
+            last = model.epoch == end or self.told.stopped
             validating = self.validate is not None and (model.epoch % self.every == 0 or last)
             # by a clock of its own: the steps' fetches, within epochs, would else put the reports off for ever
-            if self.eager or validating or last or time.monotonic() - self.reported > FETCH_SECONDS:
+            if self.told.eager or validating or last or time.monotonic() - self.reported > FETCH_SECONDS:
                 self.settle()
                 self.report(validating)
                 self.reported = time.monotonic()
-            for checkpoint in self.checkpoints:
-                if checkpoint.every_epoch:
-                    self.save(checkpoint)
+            self.told.save_after_epoch(self.save)
             check_interrupt()
 
     def epoch(self, epoch: int, check_interrupt: Callable[[], None]) -> None:
         model = self.model
         for make in islice(self.batches.epoch(epoch), self.position, None):
-            if self.stopped:  # a fit that was resumed, and had been asked to end
+            if self.told.stopped:  # a fit that was resumed, and had been asked to end
                 break
             if model.optimizer is not self.optimizer:  # a callback may have exchanged it
                 self.optimizer, self.take_step = model.optimizer, self.make_step()
@@ -194,21 +187,18 @@ class Fit:
             self.waiting.append(Taken(epoch, number, self.optimizer, make, logs))
             self.stepping = False
             self.position += 1
-            for callback in self.callbacks:
-                self.stopped |= callback.on_batch_end(model) is True
+            stop = self.told.batch(model)
             if self.due():
                 self.settle()
-            for checkpoint in self.checkpoints:
-                if checkpoint.due():
-                    self.save(checkpoint)
+            self.told.save_after_step(self.save)
             check_interrupt()
-            if self.stopped:
+            if stop:
                 break
 
     def make_step(self) -> Any:
         model = self.model
         options = {"clip_norm": model.clip_norm, "clip_value": model.clip_value, "metrics": model.prepared_metrics}
-        return make_train_step(model.network, model.loss, model.optimizer, **options)
+        return make_unchecked_step(model.network, model.loss, model.optimizer, **options)
 
     def due(self) -> bool:
         return time.monotonic() - self.fetched > self.pause or len(self.waiting) >= self.most
@@ -248,27 +238,13 @@ class Fit:
         lost = self.go_back()
         found = first_not_finite(self.model, [(one.step, one.optimizer, one.make) for one in lost])
         at = next((one for one in lost if one.step == found.step), lost[-1])
-        raise DivergedError(at.epoch, at.step, found.layer, found.what)
+        x, targets, _ = at.make()
+        remedy = advice.remedy(x, targets, values=self.model.loss.targets not in ("classes", "binary"))
+        raise DivergedError(at.epoch, at.step, found.layer, found.what, remedy)
 
-    def leave(self, raised: BaseException | None = None, checkpoints: Sequence[Checkpoint] = ()) -> None:
-        """On the way out, of whatever kind: history gets the epochs that are complete, every callback hears the end.
-
-        checkpoints : are saved before that, as the end may restore the best weights.
-
-        What goes wrong here is noted on what was raised before; where nothing was, the first of it is raised.
-        """
-        later: list[BaseException] = []
-        acts: list[Callable[[], Any]] = [self.settle, self.report, *(partial(self.save, c, True) for c in checkpoints)]
-        for act in acts + [partial(callback.on_fit_end, self.model) for callback in self.begun]:
-            try:
-                act()
-            except BaseException as error:
-                later.append(error)
-        if raised is None and later:
-            raise later[0]
-        for also in later:
-            assert raised is not None
-            raised.add_note(f"On the way out there was also {type(also).__name__}: {also}")
+    def leave(self, raised: BaseException | None, save: bool) -> None:
+        """On the way out: history gets the epochs that are complete, then every callback hears the end."""
+        self.told.leave(self.model, raised, first=[self.settle, self.report], save=self.save if save else None)
 
     def report(self, validating: bool = False) -> None:
         """Tell history, then the callbacks, of the epochs that are complete."""
@@ -285,12 +261,10 @@ class Fit:
             del self.finished[0], self.sums[epoch]
         failed: Exception | None = None
         while self.untold:
-            epoch, logs = self.untold.pop(0)
-            for callback in self.callbacks:
-                try:
-                    self.stopped |= callback.on_epoch_end(model, epoch, logs) is True
-                except Exception as error:  # the others are told all the same
-                    failed = failed or error
+            try:
+                self.told.epoch(model, *self.untold.pop(0))
+            except Exception as error:  # of the later epochs they are told all the same
+                failed = failed or error
         if failed is not None:
             raise failed
 

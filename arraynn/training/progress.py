@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from .._hyperparameters import python_number
 from .callbacks import Callback
 
 REFRESH_SECONDS = 0.1
@@ -26,6 +27,7 @@ def progress_for(verbose: int | str, epochs: int) -> list[Callback]:
         or a Jupyter kernel), else nothing. epochs : of this fit.
     Raises ValueError for anything else.
     """
+    verbose = python_number(verbose)
     if not isinstance(verbose, (int, str)) or verbose not in (0, 1, "auto"):
         raise ValueError(f"verbose must be 0 (silent), 1 (progress) or 'auto', got {verbose!r}")
     terminal = next((stream for stream in (sys.stdout, sys.stderr) if _is_terminal(stream)), None)

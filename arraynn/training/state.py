@@ -92,6 +92,27 @@ class Holder:
         """Take over params and state as they are, without a copy: for what trains the model."""
         self._params, self.state = params, state
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy, a pickle or another process gets: arrays as NumPy's, the backend by name and device."""
+        found = dict(vars(self))
+        if not isinstance(self._wanted, str):
+            found["_wanted"] = resolve(self._wanted)
+        if self._params is not None:
+            found["_backend"] = self.backend
+            found["_params"], found["state"] = tree.map(self.backend.to_numpy, self._params), dict(self.state)
+            found["state"]["slots"] = tree.map(self.backend.to_numpy, self.state["slots"])
+        return found
+
+    def __setstate__(self, found: dict[str, Any]) -> None:
+        """Arrays go where they were; BackendUnavailable where that library or device is not there."""
+        vars(self).update(found)
+        if self._params is not None:
+            move = self.backend.asarray
+            self._params, slots = (
+                tree.map(lambda leaf: move(leaf, copy=True), nest) for nest in (self._params, self.state["slots"])
+            )
+            self.state = {**self.state, "slots": slots}
+
     @property
     def step(self) -> int:
         """Updates done so far."""

@@ -11,16 +11,38 @@ from typing import Any
 from .. import tree
 from .._array import device, is_float, namespace
 from .._coupling import batch_coupled
+from .._hyperparameters import python_number, python_numbers
 from .._types import Array, LayerLike, Nest
 from ..backends import Backend, for_type, of
 from ..errors import DataError
-from ..losses import Loss, as_loss
+from ..losses import ClassLoss, Loss, as_loss
+from ..losses._labels import are_host_labels, check_host_labels
 from ..metrics import Metric
 from ..optimizers import Optimizer
 from ..random import Key
 
 Batch = tuple[Nest, Array, Array | None]  #: x, targets, sample weights
 Step = Callable[[Nest, Mapping[str, Any], Batch, Key], tuple[Nest, dict[str, Any], dict[str, Any]]]
+
+
+class _InScalars:
+    """What stands for the learning rate in a compiled rule: whatever reads it, as a number or a schedule, is told where
+    the rate is."""
+
+    __array_ufunc__ = None  # NumPy leaves the operation to this class
+
+    def _refuse(self, *_: Any) -> Any:
+        raise TypeError(
+            "a rule cannot read self.learning_rate in update_one: a step is compiled once for all learning rates. Take "
+            "the rate from its scalars, c['lr'], and what else is made of it from your own `scalars(self, step)`"
+        )
+
+    __call__ = __float__ = __int__ = __bool__ = __neg__ = __abs__ = __round__ = _refuse
+    __add__ = __sub__ = __mul__ = __truediv__ = __pow__ = __radd__ = __rsub__ = __rmul__ = __rtruediv__ = _refuse
+    __rpow__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+
+
+IN_SCALARS: Any = _InScalars()
 
 
 def make_train_step(
@@ -43,13 +65,50 @@ def make_train_step(
     Order: gradients summed over the parts of the batch, penalty, clipping, update. It consumes params and state.
     key : `Key` of the run; the step's own is folded in from state["step"].
     logs : {"data_loss", "penalty", …} as 0-d arrays (or numbers); "total", what the batch's loss was divided by.
+    Raises DataError, before anything is updated, for NumPy's class labels outside [0, K). To read those of other
+    libraries is a trip to the device: ask `nn.check_labels(labels, K)` once, before the loop.
     """
+    step = make_unchecked_step(network, loss, optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=metrics)
+    loss = as_loss(loss)
+    if not isinstance(loss, ClassLoss):
+        return step
+    ignored = getattr(loss, "ignore_label", None)
+    classes: list[int] = []  # K, once it is known
+
+    def checked_step(params: Nest, state: Mapping[str, Any], batch: Batch, key: Key) -> Any:
+        x, targets, weight = batch
+        if are_host_labels(targets):
+            if not classes:
+                classes.append(_outputs(network, params, x))
+            check_host_labels(targets, classes[0], ignored, weight)
+        return step(params, state, batch, key)
+
+    return checked_step
+
+
+def _outputs(network: LayerLike, params: Nest, x: Nest) -> int:
+    """How many outputs the network has, seen on one row, or none where there is none."""
+    row = tree.map(lambda part: part[(slice(0, 1), *[slice(None)] * (len(part.shape) - 1))], x)
+    return int(network(params, row)[0].shape[-1])
+
+
+def make_unchecked_step(
+    network: LayerLike,
+    loss: Any,
+    optimizer: Optimizer,
+    *,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    metrics: tuple[Metric, ...] = (),
+) -> Step:
+    """The step of `make_train_step`, for data that are checked already, as `Model.fit`'s are."""
+    clip_norm, clip_value = python_number(clip_norm), python_number(clip_value)
     for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
         if limit is not None and not 0 < limit < math.inf:
             raise ValueError(f"{name} must be a finite number above 0, or None, got {limit!r}")
     loss = as_loss(loss)
     # The learning rate reaches the rule through its scalars only, so steps that differ in it share one compilation.
-    rule = replace(optimizer, learning_rate=0.0)
+    rule = replace(optimizer, learning_rate=IN_SCALARS)
     options: tuple[Any, ...] = (network, loss, rule, clip_norm, clip_value, metrics)
     try:
         hash(options)
@@ -63,7 +122,7 @@ def make_train_step(
         if kind not in cores:
             engine: Any = for_type(kind)
             cores[kind] = _core(engine, *options)
-        scalars = optimizer.scalars(step)
+        scalars = python_numbers(optimizer.scalars(step))
         params, slots, logs = cores[kind](params, state["slots"], batch, key.fold_in(step), scalars)
         return params, {"step": step + 1, "slots": slots}, logs
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import tree
 from .._array import is_array, is_float, namespace
+from .._coupling import says_coupled
 from .._types import Array, Nest
 from ..backends import number, of
 from ..errors import DataError, ShapeError
@@ -56,6 +57,17 @@ def count_rows(x: Nest) -> int:
     if not rows:
         raise DataError("x is empty: it has 0 rows, at least 1 is needed")
     return int(rows)
+
+
+def enough_rows(network: Any, rows: int) -> None:
+    """Raise DataError for batches of one row where a layer says that it couples rows: one row has no variance."""
+    alone = type(network).__name__ if says_coupled(network) else ""
+    layer = network.coupling() if hasattr(network, "coupling") else alone
+    if rows == 1 and layer:
+        raise DataError(
+            f"a batch has 1 row, but {layer} takes its numbers from all rows of a batch, and of one row there is "
+            f"nothing to compare: give batches of at least 2 rows, by batch_size, or leave that layer out"
+        )
 
 
 def same_place(*arrays: Array | None) -> None:
@@ -159,9 +171,3 @@ def distributions(y: Array) -> None:
             f"the targets are distributions (N, K), so each row must sum to 1, but row {row} sums to {host[row]:g}; "
             f"divide the rows by their sums, or use nn.sigmoid_cross_entropy where several classes may be true"
         )
-
-
-def at_least(name: str, value: Any, low: int, more: str = "") -> None:
-    """Raise DataError unless value is an integer of at least `low`."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-        raise DataError(f"{name} must be an integer of at least {low}{more}, got {value!r}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import array_api_compat
@@ -253,3 +255,17 @@ def test_arrays_that_inherit_from_numpys_are_numpys() -> None:
     x = np.ones(2).view(Tagged)
     assert of(x).name == "numpy"
     assert open_backend("strict:device1").asarray(x).device == array_api_strict.Device("device1")
+
+
+def test_a_backend_is_copied_and_pickled_as_name_and_device(backend: str) -> None:
+    opened = open_backend(backend)
+    assert copy.deepcopy(opened) is opened
+    other = pickle.loads(pickle.dumps(opened))
+    assert type(other) is type(opened)
+    assert (other.name, other.device, other.version, other.reason) == (
+        opened.name,
+        opened.device,
+        opened.version,
+        opened.reason,
+    )
+    assert other.owns(opened.asarray([1.0]))

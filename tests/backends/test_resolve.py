@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import pickle
 import sys
 from importlib import import_module
 from importlib.metadata import EntryPoint
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import array_api_compat.numpy
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from arraynn.backends import Backend, Status, _registry, backend, for_type, report
+from arraynn.backends._base import Module
 from arraynn.errors import BackendUnavailable
 
 
@@ -290,3 +292,11 @@ def test_a_third_partys_mistake_is_a_reason_and_no_one_elses_trouble(register: A
     assert reason in caught.value.reason
     assert reason in report()[-1].reason
     assert backend("numpy").name == "numpy"
+
+
+def test_a_backend_of_any_module_is_pickled_by_the_name_of_the_module() -> None:
+    opened = Module(array_api_strict, array_api_strict.Device("device1"), name="array_api_strict", reason="mine")
+    other = pickle.loads(pickle.dumps(opened))
+    assert (other.xp, other.device, other.reason) == (opened.xp, opened.device, opened.reason)
+    with pytest.raises(pickle.PicklingError, match="its namespace is no module"):
+        pickle.dumps(Module(SimpleNamespace(), name="mine"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arraynn.datasets import load_npz
+from arraynn.datasets import load_npz, load_npz_inputs
 from arraynn.errors import DataError
 
 X, Y = np.arange(12, dtype="f4").reshape(6, 2), np.asarray([0, 1, 2, 0, 1, 2])
@@ -207,3 +207,39 @@ def test_words_in_x_are_not_to_be_replaced_by_their_ranks(tmp_path):
     np.savez(tmp_path / "y.npz", x=numbers, y=words)
     with pytest.raises(DataError, match=r"y in .*numbers are needed: .*numpy.unique\(y, return_inverse=True\)"):
         load_npz(tmp_path / "y.npz")
+
+
+# ---------------------------------------------------------------- x alone
+
+
+def test_x_alone_or_that_of_a_test_set(tmp_path):
+    np.testing.assert_array_equal(load_npz_inputs(saved(tmp_path, x=X, y=Y, x_test=X[:2])), X)
+    np.testing.assert_array_equal(load_npz_inputs(saved(tmp_path, x_test=X[:2], y_test=["no numbers"])), X[:2])
+
+
+def test_a_file_without_x_is_told(tmp_path):
+    with pytest.raises(DataError, match=r"has x_train, y_train, and neither x nor x_test; write it by numpy\.savez"):
+        load_npz_inputs(saved(tmp_path, x_train=X, y_train=Y))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        header("(6, 10000000000000)") + X.tobytes(),
+        header("(6, 1)") + X.tobytes(),
+        header("(6, 3)") + X.tobytes(),
+        npy(np.asarray([None])),
+        npy(np.float32(1)),
+        npy(X[:0]),
+    ],
+)
+def test_what_one_reader_refuses_the_other_refuses_by_the_same_words(tmp_path, content):
+    path, said = zipped(tmp_path, x=content, y=npy(Y)), []
+    tracemalloc.start()
+    for read in (load_npz, load_npz_inputs):
+        with pytest.raises(DataError) as caught:
+            read(path)
+        said.append(str(caught.value))
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+    assert said[0] == said[1]

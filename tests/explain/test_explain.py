@@ -1,5 +1,6 @@
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ from arraynn.explain import backward_formula, formula
 
 X = np.asarray([[1.0, 2.0], [-1.0, 0.5], [0.5, -1.5]])
 Y = np.asarray([0, 2, 1])
+
+
+NO_BLOCKS = {"as_loss", "check_labels"}
 
 
 def network():
@@ -173,9 +177,15 @@ def test_averages_and_groups_are_explained():
     rule = nn.Groups(nn.EMA(nn.SGD(0.1, momentum=0.5)), {"bias": nn.SGD(0.2)})
     explanation = nn.Model(nn.Dense(3), optimizer=rule, backend="numpy").build((2,)).explain(X, Y)
     weight, bias = stages(explanation, "update")
-    assert "average after" in weight
-    assert weight["scalars"]["bias"] == {"lr": 0.2}
-    assert weight["learning rate"] == {"": 0.1, "bias": 0.2}
+    assert weight["what"] == "EMA on 'weight'"
+    assert weight["formula"] == f"{formula(nn.SGD)} {formula(nn.EMA)}"
+    assert weight["scalars"] == {"lr": 0.1, "share of w": pytest.approx(0.001)}
+    assert weight["settings"]["momentum"] == 0.5
+    assert weight["settings"]["decay"] == 0.999
+    assert weight["learning rate"] == 0.1
+    assert "a after" in weight
+    assert bias["what"] == "SGD on 'bias'"
+    assert bias["learning rate"] == bias["scalars"]["lr"] == 0.2
     assert "v before" not in bias
 
 
@@ -195,7 +205,7 @@ def test_large_arrays_are_abbreviated_with_their_shape():
     assert given["values"][3] == given["values"][0][3] == "…"
     assert given["values"][-1][-1] == pytest.approx(x[-1, -1])
     assert "(100, 50) float32" in str(explanation)
-    assert len(str(explanation).splitlines()) < 170
+    assert len(str(explanation).splitlines()) < 190  # Adam has m, v and their corrected forms
 
 
 def test_the_text_has_formulas_shapes_and_numbers_once():
@@ -210,7 +220,10 @@ def test_the_text_has_formulas_shapes_and_numbers_once():
 
 def test_formulas_are_the_first_words_of_docstrings():
     assert formula(nn.ReLU()) == formula(nn.relu) == "Rectified linear unit, y = max(x, 0), elementwise."
-    assert formula(nn.SGD(0.1)) == "Gradient descent with momentum: v = μ v - lr g; w = w + v."
+    assert (
+        formula(nn.SGD(0.1))
+        == "Gradient descent with momentum: v = μ v - lr g; w = w + v, or with nesterov w = w + μ v - lr g."
+    )
     assert formula(nn.SoftmaxCrossEntropy()).endswith("in nats.")
 
     def cubes(outputs, targets, **more):
@@ -224,7 +237,7 @@ def test_formulas_are_the_first_words_of_docstrings():
 @pytest.mark.parametrize("package", ["layers", "losses", "optimizers"])
 def test_every_block_has_a_formula(package):
     module = getattr(nn, package)
-    lines = {name: formula(getattr(module, name)) for name in module.__all__ if name != "as_loss"}
+    lines = {name: formula(getattr(module, name)) for name in module.__all__ if name not in NO_BLOCKS}
     assert [name for name, line in lines.items() if len(line) < 20] == []
     assert [name for name, line in lines.items() if line.startswith(("The layer of", "The loss of"))] == []
 
@@ -232,7 +245,7 @@ def test_every_block_has_a_formula(package):
 @pytest.mark.parametrize("package", ["layers", "losses"])
 def test_every_block_has_the_formula_of_its_backward(package):
     module = getattr(nn, package)
-    blocks = {name: getattr(module, name) for name in module.__all__ if name.islower() and name != "as_loss"}
+    blocks = {name: getattr(module, name) for name in module.__all__ if name.islower() and name not in NO_BLOCKS}
     lines = {name: backward_formula(block) for name, block in blocks.items()}
     assert [name for name, line in lines.items() if line.startswith("backward of") or len(line) < 7] == []
     assert backward_formula(nn.Tanh()) == backward_formula(nn.tanh) == "dx = dy (1 - y²)"
@@ -269,3 +282,153 @@ def test_a_loss_that_is_not_finite_is_shown_as_it_is():
     one.set_params({"weight": np.full((2, 2), 3e38), "bias": np.zeros(2)})
     explanation = one.explain(np.full((1, 2), 1e3), [0])
     assert not math.isfinite(stages(explanation, "loss")[0]["data_loss"])
+
+
+# Each rule as its paper has it, in the letters of the page: what is given is what the page shows above a number.
+
+
+def moments(s, a, h):
+    yield "m after", h["beta1"] * a["m before"] + (1 - h["beta1"]) * a["gradient"]
+    yield "v after", h["beta2"] * a["v before"] + (1 - h["beta2"]) * a["gradient"] ** 2
+
+
+def adam(s, a, h):
+    yield from moments(s, a, h)
+    yield "m̂", a["m after"] / (1 - h["beta1"] ** s["t"])
+    yield "v̂", a["v after"] / (1 - h["beta2"] ** s["t"])
+    decayed = (1 - s["lr"] * h.get("weight_decay", 0.0)) * a["before"]
+    yield "after", decayed - s["lr"] * a["m̂"] / (np.sqrt(a["v̂"]) + h["epsilon"])
+
+
+def amsgrad(s, a, h):
+    yield from moments(s, a, h)
+    yield "m̂", a["m after"] / (1 - h["beta1"] ** s["t"])
+    yield "u after", np.maximum(a["u before"], a["v after"])
+    yield "û", a["u after"] / (1 - h["beta2"] ** s["t"])
+    yield "after", a["before"] - s["lr"] * a["m̂"] / (np.sqrt(a["û"]) + h["epsilon"])
+
+
+def nadam(s, a, h):
+    def mu(t):
+        return h["beta1"] * (1 - 0.5 * 0.96 ** (h["momentum_decay"] * t))
+
+    yield from moments(s, a, h)
+    t = int(s["t"])
+    upto = [np.prod([mu(i) for i in range(1, last + 1)]) for last in (t, t + 1)]
+    named = {"μ_t": mu(t), "μ_{t+1}": mu(t + 1), "Π_{i≤t} μ_i": upto[0], "Π_{i≤t+1} μ_i": upto[1]}
+    assert {name: s[name] for name in named} == pytest.approx(named, rel=1e-5)
+    yield "m̂", mu(t + 1) * a["m after"] / (1 - upto[1]) + (1 - mu(t)) * a["gradient"] / (1 - upto[0])
+    yield "v̂", a["v after"] / (1 - h["beta2"] ** t)
+    yield "after", a["before"] - s["lr"] * a["m̂"] / (np.sqrt(a["v̂"]) + h["epsilon"])
+
+
+def radam(s, a, h):
+    yield from moments(s, a, h)
+    t, most = s["t"], 2 / (1 - h["beta2"]) - 1
+    seen = most - 2 * t * h["beta2"] ** t / (1 - h["beta2"] ** t)
+    assert [s["ρ"], s["ρ_t"]] == pytest.approx([most, seen], rel=1e-5)
+    yield "m̂", a["m after"] / (1 - h["beta1"] ** t)
+    if seen > 5:
+        r = math.sqrt((seen - 4) * (seen - 2) * most / ((most - 4) * (most - 2) * seen))
+        assert s["r"] == pytest.approx(r, rel=1e-5)
+        step = r * a["m̂"] * math.sqrt(1 - h["beta2"] ** t) / (np.sqrt(a["v after"]) + h["epsilon"])
+    else:
+        assert "r" not in s
+        step = a["m̂"]
+    yield "after", a["before"] - s["lr"] * step
+
+
+def lion(s, a, h):
+    direction = np.sign(h["beta1"] * a["m before"] + (1 - h["beta1"]) * a["gradient"])
+    yield "m after", h["beta2"] * a["m before"] + (1 - h["beta2"]) * a["gradient"]
+    yield "after", (1 - s["lr"] * h["weight_decay"]) * a["before"] - s["lr"] * direction
+
+
+def sgd(s, a, h):
+    if not h["momentum"]:
+        yield "after", a["before"] - s["lr"] * a["gradient"]
+        return
+    yield "v after", h["momentum"] * a["v before"] - s["lr"] * a["gradient"]
+    moved = h["momentum"] * a["v after"] - s["lr"] * a["gradient"] if h["nesterov"] == "True" else a["v after"]
+    yield "after", a["before"] + moved
+
+
+def ema(s, a, h):
+    yield from sgd(s, a, h)
+    yield "a after", h["decay"] * a["a before"] + (1 - h["decay"]) * a["after"]
+
+
+def swa(s, a, h):
+    yield from sgd(s, a, h)
+    past = s["step"] - h["start"]
+    counts = past >= 0 and past % h["every"] == 0
+    n = past // h["every"] + 1
+    yield "a after", a["a before"] + (a["after"] - a["a before"]) / n if counts else a["a before"]
+
+
+def rmsprop(s, a, h):
+    yield "s after", h["rho"] * a["s before"] + (1 - h["rho"]) * a["gradient"] ** 2
+    yield "after", a["before"] - s["lr"] * a["gradient"] / (np.sqrt(a["s after"]) + h["epsilon"])
+
+
+def adagrad(s, a, h):
+    yield "s after", a["s before"] + a["gradient"] ** 2
+    yield "after", a["before"] - s["lr"] * a["gradient"] / (np.sqrt(a["s after"]) + h["epsilon"])
+
+
+def adadelta(s, a, h):
+    yield "s after", h["rho"] * a["s before"] + (1 - h["rho"]) * a["gradient"] ** 2
+    yield "Δ", np.sqrt(a["u before"] + h["epsilon"]) / np.sqrt(a["s after"] + h["epsilon"]) * a["gradient"]
+    yield "u after", h["rho"] * a["u before"] + (1 - h["rho"]) * a["Δ"] ** 2
+    yield "after", a["before"] - s["lr"] * a["Δ"]
+
+
+PAPERS = [
+    (nn.Adam(0.05), adam), (nn.AdamW(0.05, weight_decay=0.1), adam), (nn.AMSGrad(0.05), amsgrad),
+    (nn.NAdam(0.05), nadam), (nn.RAdam(0.05), radam), (nn.RAdam(0.05, beta2=0.3), radam), (nn.Lion(0.01), lion),
+    (nn.Lion(0.01, weight_decay=0.5), lion), (nn.SGD(0.1), sgd), (nn.SGD(0.1, momentum=0.9), sgd),
+    (nn.SGD(0.1, momentum=0.9, nesterov=True), sgd), (nn.EMA(nn.SGD(0.1), decay=0.75), ema),
+    (nn.SWA(nn.SGD(0.1, momentum=0.5), start=1, every=2), swa), (nn.RMSProp(0.05), rmsprop),
+    (nn.Adagrad(0.05), adagrad),
+    (nn.Adadelta(1.0), adadelta), (nn.Adam(nn.InverseTimeDecay(0.05, decay=0.5)), adam),
+]  # fmt: skip
+
+
+def printed(text):
+    """(numbers, arrays, settings) of the first update in a page's text, as a reader finds them."""
+    block = text[text.index(". update: ") :].split("\n\n")[0].splitlines()[1:]
+    numbers, arrays, named = {}, {}, {}
+    for line in block:
+        if line.startswith(("   of this step: ", "   settings: ")):
+            into = numbers if "of this step" in line else named
+            for part in line.split(": ", 1)[1].split(", "):
+                name, _, value = part.partition(" = ")
+                into[name] = float(value) if re.fullmatch(r"[-+.e\d]+", value) else value
+        elif match := re.fullmatch(r"   (step|learning rate) = ([-+.e\d]+)(, counted from 0)?", line):
+            numbers[match[1]] = float(match[2])
+        elif match := re.fullmatch(r"   (\S.*)  \(.*\) float32", line):
+            arrays[match[1]] = rows = []
+        elif line.startswith("     "):
+            rows.append([float(number) for number in line.split()])
+    return numbers, {name: np.asarray(rows) for name, rows in arrays.items()}, named
+
+
+@pytest.mark.parametrize("steps", [0, 1, 6])
+@pytest.mark.parametrize(("rule", "paper"), PAPERS, ids=lambda value: getattr(value, "__name__", type(value).__name__))
+def test_each_number_follows_from_those_above_it_by_the_papers_formula(rule, paper, steps):
+    one = nn.Model(nn.Dense(3), optimizer=rule, backend="numpy", seed=2).build((2,))
+    for i in range(steps):
+        one.fit(X * (i + 1), np.roll(Y, i), epochs=1, batch_size=None, verbose=0)
+    numbers, arrays, named = printed(str(one.explain(X, Y)))
+    assert numbers["step"] == steps
+    assert numbers["lr"] == numbers["learning rate"]
+    if "t" in numbers:
+        assert numbers["t"] == steps + 1
+    order, above = list(arrays), {"gradient", "before"}
+    for name, expected in paper(numbers, arrays, named):
+        above |= {name, name.replace("after", "before")}
+        terms = np.abs(arrays["before"]) if name == "after" else 0  # a difference: to the digits of what it is made of
+        wrong = np.abs(arrays[name] - expected) > 3e-5 * (np.abs(expected) + terms) + 1e-12
+        assert not np.any(wrong), (name, arrays[name], expected)
+    assert set(order) == above  # nothing is printed that was not recomputed
+    assert order[-1] == "after"

@@ -138,3 +138,67 @@ def test_hyperparameters_have_their_ranges(wrong):
 
 def test_it_couples_rows():
     assert nn.BatchNorm().couples_rows
+
+
+@pytest.mark.parametrize("rows", [501, 512, 4099])
+def test_a_column_of_equal_numbers_is_normalized_to_0(rows):
+    """float32 sums over rows left up to 0.71 of σ's least value, √ε."""
+    x = np.broadcast_to(np.asarray([1234.567, -9876.5, 1e6 + 0.3, 3.0], np.float32), (rows, 4)).copy()
+    y, backward = nn.batch_norm(x, *arrays_for(4), training=True)
+    assert np.abs(y).max() < 1e-5
+    assert backward(x, need_dx=False)[4] == pytest.approx(0.9 * np.ones(4), abs=1e-6)
+
+
+def test_the_mean_of_a_column_far_from_0_keeps_its_digits():
+    """Pressures of 101325 ± 50 came out 1.17 too small or too large."""
+    x = (101325 + 50 * np.random.default_rng(0).standard_normal((70_000, 3))).astype(np.float32)
+    y, backward = nn.batch_norm(x, *arrays_for(3), training=True, momentum=0.0)
+    exact = x.astype(np.float64)
+    expected = (exact - exact.mean(axis=0)) / exact.std(axis=0)
+    assert np.abs(y - expected).max() < 1e-5
+    mean, variance = backward(y, need_dx=False)[3:]
+    assert np.abs(mean - exact.mean(axis=0)).max() < 0.005  # half an ulp
+    np.testing.assert_allclose(variance, exact.var(axis=0, ddof=1), rtol=1e-4)
+
+
+def arrays_for(d):
+    one, zero = np.ones(d, np.float32), np.zeros(d, np.float32)
+    return one, zero, zero, one
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_batch_of_one_row_leaves_the_running_statistics(xp, masked):
+    """Its variance is 0: each epoch's leftover row made the running variance 10 % smaller."""
+    x, mask = np.asarray([[3.0, 5.0]]), None
+    if masked:
+        x, mask = np.asarray([[3.0, 5.0], [8.0, 9.0]]), xp.asarray(np.asarray([True, False]))
+    mean, variance = np.asarray([1.0, 2.0]), np.asarray([4.0, 9.0])
+    given = [xp.asarray(a) for a in (x, np.ones(2), np.zeros(2), mean, variance)]
+    y, backward = nn.batch_norm(*given, training=True, mask=mask)
+    assert not np.any(xp.to_numpy(y)[0])
+    new = backward(y, need_dx=False)[3:]
+    assert np.array_equal(xp.to_numpy(new[0]), mean)
+    assert np.array_equal(xp.to_numpy(new[1]), variance)
+
+
+def test_one_row_of_many_positions_has_a_variance(xp):
+    x = np.arange(8.0).reshape(1, 4, 2)
+    given = [xp.asarray(a) for a in (x, np.ones(2), np.zeros(2), np.zeros(2), np.ones(2))]
+    _, backward = nn.batch_norm(*given, training=True, momentum=0.0)
+    np.testing.assert_allclose(xp.to_numpy(backward(given[0])[4]), x[0].var(axis=0, ddof=1), rtol=1e-6)
+
+
+def test_a_leftover_row_does_not_shrink_the_running_variance():
+    x = np.random.default_rng(0).standard_normal((101, 3)) * 5
+    model = nn.Model(nn.Sequential(nn.BatchNorm(), nn.Dense(2)), backend="numpy")
+    model.fit(x, (x[:, 0] > 0).astype(int), epochs=50, batch_size=100, verbose=0)
+    assert model.params[0]["statistics"]["variance"] == pytest.approx(x.var(axis=0), rel=0.1)
+
+
+@pytest.mark.parametrize(("rows", "batch_size"), [(20, 1), (1, 32), (1, None)])
+def test_batches_of_one_row_are_refused(rows, batch_size):
+    model = nn.Model(nn.Sequential(nn.Dense(4), nn.BatchNorm(), nn.Dense(2)), backend="numpy")
+    x, y = np.ones((rows, 3)), np.zeros(rows, int)
+    with pytest.raises(nn.DataError, match=r"BatchNorm 'layers.1'.* at least 2"):
+        model.fit(x, y, batch_size=batch_size, verbose=0)
+    assert model.params is None

@@ -60,3 +60,13 @@ def test_what_does_not_fit_is_told(rng):
         nn.LayerNorm().init(rng, ())
     with pytest.raises(ValueError, match="epsilon must be a finite number above 0"):
         nn.LayerNorm(0.0)
+
+
+@pytest.mark.parametrize("number", [10000.1, 1e5 + 0.1, 1e6 + 0.3, 1e10])
+@pytest.mark.parametrize("units", [10, 64, 100, 127, 1000])
+def test_a_row_of_equal_numbers_is_normalized_to_0(number, units):
+    """The mean's own rounding, as large as √ε, gave up to 1."""
+    x = np.full((3, units), number, np.float32)
+    y, backward = nn.layer_norm(x, np.ones(units, np.float32), np.zeros(units, np.float32))
+    assert not np.any(y)
+    assert np.all(np.isfinite(backward(y)[0]))

@@ -42,6 +42,16 @@ def keeps_the_rules(xp: Any) -> Any:
         assert on(everything, True)[0] == pytest.approx(np.average(rows, weights=weights), rel=precise)
         assert not np.any(on(everything, True)[1][2])
 
+        # what does not count may be anything: the row of weight 0 has no part in the loss, nor in its gradient
+        for filled in (np.nan, -np.inf, np.inf):
+            broken, wrong = outputs.copy(), targets.copy()
+            broken[2] = filled
+            if wrong.dtype.kind == "f":
+                wrong[2] = np.nan
+            value, backward = loss(xp.asarray(broken), xp.asarray(wrong), sample_weight=w)
+            assert float(value) == on(everything, True)[0]
+            assert np.array_equal(xp.to_numpy(backward()), on(everything, True)[1])
+
         # parts that know the whole's total simply add
         for with_weights, total in ((False, 6), (True, float(weights.sum()))):
             value, gradient = on(everything, with_weights)

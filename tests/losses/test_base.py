@@ -53,3 +53,18 @@ def test_a_subclass_without_a_call_says_so():
 
     with pytest.raises(NotImplementedError, match="Silent must define __call__"):
         Silent()(np.zeros(2), np.zeros(2))
+
+
+def test_a_users_own_block_sees_no_row_that_does_not_count(xp):
+    def own(outputs, targets, *, sample_weight, total):
+        error = outputs - targets
+        return (error * error * sample_weight).sum() / total, lambda dloss=1.0: 2 * error * sample_weight / total
+
+    outputs, weight = np.asarray([1.0, np.nan]), xp.asarray(np.asarray([1.0, 0.0]))
+    if not hasattr(xp.asarray(outputs), "sum"):
+        pytest.skip("the block is written with methods")
+    value, backward = nn.as_loss(own)(
+        xp.asarray(outputs), xp.asarray(np.asarray([3.0, np.nan])), sample_weight=weight, total=1.0
+    )
+    assert float(value) == 4.0
+    assert xp.to_numpy(backward()).tolist() == [-4.0, 0.0]

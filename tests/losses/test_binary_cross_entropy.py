@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import arraynn as nn
+from tests.conftest import installed
 
 
 @pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 3)])
@@ -45,3 +46,30 @@ def test_the_dataclass_takes_probabilities_as_they_are(rng):
     assert nn.BinaryCrossEntropy().probabilities(p) is p
     assert nn.BinaryCrossEntropy().prediction(p).tolist() == [False, False, True]
     assert nn.BinaryCrossEntropy().targets == "binary"
+
+
+HALVES = ["float16", pytest.param("bfloat16", marks=pytest.mark.skipif(not installed("torch"), reason="needs torch"))]
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("loss", ["binary", "classes"])
+def test_certain_answers_have_a_finite_loss_in_half_precision(loss, dtype):
+    """1 - 1e-7 is 1 there: p = t = 1 gave 0 · log(0)."""
+    if dtype == "bfloat16":
+        import torch
+
+        p = torch.asarray([[0.0, 1.0], [1.0, 0.0]], dtype=torch.bfloat16)
+    else:
+        p = np.asarray([[0.0, 1.0], [1.0, 0.0]], np.float16)
+    margin = 2.0**-11 if dtype == "float16" else 2.0**-8
+    for right in (True, False):
+        t = p if right else 1 - p
+        value, backward = nn.binary_cross_entropy(p, t) if loss == "binary" else nn.cross_entropy(p, t)
+        assert float(value) == pytest.approx(-math.log(1 - margin if right else margin), rel=0.02)
+        assert value.dtype == p.dtype
+        assert not np.any(np.asarray([[float(g) for g in row] for row in backward()]))
+
+
+def test_the_margin_of_float32_is_the_books(xp):
+    value, _ = nn.binary_cross_entropy(xp.asarray(np.asarray([0.0])), xp.asarray(np.asarray([1.0])))
+    assert float(value) == pytest.approx(-math.log(1e-7), rel=1e-6)

@@ -162,3 +162,13 @@ def test_only_integer_labels_can_be_ignored(rng):
 def test_smoothing_lies_between_0_and_1(smoothing):
     with pytest.raises(ValueError, match=r"label_smoothing must lie in \[0, 1\], got"):
         nn.SoftmaxCrossEntropy(label_smoothing=smoothing)
+
+
+@pytest.mark.parametrize("filled", [np.nan, -np.inf, np.inf])
+def test_an_ignored_row_may_hold_anything(xp, filled):
+    z, labels = np.zeros((3, 4)), np.asarray([2, -1, 0])
+    clean = nn.softmax_cross_entropy(xp.asarray(z), xp.asarray(labels), ignore_label=-1, label_smoothing=0.1)
+    z[1] = filled
+    broken = nn.softmax_cross_entropy(xp.asarray(z), xp.asarray(labels), ignore_label=-1, label_smoothing=0.1)
+    assert float(broken[0]) == float(clean[0])
+    assert np.array_equal(xp.to_numpy(broken[1]()), xp.to_numpy(clean[1]()))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
+import array_api_strict
 import numpy as np
 import pytest
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import arraynn as nn
 from arraynn.sklearn import MLPClassifier, MLPRegressor
+from arraynn.sklearn._network import make_network
 
 
 def fitted(data, kind="classes", **options):
@@ -268,3 +274,150 @@ def test_targets_outside_the_losss_domain_are_refused(loss, shift, told):
             getattr(MLPRegressor(loss=loss), method)(x, y)
     with pytest.raises(ValueError, match="SoftmaxCrossEntropy is a loss over classes; MLPRegressor takes"):
         MLPRegressor(loss=nn.softmax_cross_entropy).fit(x, y)
+
+
+@pytest.mark.parametrize("backend", [nn.backend("array_api_strict:device1"), array_api_strict])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fitted_estimator_with_a_backend_and_callbacks_is_cloned_copied_and_pickled(data, tmp_path, backend):
+    _, x, y = data["classes"]
+    log = nn.CSVLog(tmp_path / "log.csv")
+    mlp = MLPClassifier(max_iter=2, random_state=0, backend=backend, callbacks=[log]).fit(x, y)
+    for other in (copy.deepcopy(mlp), pickle.loads(pickle.dumps(mlp))):
+        assert np.array_equal(other.predict(x), mlp.predict(x))
+        assert other.partial_fit(x, y).loss_ == copy.deepcopy(mlp).partial_fit(x, y).loss_
+    assert clone(mlp).fit(x, y).loss_curve_ == mlp.loss_curve_
+    assert clone(clone(mlp)).get_params()["backend"].name == "array_api_strict"
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_workers_take_and_return_estimators_that_have_logged(data, tmp_path):
+    _, x, y = data["classes"]
+    callbacks = [nn.CSVLog(tmp_path / "log.csv", append=True), nn.EarlyStopping("loss")]
+    mlp = MLPClassifier(max_iter=2, random_state=0, callbacks=callbacks, backend=nn.backend("numpy")).fit(x, y)
+    scores = cross_val_score(mlp, x, y, cv=2)
+    found = cross_validate(mlp, x, y, cv=2, return_estimator=True, n_jobs=2)
+    assert found["test_score"].tolist() == scores.tolist()
+    assert [one.score(x, y) > 0 for one in found["estimator"]] == [True, True]
+
+
+# ---------------------------------------------------------------- going on with other hyperparameters
+
+GOING_ON = {
+    "partial_fit": lambda mlp, x, y: mlp.partial_fit(x, y),
+    "warm_start": lambda mlp, x, y: mlp.set_params(warm_start=True, max_iter=2).fit(x, y),
+}
+
+
+@pytest.mark.parametrize("kind", ["classes", "value"])
+@pytest.mark.parametrize("way", GOING_ON)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"dropout": 0.2}),
+        ({"dropout": 0.2}, {"dropout": 0.0}),
+        ({"dropout": [0.2, 0.0]}, {"dropout": [0.0, 0.3]}),
+        ({}, {"activation": "identity"}),
+        ({"activation": [nn.LayerNorm(), "tanh"]}, {"activation": [nn.LayerNorm(), nn.GELU()], "dropout": 0.1}),
+    ],
+)
+def test_layers_without_parameters_may_come_and_go_and_the_rest_goes_on(data, kind, way, before, after):
+    options = {"hidden_layer_sizes": (8, 6), "max_iter": 2, "learning_rate_init": 0.01}
+    mlp, x, y = fitted(data, kind, **options, **before)
+    plain = copy.deepcopy(mlp)
+    mlp.set_params(**after, learning_rate_init=1e-12)
+    GOING_ON[way](mlp, x, y)
+    for name in ("coefs_", "intercepts_"):  # at that rate they hardly move
+        for a, b in zip(getattr(mlp, name), getattr(plain, name), strict=True):
+            assert a == pytest.approx(b, abs=1e-9)
+    assert [type(layer).__name__ for layer in mlp.network_.layers].count("Dropout") == np.count_nonzero(
+        np.broadcast_to(mlp.dropout, 2)
+    )
+    if way == "partial_fit":  # the optimizer goes on, too
+        assert mlp._training["step"] > plain._training["step"]
+        for a, b in zip(nn.tree.leaves(mlp._training["slots"]), nn.tree.leaves(plain._training["slots"]), strict=True):
+            assert a.shape == b.shape
+            assert np.any(b)
+    assert mlp.predict(x).shape == y.shape
+
+
+def test_dropout_that_is_turned_on_and_off_again_leaves_no_trace(data):
+    _, x, y = data["value"]
+    first, second = (
+        MLPRegressor(hidden_layer_sizes=(8,), random_state=1, batch_size=300, shuffle=False) for _ in range(2)
+    )
+    first.partial_fit(x, y).partial_fit(x, y)
+    second.partial_fit(x, y)
+    second._carry_to(make_network([8], 1, second._loss, dropout=0.3))
+    second.network_ = make_network([8], 1, second._loss, dropout=0.3)
+    second.set_params(dropout=0.0).partial_fit(x, y)
+    assert np.array_equal(first.coefs_[0], second.coefs_[0])
+
+
+@pytest.mark.parametrize("way", GOING_ON)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden_layer_sizes": (8,)},
+        {"hidden_layer_sizes": (8, 6, 5)},
+        {"hidden_layer_sizes": (8, 5)},
+        {"hidden_layer_sizes": ()},
+        {"activation": ["relu", nn.LayerNorm()]},
+        {"loss": nn.SigmoidCrossEntropy()},
+    ],
+)
+def test_another_shape_is_refused_and_the_estimator_is_as_it_was(data, way, change):
+    mlp, x, y = fitted(data, "two", hidden_layer_sizes=(8, 6), max_iter=2, loss=nn.SoftmaxCrossEntropy())
+    before, expected = mlp.get_params(), mlp.predict_proba(x)
+    mlp.set_params(**change)
+    with pytest.raises(ValueError, match=r"has parameters of the shapes weight \(64, 8\), bias \(8,\); .* go on with"):
+        GOING_ON[way](mlp, x, y)
+    assert np.array_equal(mlp.predict_proba(x), expected)
+    mlp.set_params(**before)
+    GOING_ON[way](mlp, x, y)
+
+
+def test_batches_of_one_row_are_refused_where_a_layer_couples_rows():
+    x = np.random.default_rng(0).standard_normal((60, 3))
+    y = (x[:, 0] > 0).astype(int)
+    with pytest.raises(nn.DataError, match=r"BatchNorm 'layers.1'.* at least 2 rows"):
+        MLPClassifier((4,), activation=nn.BatchNorm(), batch_size=1).fit(x, y)
+    short = MLPClassifier((4,), activation=nn.BatchNorm(), batch_size=59, max_iter=60, random_state=0, tol=0.0)
+    with pytest.warns(Warning, match="Maximum iterations"):
+        short.fit(x, y)
+    hidden = x @ short.coefs_[0] + short.intercepts_[0]
+    variance = short.layer_params_[0]["statistics"]["variance"]
+    assert variance == pytest.approx(hidden.var(axis=0, ddof=1), rel=0.1)  # one row is left over each epoch
+
+
+def test_hyperparameters_may_be_numpys():
+    x = np.random.default_rng(0).standard_normal((60, 3)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(int)
+
+    def fitted(f, i):
+        one = MLPClassifier(
+            (i(4),), activation=nn.ELU(f(1.0)), solver=nn.Adam(f(0.01)), alpha=f(1e-3), l1=f(1e-4), batch_size=i(20),
+            max_iter=i(5), dropout=f(0.1), clip_norm=f(1.0), random_state=0, tol=f(0.0),
+        )  # fmt: skip
+        with pytest.warns(Warning, match="Maximum iterations"):
+            return one.fit(x, y)
+
+    for a, b in zip(fitted(np.float64, np.int64).coefs_, fitted(float, int).coefs_, strict=True):
+        assert a.dtype == np.float32
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("filled", [np.nan, np.inf])
+def test_rows_of_weight_0_do_not_count_in_what_estimators_descend(filled):
+    from arraynn.sklearn._clipped import ClippedSigmoidCrossEntropy, ClippedSoftmaxCrossEntropy
+
+    weight = np.asarray([1.0, 0.0, 2.0])
+    for loss, outputs, targets in (
+        (ClippedSoftmaxCrossEntropy(), np.eye(3), np.asarray([0, 1, 1])),
+        (ClippedSigmoidCrossEntropy(), np.eye(3)[:, :1], np.asarray([[0.0], [1.0], [1.0]])),
+    ):
+        value, backward = loss(outputs, targets, sample_weight=weight)
+        outputs = outputs.copy()
+        outputs[1] = filled
+        again, again_backward = loss(outputs, targets, sample_weight=weight)
+        assert again == value
+        assert np.array_equal(again_backward(), backward())

@@ -1,7 +1,9 @@
 """Callbacks: what each does, in which order they are told, and that an error in one loses nothing."""
 
+import copy
 import csv
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -379,6 +381,25 @@ def test_a_csv_log_is_begun_anew_or_continued(model, tmp_path):
         if model.epoch == 5:
             assert [row[0] for row in rows_of(path)] == ["epoch", "0", "1", "2", "3", "4"]
     assert [row[0] for row in rows_of(path)] == ["epoch", "5"]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_csv_log_goes_on_below_a_last_line_without_an_end(model, tmp_path, end):
+    path = tmp_path / "log.csv"
+    model.fit(X, Y, epochs=2, callbacks=[nn.CSVLog(path)])
+    path.write_bytes(path.read_bytes().rstrip() + end.encode())  # as an editor, or a killed process, leaves it
+    model.fit(X, Y, epochs=1, callbacks=[nn.CSVLog(path, append=True)])
+    header, *lines = rows_of(path)
+    assert [line[0] for line in lines] == ["0", "1", "2"]
+    assert {len(line) for line in lines} == {len(header)}
+
+
+def test_a_csv_log_is_copied_after_its_run(model, tmp_path):
+    log = nn.CSVLog(tmp_path / "log.csv", append=True)
+    model.fit(X, Y, epochs=1, callbacks=[log])
+    other = pickle.loads(pickle.dumps(copy.deepcopy(log)))
+    model.fit(X, Y, epochs=1, callbacks=[other])
+    assert [row[0] for row in rows_of(log.path)] == ["epoch", "0", "1"]
 
 
 def test_a_csv_log_of_other_columns_is_not_continued(model, tmp_path):

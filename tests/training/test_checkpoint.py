@@ -254,6 +254,41 @@ def test_other_callbacks_are_refused(tmp_path):
         fit(make(), tmp_path, nn.EarlyStopping("loss"), resume=True)
 
 
+def plain(model, path, **options):
+    model.fit(X, Y, batch_size=7, callbacks=nn.Checkpoint(path), **options)
+    return model
+
+
+def test_another_learning_rate_goes_on_where_it_is_asked_for(tmp_path, caplog):
+    path, other = tmp_path / "run.safetensors", nn.Adam(nn.CosineDecay(0.005, steps=50))
+    plain(make(), path)
+    with pytest.raises(nn.CheckpointError, match=r"another learning_rate: .*; change=\('learning_rate',\) goes on"):
+        plain(make(optimizer=other), path, resume=path)
+    with caplog.at_level("INFO", logger="arraynn"):
+        model = plain(make(optimizer=other), path, resume=path, epochs=3, change=("learning_rate", "epochs"))
+    first = make().optimizer.learning_rate
+    assert caplog.messages == [f"{path} goes on with learning_rate {first} → {other.learning_rate}; epochs 1 → 3"]
+    steps = model.step // 3
+    expected = [first(steps - 1), other.learning_rate(2 * steps - 1), other.learning_rate(3 * steps - 1)]
+    assert model.history["learning_rate"] == pytest.approx(expected)
+    assert model.optimizer == other
+
+
+def test_a_change_that_is_none_is_resumed_bit_for_bit(tmp_path, caplog):
+    path = tmp_path / "run.safetensors"
+    straight = plain(make(), tmp_path / "straight", epochs=3)
+    plain(make(), path, epochs=1)
+    with caplog.at_level("INFO", logger="arraynn"):
+        same(plain(make(), path, resume=path, epochs=3, change="learning_rate"), straight)
+    assert caplog.messages == [f"{path} goes on with epochs 1 → 3"]
+
+
+def test_only_some_things_may_change(tmp_path):
+    for change in ("batch_size", ["learning_rate", "seed"]):
+        with pytest.raises(ValueError, match=r"change takes learning_rate, epochs, validation_freq, got '(batch|seed)"):
+            fit(make(), tmp_path, resume=True, change=change)
+
+
 def test_a_saved_model_is_no_checkpoint(tmp_path):
     model = make()
     model.fit(X, Y, verbose=0)

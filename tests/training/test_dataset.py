@@ -10,8 +10,8 @@ import pytest
 
 import arraynn as nn
 from arraynn.losses import as_loss
+from arraynn.training.batch_iterable import Stream
 from arraynn.training.dataset import Border, OnDisk, Rows, blocks, rows_of, unpack
-from arraynn.training.stream import Stream
 from arraynn.training.validation import CHUNK, as_array, as_inputs, count_rows, distributions, finite, same_place
 
 X = np.arange(12.0, dtype=np.float32).reshape(6, 2)
@@ -486,3 +486,37 @@ def test_mixed_libraries_are_refused(xp):
     x = xp.asarray(X)
     with pytest.raises(nn.DataError, match=f"the data are mixed: {xp.name} on .* and array_api_strict on"):
         rows_of(border(x), x, strict.asarray(LABELS))
+
+
+# ---------------------------------------------------------------- rows in messages
+
+
+@pytest.mark.parametrize("bad", [0, 7, 38])
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize("what", ["x", "y", "sample_weight"])
+def test_a_row_that_is_named_is_one_of_the_array_that_was_given(tmp_path, bad, on_disk, what):
+    data = {"x": np.ones((40, 2)), "y": np.ones(40), "sample_weight": np.ones(40)}
+    data[what][bad] = np.nan
+    if on_disk:
+        np.save(tmp_path / "x.npy", data["x"])
+        data["x"] = np.load(tmp_path / "x.npy", mmap_mode="r")
+    model = nn.Model(nn.Sequential(nn.Dense(1)), nn.mean_squared_error, backend="numpy")
+    for options in ({"validation_split": 0.5}, {"validation_split": 0.5, "shuffle": False}, {"batch_size": 7}):
+        with pytest.raises(nn.DataError, match=rf"{what} holds nan in row {bad};"):
+            model.fit(**data, **options)
+    for ask in (model.evaluate, lambda x, y, sample_weight: model.predict(x)):
+        if what == "x":
+            with pytest.raises(nn.DataError, match=rf"x holds nan in row {bad};"):
+                ask(**data)
+
+
+def test_a_row_of_validation_data_or_of_a_batch_is_told_as_one_of_these():
+    x, y = np.ones((10, 2)), np.ones(10)
+    wrong = np.where(np.arange(10)[:, None] == 6, np.nan, x)
+    model = nn.Model(nn.Sequential(nn.Dense(1)), nn.mean_squared_error, backend="numpy")
+    with pytest.raises(nn.DataError, match="in validation_data: x holds nan in row 6;"):
+        model.fit(x, y, validation_data=(wrong, y))
+    with pytest.raises(nn.DataError, match="in batch 2: x holds nan in row 6;"):
+        model.fit([(x, y), (x, y), (wrong, y)])
+    with pytest.raises(nn.DataError, match="in batch 0: x holds nan in row 6;"):
+        model.fit([(wrong, y)])

@@ -1,0 +1,196 @@
+"""Numbers of NumPy's are taken wherever Python's are, and are Python's from then on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import arraynn as nn
+from arraynn import initializers, layers, losses, metrics, optimizers, regularizers, schedules
+from arraynn._hyperparameters import PLAIN, held_number, python_number
+from arraynn.layers._combinator import Combinator
+from arraynn.schedules import Scaled
+
+#: what must be given, beside what has a default
+REQUIRED: dict[str, Any] = {
+    "units": 3, "vocabulary": 5, "rate": 0.5, "value": 0.5, "scale": 2.0, "fan": "in", "distribution": "normal",
+    "boundaries": (2, 4), "values": (0.3, 0.2, 0.1), "then": 0.1, "learning_rate": 0.1, "factor": 0.5, "momentum": 0.5,
+    "function": nn.metrics.accuracy, "center": 1.5, "tolerance": 0.5, "optimizer": nn.SGD(0.5), "ignore_label": -1,
+}  # fmt: skip
+MODULES = initializers, layers, losses, metrics, optimizers, regularizers, schedules
+KINDS = sorted(
+    {
+        kind
+        for module in MODULES
+        for name, kind in vars(module).items()
+        if isinstance(kind, type) and is_dataclass(kind) and not name.startswith("_")
+        if not issubclass(kind, (Combinator, nn.Groups)) and kind is not optimizers.Optimizer
+    },
+    key=lambda kind: kind.__name__,
+)
+
+
+def arguments(kind: type) -> dict[str, Any]:
+    made = {}
+    for field in fields(kind):
+        value = REQUIRED.get(field.name, field.default)
+        if isinstance(value, (*PLAIN, tuple, str, nn.Optimizer)) or callable(value):
+            made[field.name] = value
+    return made
+
+
+def as_numpy(value: Any, zero_dim: bool) -> Any:
+    if isinstance(value, tuple):
+        return tuple(as_numpy(part, zero_dim) for part in value)
+    if type(value) not in PLAIN:
+        return value
+    scalar = {bool: np.bool_, int: np.int64, float: np.float64}[type(value)](value)
+    return np.asarray(scalar) if zero_dim else scalar
+
+
+def numbers(value: Any) -> list[Any]:
+    return [part for item in value for part in numbers(item)] if isinstance(value, tuple) else [value]
+
+
+@pytest.mark.parametrize("zero_dim", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_dataclass_holds_pythons_numbers(kind: type, zero_dim: bool) -> None:
+    plain = arguments(kind)
+    made = kind(**{name: as_numpy(value, zero_dim) for name, value in plain.items()})
+    for field in fields(made):
+        for number in numbers(getattr(made, field.name)):
+            assert not isinstance(number, (np.generic, np.ndarray)), field.name
+    assert made == kind(**plain)
+    assert repr(made) == repr(kind(**plain))
+    assert hash(made) == hash(kind(**plain))
+
+
+def test_there_are_as_many_kinds_as_expected() -> None:
+    assert len(KINDS) > 50
+
+
+@dataclass(frozen=True)
+class Scale(nn.Layer):
+    """A layer of a user's own, with a check that calls nothing of the library."""
+
+    by: float
+
+    def __post_init__(self) -> None:
+        if type(self.by) is not float:
+            raise TypeError("by must be a float")
+
+    def __call__(self, params: Any, x: Any, key: Any = None) -> Any:
+        return x * self.by, lambda dy, need_dx=True: (dy * self.by, {})
+
+
+def test_a_users_own_class_is_helped_too() -> None:
+    assert type(Scale(np.float32(0.5)).by) is float
+    assert type(replace(Scale(0.5), by=np.float64(2.0)).by) is float
+
+
+@pytest.mark.parametrize("number", [np.longdouble(0.5), np.float16(0.5), np.int8(3), np.bool_(True), np.uint64(2)])
+def test_every_type_of_numpys_becomes_a_number(number: Any) -> None:
+    for convert in (python_number, held_number):
+        assert type(convert(number)) in PLAIN
+        assert convert(number) == number
+    text = np.str_("relu")
+    assert python_number(text) is text
+
+
+#: blocks with a hyperparameter of NumPy's: float32 in, float32 out
+ROWS = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
+ONE = np.float64(1.0)
+CALLS: dict[str, Any] = {
+    "elu": lambda x: nn.elu(x, ONE),
+    "leaky_relu": lambda x: nn.leaky_relu(x, np.float64(0.25)),
+    "dropout": lambda x: nn.dropout(x, np.float64(0.5), nn.Key(np.int64(0)).fold_in(np.int64(3))),
+    "layer_norm": lambda x: nn.layer_norm(x, x[0], x[0], np.float64(1e-5)),
+    "batch_norm": lambda x: nn.batch_norm(
+        x, *[x[0]] * 4, training=True, momentum=np.float64(0.9), epsilon=np.float64(1e-5)
+    ),
+    "huber": lambda x: nn.huber(x, x * 0, delta=ONE, total=np.float64(4)),
+    "quantile": lambda x: nn.quantile(x, x * 0, q=np.float64(0.5), total=np.int64(4)),
+    "focal": lambda x: nn.focal(x, x * 0, gamma=np.float64(2), alpha=np.float64(0.5)),
+    "smoothing": lambda x: nn.softmax_cross_entropy(x, np.zeros(4, int), label_smoothing=np.float64(0.1)),
+    "l1l2": lambda x: nn.L1L2(ONE, ONE)(x),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_blocks_keep_float32(name: str) -> None:
+    value, backward = CALLS[name](ROWS)
+    assert value.dtype == np.float32
+    grads = backward(ROWS if getattr(value, "shape", ()) else ONE)
+    for grad in grads if isinstance(grads, tuple) else (grads,):
+        assert grad.dtype == np.float32
+
+
+def test_a_model_of_numpys_numbers_is_that_of_pythons(tmp_path: Any) -> None:
+    x = np.random.default_rng(0).standard_normal((40, 3)).astype("float32")
+    y = (x[:, 0] > 0).astype(int)
+
+    def trained(f: Any, i: Any, **options: Any) -> nn.Model:
+        network = nn.Sequential(
+            nn.Dense(i(5), weight_regularizer=nn.L2(f(1e-3))), nn.ELU(f(1.0)), nn.BatchNorm(f(0.9), f(1e-5)),
+            nn.Dropout(f(0.25)), nn.Dense(i(2), weight_initializer=nn.initializers.normal(f(0.1))),
+        )  # fmt: skip
+        rate = nn.LinearWarmup(nn.InverseTimeDecay(f(0.05), f(1e-2)), i(3))
+        loss = nn.SoftmaxCrossEntropy(label_smoothing=f(0.1))
+        model = nn.Model(network, loss, nn.Adam(rate, f(0.9)), backend="numpy", clip_norm=f(1.0), seed=i(3))
+        callbacks = [
+            nn.EarlyStopping("loss", patience=i(9), min_delta=f(0.0)),
+            nn.ReduceLROnPlateau("loss", f(0.5), i(1), f(1.0), min_learning_rate=f(1e-4)),
+            nn.Checkpoint(tmp_path / "run", every=i(2)),
+        ]
+        model.fit(
+            x, y, epochs=i(3), batch_size=i(16), validation_freq=i(1), validation_split=f(0.25), verbose=i(0),
+            callbacks=callbacks, **options,
+        )  # fmt: skip
+        return model
+
+    plain = trained(float, int)
+    assert trained(np.float64, np.int64).history == plain.history
+    again = trained(np.float64, np.int64, resume=tmp_path / "run")
+    assert again.history == plain.history
+    for a, b in zip(nn.tree.leaves(again.params), nn.tree.leaves(plain.params), strict=True):
+        assert a.dtype == np.float32
+        assert np.array_equal(a, b)
+
+
+def test_a_schedule_of_ones_own_may_answer_with_numpys() -> None:
+    params = {"w": np.ones(2, "float32")}
+    optimizer = nn.Adam(lambda step: np.float64(0.1) / (step + 1))
+    params, _ = optimizer.update(params, {"w": np.ones(2, "float32")}, optimizer.init(params))
+    assert params["w"].dtype == np.float32
+    assert type(optimizer.scalars(0)["lr"]) is float
+
+
+def test_averages_and_groups_take_numpys() -> None:
+    for optimizer in (
+        nn.EMA(nn.SGD(0.1), np.float64(0.5), learning_rate=np.float64(0.2)),
+        nn.SWA(nn.SGD(0.1), np.int64(0), np.int64(2), learning_rate=np.float64(0.2)),
+        nn.Groups(nn.SGD(0.1), {"*": nn.SGD(0.3)}, learning_rate=np.float64(0.2)),
+    ):
+        assert type(optimizer.learning_rate) is float
+        assert not [value for value in vars(optimizer).values() if isinstance(value, np.generic)]
+    assert type(Scaled(np.float64(0.5), np.float64(0.5))(0)) is float
+    assert type(nn.PiecewiseConstant(np.asarray([2]), np.asarray([0.5, 0.25])).values[0]) is float
+
+
+def test_a_rule_that_reads_the_rate_in_a_step_is_told_where_it_is() -> None:
+    @dataclass(frozen=True)
+    class Own(nn.Optimizer):
+        def update_one(self, p: Any, g: Any, slots: Any, c: Any) -> Any:
+            return p - self.learning_rate * g, {}  # 0 in a step, so nothing was ever learned
+
+    network, optimizer = nn.Sequential(nn.Dense(1)), Own(0.5)
+    params, _ = network.init(np.random.default_rng(0), (2,))
+    step = nn.make_train_step(network, nn.mean_squared_error, optimizer)
+    batch = np.ones((3, 2), "float32"), np.ones((3, 1), "float32"), None
+    with pytest.raises(TypeError, match=r"cannot read self.learning_rate in update_one.*c\['lr'\]"):
+        step(params, optimizer.init(params), batch, nn.Key(0))
+    updated, _ = optimizer.update({"w": np.ones(1)}, {"w": np.ones(1)}, optimizer.init({"w": np.ones(1)}))
+    assert updated["w"] == 0.5  # by itself it is right
