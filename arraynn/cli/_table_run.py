@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..layers import Sequential
+from ..layers import Dense, Sequential
 from ..losses import mean_squared_error, softmax_cross_entropy
 from ..metrics import r2
 from ..model import Model
+from ..regularizers import L1L2
 from ..training.callbacks import EarlyStopping
 from ..training.progress import clock, short
 from ._folder import keep
@@ -22,7 +24,7 @@ from ._table_data import TableData, table_data
 from ._table_figures import answers, baselines, confusion, figures, importance, per_class
 from ._train import Run
 
-PATIENCE = 20  #: epochs without a better validation loss, after which the run stops
+PATIENCE = 20  #: epochs without a better validation loss, after which a run stops, at least
 UPDATES = 400_000  #: of a run, about, at most
 SHOWN = 12  #: classes of which precision and recall are printed, and columns of which the importance is
 
@@ -33,8 +35,7 @@ def describe(arguments: argparse.Namespace) -> int:
     data = table_data(arguments, recipe.validation_split or 0.0)
     for line in introduction(data):
         print(line)
-    count = len(data.places["training"])
-    print(f"\n{_network(recipe, data, count).summary(_input_shape(data))}")
+    print(f"\n{_network(_sized(recipe, arguments, data), data).summary(_input_shape(data))}")
     return 0
 
 
@@ -55,11 +56,10 @@ def table_run(arguments: argparse.Namespace, folder: Path) -> TableRun:
     """The run that the command line asks for, ready to go."""
     recipe = TABLE.changed(arguments)
     data = table_data(arguments, recipe.validation_split or 0.0)
-    count = len(data.places["training"])
-    recipe = _sized(recipe, arguments, count)
+    recipe = _sized(recipe, arguments, data)
     loss = softmax_cross_entropy if data.encoding.classes is not None else mean_squared_error
     model = Model(
-        _network(recipe, data, count),
+        _network(recipe, data),
         loss,
         recipe.rule(),
         metrics=None if data.encoding.classes is not None else r2,
@@ -70,21 +70,36 @@ def table_run(arguments: argparse.Namespace, folder: Path) -> TableRun:
     return TableRun(model, recipe, data, folder, arguments.quiet)
 
 
-def _sized(recipe: Recipe, arguments: argparse.Namespace, count: int) -> Recipe:
-    """Larger batches and fewer epochs for more rows, where they are not asked for."""
-    from dataclasses import replace
-
-    if arguments.batch_size is None:
-        recipe = replace(recipe, batch_size=32 if count < 10_000 else 256 if count < 100_000 else 1024)
+def _sized(recipe: Recipe, arguments: argparse.Namespace, data: TableData) -> Recipe:
+    """What is not asked for, by the number of training rows: of few, small batches, many epochs, and much against
+    overfitting; of many, larger batches and fewer epochs."""
+    count = len(data.places["training"])
+    found: dict[str, Any] = {
+        "batch_size": 32 if count < 10_000 else 256 if count < 100_000 else 1024,
+        "dropout": 0.3 if count < 10_000 else 0.1,
+        "l2": min((3 if data.encoding.classes else 5) / count, 0.1),
+    }
+    recipe = replace(recipe, **{name: value for name, value in found.items() if getattr(arguments, name) is None})
     if arguments.epochs is None:
-        recipe = replace(recipe, epochs=max(10, min(recipe.epochs, UPDATES * (recipe.batch_size or count) // count)))
+        steps = max(count / (recipe.batch_size or count), 1.0)
+        recipe = replace(recipe, epochs=int(max(10, min(1000, max(200, 3000 / steps), UPDATES / steps))))
     return recipe
 
 
-def _network(recipe: Recipe, data: TableData, count: int) -> Any:
-    plain = recipe.network(np.empty((0, 1)), data.encoding.outputs)
-    first = data.encoding.input_layer()
-    return Sequential(first, *plain.layers) if data.encoding.coded else plain
+def patience_of(count: int, batch_size: int | None) -> int:
+    """Epochs without a better validation loss, after which a run stops: at least 300 steps of few rows."""
+    return int(max(PATIENCE, min(100, 300 / max(count / (batch_size or count), 1.0))))
+
+
+def _network(recipe: Recipe, data: TableData) -> Sequential:
+    """Embeddings where there are any, then the recipe's layers; the penalty is on all weights, as that of ridge is."""
+    plain = recipe.network(np.empty((0, 1)), data.encoding.outputs).layers
+    penalty = L1L2(recipe.l1, recipe.l2) if recipe.l1 or recipe.l2 else None
+    dense = [
+        replace(one, weight_regularizer=penalty, bias_regularizer=None) if isinstance(one, Dense) else one
+        for one in plain
+    ]
+    return Sequential(data.encoding.input_layer(), *dense) if data.encoding.coded else Sequential(*dense)
 
 
 def _input_shape(data: TableData) -> Any:
@@ -101,13 +116,13 @@ class TableRun(Run):
         x, y = sets["training"]
         super().__init__(model, recipe, Data(x, y, None, None, classes, data.encoding.outputs), folder, quiet)
         self.sets, self.every = sets, 1
-        self.stopped_early = False
 
     def split(self, arguments: argparse.Namespace) -> None:
         """The sets stand already."""
 
     def callbacks(self) -> list[Any]:
-        return [EarlyStopping(patience=PATIENCE)] if "validation" in self.sets else []
+        patience = patience_of(len(self.sets["training"][1]), self.recipe.batch_size)
+        return [EarlyStopping(patience=patience)] if "validation" in self.sets else []
 
     def introduce(self, name: str) -> None:
         """The table and what becomes of it, the backend, the training, the folder, the network."""
