@@ -16,7 +16,7 @@ from . import tree
 from ._array import namespace
 from ._hyperparameters import python_number
 from ._types import Array, LayerLike, Nest
-from .encoding import TableEncoding, as_table, is_table, rows_of_table
+from .encoding import TableEncoding, is_table, rows_of_table
 from .errors import DataError
 from .io.model_file import names_in
 from .losses import as_loss, softmax_cross_entropy
@@ -30,7 +30,7 @@ from .training.columns import column_names, not_a_list_of_inputs, same_columns
 from .training.dataset import Border, rows_of, unpack
 from .training.dispatch import as_callbacks
 from .training.inference import answer, measure
-from .training.labels import checked_classes, named
+from .training.labels import check_outputs, checked_classes, named
 from .training.links import warn_of_the_link
 from .training.loop import Fit
 from .training.progress import progress_for
@@ -60,9 +60,8 @@ class Model(Holder):
     clip_norm, clip_value : gradient clipping, see `make_train_step`.
     encoding : a `TableEncoding`: fit, evaluate, predict and explain take tables then, with targets in them or as y;
         what is no table is taken as encoded already.
-    classes : labels, at least two, such as ("ham", "spam"): position k is output k. Targets and the keys of
-        class_weight are such labels then, and `predict` answers them. None takes the outputs' numbers, or the labels of
-        the encoding.
+    classes : labels, such as ("ham", "spam"): position k is output k. Targets and the keys of class_weight are such
+        labels then, and `predict` answers them. None takes the outputs' numbers, or the labels of the encoding.
 
     params, state : weights and optimizer state, nests of arrays; history : {"loss": [...], …}, a float an epoch;
     epoch, step : done so far. loss = data_loss + penalty; val_loss has no penalty, as in the book. Metrics and losses
@@ -189,10 +188,7 @@ class Model(Holder):
                 self._warn_if_small(x, batches.count if batch_size is None else batch_size)
             if validation_data is not None:
                 try:
-                    whole = (validation_data, None) if is_table(validation_data) else validation_data
-                    held_x, held_y, held_weight = unpack("validation_data", whole)
-                    held = rows_of_table(self.encoding, held_x, held_y)
-                    validation = rows_of(self._border(columns=columns), *held, held_weight)
+                    validation = rows_of(self._border(columns=columns), *unpack("validation_data", validation_data))
                 except DataError as error:  # a row that is named is one of these
                     raise DataError(f"in validation_data: {error}") from None
             self._check_metrics()
@@ -241,10 +237,8 @@ class Model(Holder):
         return self._answer(x, lambda outputs: outputs)
 
     def predict(self, x: Any) -> Array:
-        """Classes (N,) of a classifier, values of a regression; one output a row is answered as (N,).
-
-        With labels (`classes`), a NumPy array of them; with an encoding, values in the target's own unit.
-        """
+        """Classes (N,) of a classifier, values of a regression; one output a row is answered as (N,). With labels, a
+        NumPy array of them; with an encoding, values in the target's own unit."""
         loss = self.loss
 
         def prediction(outputs: Array) -> Array:
@@ -270,9 +264,8 @@ class Model(Holder):
         """The next training step on these rows in full, every value forward and backward. See `arraynn.explain`."""
         from .explain import explain
 
-        if x is not None and self.encoding is not None and is_table(x):
-            with_targets = y is not None or all(one.name in as_table(x).names for one in self.encoding.targets)
-            x, y = self.encoding.rows(x, y) if with_targets else (self.encoding.encode(x), None)
+        if self.encoding is not None and is_table(x):
+            x, y = self.encoding.rows_to_explain(x, y)
         return explain(self, None if x is None else self._inputs(x), y, sample_weight)
 
     def save(self, path: str | Path) -> None:
@@ -289,10 +282,15 @@ class Model(Holder):
         model: Model = load(Model, path, backend, dtype)
         return model
 
+    def check_labels(self) -> None:
+        """Raise ShapeError unless the network has an output for each label, where there are labels."""
+        check_outputs(self.classes, self.loss, self.output_shape)
+
     # Inside.
 
     def _check_metrics(self) -> None:
-        """Raise ShapeError where a metric makes nothing of the network's outputs."""
+        """Raise ShapeError where a metric, or labels, make nothing of the network's outputs."""
+        self.check_labels()
         for metric in self.metrics:
             metric.check(self.output_shape)
 
@@ -316,6 +314,7 @@ class Model(Holder):
             columns=columns or self.columns,
             partial=partial,
             classes=self.classes,
+            encoding=self.encoding,
         )
 
     def _stream(
@@ -323,6 +322,7 @@ class Model(Holder):
     ) -> tuple[Stream, Array, Array | None]:
         first, again = restartable(batches, epochs, sample_weight, class_weight)
         x, y, _ = unpack("an iterable", first)
+        x, y = rows_of_table(self.encoding, x, y)
         inputs = self._inputs(x, self._border().numbers(y))
         self._ready(inputs)
         enough_rows(self.network, count_rows(inputs))
@@ -332,7 +332,7 @@ class Model(Holder):
 
     def _answer(self, x: Any, function: Callable[[Nest], Nest]) -> Nest:
         with self._unless_refused():
-            x = self._inputs(self.encoding.encode(x) if self.encoding is not None and is_table(x) else x)
+            x = self._inputs(self.encoding.encode(x) if self.encoding and is_table(x) else x)
             self._ready(x)
             return answer(self, self._border(), x, function)
 

@@ -95,6 +95,15 @@ def test_a_model_takes_frames_everywhere(kind, tmp_path):
     np.testing.assert_array_equal(again.predict_proba(frame), model.predict_proba(frame))
 
 
+def test_batches_of_an_iterable_may_be_tables():
+    frame = flowers()
+    parts = [{name: values[start : start + 50] for name, values in frame.items()} for start in (0, 50, 100)]
+    models = [model_of(frame, "kind", nn.softmax_cross_entropy) for _ in range(2)]
+    models[0].fit(frame, epochs=2, batch_size=50, shuffle=False, verbose=0)
+    models[1].fit(parts, epochs=2, verbose=0)
+    assert models[0].history == models[1].history
+
+
 def test_values_come_back_in_their_own_unit():
     frame = houses()
     model = model_of(frame, "price", nn.mean_squared_error, metrics="r2")
@@ -222,7 +231,7 @@ def test_a_run_is_the_same_again_and_goes_on_where_it_was(run):
         run("train", "houses.csv", "--target", "price", "--out", folder, "--quiet", *FAST)
     assert Path("a/model.safetensors").read_bytes() == Path("b/model.safetensors").read_bytes()
     code, out, _ = run("train", "houses.csv", "--target", "price", "--out", "a", "--resume", *FAST)
-    assert (code, out) == (0, "a holds a run that is done; there is nothing to resume\n")
+    assert (code, out) == (0, "a holds a run that is done; there is nothing to resume; --overwrite begins anew\n")
 
 
 def test_seeds_give_mean_and_deviation_for_every_data_set(run):

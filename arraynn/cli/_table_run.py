@@ -35,7 +35,7 @@ def describe(arguments: argparse.Namespace) -> int:
     data = table_data(arguments, recipe.validation_split or 0.0)
     for line in introduction(data):
         print(line)
-    print(f"\n{_network(_sized(recipe, arguments, data), data).summary(_input_shape(data))}")
+    print(f"\n{_network(_sized(recipe, arguments, data), data).summary(data.encoding.input_shape)}")
     return 0
 
 
@@ -102,10 +102,6 @@ def _network(recipe: Recipe, data: TableData) -> Sequential:
     return Sequential(data.encoding.input_layer(), *dense) if data.encoding.coded else Sequential(*dense)
 
 
-def _input_shape(data: TableData) -> Any:
-    return ((data.encoding.width,), *[()] * len(data.encoding.coded)) if data.encoding.coded else (data.encoding.width,)
-
-
 class TableRun(Run):
     """A training run on a table."""
 
@@ -132,7 +128,7 @@ class TableRun(Run):
         if again:
             self.say(f"note: {again:,} held-out rows are equal to a training row, which flatters the figures")
         model, recipe = self.model, self.recipe
-        model.build(_input_shape(self.table))
+        model.build(self.table.encoding.input_shape)
         backend = model.backend
         size = "the whole set a step" if recipe.batch_size is None else f"{recipe.batch_size} rows a step"
         stop = f"at most {recipe.epochs:,} epochs" if "validation" in self.sets else f"{recipe.epochs:,} epochs"

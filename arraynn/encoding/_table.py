@@ -82,6 +82,11 @@ class TableEncoding:
         return sum(one.width for one in self.columns)
 
     @property
+    def input_shape(self) -> Any:
+        """The shape of a row of x: (D,), or with embedded columns a tuple of that and of () for each."""
+        return ((self.width,), *[()] * len(self.coded)) if self.coded else (self.width,)
+
+    @property
     def classes(self) -> tuple[Any, ...] | None:
         """The labels of a classification, by output; None of a regression."""
         return self.targets[0].classes if self.targets and isinstance(self.targets[0], ClassTarget) else None
@@ -149,6 +154,12 @@ class TableEncoding:
         if self.classes is None and len(self.targets) == 1:
             return self.encode(frame), self.encode_targets({self.targets[0].name: y})
         return self.encode(frame), y
+
+    def rows_to_explain(self, frame: Any, y: Any = None) -> tuple[Any, Any]:
+        """(x, y) of a table; y is None where the table has no targets and none are given."""
+        if y is None and any(one.name not in as_table(frame).names for one in self.targets):
+            return self.encode(frame), None
+        return self.rows(frame, y)
 
     def decode(self, predictions: Array) -> Array:
         """Predictions of a regression, (N,) or (N, K), in their own units; those of a classification as they are."""

@@ -66,6 +66,9 @@ def load(kind: Any, path: str | Path, backend: Any = "auto", dtype: str | None =
             classes=decode(header.get("classes")),
         )
         restore(model, header, nests)
+        if model.encoding is not None and model.encoding.input_shape != model.input_shape:
+            raise CheckpointError(f"its encoding makes rows of shape {model.encoding.input_shape}, not as its network")
+        model.check_labels()
     except BackendUnavailable:
         raise
     except Exception as error:  # a header from anywhere, and layers of anyone's, raise anything

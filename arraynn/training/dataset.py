@@ -14,7 +14,7 @@ from .. import tree
 from .._array import namespace
 from .._types import Array, Nest, Shape
 from ..backends import Backend, number, of
-from ..encoding import Places
+from ..encoding import Places, TableEncoding, is_table, rows_of_table
 from ..errors import DataError, ShapeError
 from ..losses import Domain, Loss
 from .columns import column_names, not_a_list_of_inputs, same_columns
@@ -33,6 +33,7 @@ class Border:
     columns : the names of x's columns, where they are known; x with others, or in another order, is refused.
     partial : these are batches of a whole that is never seen; the weights of one of them may all be 0.
     classes : the labels that targets are given by, in the order of the outputs; None takes the outputs' numbers.
+    encoding : of tables, where the model takes them.
     """
 
     backend: Backend
@@ -46,6 +47,7 @@ class Border:
     columns: Any = None
     partial: bool = False
     classes: tuple[Any, ...] | None = None
+    encoding: TableEncoding | None = None
 
     def inputs(self, x: Nest) -> Nest:
         """x on the backend, floats in the dtype, all finite. Memory-mapped arrays stay where they are, unread, and so
@@ -282,6 +284,7 @@ def _pick(leaf: Array, rows: Any, host: Any) -> Array:
 
 def rows_of(border: Border, x: Nest, y: Any, sample_weight: Any = None) -> Rows:
     """Data checked, cast and moved. DataError or ShapeError says what is wrong and what would be right."""
+    x, y = rows_of_table(border.encoding, x, y)
     y = border.numbers(y)
     not_a_list_of_inputs(x, border.input_shape, y)
     same_columns(border.columns, column_names(x))
@@ -301,7 +304,9 @@ def shape_of_rows(x: Nest) -> Any:
 
 
 def unpack(what: str, item: Any) -> tuple[Any, Any, Any]:
-    """(x, targets, sample_weight or None) of one batch of an iterable, or of validation data."""
+    """(x, targets, sample_weight or None) of one batch of an iterable, or of validation data; a table holds both."""
+    if is_table(item):
+        return item, None, None
     if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
         told = f"{len(item)} items" if isinstance(item, (tuple, list)) else type(item).__name__
         raise DataError(f"{what} must give (x, targets) or (x, targets, sample_weight), got {told}")

@@ -93,6 +93,17 @@ def named(classes: tuple[Any, ...], places: Any) -> np.ndarray:
     return found
 
 
+def check_outputs(classes: tuple[Any, ...] | None, loss: Any, output_shape: Any) -> None:
+    """Raise ShapeError unless there is an output for each class, or one for two of a loss of yes and no."""
+    if classes is None:
+        return
+    wanted = (1,) if loss.targets == "binary" and len(classes) == 2 else (len(classes),)
+    if tuple(output_shape) not in (wanted, (len(classes),)):
+        raise ShapeError(
+            f"there are {len(classes)} classes, and the network has outputs of shape {tuple(output_shape)}"
+        )
+
+
 def weights_by_place(classes: tuple[Any, ...], class_weight: Any) -> Any:
     """{label: weight} as {place: weight}; "balanced" and None as they are. DataError for other labels."""
     if not isinstance(class_weight, Mapping):
