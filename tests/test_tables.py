@@ -234,6 +234,24 @@ def test_a_run_is_the_same_again_and_goes_on_where_it_was(run):
     assert (code, out) == (0, "a holds a run that is done; there is nothing to resume; --overwrite begins anew\n")
 
 
+def test_a_run_that_was_broken_off_goes_on_to_the_same_end(run, monkeypatch):
+    def broken(self, model, epoch, logs, own=nn.EarlyStopping.on_epoch_end):
+        own(self, model, epoch, logs)
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    words = ["train", "flowers.csv", "--target", "kind", "--quiet", "--checkpoint-every", "1", *FAST]
+    assert run(*words, "--out", "whole")[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(nn.EarlyStopping, "on_epoch_end", broken)
+        assert run(*words, "--out", "broken")[0] == 130
+    assert run(*words, "--out", "broken", "--resume")[0] == 0
+    one, other = (nn.Model.load(f"{folder}/model.safetensors", backend="numpy") for folder in ("whole", "broken"))
+    assert one.history == other.history
+    frame = flowers()
+    np.testing.assert_array_equal(one(frame), other(frame))
+
+
 def test_seeds_give_mean_and_deviation_for_every_data_set(run):
     code, out, _ = run("train", "flowers.csv", "--target", "kind", "--seeds", "2", "--out", "s", *FAST)
     assert code == 0

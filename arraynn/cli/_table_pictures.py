@@ -74,7 +74,9 @@ def _predicted(truth: np.ndarray, found: np.ndarray, names: list[str], at: str) 
 def _confusion(counts: np.ndarray, classes: list[str], at: str) -> Any:
     """Rows are the true classes, columns the predicted ones; the darker, the larger the share of its row."""
     size = min(2.2 + 0.45 * len(classes), 12)
-    figure, axes = _figure(size, size, f"true class (rows) and predicted, on {at} rows")
+    figure, axes = _figure(size, size, f"{at} rows")
+    axes.set_ylabel("true class", color=INK)
+    axes.set_xlabel("predicted class", color=INK)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if len(classes) <= CELLS:
