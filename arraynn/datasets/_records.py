@@ -18,11 +18,12 @@ class Records:
     where every line has the right number of cells and no quotes, else ("rows", lists of cells, number of the line of
     each).
 
-    width : cells of each record; None gives the first record alone, which holds the names.
+    width : cells of each record; None gives the first record alone, which holds the names. plain : whether all blocks
+        are known to be of the first kind, from an earlier time.
     """
 
-    def __init__(self, path: str, dialect: Dialect, width: int | None = None) -> None:
-        self.path, self.dialect, self.width = path, dialect, width
+    def __init__(self, path: str, dialect: Dialect, width: int | None = None, plain: bool = False) -> None:
+        self.path, self.dialect, self.width, self.plain = path, dialect, width, plain
 
     def __iter__(self) -> Iterator[tuple[str, Any, Any]]:
         kept, line, header = b"", 1, True
@@ -41,7 +42,7 @@ class Records:
                     return
                 line += block[:used].count(b"\n")
                 block, header = block[used:], False
-            count = self._plain(block)
+            count = block.count(b"\n") if self.plain else self._plain(block)
             if count:
                 yield "text", block, (line, count)
                 line += count

@@ -68,11 +68,12 @@ def read_table(
 
 
 class TextFile(TableFile):
-    """CSV and its kin."""
+    """CSV and its kin. plain : whether it has been read to its end, and every line was of the right number of cells."""
 
     def __init__(self, path: str, dialect: Dialect) -> None:
         super().__init__(path)
         self.dialect, self.decimal, self.told = dialect, dialect.decimal, dialect.told()
+        self.size, self.plain = self._size(), False
         rows = Records(path, dialect)
         header = next(iter(rows), None)
         if header is None:
@@ -88,8 +89,9 @@ class TextFile(TableFile):
         self.names = tuple(names)
 
     def _read(self, names: Sequence[str]) -> Iterator[Table]:
-        start = 0
-        for kind, data, lines in Records(self.path, self.dialect, len(self.names)):
+        start, plain = 0, True
+        for kind, data, lines in Records(self.path, self.dialect, len(self.names), self.plain):
+            plain = plain and kind == "text"
             if kind == "rows":
                 table = self._of_rows(data, lines, names, start)
             else:
@@ -97,6 +99,11 @@ class TextFile(TableFile):
             if table.count:
                 yield table
             start += table.count
+        self.plain = plain and self._size() == self.size  # looked at to its end, and no longer than it was
+
+    def _size(self) -> tuple[int, int]:
+        found = os.stat(self.path)
+        return found.st_size, found.st_mtime_ns
 
     def _of_rows(self, rows: list[list[str]], lines: list[int], names: Sequence[str], start: int) -> Table:
         columns = {}

@@ -6,6 +6,7 @@ import csv
 import io
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,28 @@ def test_what_is_written_is_read(tmp_path_factory, rows, separator):
         for row in zip(*(list(chunk.columns[name].values) for name in "aby"), strict=True)
     ]
     assert found == rows
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.binary(max_size=80) | st.text('a1,;\t"\n\r.é\0 -', max_size=60).map(lambda text: text.encode("latin-1")),
+    st.sampled_from(["t.csv", "t.tsv", "t.jsonl", "t.csv.gz", "t.parquet", "t.xlsx"]),
+)
+def test_any_bytes_are_a_table_or_one_error(tmp_path_factory, data, name):
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(data)
+    with suppress(nn.DataError):
+        table = read_table(path)
+        total = 0
+        for chunk in table.chunks():
+            assert chunk.start == total
+            total += chunk.count
+            assert set(chunk.columns) == set(table.names)
+            assert {len(column) for column in chunk.columns.values()} == {chunk.count}
+            for column in chunk.columns.values():
+                column.numbers(table.decimal)
+                column.as_text().factorized()
+        assert table.count == total
 
 
 def test_blocks_of_any_size_give_the_same(tmp_path, monkeypatch):
