@@ -24,6 +24,7 @@ class Records:
 
     def __init__(self, path: str, dialect: Dialect, width: int | None = None, plain: bool = False) -> None:
         self.path, self.dialect, self.width, self.plain = path, dialect, width, plain
+        self.all_plain = True  #: whether all blocks so far were of the first kind
 
     def __iter__(self) -> Iterator[tuple[str, Any, Any]]:
         kept, line, header = b"", 1, True
@@ -47,6 +48,7 @@ class Records:
                 yield "text", block, (line, count)
                 line += count
                 continue
+            self.all_plain = False
             rows, lines, used = self._parse(block, line, None)
             if rows:
                 yield "rows", rows, lines

@@ -89,9 +89,8 @@ class TextFile(TableFile):
         self.names = tuple(names)
 
     def _read(self, names: Sequence[str]) -> Iterator[Table]:
-        start, plain = 0, True
-        for kind, data, lines in Records(self.path, self.dialect, len(self.names), self.plain):
-            plain = plain and kind == "text"
+        start, records = 0, Records(self.path, self.dialect, len(self.names), self.plain)
+        for kind, data, lines in records:
             if kind == "rows":
                 table = self._of_rows(data, lines, names, start)
             else:
@@ -99,7 +98,7 @@ class TextFile(TableFile):
             if table.count:
                 yield table
             start += table.count
-        self.plain = plain and self._size() == self.size  # looked at to its end, and no longer than it was
+        self.plain = records.all_plain and self._size() == self.size  # looked at to its end, and no longer than it was
 
     def _size(self) -> tuple[int, int]:
         found = os.stat(self.path)
