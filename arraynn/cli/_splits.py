@@ -96,14 +96,20 @@ def _by_time(times: np.ndarray, order: np.ndarray, validation: float, test: floa
 
 def duplicates(sets: dict[str, tuple[Any, Any]]) -> int:
     """Rows outside of training that are equal to one in it, in all that is trained on and in the target."""
+    keys = {name: _keys(*arrays) for name, arrays in sets.items()}
+    return sum(int(np.isin(own, keys["training"]).sum()) for name, own in keys.items() if name != "training")
 
-    def keys(x: Any, y: Any) -> Any:
-        parts = [part.reshape(len(y), -1) for part in (x if isinstance(x, tuple) else (x,))]
-        for start in range(0, len(y), 2**14):
-            span = slice(start, start + 2**14)
-            rows = [np.ascontiguousarray(part[span]) for part in (*parts, np.asarray(y).reshape(len(y), -1))]
-            for own in zip(*(part.view(np.uint8).reshape(len(part), -1) for part in rows), strict=True):
-                yield hash(b"|".join(cells.tobytes() for cells in own))
 
-    known = set(keys(*sets["training"]))
-    return sum(key in known for name, arrays in sets.items() if name != "training" for key in keys(*arrays))
+def _keys(x: Any, y: Any) -> np.ndarray:
+    """(N,) uint64: a number for each row, the same for equal rows, and for others with a chance of about 2^-64."""
+    parts = [*(x if isinstance(x, tuple) else (x,)), np.asarray(y)]
+    found = np.empty(len(y), np.uint64)
+    for start in range(0, len(y), 2**14):
+        rows = [np.ascontiguousarray(part[start : start + 2**14]) for part in parts]
+        words = [part.reshape(len(part), -1).view(np.uint32) for part in rows]
+        wide = np.concatenate(words, axis=1).astype(np.uint64)
+        odd = np.random.default_rng(0).integers(2**63, size=wide.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(
+            1
+        )
+        found[start : start + len(wide)] = (wide * odd).sum(axis=1, dtype=np.uint64)  # modulo 2^64
+    return found

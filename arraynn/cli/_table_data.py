@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 
 from ..datasets.tables import TableFile, read_table
-from ..encoding import ClassTarget, Learnt, Parts, Places, TableEncoding, is_missing, learn, learn_target, order_of
+from ..encoding import (
+    ClassTarget,
+    Column,
+    Learnt,
+    Parts,
+    Places,
+    TableEncoding,
+    is_missing,
+    learn,
+    learn_target,
+    order_of,
+)
 from ..errors import DataError
 from ._say import UsageError
 from ._splits import split
@@ -97,15 +108,31 @@ def _targets(table: TableFile, targets: list[str], task: str | None) -> tuple[np
     for name in targets:
         if name not in table.names:
             raise DataError(f"--target: there is no column {name!r}; there are {', '.join(table.names[:30])}")
-    found = [_codes(table, name) for name in targets]
-    given = np.all([codes >= 0 for codes in found], axis=0)
+    parts = []
+    for chunk in table.chunks(targets):
+        parts.append(np.all([_given(chunk.columns[name]) for name in targets], axis=0))
+    given = np.concatenate(parts) if parts else np.empty(0, bool)
     count = int(given.sum())
     if count < 2:
         raise DataError(f"{table.path} has {count} row{'s' * (count != 1)} with a target; at least 2 are needed")
     if len(targets) > 1:
         return given, None
     target = learn_target(table, targets[0], task, given)
-    return given, found[0] if isinstance(target, ClassTarget) else None
+    if not isinstance(target, ClassTarget):
+        return given, None
+    codes = np.full(len(given), -1)
+    for chunk in table.chunks(targets):
+        here = np.flatnonzero(given[chunk.start : chunk.start + chunk.count])
+        part = chunk.take(here)
+        codes[chunk.start + here] = target.encoded(part.columns[targets[0]], part.where)
+    return given, codes
+
+
+def _given(column: Column) -> np.ndarray:
+    """Where the column has a value."""
+    if column.kind == "text":
+        return np.asarray(column.looked_up(is_missing) == 0)
+    return np.asarray(~np.isnan(column.values))
 
 
 def _codes(table: TableFile, name: str) -> np.ndarray:
