@@ -26,7 +26,7 @@ def split(count: int, validation: float, test: float, seed: int, *, labels: Any,
     elif groups is not None:
         sets = _by_group(np.asarray(groups), validation, test, rng)
     else:
-        order = rng.permutation(count)
+        order = rng.permutation(np.arange(count, dtype=np.int32 if count < 2**31 else np.int64))
         if labels is not None:
             order = order[np.argsort(np.asarray(labels)[order], kind="stable")]
         held = _evenly(count, test, rng)
@@ -42,9 +42,10 @@ def split(count: int, validation: float, test: float, seed: int, *, labels: Any,
 
 def _evenly(count: int, share: float, rng: np.random.Generator) -> np.ndarray:
     """A mask of `share` of the places, evenly spread from a random start, so that every run of rows has its part."""
-    start = rng.random()
-    marks = np.floor(np.arange(count + 1) * share + start)
-    mask: np.ndarray = marks[1:] > marks[:-1]
+    mask, start = np.zeros(count, bool), rng.random()
+    if share:  # the k-th held-out place is where place · share + start reaches k
+        wanted = np.arange(1, int(count * share + start) + 1)
+        mask[np.ceil((wanted - start) / share).astype(np.int64).clip(1, count) - 1] = True
     return mask
 
 

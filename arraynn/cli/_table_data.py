@@ -90,7 +90,7 @@ def table_data(arguments: Namespace, validation: float) -> TableData:
     if not table.count:
         raise DataError(f"{table.path} has a row of names and no rows below it")
     given, labels = _targets(table, targets, arguments.task)
-    rows = np.flatnonzero(given)
+    rows = np.flatnonzero(given).astype(np.int32 if len(given) < 2**31 else np.int64)
     groups = _codes(table, arguments.group)[rows] if arguments.group else None
     times = order_of(table, arguments.time)[rows] if arguments.time else None
     by = f"--group {arguments.group}" if arguments.group else f"--time {arguments.time}" if arguments.time else ""

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from ..errors import DataError
 
-BLOCK = 2**23  #: bytes read at a time
+BLOCK = 2**22  #: bytes read at a time
 HEAD = 2**16  #: bytes from which separator and decimal mark are told
 SEPARATORS = ",;\t|"
 LONGEST = 2**26  #: bytes of one line
@@ -103,7 +103,8 @@ def blocks(path: str, dialect: Dialect, size: int = BLOCK) -> Iterator[bytes]:
         kept += data
         end = kept.rfind(b"\n") + 1
         if end:
-            whole = bytes(kept[:end])
+            with memoryview(kept) as view:
+                whole = bytes(view[:end])
             row += whole.count(b"\n")
             yield whole
             del kept[:end]

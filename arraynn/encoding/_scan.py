@@ -22,13 +22,13 @@ def profiles_of(table: Any, rows: Any, forced: Mapping[str, str], skip: Collecti
     count = table.count
     if not count:
         raise DataError("the table is empty: it has 0 rows, at least 1 is needed")
-    places = np.arange(count)[slice(None) if rows is None else rows]
-    if not places.size:
-        raise DataError("no row is left to learn from")
     chosen, sampled = np.zeros(count, bool), np.zeros(count, bool)
-    chosen[places] = True
-    places = np.flatnonzero(chosen)
-    sampled[places[:: -(-places.size // RULES.sample)]] = True
+    chosen[slice(None) if rows is None else rows] = True
+    learnt_from = np.flatnonzero(chosen)
+    if not learnt_from.size:
+        raise DataError("no row is left to learn from")
+    sampled[learnt_from[:: -(-learnt_from.size // RULES.sample)]] = True
+    del learnt_from  # a number for each row
     decimal = getattr(table, "decimal", ".")
     names = [name for name in table.names if name not in skip]
     found = {name: _wished(name, forced.get(name), decimal) for name in names}

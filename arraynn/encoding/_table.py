@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,7 +199,7 @@ class Parts:
     """The encoded rows of a table, filled chunk by chunk: in memory where they are few, else in a temporary file."""
 
     def __init__(self, count: int, width: int, codes: int, into: Path | None = None) -> None:
-        self.count, self.width, self.into = count, width, into
+        self.count, self.width, self.into, self.written = count, width, into, 0
         self.wide = self._room((count, width), np.float32)
         self.codes = [self._room((count,), np.int32) for _ in range(codes)]
 
@@ -216,6 +217,12 @@ class Parts:
         self.wide[rows] = wide
         for own, part in zip(self.codes, codes, strict=True):
             own[rows] = part
+        self.written += wide.nbytes
+        if self.written > MAPPED:  # what is written waits for the disk in the system's memory, not in this process's
+            self.written = 0
+            for array in (self.wide, *self.codes):
+                if isinstance(array, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+                    array._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
     @property
     def x(self) -> Any:
