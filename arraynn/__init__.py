@@ -3,8 +3,9 @@
 import importlib as _importlib
 import typing as _typing
 
-from . import backends, initializers, layers, losses, metrics, optimizers, regularizers, schedules, tree
+from . import backends, encoding, initializers, layers, losses, metrics, optimizers, regularizers, schedules, tree
 from .backends import backend
+from .encoding import TableEncoding
 from .errors import (
     ArraynnError,
     BackendUnavailable,
@@ -52,9 +53,11 @@ __all__ = [
     "Model",
     "ReduceLROnPlateau",
     "ShapeError",
+    "TableEncoding",
     "backend",
     "backends",
     "datasets",
+    "encoding",
     "initializers",
     "interop",
     "make_train_step",

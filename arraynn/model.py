@@ -16,6 +16,7 @@ from . import tree
 from ._array import namespace
 from ._hyperparameters import python_number
 from ._types import Array, LayerLike, Nest
+from .encoding import TableEncoding, is_table, rows_of_table
 from .errors import DataError
 from .io.model_file import names_in
 from .losses import as_loss, softmax_cross_entropy
@@ -26,15 +27,16 @@ from .training.batch_iterable import Stream, restartable
 from .training.callbacks import Callback
 from .training.checkpoint import resumed
 from .training.columns import column_names, not_a_list_of_inputs, same_columns
-from .training.dataset import Border, Rows, rows_of, unpack
+from .training.dataset import Border, rows_of, unpack
 from .training.dispatch import as_callbacks
 from .training.inference import answer, measure
+from .training.labels import check_outputs, checked_classes, named
 from .training.links import warn_of_the_link
 from .training.loop import Fit
 from .training.progress import progress_for
 from .training.state import Holder
 from .training.step import make_unchecked_step
-from .training.validation import as_array, as_inputs, count_rows, enough_rows
+from .training.validation import as_inputs, count_rows, enough_rows
 
 log = logging.getLogger("arraynn")
 
@@ -56,6 +58,10 @@ class Model(Holder):
     dtype : "float32" or "float64", of weights and of data at the border.
     seed : integer, NumPy Generator or RandomState; draws the weights, and fixes shuffles and dropout masks.
     clip_norm, clip_value : gradient clipping, see `make_train_step`.
+    encoding : a `TableEncoding`: fit, evaluate, predict and explain take tables then, with targets in them or as y;
+        what is no table is taken as encoded already.
+    classes : labels, such as ("ham", "spam"): position k is output k. Targets and the keys of class_weight are such
+        labels then, and `predict` answers them. None takes the outputs' numbers, or the labels of the encoding.
 
     params, state : weights and optimizer state, nests of arrays; history : {"loss": [...], …}, a float an epoch;
     epoch, step : done so far. loss = data_loss + penalty; val_loss has no penalty, as in the book. Metrics and losses
@@ -74,9 +80,14 @@ class Model(Holder):
         seed: Any = 0,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        encoding: TableEncoding | None = None,
+        classes: Any = None,
     ) -> None:
         super().__init__(network, Adam() if optimizer is None else optimizer, backend, dtype, seed)
         self.loss = as_loss(loss)
+        if encoding is not None and not isinstance(encoding, TableEncoding):
+            raise TypeError(f"encoding must be a TableEncoding, as TableEncoding.learn makes it, got {encoding!r:.80}")
+        self.encoding, self.classes = encoding, checked_classes(classes, encoding)
         warn_of_the_link(network, self.loss)
         if metrics is None:
             metrics = [] if self.loss.metric is None else [self.loss.metric]
@@ -119,10 +130,10 @@ class Model(Holder):
         """Train, and return the history, to which each epoch adds a float to each list.
 
         x : (N, …) array of any library, nested lists, a data frame of numbers, or a tuple of these for several
-            inputs; or, with y None, an iterable of (x, y) or (x, y, sample_weight) batches that starts anew each
-            epoch. Integers (images) are cast to the dtype. Memory-mapped arrays are read a batch at a time. The names
-            of a frame's columns are remembered, in a saved file too: frames with others, or in another order, are
-            refused from then on.
+            inputs; a table, where the model has an encoding; or, with y None, an iterable of (x, y) or
+            (x, y, sample_weight) batches that starts anew each epoch. Integers (images) are cast to the dtype.
+            Memory-mapped arrays are read a batch at a time. The names of a frame's columns are remembered, in a saved
+            file too: frames with others, or in another order, are refused from then on.
         y : (N,) integer classes, (N, K) distributions, or what the loss takes; a target (N,) fits one output (N, 1).
         epochs : at least 1, more than before where the model was fitted already. batch_size : at least 1; None is the
             whole set, unshuffled. micro_batch : at most so many rows at a time, for batches that outgrow a GPU's
@@ -152,21 +163,24 @@ class Model(Holder):
         validation_split = python_number(validation_split)
         if not 0 <= validation_split < 1:
             raise DataError(f"validation_split must lie in [0, 1), got {validation_split!r}")
-        if validation_split and (validation_data is not None or y is None):
+        table = self.encoding is not None and is_table(x)
+        if validation_split and (validation_data is not None or (y is None and not table)):
             raise DataError("validation_split needs x and y as arrays and no validation_data beside it")
         with self._unless_refused():
             validation = None
+            x, y = rows_of_table(self.encoding, x, y)
             if y is None:
                 batches: Any
                 batches, targets, weight = self._stream(x, epochs, sample_weight, class_weight)
                 columns = batches.border.columns
             else:
                 columns = self.columns or column_names(x)
-                y = as_array("y", y)
+                y = self._border().numbers(y)
                 x = self._inputs(x, y)
                 self._ready(x)
                 batches = rows_of(self._border(), x, y, sample_weight)
-                self._advise(x, y, batches)
+                if self.encoding is None:
+                    advice.of_data(self, x, y, batches)
                 if validation_split:
                     batches, validation = batches.split(validation_split, self.seed)
                 batches = replace(batches.with_classes(class_weight), batch_size=batch_size)
@@ -208,10 +222,13 @@ class Model(Holder):
 
     # Answers.
 
-    def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+    def evaluate(self, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, float]:
         """{"loss": …, "accuracy": …}: the loss without penalty, and the metrics, over all rows, as Python floats."""
         with self._unless_refused():
-            y = as_array("y", y)
+            x, y = rows_of_table(self.encoding, x, y)
+            if y is None:
+                raise DataError("y is missing: give evaluate(x, y), or a table to a model with an encoding")
+            y = self._border().numbers(y)
             x = self._inputs(x, y)
             self._ready(x)
             rows = rows_of(self._border(), x, y, sample_weight)
@@ -223,7 +240,8 @@ class Model(Holder):
         return self._answer(x, lambda outputs: outputs)
 
     def predict(self, x: Any) -> Array:
-        """Labels (N,) of a classifier, values of a regression; one output a row is answered as (N,)."""
+        """Classes (N,) of a classifier, values of a regression; one output a row is answered as (N,). With labels, a
+        NumPy array of them; with an encoding, values in the target's own unit."""
         loss = self.loss
 
         def prediction(outputs: Array) -> Array:
@@ -233,7 +251,10 @@ class Model(Holder):
                 answer = xp.astype(answer, self.backend.index_dtype)
             return xp.reshape(answer, (-1,)) if tuple(answer.shape[1:]) == (1,) else answer
 
-        return self._answer(x, prediction)
+        found = self._answer(x, prediction)
+        if self.classes is not None:
+            return named(self.classes, found)
+        return found if self.encoding is None else self.encoding.decode(found)
 
     def predict_proba(self, x: Any) -> Array:
         """Probabilities, as the loss's link makes them: (N, K), or (N, D) for D yes-or-no outputs.
@@ -246,6 +267,8 @@ class Model(Holder):
         """The next training step on these rows in full, every value forward and backward. See `arraynn.explain`."""
         from .explain import explain
 
+        if self.encoding is not None and is_table(x):
+            x, y = self.encoding.rows_to_explain(x, y)
         return explain(self, None if x is None else self._inputs(x), y, sample_weight)
 
     def save(self, path: str | Path) -> None:
@@ -262,10 +285,15 @@ class Model(Holder):
         model: Model = load(Model, path, backend, dtype)
         return model
 
+    def check_labels(self) -> None:
+        """Raise ShapeError unless the network has an output for each label, where there are labels."""
+        check_outputs(self.classes, self.loss, self.output_shape)
+
     # Inside.
 
     def _check_metrics(self) -> None:
-        """Raise ShapeError where a metric makes nothing of the network's outputs."""
+        """Raise ShapeError where a metric, or labels, make nothing of the network's outputs."""
+        self.check_labels()
         for metric in self.metrics:
             metric.check(self.output_shape)
 
@@ -288,6 +316,8 @@ class Model(Holder):
             vocabulary=self.vocabulary,
             columns=columns or self.columns,
             partial=partial,
+            classes=self.classes,
+            encoding=self.encoding,
         )
 
     def _stream(
@@ -295,7 +325,8 @@ class Model(Holder):
     ) -> tuple[Stream, Array, Array | None]:
         first, again = restartable(batches, epochs, sample_weight, class_weight)
         x, y, _ = unpack("an iterable", first)
-        inputs = self._inputs(x, as_array("y", y))
+        x, y = rows_of_table(self.encoding, x, y)
+        inputs = self._inputs(x, self._border().numbers(y))
         self._ready(inputs)
         enough_rows(self.network, count_rows(inputs))
         stream = Stream(self._border(partial=True, columns=column_names(x)), again, class_weight)
@@ -304,19 +335,9 @@ class Model(Holder):
 
     def _answer(self, x: Any, function: Callable[[Nest], Nest]) -> Nest:
         with self._unless_refused():
-            x = self._inputs(x)
+            x = self._inputs(self.encoding.encode(x) if self.encoding and is_table(x) else x)
             self._ready(x)
             return answer(self, self._border(), x, function)
-
-    def _advise(self, x: Nest, y: Any, rows: Rows) -> None:
-        """Warn of data that are probably not meant as they are."""
-        if not self.integer_input:
-            for part in tree.leaves(x):
-                advice.of_digits("x", part, self.dtype)
-        if self.loss.targets == "classes" and len(rows.targets.shape) == 1:
-            advice.of_labels(rows.targets, self.output_shape[-1], getattr(self.loss, "ignore_label", None))
-        elif self.loss.targets == "values":
-            advice.of_digits("y", as_array("y", y), self.dtype)
 
     def _warn_if_small(self, x: Nest, batch: int) -> None:
         work = batch * sum(math.prod(leaf.shape) for leaf in tree.leaves(self._params))

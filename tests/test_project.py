@@ -33,7 +33,7 @@ FLOORS = (
     {"random"},
     {"initializers", "schedules", "regularizers", "metrics"},
     {"layers", "optimizers"},
-    {"losses"},  # a fused loss answers probabilities(outputs) with the activation that it fuses
+    {"losses", "encoding"},  # a fused loss answers probabilities(outputs) with the activation that it fuses
     {"io"},
     {"training"},
     {"callbacks", "explain"},
@@ -66,16 +66,17 @@ MAY_NAME_LIBRARIES = ("backends", "interop", "testing")
 
 # On the host and only there: files, data, numbers drawn, pictures. Whatever else touches arrays asks them.
 MAY_USE_NUMPY = (
-    *("backends", "cli", "compiler", "datasets", "initializers", "interop", "io.model_file", "io.safetensors"),
-    *("layers._summary", "losses._labels"),
-    *("learn", "model", "plot", "sklearn", "testing"),
+    *("backends", "cli", "compiler", "datasets", "encoding", "initializers", "interop", "io.model_file"),
+    *("io.safetensors", "layers._summary", "losses._labels", "learn", "model", "plot", "sklearn", "testing"),
     *(
         f"training.{name}"
-        for name in ("advice", "dataset", "lbfgs", "loop", "numeric", "progress", "state", "step", "validation")
+        for name in (
+            *("advice", "dataset", "labels", "lbfgs", "loop", "numeric", "progress", "state", "step", "validation"),
+        )
     ),
 )
 
-OPTIONAL = ("cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx")
+OPTIONAL = ("cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx", "polars", "pandas")
 
 
 def dotted(file: Path) -> str:
@@ -211,7 +212,7 @@ def test_all_is_complete():
         for name, value in vars(arraynn).items()
         if not name.startswith("_") and not isinstance(value, ModuleType) and name != "annotations"
     ]
-    modules = ["backends", "datasets", "initializers", "interop", "metrics", "plot", "testing", "tree"]
+    modules = ["backends", "datasets", "encoding", "initializers", "interop", "metrics", "plot", "testing", "tree"]
     blocks = [name for package in BLOCKS for name in getattr(arraynn, package).__all__]
     assert missing == []
     assert set(public + modules + blocks) - set(arraynn.__all__) == set()
@@ -267,7 +268,8 @@ def test_the_package_is_smaller_than_two_megabytes():
 def test_the_core_has_four_dependencies_and_the_extras_are_there():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = {re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]}
-    extras = {"cuda12", "cuda13", "torch", "jax", "fast", "cli", "plot", "sklearn", "onnx", "tensorboard", "test"}
+    extras = {"cuda12", "cuda13", "torch", "jax", "fast", "cli", "plot", "sklearn", "onnx", "tables"}
+    extras |= {"tensorboard", "test"}
     assert names == {"array-api-compat", "numpy", "safetensors", "threadpoolctl"}
     assert extras <= set(project["optional-dependencies"])
 

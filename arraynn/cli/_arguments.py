@@ -9,9 +9,11 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from ..datasets.tables import is_table_file
 from ..io.model_file import own_version
 from ..learn.book.command import add_parser as _book
 from ._recipes import ACTIVATIONS, OPTIMIZERS, RECIPES
+from ._table_arguments import DESCRIBE, add_reading, add_table, thresholds
 
 EXAMPLES = """examples:
   arraynn train spiral                       the whole job: watch a network learn three spirals
@@ -19,6 +21,8 @@ EXAMPLES = """examples:
   arraynn train mine.npz --epochs 50 --out runs/mine
   arraynn train mine.npz --epochs 50 --out runs/mine --resume      after a crash: nothing is lost
   arraynn predict runs/mine/model.safetensors new.npz --out predictions.csv
+  arraynn train houses.csv --target price    a table of your own; describe tells what becomes of its columns
+  arraynn predict runs/houses-001 new.csv --out predictions.csv
   arraynn doctor                             which backends work here, and what the others need"""
 
 TRAIN = """Train a network of dense layers, and keep the model, its history and pictures of both.
@@ -29,6 +33,7 @@ DATA is one of
   mnist, fashion_mnist                       from $ARRAYNN_DATA or the user's cache, else downloaded
   FILE.npz                                   x, y or x_train, y_train [, x_test, y_test]; integer y is classification,
                                              float y regression
+  FILE.csv, .tsv, .parquet, .jsonl, .xlsx    a table of your own, with --target
 Each has defaults that learn well; an option changes one of them."""
 
 
@@ -54,6 +59,7 @@ def parser() -> Parser:
     whole.add_argument("--version", action="version", version=f"arraynn {own_version()}")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _train(commands)
+    _describe(commands)
     _predict(commands)
     _explain(commands)
     _book(commands)
@@ -82,20 +88,32 @@ def _add(commands: Any, name: str, summary: str, description: str, run: str) -> 
 
 
 def _train(commands: Any) -> None:
-    command = _add(commands, "train", "train a network", TRAIN, "_train")
-    command.add_argument("data", metavar="DATA", type=_data, help="a data set's name, or FILE.npz")
+    command = _add(commands, "train", "train a network", thresholds(TRAIN), "_train")
+    command.add_argument("data", metavar="DATA", type=_data, help="a data set's name, FILE.npz or a table")
+    _run_options(command)
+    add_table(command, _share)
+
+
+def _describe(commands: Any) -> None:
+    command = _add(commands, "describe", "tell what becomes of a table", thresholds(DESCRIBE), "_table_run")
+    command.add_argument("data", metavar="FILE.csv", help="a table: .csv, .tsv, .parquet, .jsonl, .xlsx")
+    _run_options(command)
+    add_table(command, _share)
+
+
+def _run_options(command: Parser) -> None:
     run = command.add_argument_group("the run")
     run.add_argument("--backend", default="auto", metavar="NAME", help="numpy, cupy, torch:cuda, jax, ... [auto]")
     run.add_argument("--epochs", type=_whole(1, 100), metavar="N")
     run.add_argument("--batch-size", type=_batch_size, metavar="N", help="rows in a step; 'full' is the whole set")
     run.add_argument("--seed", type=_whole(0, 0), default=0, metavar="N", help="of data, weights and dropout [0]")
+    run.add_argument("--seeds", type=_whole(1, 5), metavar="N", help="train from N seeds, and tell mean ± deviation")
     run.add_argument(
         "--samples", type=_whole(1, 1000), metavar="N", help="spiral, vertical: points a class; sine: points"
     )
     run.add_argument("--classes", type=_whole(1, 3), metavar="N", help="spiral, vertical: how many")
-    share = _number("[0, 1)", lambda v: 0 <= v < 1, 0.2)
     run.add_argument(
-        "--validation-split", type=share, metavar="SHARE", help="hold out this share of the training rows; 0: none"
+        "--validation-split", type=_share, metavar="SHARE", help="hold out this share of the training rows; 0: none"
     )
     net = command.add_argument_group("the network")
     net.add_argument(
@@ -129,12 +147,13 @@ def _train(commands: Any) -> None:
 
 def _predict(commands: Any) -> None:
     text = """What a trained model says of the rows of x (or x_test) in FILE.npz, as CSV: row, prediction and, of a
-classifier, probabilities."""
+classifier, probabilities. Of a model that was trained on a table: the columns of FILE.csv, and these beside them."""
     command = _add(commands, "predict", "ask a trained model", text, "_predict")
     command.add_argument("model", metavar="MODEL", help="model.safetensors of a training run, or its folder")
-    command.add_argument("file", metavar="FILE.npz")
+    command.add_argument("file", metavar="FILE.npz", help="or a table, as the model was trained on")
     command.add_argument("--out", metavar="predictions.csv", help="a file to write [standard output]")
     command.add_argument("--backend", default="auto", metavar="NAME", help="as for train [auto]")
+    add_reading(command)
 
 
 def _explain(commands: Any) -> None:
@@ -147,6 +166,7 @@ Of a network of 2-3-3 on three points of a spiral, or of a saved model."""
     command.add_argument("--seed", type=_whole(0, 0), default=0, metavar="N", help="of data and weights [0]")
     command.add_argument("--backend", default="auto", metavar="NAME", help="as for train [auto]")
     command.add_argument("--json", action="store_true", help="as plain data instead of text")
+    add_reading(command)
 
 
 def _doctor(commands: Any) -> None:
@@ -180,11 +200,13 @@ width from which it pays."""
 
 
 def _data(text: str) -> str:
-    if text in RECIPES or text.endswith(".npz") or os.path.exists(text):
+    if text in RECIPES or text.endswith(".npz") or is_table_file(text) or os.path.exists(text):
         return text
     near = get_close_matches(text, RECIPES, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else ""
-    raise argparse.ArgumentTypeError(f"{text!r} is neither a .npz file nor one of {', '.join(RECIPES)}{guess}")
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is neither a .npz file, nor a table, nor one of {', '.join(RECIPES)}{guess}"
+    )
 
 
 def _workload(text: str) -> str:
@@ -217,6 +239,10 @@ def _number(allowed: str, fits: Callable[[float], bool], example: float) -> Call
         return value
 
     return number
+
+
+def _share(text: str) -> float:
+    return _number("[0, 1)", lambda v: 0 <= v < 1, 0.2)(text)
 
 
 def _positive(example: float) -> Callable[[str], float]:

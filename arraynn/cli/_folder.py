@@ -93,7 +93,7 @@ def _pictures(folder: Path, model: Any, x: Any, y: Any) -> tuple[list[str], str]
     from .. import plot
 
     wanted = [CURVES] if model.history else []
-    wanted += [ANSWERS[x.shape[1:]]] if x.shape[1:] in ANSWERS else []
+    wanted += [ANSWERS[x.shape[1:]]] if x is not None and x.shape[1:] in ANSWERS else []
     try:
         for name in wanted:
             figure = plot.curves(model.history) if name == CURVES else plot.boundary(model, x, y)

@@ -19,6 +19,10 @@ def predict(arguments: argparse.Namespace) -> int:
     """Write a CSV of row, prediction and, of a classifier, probabilities. Returns the exit code."""
     path = Path(arguments.model)
     model = Model.load(path / MODEL if path.is_dir() else path, backend=arguments.backend)
+    if model.encoding is not None:
+        from ._table_predict import predict_table
+
+        return predict_table(model, arguments)
     x = load_npz_inputs(arguments.file)
     if x.ndim == 1:
         x = x[:, None]

@@ -137,6 +137,10 @@ RECIPES = {
     "fashion_mnist": Recipe(hidden=(128, 128), epochs=10, batch_size=128, decay=1e-4),
 }
 FILE = Recipe(hidden=(64, 64), epochs=100, validation_split=0.2)
+#: for tables; epochs, batch size, dropout and l2 are by the number of rows, where they are not asked for
+TABLE = Recipe(
+    hidden=(64, 64), rates={"adam": 0.003, "sgd": 0.05, "rmsprop": 0.003, "adagrad": 0.05}, validation_split=0.2
+)
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 
 from ..backends import backend
+from ..datasets.tables import is_table_file
 from ..errors import CheckpointError, DataError, DivergedError
 from ..losses import mean_squared_error, softmax_cross_entropy
 from ..model import Model
 from ..training.checkpoint import Checkpoint, begun_at
 from ..training.progress import clock, short, shown_on
 from ._folder import CHECKPOINT, MODEL, claimed, keep
-from ._recipes import FILE, GENERATED, RECIPES, Data, Recipe, load
+from ._recipes import FILE, GENERATED, RECIPES, TABLE, Data, Recipe, load
 from ._say import UsageError, silence, table
+from ._table_arguments import TABLE_OPTIONS
 
 KINDS = {"spiral", "vertical"}
 OFTEN = timedelta(seconds=10)  #: between two checkpoints
@@ -27,19 +29,35 @@ OFTEN = timedelta(seconds=10)  #: between two checkpoints
 
 def train(arguments: argparse.Namespace) -> int:
     """Train as the command line says, and keep what came of it. Returns the exit code."""
+    if arguments.seeds and arguments.seeds > 1:
+        from ._seeds import over_seeds
+
+        return over_seeds(arguments)
+    return run_once(arguments)[0]
+
+
+def run_once(arguments: argparse.Namespace) -> tuple[int, Run | None]:
+    """One training run: its exit code, and the run, None where there was nothing left to do."""
     name = arguments.data
     _check(arguments)
-    recipe = RECIPES.get(name, FILE).changed(arguments)
+    tabular = is_table_file(name) and name not in RECIPES
+    recipe = TABLE.changed(arguments) if tabular else RECIPES.get(name, FILE).changed(arguments)
     with claimed(arguments.out, Path(name).stem, arguments.overwrite, arguments.resume) as folder:
         backend(arguments.backend)  # BackendUnavailable comes before a download
         done = _done(folder, arguments.backend) if arguments.resume else None
-        if done is not None and done.epoch >= recipe.epochs:
-            ways = "more --epochs go on from it, --overwrite begins anew"
+        if done is not None and (tabular or done.epoch >= recipe.epochs):
+            ways = "--overwrite begins anew" if tabular else "more --epochs go on from it, --overwrite begins anew"
             if done.epoch > recipe.epochs:
                 raise UsageError(f"{folder} holds a run that is done, of {done.epoch} epochs; {ways}")
             told = f"{folder} holds a run that is done; there is nothing to resume; {ways}"
             print(folder if arguments.quiet else told)
-            return 0
+            return 0, None
+        if tabular:
+            from ._table_run import table_run
+
+            run: Run = table_run(arguments, folder)
+            run.introduce(name)
+            return run.go(arguments.print_every, arguments.checkpoint_every or OFTEN, arguments.resume), run
         data = load(name, arguments)
         loss = softmax_cross_entropy if data.classes else mean_squared_error
         network = recipe.network(data.x, data.outputs)
@@ -49,11 +67,15 @@ def train(arguments: argparse.Namespace) -> int:
         if done is not None:
             run.go_on_from(done)
         run.introduce(name)
-        return run.go(arguments.print_every, arguments.checkpoint_every or OFTEN, arguments.resume)
+        return run.go(arguments.print_every, arguments.checkpoint_every or OFTEN, arguments.resume), run
 
 
 def _check(arguments: argparse.Namespace) -> None:
     """Options that only some data sets take."""
+    if not is_table_file(arguments.data):
+        for option in TABLE_OPTIONS:
+            if getattr(arguments, option) is not None:
+                raise UsageError(f"--{option.replace('_', '-')} goes with a table, such as FILE.csv")
     for option, takers in (("samples", KINDS | {"sine"}), ("classes", KINDS)):
         if getattr(arguments, option) is not None and arguments.data not in takers:
             raise UsageError(f"--{option} goes with {', '.join(sorted(takers))}, not with {arguments.data}")
@@ -73,6 +95,18 @@ class Run:
         self.model, self.recipe, self.data, self.folder, self.quiet = model, recipe, data, folder, quiet
         self.sets: dict[str, tuple[Any, Any]] = {"training": (data.x, data.y)}
         self.every = max(1, recipe.epochs // 100)  # how often validation is measured
+
+    def callbacks(self) -> list[Any]:
+        """What watches the run beside the lines and the checkpoint."""
+        return []
+
+    def keep(self) -> tuple[list[str], str]:
+        """Write what is known; the files' names, and why some are missing or ""."""
+        return keep(self.folder, self.model, *self.sets["training"])
+
+    def measure(self) -> dict[str, dict[str, float]]:
+        """The figures of each set."""
+        return {name: self.model.evaluate(*arrays) for name, arrays in self.sets.items()}
 
     def say(self, text: str = "") -> None:
         if not self.quiet:
@@ -164,7 +198,7 @@ class Run:
                 batch_size=self.recipe.batch_size,
                 validation_data=self.sets.get("validation"),
                 validation_freq=self.every,
-                callbacks=[checkpoint] if self.quiet else [*watchers, checkpoint],
+                callbacks=[*self.callbacks(), *(() if self.quiet else watchers), checkpoint],
                 verbose=0,
                 resume=checkpoint.path if broken_off else None,
                 change=("learning_rate", "epochs", "validation_freq"),
@@ -179,7 +213,7 @@ class Run:
             silence()
         if isinstance(stopped, DivergedError) and not self.model.history:
             raise stopped  # there is nothing to keep
-        self.tell(*keep(self.folder, self.model, x, y), time.monotonic() - began)
+        self.tell(*self.keep(), time.monotonic() - began)
         if isinstance(stopped, KeyboardInterrupt):
             done = f"{self.model.epoch} of {self.recipe.epochs} epochs"
             saved = f"all is saved in {self.folder}; --out {self.folder} --resume goes on"
@@ -195,7 +229,7 @@ class Run:
         if self.quiet:
             print(self.folder)
             return
-        measured = {name: self.model.evaluate(*arrays) for name, arrays in self.sets.items()}
+        measured = self.measure()
         names = list(measured["training"])
         rows = [["", "rows", *names]]
         rows += [

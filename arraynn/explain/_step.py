@@ -62,8 +62,9 @@ def explain(model: Any, x: Any = None, y: Any = None, sample_weight: Any = None)
         output_shape=(),  # known when the network has answered
         integer_input=model.integer_input,
         vocabulary=model.vocabulary,
+        classes=model.classes,
     )
-    x = tree.map(border.input, as_inputs(x))
+    x = border.by_part(lambda leaf, part: border.input(leaf, part=part), as_inputs(x))
     stages = [_input_stage(x)]
     with model.backend.context():
         network = recorded(model.network, "", stages)  # its layers add their own stages, both ways
@@ -71,7 +72,7 @@ def explain(model: Any, x: Any = None, y: Any = None, sample_weight: Any = None)
         if y is None:
             return Explanation([*stages, *_missing(model, NO_TARGETS, forward=False)])
         border = replace(border, output_shape=tuple(outputs.shape[1:]))
-        targets = border.targets(as_array("y", y))
+        targets = border.targets(border.numbers(y))
         weight = None if sample_weight is None else as_array("sample_weight", sample_weight)
         weight = border.weights(weight, int(targets.shape[0]))
         value, loss_backward = model.loss(outputs, targets, sample_weight=weight)

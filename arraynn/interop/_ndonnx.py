@@ -78,11 +78,13 @@ def training_step_to_onnx(
 
     step = argument("step", (), ndx.int64)
     several = bool(model.input_shape) and isinstance(model.input_shape[0], tuple)
-    dtype = ndx.int64 if getattr(model.network, "integer_input", False) else ndx.float32
+    whole = getattr(model.network, "integer_input", False)
     if several:
-        x = tuple(argument(f"x{i}", (batch_size, *s), dtype) for i, s in enumerate(model.input_shape))
+        integers = whole if isinstance(whole, tuple) else (whole,) * len(model.input_shape)
+        parts = enumerate(zip(model.input_shape, integers, strict=True))
+        x = tuple(argument(f"x{i}", (batch_size, *s), ndx.int64 if one else ndx.float32) for i, (s, one) in parts)
     else:
-        x = argument("x", (batch_size, *model.input_shape), dtype)
+        x = argument("x", (batch_size, *model.input_shape), ndx.int64 if whole else ndx.float32)
     if model.loss.targets == "classes":
         targets = argument("targets", (batch_size, *model.output_shape[:-1]), ndx.int64)
     else:

@@ -37,8 +37,10 @@ def to_onnx(model: Any, path: str | Path) -> None:
     params = tree.map(lambda leaf: model.backend.to_numpy(leaf).astype(np.float32), model.params)
     several = bool(model.input_shape) and isinstance(model.input_shape[0], tuple)
     shapes = model.input_shape if several else (model.input_shape,)
-    dtype = np.int64 if getattr(model.network, "integer_input", False) else np.float32
-    samples = tuple(np.zeros((1, *shape), dtype) for shape in shapes)
+    whole = getattr(model.network, "integer_input", False)
+    integers = whole if isinstance(whole, tuple) else (whole,) * len(shapes)
+    dtypes = [np.int64 if one else np.float32 for one in integers]
+    samples = tuple(np.zeros((1, *shape), dtype) for shape, dtype in zip(shapes, dtypes, strict=True))
     names = tuple(f"x{i}" for i in range(len(shapes))) if several else ("x",)
 
     graph = Graph(onnx)
@@ -112,10 +114,12 @@ class Graph:
             for i, (inner, own) in enumerate(zip(layer.layers, params, strict=True)):
                 y, made = self.layer(inner, own, y, made, f"{path}.{i}")
             return self.node("Add", [x, y]), sample + made
-        if kind is layers.Concatenate:
+        if kind in (layers.Concatenate, layers.Parallel):
+            apart, count = kind is layers.Parallel, len(layer.layers)
+            given = zip(x, layer.parts(sample), strict=True) if apart else [(x, sample)] * count
             parts = [
-                self.layer(inner, own, x, sample, f"{path}.{i}")
-                for i, (inner, own) in enumerate(zip(layer.layers, params, strict=True))
+                self.layer(inner, own, *one, f"{path}.{i}")
+                for i, (inner, own, one) in enumerate(zip(layer.layers, params, given, strict=True))
             ]
             joined = np.concatenate([made for _, made in parts], axis=-1)
             return self.node("Concat", [name for name, _ in parts], axis=-1), joined

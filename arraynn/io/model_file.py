@@ -62,8 +62,13 @@ def load(kind: Any, path: str | Path, backend: Any = "auto", dtype: str | None =
             seed=header["seed"],
             clip_norm=clip_norm,
             clip_value=clip_value,
+            encoding=decode(header.get("encoding")),  # files of models on arrays, and older ones, have none
+            classes=decode(header.get("classes")),
         )
         restore(model, header, nests)
+        if model.encoding is not None and model.encoding.input_shape != model.input_shape:
+            raise CheckpointError(f"its encoding makes rows of shape {model.encoding.input_shape}, not as its network")
+        model.check_labels()
     except BackendUnavailable:
         raise
     except Exception as error:  # a header from anywhere, and layers of anyone's, raise anything
@@ -84,6 +89,8 @@ def described(model: Any) -> tuple[dict[str, Any], dict[str, Nest]]:
         "optimizer": encode(model.optimizer),
         "metrics": encode(model.prepared_metrics),
         "dtype": model.dtype,
+        **({} if model.encoding is None else {"encoding": encode(model.encoding)}),
+        **({} if model.classes is None else {"classes": encode(model.classes)}),
         "clip": [encode(model.clip_norm), encode(model.clip_value)],
         "seed": model.seed,
         "input_shape": encode(model.input_shape),
@@ -221,7 +228,7 @@ def _count(header: Mapping[str, Any], name: str) -> int:
 
 
 #: layers that look at several inputs, not at the first one alone
-SEVERAL = (layers.Sequential, layers.Residual, layers.Concatenate, layers.MultiHeadAttention)
+SEVERAL = (layers.Sequential, layers.Residual, layers.Concatenate, layers.Parallel, layers.MultiHeadAttention)
 
 
 def _affordable(network: Any, params: Nest, shape: Any) -> None:
@@ -240,13 +247,15 @@ def _affordable(network: Any, params: Nest, shape: Any) -> None:
             return through(layer.layer, own["statistics"], shape, path)
         if shape and isinstance(shape[0], tuple) and not issubclass(kind, SEVERAL):
             shape = shape[0]  # of x and its mask
-        if issubclass(kind, layers.Sequential | layers.Residual | layers.Concatenate):
-            shapes = [shape]
+        if issubclass(kind, layers.Sequential | layers.Residual | layers.Concatenate | layers.Parallel):
+            given = layer.parts(shape) if kind is layers.Parallel else [shape] * len(layer.layers)
+            outputs: list[tuple[int, ...]] = []
             for i, pair in enumerate(zip(layer.layers, own, strict=True)):
-                shapes.append(through(*pair, shape if kind is layers.Concatenate else shapes[-1], f"{path}.{i}"))
-            shape = shapes[-1]
-            if kind is layers.Concatenate:
-                shape = (*shape[:-1], sum(s[-1] for s in shapes[1:]))
+                chained = outputs[-1] if outputs and not layer.parallel else given[i]
+                outputs.append(through(*pair, chained, f"{path}.{i}"))
+            shape = outputs[-1] if outputs else shape
+            if layer.parallel:
+                shape = (*shape[:-1], sum(s[-1] for s in outputs))
         elif kind.__module__.startswith(layers.__name__):
             wanted, after = _shapes_of(layer, shape)
             if (found := {name: leaf.shape for name, leaf in tree.items(own)}) != wanted:

@@ -13,7 +13,7 @@ from functools import cache
 from types import NoneType
 from typing import Any
 
-from .. import initializers, layers, losses, metrics, optimizers, regularizers, schedules
+from .. import encoding, initializers, layers, losses, metrics, optimizers, regularizers, schedules
 from ..errors import CheckpointError
 from . import scikit_learn
 
@@ -35,7 +35,7 @@ def register(thing: Any, name: str | None = None) -> Any:
 @cache
 def _known() -> dict[str, Any]:
     """The library's own dataclasses by their versioned names."""
-    modules = initializers, layers, losses, metrics, optimizers, regularizers, schedules, scikit_learn
+    modules = (encoding, initializers, layers, losses, metrics, optimizers, regularizers, schedules, scikit_learn)
     things = [thing for module in modules for name, thing in vars(module).items() if not name.startswith("_")]
     kinds = [thing for thing in things if isinstance(thing, type) and is_dataclass(thing)]
     return {f"{kind.__name__}.v1": kind for kind in kinds if kind is not optimizers.Optimizer}  # which has no rule

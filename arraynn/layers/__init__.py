@@ -25,6 +25,7 @@ from ._leaky_relu import LeakyReLU, leaky_relu
 from ._lstm import LSTM, lstm
 from ._max_pool import MaxPool1D, MaxPool2D, max_pool1d, max_pool2d
 from ._multi_head_attention import MultiHeadAttention
+from ._parallel import Parallel
 from ._permute import Permute, permute
 from ._positional_embedding import PositionalEmbedding, positional_embedding
 from ._relu import ReLU, relu
@@ -72,6 +73,7 @@ __all__ = [
     "MaxPool1D",
     "MaxPool2D",
     "MultiHeadAttention",
+    "Parallel",
     "Permute",
     "PositionalEmbedding",
     "RMSNorm",

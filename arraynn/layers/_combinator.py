@@ -23,6 +23,8 @@ class Combinator(Layer):
 
     #: whether each layer takes the combinator's input, not the output of the one before it
     parallel: ClassVar[bool] = False
+    #: whether layer i takes part i of the input, a tuple
+    by_part: ClassVar[bool] = False
     #: whether a table of the network shows the layers only, and no line for the combinator
     transparent: ClassVar[bool] = False
 
@@ -44,15 +46,26 @@ class Combinator(Layer):
         return any(map(coupled_in_inference, self.layers))
 
     @property
-    def integer_input(self) -> bool:
-        """Whether what comes in is looked up in a table, so that integers must stay integers."""
-        return any(getattr(layer, "integer_input", False) for layer in self._first())
+    def integer_input(self) -> Any:
+        """Whether what comes in is looked up in a table, so that integers must stay integers; a tuple by part."""
+        return self._asked("integer_input", False, any)
 
     @property
-    def vocabulary(self) -> int | None:
-        """How many words all tables know in which what comes in is looked up; None where there is no table."""
-        known = [getattr(layer, "vocabulary", None) for layer in self._first()]
-        return min((words for words in known if words is not None), default=None)
+    def vocabulary(self) -> Any:
+        """How many words all tables know in which what comes in is looked up; None where there is no table; a tuple by
+        part."""
+        return self._asked("vocabulary", None, _fewest)
+
+    def _asked(self, name: str, default: Any, merged: Any) -> Any:
+        """What the layers that take the input say of it: of one part each, or of the same input, all together."""
+        said = [getattr(layer, name, default) for layer in self._first()]
+        if self.by_part:
+            return tuple(said)
+        parts = max((len(one) for one in said if isinstance(one, tuple)), default=0)
+        if not parts:
+            return merged(said)
+        wide = [one if isinstance(one, tuple) else (one,) * parts for one in said]
+        return tuple(merged(own) for own in zip(*wide, strict=False))
 
     def coupling(self) -> str:
         """Kind and place of the first layer inside that says it couples rows, "" of none: "BatchNorm 'layers.1'"."""
@@ -82,3 +95,15 @@ class Combinator(Layer):
         chained = i > 0 and not self.parallel
         source = f"{type(self.layers[i - 1]).__name__} 'layers.{i - 1}'" if chained else ""
         return error.inside(type(self.layers[i]).__name__, f"layers.{i}", source)
+
+
+def _fewest(known: list[int | None]) -> int | None:
+    return min((words for words in known if words is not None), default=None)
+
+
+def joined(shapes: list[Shape]) -> Shape:
+    """The shape of outputs side by side, without the batch axis."""
+    if any(not shape or shape[:-1] != shapes[0][:-1] for shape in shapes):
+        told = " and ".join(f"({', '.join(['N', *map(str, shape)])})" for shape in shapes)
+        raise ShapeError(f"branches joined along the last axis must agree on the others, got outputs {told}")
+    return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))

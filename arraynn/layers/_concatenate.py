@@ -10,7 +10,7 @@ from .._array import namespace
 from .._types import Array, Backward, LayerLike, Nest, Shape
 from ..errors import ShapeError
 from ..random import Key
-from ._combinator import Combinator
+from ._combinator import Combinator, joined
 
 
 @dataclass(frozen=True, init=False)
@@ -47,7 +47,7 @@ class Concatenate(Combinator):
                 raise self.placed(error, i) from None
             params.append(own)
             shapes.append(tuple(shape))
-        return params, _joined(shapes)
+        return params, joined(shapes)
 
     def __call__(self, params: Nest, x: Nest, key: Key | None = None) -> tuple[Array, Backward]:
         outputs, backwards = [], []
@@ -58,7 +58,7 @@ class Concatenate(Combinator):
                 raise self.placed(error, i) from None
             outputs.append(y)
             backwards.append(backward)
-        _joined([tuple(y.shape[1:]) for y in outputs])
+        joined([tuple(y.shape[1:]) for y in outputs])
 
         def concatenate_backward(dy: Array, need_dx: bool = True) -> tuple[Nest, Nest]:
             # forward put the outputs side by side, so each branch's dy is its columns; x went to all of them, so
@@ -73,14 +73,6 @@ class Concatenate(Combinator):
             return dx, grads
 
         return namespace(outputs[0]).concat(outputs, axis=-1), concatenate_backward
-
-
-def _joined(shapes: list[Shape]) -> Shape:
-    """The shape of outputs side by side, without the batch axis."""
-    if any(not shape or shape[:-1] != shapes[0][:-1] for shape in shapes):
-        told = " and ".join(f"({', '.join(['N', *map(str, shape)])})" for shape in shapes)
-        raise ShapeError(f"branches joined along the last axis must agree on the others, got outputs {told}")
-    return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 
 
 def _sum(a: Nest, b: Nest) -> Nest:

@@ -32,8 +32,11 @@ def summary(network: Any, input_shape: Shape, dtype: str) -> str:
 
 def _lines(network: Any, shape: Shape, dtype: str, prefix: str) -> Iterator[tuple[str, str, Shape, int, int]]:
     network.init(np.random.default_rng(0), shape, dtype)  # raises where shapes do not fit, with the layer's place
+    parts = shape
     for i, layer in enumerate(network.layers):
         path = f"{prefix}{i}"
+        if getattr(network, "by_part", False):
+            shape = parts[i]  # type: ignore[assignment]
         params, output = layer.init(np.random.default_rng(0), shape, dtype)
         if not hasattr(layer, "layers"):
             yield path, type(layer).__name__, output, *_cost(params)
@@ -51,5 +54,7 @@ def _cost(params: Nest) -> tuple[int, int]:
     return count, sum(leaf.nbytes for leaf in tree.leaves(params))
 
 
-def _shape(shape: Shape) -> str:
+def _shape(shape: Any) -> str:
+    if shape and isinstance(shape[0], tuple):
+        return " and ".join(map(_shape, shape))
     return "(" + ", ".join(["N", *map(str, shape)]) + ")"

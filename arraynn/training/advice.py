@@ -6,6 +6,7 @@ All of it reads on the host, before the first step, and no more than some rows.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from .._array import is_float, namespace
 from .._types import Array, Nest
 from ..backends import number, of
 from ..errors import warn_of_data
+from .validation import as_array
 
 LOOKED_AT = 1 << 20  #: numbers of an array that are looked at, at most: the first rows
 LARGE = 1e3  #: a network begins with outputs of about 1, and takes inputs of about 1
@@ -94,3 +96,14 @@ def remedy(x: Nest, targets: Array, values: bool) -> str:
 def _largest(values: Array) -> float:
     xp = namespace(values)
     return number(xp.max(xp.abs(values))) if math.prod(values.shape) else 0.0
+
+
+def of_data(model: Any, x: Nest, y: Any, rows: Any) -> None:
+    """Warn of data that are probably not meant as they are. rows : of the training, checked and moved."""
+    if not model.integer_input:
+        for part in tree.leaves(x):
+            of_digits("x", part, model.dtype)
+    if model.loss.targets == "classes" and len(rows.targets.shape) == 1:
+        of_labels(rows.targets, model.output_shape[-1], getattr(model.loss, "ignore_label", None))
+    elif model.loss.targets == "values":
+        of_digits("y", as_array("y", y), model.dtype)

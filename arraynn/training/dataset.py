@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,9 +14,11 @@ from .. import tree
 from .._array import namespace
 from .._types import Array, Nest, Shape
 from ..backends import Backend, number, of
+from ..encoding import Places, TableEncoding, is_table, rows_of_table
 from ..errors import DataError, ShapeError
 from ..losses import Domain, Loss
 from .columns import column_names, not_a_list_of_inputs, same_columns
+from .labels import class_table, numbered, weights_by_place
 from .step import Batch
 from .validation import as_array, as_inputs, count_rows, distributions, finite, in_domain, in_range, same_place
 
@@ -27,9 +29,11 @@ class Border:
 
     input_shape, output_shape : of a row. first : the kind and the place of the layer that takes x, for errors.
     integer_input : the network looks numbers up (an embedding), so integers stay integers. vocabulary : how many there
-        are to look up, where that is known.
+        are to look up, where that is known. Both are tuples, by part of x, where its parts differ in that.
     columns : the names of x's columns, where they are known; x with others, or in another order, is refused.
     partial : these are batches of a whole that is never seen; the weights of one of them may all be 0.
+    classes : the labels that targets are given by, in the order of the outputs; None takes the outputs' numbers.
+    encoding : of tables, where the model takes them.
     """
 
     backend: Backend
@@ -38,10 +42,12 @@ class Border:
     input_shape: Any
     output_shape: Shape
     first: tuple[str, str] = ("", "")
-    integer_input: bool = False
-    vocabulary: int | None = None
+    integer_input: bool | tuple[bool, ...] = False
+    vocabulary: int | tuple[int | None, ...] | None = None
     columns: Any = None
     partial: bool = False
+    classes: tuple[Any, ...] | None = None
+    encoding: TableEncoding | None = None
 
     def inputs(self, x: Nest) -> Nest:
         """x on the backend, floats in the dtype, all finite. Memory-mapped arrays stay where they are, unread, and so
@@ -51,15 +57,34 @@ class Border:
             layer, path = self.first
             raise ShapeError(f"expected input {_rows(self.input_shape)}, got {_rows(shape)}", layer=layer, path=path)
         most = self.backend.room() / 2 / np.dtype(self.dtype).itemsize  # the other half is for the training
-        return tree.map(lambda leaf: OnDisk(leaf) if _stays(leaf, most) else self.input(leaf), x)
+        return self.by_part(
+            lambda leaf, part: OnDisk(leaf, part=part) if _stays(leaf, most) else self.input(leaf, part=part), x
+        )
 
-    def input(self, leaf: Array, rows: Any = None) -> Array:
-        """One part of x. rows : the numbers that its rows go by in an error."""
+    def by_part(self, function: Callable[[Array, int | None], Any], x: Nest) -> Nest:
+        """function(leaf, part) of each leaf of x; the part is None where all of x is taken in the same way."""
+        if not isinstance(self.integer_input, tuple):
+            return tree.map(lambda leaf: function(leaf, None), x)
+        return tuple(tree.map(lambda leaf, i=i: function(leaf, i), part) for i, part in enumerate(x))
+
+    def input(self, leaf: Array, rows: Any = None, part: int | None = None) -> Array:
+        """One leaf of x. rows : the numbers that its rows go by in an error. part : of x, where parts differ."""
         finite("x", leaf, self.dtype, rows)
-        whole = self.integer_input and namespace(leaf).isdtype(leaf.dtype, "integral")
-        if whole and self.vocabulary is not None and math.prod(leaf.shape):
-            in_range("x", leaf, 0, self.vocabulary - 1, f"the embedding has {self.vocabulary} words")
+        integers, words = (
+            one[part] if isinstance(one, tuple) and part is not None else one
+            for one in (self.integer_input, self.vocabulary)
+        )
+        whole = integers and namespace(leaf).isdtype(leaf.dtype, "integral")
+        if whole and isinstance(words, int) and math.prod(leaf.shape):
+            in_range("x", leaf, 0, words - 1, f"the embedding has {words} words")
         return self.backend.asarray(leaf, self.backend.index_dtype if whole else self.dtype)
+
+    def numbers(self, y: Any) -> Array:
+        """y as an array of numbers: labels as their places among the classes."""
+        if self.classes is None:
+            return as_array("y", y)
+        places = as_array("y", numbered(self.classes, y, getattr(self.loss, "ignore_label", None)))
+        return places.view(Places) if isinstance(places, np.ndarray) else places  # not to be numbered again
 
     def targets(self, y: Array) -> Array:
         """y on the backend, checked against the loss: classes in the index dtype, all else in the model's dtype."""
@@ -143,20 +168,21 @@ class Border:
 class OnDisk:
     """Some rows of a memory-mapped array, or of one that is too large for the device, read a batch at a time.
 
-    rows : their places in it; None is all, in order.
+    rows : their places in it; None is all, in order. part : of x, where parts differ.
     """
 
     array: np.ndarray
     rows: np.ndarray | None = None
+    part: int | None = None
 
     def read(self, rows: Any, border: Border) -> Array:
         if self.rows is not None:
             rows = self.rows[rows]
         places = np.arange(*rows.indices(len(self.array))) if isinstance(rows, slice) else rows
-        return border.input(np.asarray(self.array[rows]), places)
+        return border.input(np.asarray(self.array[rows]), places, self.part)
 
     def take(self, rows: np.ndarray) -> OnDisk:
-        return OnDisk(self.array, rows if self.rows is None else self.rows[rows])
+        return OnDisk(self.array, rows if self.rows is None else self.rows[rows], self.part)
 
 
 @dataclass(frozen=True)
@@ -235,7 +261,9 @@ class Rows:
             raise DataError("class_weight needs class labels of shape (N,); give sample_weight instead")
         labels = labels[:, 0].astype(np.int64)
         counted = labels != getattr(self.border.loss, "ignore_label", None)
-        table = _class_table(class_weight, labels[counted], 2 if binary else int(self.border.output_shape[-1]))
+        if self.border.classes is not None:
+            class_weight = weights_by_place(self.border.classes, class_weight)
+        table = class_table(class_weight, labels[counted], 2 if binary else int(self.border.output_shape[-1]))
         own = 1.0 if self.weight is None else of(self.weight).to_numpy(self.weight)
         weight = own * table[np.where(counted, labels, 0)]  # of an ignored row, any: it does not count
         return replace(self, weight=self.border.weights(weight, self.count))
@@ -262,7 +290,8 @@ def _pick(leaf: Array, rows: Any, host: Any) -> Array:
 
 def rows_of(border: Border, x: Nest, y: Any, sample_weight: Any = None) -> Rows:
     """Data checked, cast and moved. DataError or ShapeError says what is wrong and what would be right."""
-    y = as_array("y", y)
+    x, y = rows_of_table(border.encoding, x, y)
+    y = border.numbers(y)
     not_a_list_of_inputs(x, border.input_shape, y)
     same_columns(border.columns, column_names(x))
     x = as_inputs(x)
@@ -281,7 +310,9 @@ def shape_of_rows(x: Nest) -> Any:
 
 
 def unpack(what: str, item: Any) -> tuple[Any, Any, Any]:
-    """(x, targets, sample_weight or None) of one batch of an iterable, or of validation data."""
+    """(x, targets, sample_weight or None) of one batch of an iterable, or of validation data; a table holds both."""
+    if is_table(item):
+        return item, None, None
     if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
         told = f"{len(item)} items" if isinstance(item, (tuple, list)) else type(item).__name__
         raise DataError(f"{what} must give (x, targets) or (x, targets, sample_weight), got {told}")
@@ -291,24 +322,6 @@ def unpack(what: str, item: Any) -> tuple[Any, Any, Any]:
 def blocks(count: int, size: int) -> list[slice]:
     """Slices that cover `count` rows, `size` at a time."""
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
-
-
-def _class_table(class_weight: Any, labels: np.ndarray, classes: int) -> np.ndarray:
-    """The weight of each class, as an array."""
-    if isinstance(class_weight, str) and class_weight == "balanced":
-        counts = np.bincount(labels, minlength=classes)
-        balanced: np.ndarray = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-        return balanced
-    if not isinstance(class_weight, Mapping):
-        raise DataError(f"class_weight must be 'balanced' or a mapping from class to weight, got {class_weight!r}")
-    table = np.ones(classes)
-    for label, value in class_weight.items():
-        if label not in range(classes) or not isinstance(value, (int, float, np.number)) or not 0 <= value < math.inf:
-            raise DataError(
-                f"class_weight has {label!r}: {value!r}; classes are 0 to {classes - 1}, weights at least 0"
-            )
-        table[range(classes).index(label)] = value  # as a bool would pick all rows of the table, and 1.0 none
-    return table
 
 
 def _rows(shape: Any) -> str:

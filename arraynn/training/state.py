@@ -155,8 +155,9 @@ class Holder:
         room = 1_000_000 + sum(math.prod(leaf.shape) for leaf in tree.leaves(weights))
         if any(math.prod(shape) > room for shape in shapes):
             raise ShapeError(f"inputs of shape {input_shape} are too large for these weights")
-        dtype = self.backend.index_dtype if self.integer_input else self.dtype
-        zeros = tuple(move(np.zeros((1, *shape), np.int64), dtype) for shape in shapes)
+        whole = self.integer_input if isinstance(self.integer_input, tuple) else (self.integer_input,) * len(shapes)
+        dtypes = [self.backend.index_dtype if one else self.dtype for one in whole]
+        zeros = tuple(move(np.zeros((1, *s), np.int64), dtype) for s, dtype in zip(shapes, dtypes, strict=True))
         with self.backend.context():
             outputs, _ = self.network(weights, zeros if shapes is input_shape else zeros[0])
         self._params, self.state, self.epoch = weights, {"step": step, "slots": slots}, epoch
@@ -196,13 +197,15 @@ class Holder:
             self.build(shape_of_rows(x), like=tree.leaves(x)[0])
 
     @property
-    def integer_input(self) -> bool:
-        """Whether the network looks its input up in a table, so that integers must stay integers."""
-        return bool(getattr(self.network, "integer_input", False))
+    def integer_input(self) -> bool | tuple[bool, ...]:
+        """Whether the network looks its input up in a table, so that integers must stay integers; by part of x, where
+        parts differ."""
+        found = getattr(self.network, "integer_input", False)
+        return tuple(map(bool, found)) if isinstance(found, tuple) else bool(found)
 
     @property
-    def vocabulary(self) -> int | None:
-        """How many words there are to look up, where the network says so."""
+    def vocabulary(self) -> int | tuple[int | None, ...] | None:
+        """How many words there are to look up, where the network says so; by part of x, where parts differ."""
         return getattr(self.network, "vocabulary", None)
 
 

@@ -59,6 +59,27 @@ def good_model(folder: Path) -> bytes:
     return (folder / "good.safetensors").read_bytes()
 
 
+FRAME = {
+    "size": [float(i * i) if i % 5 else None for i in range(60)],
+    "kind": [f"k{i % 3}" for i in range(60)],
+    "word": [f"w{i % 25}" for i in range(60)],
+    "on": [f"2024-01-{1 + i % 28:02d}" for i in range(60)],
+    "sure": [("yes", "no")[i % 2] for i in range(60)],
+    "one": ["x"] * 60,
+    "label": [("ham", "spam")[i // 2 % 2] for i in range(60)],
+}
+
+
+def good_table(folder: Path) -> bytes:
+    """A model on a table, with every kind of column and with labels."""
+    encoding = nn.encoding.learn(FRAME, "label", text=["word"]).encoding
+    network = nn.Sequential(encoding.input_layer(), nn.Dense(4), nn.ReLU(), nn.Dense(2))
+    model = nn.Model(network, backend="numpy", encoding=encoding)
+    model.fit(FRAME, epochs=1, verbose=0)
+    model.save(folder / "table.safetensors")
+    return (folder / "table.safetensors").read_bytes()
+
+
 def good_checkpoint(folder: Path) -> bytes:
     """A run that is one step from its end, with callbacks that have noted something."""
     path = folder / "good.checkpoint"
@@ -239,6 +260,15 @@ def load_model(path: Path) -> None:
     model.network(model.params, np.zeros((1, *model.input_shape), model.dtype))
 
 
+def load_table(path: Path) -> None:
+    """The whole of it: loaded, and asked for predictions of rows, which may lack what another encoding asks for."""
+    model = nn.Model.load(path, backend="numpy")
+    if model.encoding is None:
+        return
+    with suppress(nn.DataError):
+        model.predict(FRAME)
+
+
 def resume(path: Path) -> None:
     """The whole of it: checked, taken up, and trained to its end, unless its numbers lead to others that are none."""
     with suppress(nn.DivergedError):
@@ -249,6 +279,7 @@ READERS: dict[
     str, tuple[Callable[[Path], Any], type, Callable[[Path], bytes], Callable[[bytes, random.Random], bytes]]
 ] = {
     "model": (load_model, nn.CheckpointError, good_model, bent_model),
+    "table": (load_table, nn.CheckpointError, good_table, bent_model),
     "checkpoint": (resume, nn.CheckpointError, good_checkpoint, bent_checkpoint),
     "idx": (read_idx, nn.DataError, good_idx, bent_idx),
     "npz": (load_npz, nn.DataError, good_npz, bent_npz),

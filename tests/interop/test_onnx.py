@@ -217,3 +217,15 @@ def test_a_trained_model_agrees(data, tmp_path):
     np.testing.assert_allclose(found["outputs"], model(rows), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found["probabilities"], model.predict_proba(rows), rtol=0, atol=1e-5)
     np.testing.assert_array_equal(found["probabilities"].argmax(axis=1), model.predict(rows))
+
+
+def test_parts_of_several_kinds_go_beside_each_other(tmp_path):
+    """Numbers and codes of an embedded column: each part is an input of its own, with its own type."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((6, 2)).astype(np.float32), rng.integers(0, 5, 6), rng.integers(0, 3, 6)
+    network = nn.Sequential(nn.Parallel(nn.Identity(), nn.Embedding(5, 3), nn.Embedding(3, 2)), nn.Dense(4))
+    model = nn.Model(network, backend="numpy").build(((2,), (), ()))
+    interop.to_onnx(model, tmp_path / "m.onnx")
+    session = runtime.InferenceSession(tmp_path / "m.onnx")
+    given = {one.name: part for one, part in zip(session.get_inputs(), x, strict=True)}
+    np.testing.assert_allclose(session.run(["outputs"], given)[0], model(x), rtol=1e-5, atol=1e-6)

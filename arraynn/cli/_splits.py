@@ -1,0 +1,116 @@
+"""Rows for training, for choosing the weights, and for the last judgement, so that none of them helps another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+
+NAMES = ("training", "validation", "test")
+
+
+def split(count: int, validation: float, test: float, seed: int, *, labels: Any, groups: Any, times: Any) -> Any:
+    """{"training": places, "validation": places, "test": places}, each sorted; a set that would be empty is left out.
+
+    test : share of all rows; validation : share of those that are left. labels : classes, (N,) integers or None: each
+    set has as many of a class, to one row, as its share says. groups : (N,) codes or None: the rows of a group stay
+    together. times : (N,) or None: validation comes after training, and test after both.
+    Raises DataError where a share leaves nothing to train on.
+    """
+    rng = np.random.default_rng(seed)
+    if times is not None:
+        order = np.argsort(times, kind="stable")
+        sets = _by_time(np.asarray(times)[order], order, validation, test)
+    elif groups is not None:
+        sets = _by_group(np.asarray(groups), validation, test, rng)
+    else:
+        order = rng.permutation(np.arange(count, dtype=np.int32 if count < 2**31 else np.int64))
+        if labels is not None:
+            order = order[np.argsort(np.asarray(labels)[order], kind="stable")]
+        held = _evenly(count, test, rng)
+        rest = order[~held]
+        chosen = _evenly(len(rest), validation, rng)
+        sets = [rest[~chosen], rest[chosen], order[held]]
+        if labels is not None:
+            sets = _seen(sets, np.asarray(labels))
+    if not len(sets[0]):
+        raise DataError(f"{count} rows leave none to train on; hold out less, by --test-split and --validation-split")
+    return {name: np.sort(places) for name, places in zip(NAMES, sets, strict=True) if len(places)}
+
+
+def _evenly(count: int, share: float, rng: np.random.Generator) -> np.ndarray:
+    """A mask of `share` of the places, evenly spread from a random start, so that every run of rows has its part."""
+    mask, start = np.zeros(count, bool), rng.random()
+    if share:  # the k-th held-out place is where place · share + start reaches k
+        wanted = np.arange(1, int(count * share + start) + 1)
+        mask[np.ceil((wanted - start) / share).astype(np.int64).clip(1, count) - 1] = True
+    return mask
+
+
+def _seen(sets: list[np.ndarray], labels: np.ndarray) -> list[np.ndarray]:
+    """A class of few rows is trained on before it is asked for: its first row goes to training."""
+    for label in np.setdiff1d(labels, labels[sets[0]]):
+        for i in (1, 2):
+            found = np.flatnonzero(labels[sets[i]] == label)
+            if found.size:
+                sets[0] = np.append(sets[0], sets[i][found[0]])
+                sets[i] = np.delete(sets[i], found[0])
+                break
+    return sets
+
+
+def _by_group(groups: np.ndarray, validation: float, test: float, rng: np.random.Generator) -> list[np.ndarray]:
+    different, inverse = np.unique(groups, return_inverse=True)
+    needed = 1 + (validation > 0) + (test > 0)
+    if len(different) < needed:
+        raise DataError(f"--group: there are {len(different)} groups, at least {needed} are needed to hold some out")
+    sizes = np.bincount(inverse)
+    order = rng.permutation(len(different))
+    ends = np.cumsum(sizes[order]) / len(groups)
+    kinds = np.zeros(len(different), int)
+    wanted = test + validation * (1 - test)
+    for rank, group in enumerate(order):
+        start = ends[rank - 1] if rank else 0.0
+        kinds[group] = 2 if start < test else 1 if start < wanted else 0
+    if not (kinds == 0).any():
+        kinds[order[-1]] = 0
+    if validation and not (kinds == 1).any():
+        kinds[order[-2]] = 1
+    return [np.flatnonzero(kinds[inverse] == kind) for kind in range(3)]
+
+
+def _by_time(times: np.ndarray, order: np.ndarray, validation: float, test: float) -> list[np.ndarray]:
+    """The latest rows are for the test. Rows of one time stay together, on the earlier side."""
+    count = len(times)
+
+    def cut(place: int) -> int:
+        while 0 < place < count and times[place] == times[place - 1]:
+            place += 1
+        return place
+
+    late = cut(round(count * (1 - test)))
+    middle = cut(min(round(count * (1 - test) * (1 - validation)), late))
+    return [order[:middle], order[middle:late], order[late:]]
+
+
+def duplicates(sets: dict[str, tuple[Any, Any]]) -> int:
+    """Rows outside of training that are equal to one in it, in all that is trained on and in the target."""
+    keys = {name: _keys(*arrays) for name, arrays in sets.items()}
+    return sum(int(np.isin(own, keys["training"]).sum()) for name, own in keys.items() if name != "training")
+
+
+def _keys(x: Any, y: Any) -> np.ndarray:
+    """(N,) uint64: a number for each row, the same for equal rows, and for others with a chance of about 2^-64."""
+    parts = [*(x if isinstance(x, tuple) else (x,)), np.asarray(y)]
+    found = np.empty(len(y), np.uint64)
+    for start in range(0, len(y), 2**14):
+        rows = [np.ascontiguousarray(part[start : start + 2**14]) for part in parts]
+        words = [part.reshape(len(part), -1).view(np.uint32) for part in rows]
+        wide = np.concatenate(words, axis=1).astype(np.uint64)
+        odd = np.random.default_rng(0).integers(2**63, size=wide.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(
+            1
+        )
+        found[start : start + len(wide)] = (wide * odd).sum(axis=1, dtype=np.uint64)  # modulo 2^64
+    return found

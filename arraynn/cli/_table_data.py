@@ -1,0 +1,146 @@
+"""A table as `arraynn train` and `describe` take it: opened, split, judged from its training rows, and encoded."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..datasets.tables import TableFile, read_table
+from ..encoding import (
+    ClassTarget,
+    Column,
+    Learnt,
+    Parts,
+    Places,
+    TableEncoding,
+    is_missing,
+    learn,
+    learn_target,
+    order_of,
+)
+from ..errors import DataError
+from ._say import UsageError
+from ._splits import split
+
+
+@dataclass
+class TableData:
+    """A table and what becomes of it. places : rows of each set; left : rows without a target, which are not used."""
+
+    table: TableFile
+    learnt: Learnt
+    places: dict[str, np.ndarray]
+    left: int
+    by: str
+
+    @property
+    def encoding(self) -> TableEncoding:
+        return self.learnt.encoding
+
+    def sets(self) -> dict[str, tuple[Any, Any]]:
+        """x and y of each set, encoded, the file read once. Much goes to temporary files."""
+        encoding, table = self.encoding, self.table
+        out = {name: Parts(len(rows), encoding.width, len(encoding.coded)) for name, rows in self.places.items()}
+        targets: dict[str, list[np.ndarray]] = {name: [] for name in self.places}
+        done = dict.fromkeys(self.places, 0)
+        for chunk in table.chunks([one.name for one in (*encoding.used, *encoding.targets)]):
+            for name, rows in self.places.items():
+                first, last = np.searchsorted(rows, [chunk.start, chunk.start + chunk.count])
+                if first == last:
+                    continue
+                here = rows[first:last] - chunk.start
+                part = chunk.take(here)
+                out[name].add(done[name], *encoding.parts(part))
+                done[name] += part.count
+                targets[name].append(encoding.encode_targets(part))
+        return {name: (parts.x, np.concatenate(targets[name]).view(Places)) for name, parts in out.items()}
+
+
+def names_of(text: str | None) -> list[str]:
+    """The names in a,b,c."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def opened(arguments: Namespace, path: str) -> TableFile:
+    """The file, as the command line says that it is written."""
+    separator = {"tab": "\t", None: None}.get(arguments.separator, arguments.separator)
+    return read_table(
+        path, separator=separator, encoding=arguments.encoding, decimal=arguments.decimal, sheet=arguments.sheet
+    )
+
+
+def table_data(arguments: Namespace, validation: float) -> TableData:
+    """The table of the command line, split, and what becomes of its columns."""
+    table = opened(arguments, arguments.data)
+    targets = names_of(arguments.target)
+    if not targets:
+        raise UsageError(f"a table needs --target, the column to predict: one of {', '.join(table.names[:30])}")
+    wishes = {name: names_of(getattr(arguments, name)) for name in ("numeric", "text", "categories", "drop")}
+    for option in ("group", "time"):
+        column = getattr(arguments, option)
+        if column is not None and column not in table.names:
+            raise DataError(f"--{option}: there is no column {column!r}; there are {', '.join(table.names[:30])}")
+    if arguments.group and arguments.time:
+        raise UsageError("--group and --time are two ways to split; give one of them")
+    if arguments.group and arguments.group not in (*targets, *wishes["drop"]):
+        wishes["drop"].append(arguments.group)  # who it is says nothing of somebody else
+    if not table.count:
+        raise DataError(f"{table.path} has a row of names and no rows below it")
+    given, labels = _targets(table, targets, arguments.task)
+    rows = np.flatnonzero(given).astype(np.int32 if len(given) < 2**31 else np.int64)
+    groups = _codes(table, arguments.group)[rows] if arguments.group else None
+    times = order_of(table, arguments.time)[rows] if arguments.time else None
+    by = f"--group {arguments.group}" if arguments.group else f"--time {arguments.time}" if arguments.time else ""
+    by = by or ("each class by its share" if labels is not None else "at random")
+    own = None if labels is None else labels[rows]
+    test = arguments.test_split
+    parts = split(len(rows), validation, test, arguments.seed, labels=own, groups=groups, times=times)
+    places = {name: rows[part] for name, part in parts.items()}
+    learnt = learn(table, targets, task=arguments.task, rows=places["training"], **wishes)
+    return TableData(table, learnt, places, table.count - len(rows), by)
+
+
+def _targets(table: TableFile, targets: list[str], task: str | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """(a mask of the rows that have all targets, their classes as codes, or None of a regression)."""
+    for name in targets:
+        if name not in table.names:
+            raise DataError(f"--target: there is no column {name!r}; there are {', '.join(table.names[:30])}")
+    parts = []
+    for chunk in table.chunks(targets):
+        parts.append(np.all([_given(chunk.columns[name]) for name in targets], axis=0))
+    given = np.concatenate(parts) if parts else np.empty(0, bool)
+    count = int(given.sum())
+    if count < 2:
+        raise DataError(f"{table.path} has {count} row{'s' * (count != 1)} with a target; at least 2 are needed")
+    if len(targets) > 1:
+        return given, None
+    target = learn_target(table, targets[0], task, given)
+    if not isinstance(target, ClassTarget):
+        return given, None
+    codes = np.full(len(given), -1)
+    for chunk in table.chunks(targets):
+        here = np.flatnonzero(given[chunk.start : chunk.start + chunk.count])
+        part = chunk.take(here)
+        codes[chunk.start + here] = target.encoded(part.columns[targets[0]], part.where)
+    return given, codes
+
+
+def _given(column: Column) -> np.ndarray:
+    """Where the column has a value."""
+    if column.kind == "text":
+        return np.asarray(column.looked_up(is_missing) == 0)
+    return np.asarray(~np.isnan(column.values))
+
+
+def _codes(table: TableFile, name: str) -> np.ndarray:
+    """A number for each different text of a column, -1 where nothing is."""
+    known: dict[str, int] = {}
+    codes = []
+    for chunk in table.chunks([name]):
+        own, inverse = chunk.columns[name].as_text().factorized()
+        places = [-1 if is_missing(word) else known.setdefault(str(word).strip(), len(known)) for word in own]
+        codes.append(np.asarray(places or [-1])[inverse])
+    return np.concatenate(codes) if codes else np.empty(0, int)

@@ -1,0 +1,149 @@
+"""How good a network on a table is: figures in the target's own unit, beside what needs no network, and which columns
+they rest on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..encoding import TableEncoding
+
+ROWS = 2_000  #: rows on which a column's importance is measured, at most
+TURNS = 5  #: shuffles of each column
+BASELINE_ROWS = 100_000  #: rows that a baseline learns from, at most
+BASELINE_WIDTH = 2_000  #: columns of numbers that a baseline takes, at most
+
+Sets = dict[str, tuple[Any, Any]]
+
+
+def taken(x: Any, rows: Any) -> Any:
+    """Some rows of x, an array or a tuple."""
+    return tuple(part[rows] for part in x) if isinstance(x, tuple) else x[rows]
+
+
+def figures(encoding: TableEncoding, y: Any, prediction: Any, probabilities: Any = None) -> dict[str, float]:
+    """Of values: R², RMSE and mean absolute error in the target's own unit, of several targets over all. Of classes, by
+    place: accuracy and, where there are probabilities, the mean negative logarithm of the true one's."""
+    y = np.asarray(y)
+    if encoding.classes is None:
+        truth, found = np.asarray(encoding.decode(y), np.float64), np.asarray(prediction, np.float64)
+        error, spread = found - truth, truth - truth.mean(axis=0)
+        scale = float((spread**2).sum())
+        r2 = 1 - float((error**2).sum()) / scale if scale else float("nan")
+        return {"R²": r2, "RMSE": float(np.sqrt((error**2).mean())), "MAE": float(np.abs(error).mean())}
+    result = {"accuracy": float((np.asarray(prediction) == y).mean())}
+    if probabilities is not None:
+        own = np.asarray(probabilities, np.float64)[np.arange(len(y)), y]
+        result["log loss"] = float(-np.log(np.clip(own, 1e-15, 1)).mean())
+    return result
+
+
+def answers(model: Any, x: Any) -> tuple[Any, Any]:
+    """(predictions, probabilities or None) of a network on encoded rows; classes by place."""
+    if model.encoding.classes is None:
+        return model.predict(x), None
+    probabilities = np.asarray(model.backend.to_numpy(model.predict_proba(x)))
+    return probabilities.argmax(axis=1), probabilities
+
+
+def baselines(encoding: TableEncoding, sets: Sets, at: str) -> tuple[dict[str, dict[str, float]], str]:
+    """({name: figures} on the rows of `at`, why one is missing or ""). They learn from all rows that the network has
+    seen, those that its weights were chosen by too."""
+    seen = [sets[name] for name in ("training", "validation") if name in sets and name != at]
+    y = np.concatenate([np.asarray(own) for _, own in seen])
+    goal = np.asarray(sets[at][1])
+    found: dict[str, dict[str, float]] = {}
+    if encoding.classes is None:
+        mean = np.broadcast_to(y.mean(axis=0), goal.shape)
+        found["mean"] = figures(encoding, goal, encoding.decode(mean))
+    else:
+        shares = np.bincount(y, minlength=len(encoding.classes)) / len(y)
+        same = np.broadcast_to(shares, (len(goal), len(shares)))
+        found["majority"] = figures(encoding, goal, np.full(len(goal), shares.argmax()), same)
+    width = encoding.width + sum(one.vocabulary for one in encoding.coded)
+    if width > BASELINE_WIDTH:
+        return found, f"no linear baseline: {width:,} columns of numbers are more than {BASELINE_WIDTH:,}"
+    try:
+        name, fitted = _linear(encoding, np.concatenate([wide(encoding, x) for x, _ in seen])[:BASELINE_ROWS], y)
+    except ImportError:
+        return found, 'no linear baseline: pip install "arraynn[sklearn]" brings it'
+    own = wide(encoding, sets[at][0])
+    if encoding.classes is None:
+        found[name] = figures(encoding, goal, encoding.decode(fitted.predict(own)))
+    else:
+        probabilities = np.zeros((len(goal), len(encoding.classes)))
+        probabilities[:, fitted.classes_] = fitted.predict_proba(own)
+        found[name] = figures(encoding, goal, probabilities.argmax(axis=1), probabilities)
+    return found, ""
+
+
+def _linear(encoding: TableEncoding, x: Any, y: Any) -> tuple[str, Any]:
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+
+    if encoding.classes is None:
+        return "ridge", RidgeCV(np.logspace(-3, 3, 13)).fit(x, y[: len(x)])
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a fit that stops at its last step, which is good enough to compare with
+        return "logistic", LogisticRegression(max_iter=1000).fit(x, y[: len(x)])
+
+
+def wide(encoding: TableEncoding, x: Any) -> np.ndarray:
+    """x as one array of numbers: codes one-hot."""
+    if not isinstance(x, tuple):
+        return np.asarray(x)
+    parts = [np.asarray(x[0])]
+    for one, codes in zip(encoding.coded, x[1:], strict=True):
+        parts.append((np.asarray(codes)[:, None] == np.arange(one.vocabulary)).astype(np.float32))
+    return np.concatenate(parts, axis=1)
+
+
+def importance(model: Any, x: Any, y: Any, seed: int) -> dict[str, tuple[float, float]]:
+    """{column: (mean, standard deviation)} of what R², or accuracy, loses where the column's cells are shuffled.
+
+    On at most ROWS rows, TURNS times. Breiman, Machine Learning 45, 2001, section 10, on held-out rows. A column that
+    another one repeats loses little, though both matter.
+    """
+    rng = np.random.default_rng([seed, 7])
+    encoding, count = model.encoding, len(y)
+    rows = np.sort(rng.choice(count, min(count, ROWS), replace=False))
+    x, y = taken(x, rows), np.asarray(y)[rows]
+    name = "R²" if encoding.classes is None else "accuracy"
+
+    def score(x: Any) -> float:
+        return figures(encoding, y, *answers(model, x))[name]
+
+    whole, at, code = score(x), 0, 1
+    found: dict[str, tuple[float, float]] = {}
+    shuffled: Any
+    for one in encoding.used:
+        lost = []
+        for _ in range(TURNS):
+            order = rng.permutation(len(y))
+            if one.code:
+                shuffled = (*x[:code], x[code][order], *x[code + 1 :])
+            else:
+                part = np.array(x[0] if isinstance(x, tuple) else x)
+                part[:, at : at + one.width] = part[order, at : at + one.width]
+                shuffled = (part, *x[1:]) if isinstance(x, tuple) else part
+            lost.append(whole - score(shuffled))
+        found[one.name] = float(np.mean(lost)), float(np.std(lost))
+        at, code = at + one.width, code + one.code
+    return dict(sorted(found.items(), key=lambda item: -item[1][0]))
+
+
+def confusion(y: Any, prediction: Any, classes: int) -> np.ndarray:
+    """(K, K) counts: rows are the true classes, columns the predicted ones."""
+    table = np.zeros((classes, classes), np.int64)
+    np.add.at(table, (np.asarray(y), np.asarray(prediction)), 1)
+    return table
+
+
+def per_class(table: np.ndarray) -> list[tuple[float, float, int]]:
+    """(precision, recall, rows) of each class; nan where none was predicted, or none is there."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        hits = np.diag(table)
+        precision, recall = hits / table.sum(axis=0), hits / table.sum(axis=1)
+    return [(float(p), float(r), int(n)) for p, r, n in zip(precision, recall, table.sum(axis=1), strict=True)]

@@ -1,0 +1,94 @@
+"""The pictures of a run on a table: which columns matter, and predictions beside the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..plot import DPI, FAINT, INK, MOST_POINTS, TRAINING
+from ._table_figures import answers, confusion
+
+IMPORTANCE, PREDICTED, CONFUSION = "importance.png", "predicted.png", "confusion.png"
+BARS = 30  #: columns in the picture
+CELLS = 20  #: classes of a confusion matrix that is drawn with its counts
+
+
+def pictures(folder: Path, model: Any, x: Any, y: Any, importance: Any, at: str) -> tuple[list[str], str]:
+    """Draw them into the folder; returns their names, and why they are missing or ""."""
+    last = PREDICTED if model.encoding.classes is None else CONFUSION
+    (folder / (CONFUSION if last == PREDICTED else PREDICTED)).unlink(missing_ok=True)  # of a run that was overwritten
+    try:
+        _importance([*importance.items()][:BARS]).savefig(folder / IMPORTANCE)
+        found = answers(model, x)[0]
+        if last == PREDICTED:
+            truth = np.asarray(model.encoding.decode(np.asarray(y)))
+            names = [target.name for target in model.encoding.targets]
+            _predicted(truth, np.asarray(found), names, at).savefig(folder / last)
+        else:
+            classes = model.encoding.classes
+            counts = confusion(y, found, len(classes))
+            _confusion(counts, list(map(str, classes)), at).savefig(folder / last)
+    except ImportError:
+        return [], f'no {IMPORTANCE} and {last}: pip install "arraynn[plot]" brings what draws them'
+    return [IMPORTANCE, last], ""
+
+
+def _figure(width: float, height: float, title: str) -> tuple[Any, Any]:
+    """(figure, axes), made without pyplot: nothing global changes. Raises ImportError without matplotlib."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=10, color=INK, loc="left")
+    axes.tick_params(colors=INK, labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _importance(columns: list[tuple[str, tuple[float, float]]]) -> Any:
+    """Bars, the longest above, with the standard deviation over the shuffles."""
+    figure, axes = _figure(6.4, 1.2 + 0.26 * len(columns), "what is lost where a column is shuffled")
+    names = [name if len(name) <= 40 else name[:37] + "..." for name, _ in columns]
+    means, spreads = zip(*(values for _, values in columns), strict=True)
+    places = np.arange(len(columns))[::-1]
+    axes.barh(places, means, xerr=spreads, color=TRAINING, ecolor=FAINT, height=0.7)
+    axes.set_yticks(places, [_plain(name) for name in names])
+    axes.axvline(0, color=INK, linewidth=0.8)
+    return figure
+
+
+def _predicted(truth: np.ndarray, found: np.ndarray, names: list[str], at: str) -> Any:
+    """Points of predicted against true values, near the diagonal where they agree; the first target of several."""
+    truth, found = (values.reshape(len(values), -1)[:MOST_POINTS, 0] for values in (truth, found))
+    figure, axes = _figure(4.8, 4.8, f"{_plain(names[0])}, on {at} rows")
+    low, high = (float(end) for end in (min(truth.min(), found.min()), max(truth.max(), found.max())))
+    axes.plot([low, high], [low, high], color=FAINT, linewidth=1)
+    axes.scatter(truth, found, s=8, color=TRAINING, alpha=0.5, linewidths=0)
+    axes.set_xlabel("true", color=INK)
+    axes.set_ylabel("predicted", color=INK)
+    return figure
+
+
+def _confusion(counts: np.ndarray, classes: list[str], at: str) -> Any:
+    """Rows are the true classes, columns the predicted ones; the darker, the larger the share of its row."""
+    size = min(2.2 + 0.45 * len(classes), 12)
+    figure, axes = _figure(size, size, f"{at} rows")
+    axes.set_ylabel("true class", color=INK)
+    axes.set_xlabel("predicted class", color=INK)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if len(classes) <= CELLS:
+        for (row, column), count in np.ndenumerate(counts):
+            colour = "white" if shares[row, column] > 0.5 else INK
+            axes.text(column, row, f"{count:,}", ha="center", va="center", fontsize=8, color=colour)
+        names = [_plain(name if len(name) <= 20 else name[:17] + "...") for name in classes]
+        axes.set_xticks(range(len(classes)), names, rotation=90 if max(map(len, names)) > 4 else 0)
+        axes.set_yticks(range(len(classes)), names)
+    return figure
+
+
+def _plain(text: str) -> str:
+    """Text that matplotlib does not read as a formula."""
+    return text.replace("$", r"\$")

@@ -1,0 +1,78 @@
+"""`arraynn predict` of a model that was trained on a table: the file's own columns, and the answers beside them."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..datasets.tables import is_table_file
+from ..encoding import Column
+from ..errors import DataError
+from ._table_data import opened
+
+
+def predict_table(model: Any, arguments: argparse.Namespace) -> int:
+    """Write the rows with their predictions as CSV. A file appears whole or not at all. Returns the exit code."""
+    if not is_table_file(arguments.file):
+        raise DataError(
+            f"{arguments.file}: this model was trained on a table; give it a .csv, .parquet, .jsonl or .xlsx"
+        )
+    table = opened(arguments, arguments.file)
+    if arguments.out is None:
+        _write(sys.stdout, _lines(model, table))
+        return 0
+    out = Path(os.path.realpath(arguments.out))
+    temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("x", newline="", encoding="utf-8") as file:
+            count = _write(file, _lines(model, table))
+        os.replace(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    print(f"{count:,} predictions in {arguments.out}")
+    return 0
+
+
+def _write(file: Any, lines: Iterator[list[Any]]) -> int:
+    writer, count = csv.writer(file, lineterminator="\n"), -1
+    for line in lines:
+        writer.writerow(line)
+        count += 1
+    return count
+
+
+def _lines(model: Any, table: Any) -> Iterator[list[Any]]:
+    encoding = model.encoding
+    targets = [f"prediction_{one.name}" for one in encoding.targets]
+    added = ["prediction"] if len(targets) == 1 else targets
+    added += [f"probability_{label}" for label in encoding.classes or ()]
+    while any(name in table.names for name in added):  # a column of the file is never overwritten
+        added = [name + "_" for name in added]
+    if not table.count:
+        raise DataError(f"{table.path} has no rows to predict")
+    yield [*table.names, *added]
+    for chunk in table.chunks():
+        x = encoding.encode(chunk)
+        found = np.asarray(model.predict(x)).reshape(chunk.count, -1)
+        numbers = found.dtype.kind == "f"
+        parts = [[f"{v:.7g}" for v in row] if numbers else row for row in found.tolist()]
+        if encoding.classes is not None:
+            shares = np.asarray(model.backend.to_numpy(model.predict_proba(x))).tolist()
+            parts = [[*part, *(f"{v:.7g}" for v in row)] for part, row in zip(parts, shares, strict=True)]
+        cells = [_cells(chunk.columns[name]) for name in table.names]
+        for own, part in zip(zip(*cells, strict=True), parts, strict=True):
+            yield [*own, *part]
+
+
+def _cells(column: Column) -> list[Any]:
+    """The cells as they stand in the file; what is missing is empty."""
+    values = column.values if column.kind == "text" else column.texts()
+    return ["" if value is None else value for value in values]

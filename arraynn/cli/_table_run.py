@@ -1,0 +1,198 @@
+"""`arraynn train FILE.csv --target …` and `arraynn describe`: a table, from the file to figures and pictures."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..layers import Dense, Sequential
+from ..losses import mean_squared_error, softmax_cross_entropy
+from ..metrics import r2
+from ..model import Model
+from ..regularizers import L1L2
+from ..training.callbacks import EarlyStopping
+from ..training.progress import clock, short
+from ._folder import keep
+from ._recipes import TABLE, Data, Recipe
+from ._say import table
+from ._splits import duplicates
+from ._table_data import TableData, table_data
+from ._table_figures import answers, baselines, confusion, figures, importance, per_class
+from ._train import Run
+
+PATIENCE = 20  #: epochs without a better validation loss, after which a run stops, at least
+UPDATES = 400_000  #: of a run, about, at most
+SHOWN = 12  #: classes of which precision and recall are printed, and columns of which the importance is
+
+
+def describe(arguments: argparse.Namespace) -> int:
+    """Print what `train` would do with the table, and why. Returns the exit code."""
+    recipe = TABLE.changed(arguments)
+    data = table_data(arguments, recipe.validation_split or 0.0)
+    for line in introduction(data):
+        print(line)
+    print(f"\n{_network(_sized(recipe, arguments, data), data).summary(data.encoding.input_shape)}")
+    return 0
+
+
+def introduction(data: TableData) -> list[str]:
+    """The file, how it is written, what becomes of its columns, what to beware of, and the split."""
+    told = f" ({data.table.told})" if data.table.told else ""
+    lines = [f"{data.table.path}: {data.table.count:,} rows, {len(data.table.names):,} columns{told}"]
+    if data.left:
+        lines.append(f"{data.left:,} rows without a target are left out")
+    kept = str(data.learnt).splitlines()
+    lines += ["", *(kept if len(kept) <= 60 else [*kept[:50], f"… and {len(kept) - 50:,} columns more"]), ""]
+    lines += [f"note: {note}" for note in data.learnt.notes]
+    sets = ", ".join(f"{len(rows):,} rows for {name}" for name, rows in data.places.items())
+    return [*lines, f"split {data.by}: {sets}"]
+
+
+def table_run(arguments: argparse.Namespace, folder: Path) -> TableRun:
+    """The run that the command line asks for, ready to go."""
+    recipe = TABLE.changed(arguments)
+    data = table_data(arguments, recipe.validation_split or 0.0)
+    recipe = _sized(recipe, arguments, data)
+    loss = softmax_cross_entropy if data.encoding.classes is not None else mean_squared_error
+    model = Model(
+        _network(recipe, data),
+        loss,
+        recipe.rule(),
+        metrics=None if data.encoding.classes is not None else r2,
+        backend=arguments.backend,
+        seed=arguments.seed,
+        encoding=data.encoding,
+    )
+    return TableRun(model, recipe, data, folder, arguments.quiet)
+
+
+def _sized(recipe: Recipe, arguments: argparse.Namespace, data: TableData) -> Recipe:
+    """What is not asked for, by the number of training rows: of few, small batches, many epochs, and much against
+    overfitting; of many, larger batches and fewer epochs."""
+    count = len(data.places["training"])
+    found: dict[str, Any] = {
+        "batch_size": 32 if count < 10_000 else 256 if count < 100_000 else 1024,
+        "dropout": 0.3 if count < 10_000 else 0.1,
+        "l2": min((3 if data.encoding.classes else 5) / count, 0.1),
+    }
+    recipe = replace(recipe, **{name: value for name, value in found.items() if getattr(arguments, name) is None})
+    if arguments.epochs is None:
+        steps = max(count / (recipe.batch_size or count), 1.0)
+        recipe = replace(recipe, epochs=int(max(10, min(1000, max(200, 3000 / steps), UPDATES / steps))))
+    return recipe
+
+
+def patience_of(count: int, batch_size: int | None) -> int:
+    """Epochs without a better validation loss, after which a run stops: at least 300 steps of few rows."""
+    return int(max(PATIENCE, min(100, 300 / max(count / (batch_size or count), 1.0))))
+
+
+def _network(recipe: Recipe, data: TableData) -> Sequential:
+    """Embeddings where there are any, then the recipe's layers; the penalty is on all weights, as that of ridge is."""
+    plain = recipe.network(np.empty((0, 1)), data.encoding.outputs).layers
+    penalty = L1L2(recipe.l1, recipe.l2) if recipe.l1 or recipe.l2 else None
+    dense = [
+        replace(one, weight_regularizer=penalty, bias_regularizer=None) if isinstance(one, Dense) else one
+        for one in plain
+    ]
+    return Sequential(data.encoding.input_layer(), *dense) if data.encoding.coded else Sequential(*dense)
+
+
+class TableRun(Run):
+    """A training run on a table."""
+
+    def __init__(self, model: Model, recipe: Recipe, data: TableData, folder: Path, quiet: bool) -> None:
+        self.table = data
+        sets = data.sets()
+        classes = data.encoding.classes is not None
+        x, y = sets["training"]
+        super().__init__(model, recipe, Data(x, y, None, None, classes, data.encoding.outputs), folder, quiet)
+        self.sets, self.every = sets, 1
+
+    def split(self, arguments: argparse.Namespace) -> None:
+        """The sets stand already."""
+
+    def callbacks(self) -> list[Any]:
+        patience = patience_of(len(self.sets["training"][1]), self.recipe.batch_size)
+        return [EarlyStopping(patience=patience)] if "validation" in self.sets else []
+
+    def introduce(self, name: str) -> None:
+        """The table and what becomes of it, the backend, the training, the folder, the network."""
+        for line in introduction(self.table):
+            self.say(line)
+        again = duplicates(self.sets)
+        if again:
+            self.say(f"note: {again:,} held-out rows are equal to a training row, which flatters the figures")
+        model, recipe = self.model, self.recipe
+        model.build(self.table.encoding.input_shape)
+        backend = model.backend
+        size = "the whole set a step" if recipe.batch_size is None else f"{recipe.batch_size} rows a step"
+        stop = f"at most {recipe.epochs:,} epochs" if "validation" in self.sets else f"{recipe.epochs:,} epochs"
+        rule = f"{recipe.optimizer}, learning rate {recipe.learning_rate:g}, seed {model.seed}"
+        best = "; the weights of the best epoch on the validation rows are kept" * ("validation" in self.sets)
+        lines = [
+            ("", ""),
+            ("backend", f"{backend.name} {backend.version} on {backend.device}"),
+            ("", backend.reason),
+            ("training", f"{stop}, {size}, {rule}{best}"),
+            ("into", str(self.folder)),
+        ]
+        self.say(table(lines))
+        self.say(f"\n{model.summary()}\n")
+
+    def keep(self) -> tuple[list[str], str]:
+        from ._table_pictures import pictures
+
+        files, why = keep(self.folder, self.model, None, None)
+        at = self.judged
+        x, y = self.sets[at]
+        self.importance = importance(self.model, x, y, self.model.seed or 0)
+        drawn, reason = pictures(self.folder, self.model, x, y, self.importance, at)
+        return files + drawn, why or reason
+
+    @property
+    def judged(self) -> str:
+        """The set that figures are told of: the test, else the one that comes nearest to it."""
+        return next(name for name in ("test", "validation", "training") if name in self.sets)
+
+    def measure(self) -> dict[str, dict[str, float]]:
+        """The figures of each set."""
+        encoding = self.table.encoding
+        return {name: figures(encoding, y, *answers(self.model, x)) for name, (x, y) in self.sets.items()}
+
+    def tell(self, files: list[str], why: str, seconds: float) -> None:
+        """The figures of each set, the baselines beside them, the columns that they rest on, and the files."""
+        measured = self.measured = self.measure()
+        if self.quiet:
+            print(self.folder)
+            return
+        encoding, at = self.table.encoding, self.judged
+        beside, reason = baselines(encoding, self.sets, at)
+        names = list(next(iter(measured.values())))
+        rows = [["", "rows", *names]]
+        rows += [[n, f"{len(self.sets[n][1]):,}", *(short(v[k]) for k in names)] for n, v in measured.items()]
+        rows += [[f"{n}, on {at}", "", *(short(v[k]) for k in names)] for n, v in beside.items()]
+        self.say(f"\n{table(rows, right=range(1, len(names) + 2))}\n")
+        if encoding.classes is not None:
+            self._tell_classes(at)
+        lost = "R²" if encoding.classes is None else "accuracy"
+        rows = [["column", f"{lost} lost without it, on {at}"]]
+        rows += [[n, f"{mean:.4f} ± {spread:.4f}"] for n, (mean, spread) in [*self.importance.items()][:SHOWN]]
+        self.say(f"{table(rows)}\n")
+        self.say(f"{clock(seconds)} for {self.model.epoch:,} epochs; in {self.folder}: {', '.join(files)}")
+        for text in (why, reason):
+            if text:
+                self.say(text)
+
+    def _tell_classes(self, at: str) -> None:
+        x, y = self.sets[at]
+        classes = self.table.encoding.classes or ()
+        found = per_class(confusion(y, answers(self.model, x)[0], len(classes)))
+        order = sorted(range(len(classes)), key=lambda k: -found[k][2])[:SHOWN]
+        rows = [["class", "precision", "recall", f"rows of {at}"]]
+        rows += [[str(classes[k]), *(short(v) for v in found[k][:2]), f"{found[k][2]:,}"] for k in order]
+        self.say(f"{table(rows, right=range(1, 4))}\n")

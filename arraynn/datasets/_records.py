@@ -1,0 +1,112 @@
+"""The records of a text file, block by block: checked at once where no cell is quoted, else read by the csv module."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ._text_blocks import BLOCK, Dialect, blocks
+
+
+class Records:
+    """The records of a text file after the first, block by block: ("text", bytes, (number of its first line, lines))
+    where every line has the right number of cells and no quotes, else ("rows", lists of cells, number of the line of
+    each).
+
+    width : cells of each record; None gives the first record alone, which holds the names. plain : whether all blocks
+        are known to be of the first kind, from an earlier time.
+    """
+
+    def __init__(self, path: str, dialect: Dialect, width: int | None = None, plain: bool = False) -> None:
+        self.path, self.dialect, self.width, self.plain = path, dialect, width, plain
+        self.all_plain = True  #: whether all blocks so far were of the first kind
+
+    def __iter__(self) -> Iterator[tuple[str, Any, Any]]:
+        kept, line, header = b"", 1, True
+        # a first block that is small, so that the names of a large file come at once
+        for block in blocks(self.path, self.dialect, self._size()):
+            block = kept + block
+            kept = b""
+            if header:
+                rows, lines, used = self._parse(block, line, 1)
+                if not rows:
+                    kept = block[used:]
+                    line += block[:used].count(b"\n")
+                    continue
+                if self.width is None:
+                    yield "rows", rows, lines
+                    return
+                line += block[:used].count(b"\n")
+                block, header = block[used:], False
+            count = block.count(b"\n") if self.plain else self._plain(block)
+            if count:
+                yield "text", block, (line, count)
+                line += count
+                continue
+            self.all_plain = False
+            rows, lines, used = self._parse(block, line, None)
+            if rows:
+                yield "rows", rows, lines
+            kept = block[used:]
+            line += block[:used].count(b"\n")
+        if kept.strip():
+            raise DataError(f"{self.path}: the quote that opens in row {line} is never closed")
+
+    def _size(self) -> int:
+        return 2**16 if self.width is None else BLOCK
+
+    def _plain(self, block: bytes) -> int:
+        """The number of lines where no cell is quoted, and every line has the same, right number of cells; else 0."""
+        if b'"' in block or not block or b"\n\n" in block or block.startswith(b"\n"):
+            return 0
+        assert self.width is not None
+        data = np.frombuffer(block, np.uint8)
+        ends = np.flatnonzero(data == 10)
+        marks = np.flatnonzero(data == ord(self.dialect.separator)) if ord(self.dialect.separator) < 128 else ends
+        if len(marks) != len(ends) * (self.width - 1):
+            return 0
+        if self.width == 1:
+            return 0 if block.isspace() else len(ends)
+        table = marks.reshape(len(ends), self.width - 1)
+        return len(ends) * bool((table[:, -1] < ends).all() and (table[1:, 0] > ends[:-1]).all())
+
+    def _parse(self, block: bytes, line: int, most: int | None) -> tuple[list[list[str]], list[int], int]:
+        """(records, the line of each, bytes used): all whole ones, or the first `most`; blank lines are passed by."""
+        text = io.StringIO(block.decode("utf-8"), newline="")
+        reader = csv.reader(text, delimiter=self.dialect.separator, strict=True)
+        rows: list[list[str]] = []
+        lines: list[int] = []
+        done = 0  # lines of whole records
+        while most is None or len(rows) < most:
+            try:
+                row = next(reader)
+            except StopIteration:
+                done = reader.line_num
+                break
+            except csv.Error as error:
+                if "unexpected end" in str(error):
+                    break  # a cell that goes on in the next block, if there is one
+                where = f"{self.path}: row {line + done}"
+                if "field larger" in str(error):
+                    raise DataError(
+                        f"{where} holds a cell of more than 131,072 characters; is a quote not closed?"
+                    ) from None
+                raise DataError(f"{where} has a quote inside a quoted cell that is not doubled") from None
+            at, done = line + done, reader.line_num
+            if not row or (len(row) == 1 and not row[0].strip() and self.width != 1):
+                continue
+            if self.width is not None and len(row) != self.width and most is None:
+                cells = f"{len(row)} cell{'s' * (len(row) != 1)}"
+                raise DataError(f"{self.path}: row {at} has {cells}, the row of names has {self.width}")
+            rows.append(row)
+            lines.append(at)
+        used, end = 0, 0
+        for _ in range(done):
+            end = block.index(b"\n", end) + 1
+        used = end
+        return rows, lines, used

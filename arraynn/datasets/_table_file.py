@@ -1,0 +1,70 @@
+"""A table in a file, of whatever kind: what its name says that it is, how many rows it has, its rows in chunks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from ..encoding import Table
+
+SUFFIXES = {".csv": "text", ".tsv": "text", ".tab": "text", ".txt": "text", ".parquet": "parquet", ".pq": "parquet"}
+SUFFIXES |= {
+    ".jsonl": "lines",
+    ".ndjson": "lines",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".xls": "excel",
+    ".ods": "excel",
+}
+KEPT = 2**24  #: bytes of a file that is kept in memory once it is read
+
+
+def is_table_file(path: str | os.PathLike[str]) -> bool:
+    """Whether the name ends as a table's does: .csv, .tsv, .parquet, .jsonl, .xlsx …, text also with .gz behind it."""
+    return kind_of(os.fspath(path)) is not None
+
+
+def kind_of(path: str) -> str | None:
+    """text, parquet, lines or excel, by the name; None for what is no table."""
+    name = path.lower()
+    packed = name.endswith(".gz")
+    kind = SUFFIXES.get(os.path.splitext(name.removesuffix(".gz"))[1])
+    return None if packed and kind != "text" else kind
+
+
+class TableFile:
+    """A table in a file. names : of its columns; decimal : the mark in its texts; told : how it is written."""
+
+    decimal = "."
+    told = ""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.names: tuple[str, ...] = ()
+        self._count: int | None = None
+        self._kept: list[Table] | None = None
+
+    @property
+    def count(self) -> int:
+        """The number of rows, without the names. The file is read for it once."""
+        if self._count is None:
+            if os.path.getsize(self.path) <= KEPT and not self.path.lower().endswith(".gz"):
+                self._kept = list(self._read(self.names))
+                self._count = sum(chunk.count for chunk in self._kept)
+            else:
+                self._count = sum(chunk.count for chunk in self._read(()))
+        return self._count
+
+    def chunks(self, names: Sequence[str] | None = None) -> Iterator[Table]:
+        """The rows, some at a time, of these columns, or of all."""
+        if self._kept is not None:
+            yield from self._kept
+        else:
+            yield from self._read(self.names if names is None else names)
+
+    def _read(self, names: Sequence[str]) -> Iterator[Table]:
+        raise NotImplementedError
+
+    def where(self, row: int) -> str:
+        """A row in words; the names are row 1."""
+        return f"row {row + 2} of {os.path.basename(self.path)}"

@@ -1,0 +1,210 @@
+"""Tables as the encoding sees them: named columns of numbers, text, flags or dates, from whatever frame they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, ShapeError
+from ._values import is_missing, number
+
+#: what the values of a column are
+KINDS = ("number", "text", "flag", "date")
+
+
+class Column:
+    """The values of one column, in some rows.
+
+    kind : "number", "flag" (float64 of 0 and 1) and "date" (float64, seconds since 1970) hold float64 with nan where
+    nothing is; "text" holds strings, or None.
+    """
+
+    def __init__(self, kind: str, values: Any) -> None:
+        self.kind, self.values = kind, values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: Any) -> Column:
+        """The rows of a mask, a slice, or an array of places."""
+        return type(self)(self.kind, self.values[rows])
+
+    # Of text alone.
+
+    def factorized(self, rows: Any = slice(None)) -> tuple[list[str | None], np.ndarray]:
+        """(the different values, in the order in which they come, for each row its place among them)."""
+        places: dict[str | None, int] = {}
+        inverse = np.fromiter((places.setdefault(v, len(places)) for v in self.values[rows]), np.int64)
+        return list(places), inverse
+
+    def settled(self, decimal: str) -> np.ndarray | None:
+        """Numbers that a faster reader has found already, nan where it has not; None where there is no such reader."""
+        return None
+
+    def beginning_with_zero(self) -> list[str]:
+        """The texts that begin with a zero, a sign or a space: those whose digits may be padded."""
+        return [v for v in self.values if v is not None and v[:1] in "0+- \t"]
+
+    def looked_up(self, function: Callable[[str | None], float], rows: Any = slice(None)) -> np.ndarray:
+        """function of each value, called once for each different one."""
+        values, inverse = self.factorized(rows)
+        found: np.ndarray = np.asarray([function(value) for value in values] or [np.nan], np.float64)[inverse]
+        return found
+
+    def texts(self) -> Sequence[str | None]:
+        """Each value as the text of a class or a category: a whole number has no decimal point; None is missing."""
+        if self.kind == "text":
+            return [None if is_missing(v) else v.strip() for v in self.values]
+        if self.kind == "date":
+            return [None if np.isnan(v) else str(np.datetime64(int(v), "s")) for v in self.values]
+        if self.kind == "flag":
+            return [None if np.isnan(v) else str(bool(v)) for v in self.values]
+        return [None if np.isnan(v) else spelled(v) for v in self.values.tolist()]
+
+    def as_text(self) -> Column:
+        """The same column, of texts."""
+        return self if self.kind == "text" else Column("text", np.asarray([*self.texts(), None], object)[:-1])
+
+    def numbers(self, decimal: str = ".") -> tuple[np.ndarray, np.ndarray]:
+        """(float64 values with nan where nothing is, places of the texts that are no numbers, nan too)."""
+        if self.kind != "text":
+            return self.values, np.empty(0, np.int64)
+        values = self.settled(decimal)
+        if values is None:
+            values = np.full(len(self), np.nan)
+        unsettled = np.flatnonzero(~np.isfinite(values))
+        if not unsettled.size:
+            return values, unsettled
+        words, inverse = self.factorized(unsettled)
+        parsed = [np.nan if is_missing(word) else number(str(word), decimal) for word in words]
+        values[unsettled] = np.asarray([np.nan if v is None else v for v in parsed] or [np.nan])[inverse]
+        return values, unsettled[np.asarray([v is None for v in parsed] or [False])[inverse]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Some rows of named columns. start : the place of the first row in the whole. where : says in an error where a row
+    of that place stands, such as "row 17 of houses.csv"."""
+
+    columns: Mapping[str, Column]
+    count: int
+    start: int = 0
+    where: Callable[[int], str] = "row {}".format
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.columns)
+
+    def chunks(self, names: Sequence[str] | None = None) -> Iterator[Table]:
+        """The table in parts that fit in memory: here, all of it."""
+        yield self
+
+    def take(self, places: np.ndarray) -> Table:
+        """The rows of these places, which are counted anew, and still say where they stand."""
+        taken = {name: column.take(places) for name, column in self.columns.items()}
+        return Table(taken, len(places), 0, lambda row: self.where(int(places[row])))
+
+
+def spelled(value: float) -> str:
+    """A number as a text, without a decimal point where it is whole.
+
+    >>> spelled(3.0), spelled(0.25)
+    ('3', '0.25')
+    """
+    return str(int(value)) if abs(value) < 2**53 and value == int(value) else repr(float(value))
+
+
+def is_table(x: Any) -> bool:
+    """Whether x has named columns: a frame of pandas or polars, a file that `datasets.read_table` opened, a mapping
+    from names to columns."""
+    return hasattr(x, "chunks") or isinstance(x, Mapping) or (hasattr(x, "columns") and not callable(x.columns))
+
+
+def as_table(frame: Any) -> Any:
+    """A frame as something with `names`, `count` and `chunks()`. DataError for what is no table.
+
+    frame : a table already; a frame of pandas or polars, taken column by column; a mapping from names to sequences.
+    """
+    if hasattr(frame, "chunks") and hasattr(frame, "names"):
+        return frame
+    if not is_table(frame):
+        raise DataError(f"a table is a frame of pandas or polars, a file, or a mapping from names, got {type(frame)}")
+    names = list(frame) if isinstance(frame, Mapping) else list(frame.columns)
+    checked_names(names, "the table")
+    columns = {name: _column(name, frame[name]) for name in names}
+    counts = {name: len(column) for name, column in columns.items()}
+    if len(set(counts.values())) > 1:
+        raise ShapeError(f"the columns of a table must have the same number of rows, got {counts}")
+    return Table(columns, next(iter(counts.values()), 0))
+
+
+def checked_names(names: Sequence[Any], what: str) -> None:
+    """Raise DataError unless the names are different texts, none of them empty."""
+    for place, name in enumerate(names, 1):
+        if not isinstance(name, str):
+            raise DataError(f"{what}: the name of column {place} is {name!r}; names must be texts, as by map(str, …)")
+        if not name.strip():
+            raise DataError(f"{what}: column {place} has no name; give it one")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{what} has {names.count(twice)} columns named {twice!r}; give each its own name")
+
+
+def _column(name: str, series: Any) -> Column:
+    """A column of pandas or polars, an array or a list, by its own methods."""
+    kind = str(getattr(series, "dtype", ""))
+    if kind.startswith(("Date", "datetime64")) or (hasattr(series, "dt") and "datetime" in kind):
+        return _dates(series)
+    if kind in ("Boolean", "boolean", "bool"):
+        return Column("flag", _floats(name, series))
+    if kind.lower().rstrip("0123456789") in ("int", "uint", "float", "decimal"):
+        return Column("number", _floats(name, series))
+    values = series.to_list() if hasattr(series, "to_list") else list(series)  # NumPy's arrays of objects too
+    return of_objects(name, [None if _absent(value) else value for value in values])
+
+
+def _dates(series: Any) -> Column:
+    values = np.asarray(series.dt.tz_convert(None) if getattr(series.dtype, "tz", None) else series)
+    values = values.astype("datetime64[us]")
+    seconds = values.astype(np.int64) / 1e6
+    return Column("date", np.where(np.isnat(values), np.nan, seconds))
+
+
+def _floats(name: str, series: Any) -> np.ndarray:
+    if hasattr(series, "isna"):  # pandas, whose nullable types have a missing value of their own
+        return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan), np.float64)
+    values = series.to_list() if hasattr(series, "to_list") and series.null_count() else np.asarray(series)
+    if isinstance(values, list):
+        values = [np.nan if value is None else value for value in values]
+    return np.array(values, np.float64)
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")
+
+
+def of_objects(name: str, values: list[Any], where: Callable[[int], str] = "row {}".format) -> Column:
+    """Python objects, None where nothing is: all of one kind, or else their texts. DataError for what is none."""
+    kinds = {type(value) for value in values if value is not None}
+    if all(issubclass(kind, (bool, np.bool_)) for kind in kinds) and kinds:
+        return Column("flag", np.asarray([np.nan if v is None else float(v) for v in values]))
+    if kinds and all(issubclass(kind, (int, float, np.number)) or kind.__name__ == "Decimal" for kind in kinds):
+        return Column("number", np.asarray([np.nan if v is None else float(v) for v in values], np.float64))
+    if kinds and all(hasattr(kind, "isoformat") and hasattr(kind, "year") for kind in kinds):
+        moments = np.asarray([np.datetime64("NaT") if v is None else np.datetime64(v, "s") for v in values])
+        return Column("date", np.where(np.isnat(moments), np.nan, moments.astype("datetime64[s]").astype(float)))
+    texts = []
+    for row, value in enumerate(values):
+        if isinstance(value, (list, tuple, dict, set, np.ndarray, bytes)):
+            raise DataError(
+                f"column {name!r} holds a {type(value).__name__} in {where(row)}; a cell is a number or a text"
+            )
+        texts.append(value if value is None or isinstance(value, str) else _text(value))
+    return Column("text", np.asarray([*texts, None], object)[:-1])
+
+
+def _text(value: Any) -> str:
+    return spelled(float(value)) if isinstance(value, (float, np.floating)) and np.isfinite(value) else str(value)

@@ -1,0 +1,326 @@
+"""What becomes of each column, decided from training rows, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ._columns import (
+    CategoryColumn,
+    DateColumn,
+    EmbeddedColumn,
+    Encoded,
+    FlagColumn,
+    LeftOut,
+    NumberColumn,
+    numbers,
+    seconds,
+)
+from ._frame import as_table
+from ._rules import RULES
+from ._scan import DateProfile, NumberProfile, Profile, TextProfile, as_texts, profiles_of
+from ._table import TableEncoding
+from ._targets import ClassTarget, ValueTarget, as_classes
+
+TASKS = ("classification", "regression")
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What `learn` found. why : for each column, and each target, what spoke for it. notes : what a reader should know:
+    texts among numbers, columns that are nearly the target."""
+
+    encoding: TableEncoding
+    why: dict[str, str]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        told = [(one.name, one.told(), self.why[one.name]) for one in (*self.encoding.columns, *self.encoding.targets)]
+        widths = [max(len(row[i]) for row in told) for i in range(2)]
+        return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}".rstrip() for a, b, c in told)
+
+
+def learn(
+    frame: Any,
+    target: str | Sequence[str],
+    *,
+    numeric: Sequence[str] = (),
+    text: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    task: str | None = None,
+    rows: Any = None,
+) -> Learnt:
+    """Decide, from the training rows of a table, what becomes of each column.
+
+    frame : a frame of pandas or polars, a file that `datasets.read_table` opened, or a mapping from names to columns.
+    target : a column's name, or several names of columns of numbers.
+    numeric : columns to take as numbers, texts among them as gaps. text : columns to take as texts, one-hot or embedded
+        by the number of their values. categories : columns to take as one-hot, whatever they hold. drop : columns to
+        leave out. task : "classification" or "regression", where the target's values leave it open.
+    rows : a mask or places of the rows to learn from, None for all.
+
+    Numbers are standardized; text of few values is one-hot, of more embedded; words for true and false, and dates, are
+    taken as such. Constant columns, ids (whole numbers in a row, text that differs everywhere) and columns without
+    values are left out. The thresholds are `RULES`.
+    Raises DataError for names that are not there, and for targets that cannot be learnt.
+    """
+    table = as_table(frame)
+    targets = [target] if isinstance(target, str) else list(target)
+    wished = {"numeric": numeric, "text": text, "categories": categories, "drop": drop}
+    _known(table, targets, wished)
+    if task not in (None, *TASKS):
+        raise DataError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
+    forced = dict.fromkeys(numeric, "number") | dict.fromkeys([*text, *categories], "text")
+    profiles = profiles_of(table, rows, forced, set(drop))
+    why: dict[str, str] = {}
+    found_targets = tuple(_target(name, profiles, table, rows, task, len(targets) > 1, why) for name in targets)
+    columns: list[Encoded] = []
+    for name in table.names:
+        if name in targets:
+            continue
+        if name in drop:
+            columns.append(LeftOut(name, "as asked"))
+            why[name] = ""
+            continue
+        columns.append(_column(profiles[name], table.count, name in numeric, name in categories, name in text, why))
+    encoding = TableEncoding(tuple(columns), found_targets)
+    if not encoding.used:
+        told = "; ".join(f"{c.name!r}, {c.told()}" for c in columns) or "there is none beside the target"
+        raise DataError(f"no column is left to learn from: {told}")
+    notes = [
+        f"column {p.name!r}: {p.stray:,} texts among its numbers, taken as gaps, the first {p.first_stray}"
+        for p in profiles.values()
+        if isinstance(p, NumberProfile) and p.stray and p.name not in targets
+    ]
+    return Learnt(encoding, why, (*notes, *_leaks(encoding, profiles)))
+
+
+def learn_target(table: Any, name: str, task: str | None = None, rows: Any = None) -> ValueTarget | ClassTarget:
+    """What a column is as a target, decided from the training rows. The arguments are those of `learn`."""
+    profiles = profiles_of(table, rows, {}, [other for other in table.names if other != name])
+    return _target(name, profiles, table, rows, task, False, {})
+
+
+def order_of(table: Any, name: str) -> np.ndarray:
+    """(N,) float64 by which a column of dates or numbers orders the rows. DataError where a row has none."""
+    profile = profiles_of(table, None, {}, [other for other in table.names if other != name])[name]
+    if isinstance(profile, TextProfile):
+        raise DataError(f"column {name!r} holds neither dates nor numbers, and so has no order in time")
+    found = []
+    for chunk in table.chunks([name]):
+        column = chunk.columns[name]
+        if isinstance(profile, DateProfile):
+            values = seconds(name, column, chunk.where, profile.day_first)
+        else:
+            values = numbers(name, column, chunk.where, getattr(table, "decimal", "."))
+        gaps = np.flatnonzero(np.isnan(values))
+        if gaps.size:
+            raise DataError(
+                f"column {name!r} is empty in {chunk.where(int(gaps[0]))}; to order rows, each needs a time"
+            )
+        found.append(values)
+    return np.concatenate(found)
+
+
+def _known(table: Any, targets: list[str], wished: dict[str, Sequence[str]]) -> None:
+    asked: dict[str, str] = {}
+    for what, names in {"target": targets, **wished}.items():
+        for name in names:
+            if name not in table.names:
+                raise DataError(f"{what}: there is no column {name!r}; there are {', '.join(table.names[:30])}")
+            if name in asked:
+                raise DataError(f"column {name!r} is asked for as {asked[name]} and as {what}; give one of them")
+            asked[name] = what
+    if not targets:
+        raise DataError("a target is needed: the name of the column that is to be predicted")
+
+
+# Targets.
+
+
+def _target(
+    name: str, profiles: dict[str, Profile], table: Any, rows: Any, task: str | None, several: bool, why: dict[str, str]
+) -> ValueTarget | ClassTarget:
+    profile = profiles[name]
+    if not profile.given:
+        raise DataError(f"the target {name!r} has no values in the training rows")
+    counted = isinstance(profile, NumberProfile) and profile.kinds != {"flag"}
+    if counted and task != "classification" and (task or several or not _classes(profile)):
+        return _value_target(profile, why)
+    if several or task == "regression":
+        raise DataError(f"the target {name!r} is not of numbers; a regression, and several targets, need numbers")
+    if isinstance(profile, DateProfile) and task is None:
+        raise DataError(f"the target {name!r} is of dates; give the task, or a target of numbers or classes")
+    why[name] = "as asked" if task else "texts"
+    if isinstance(profile, NumberProfile):
+        why[name] = "as asked" if task else "few whole numbers; --task regression takes them as numbers"
+        if profile.kinds == {"flag"}:
+            why[name] = "true or false"
+    text = profile if isinstance(profile, TextProfile) else as_texts(table, rows, [name])[name]
+    assert isinstance(text, TextProfile)
+    if text.more or len(text.counts) > RULES.classes:
+        raise DataError(f"the target {name!r} has more than {RULES.classes:,} classes, too many to learn")
+    if len(text.counts) < 2:
+        raise DataError(f"the target {name!r} is {next(iter(text.counts))!r} in all training rows; there is no choice")
+    profiles[name] = text
+    return ClassTarget(name, as_classes(list(text.counts), text.kinds))
+
+
+def _classes(profile: Any) -> bool:
+    """Whether numbers look like classes: few whole ones, each in several rows."""
+    different = len(np.unique(profile.sample[~np.isnan(profile.sample)]))
+    return bool(profile.moments.whole) and different <= min(RULES.task_values, profile.given // 5)
+
+
+def _value_target(profile: Any, why: dict[str, str]) -> ValueTarget:
+    if profile.stray:
+        raise DataError(f"the target {profile.name!r} holds {profile.first_stray}, where its other values are numbers")
+    moments = profile.moments
+    if moments.low == moments.high:
+        raise DataError(
+            f"the target {profile.name!r} is {moments.low:g} in all training rows; there is nothing to learn"
+        )
+    why[profile.name] = f"numbers from {moments.low:.4g} to {moments.high:.4g}"
+    return ValueTarget(profile.name, moments.mean, moments.scale, profile.decimal)
+
+
+# Columns.
+
+
+def _column(profile: Profile, count: int, numeric: bool, one_hot: bool, text: bool, why: dict[str, str]) -> Encoded:
+    name, asked = profile.name, numeric or one_hot or text
+    gaps = f"; {profile.missing:,} gaps" if profile.missing else ""
+    why[name] = ("as asked" if asked else "") + gaps.removeprefix("" if asked else "; ")
+
+    def left(reason: str) -> LeftOut:
+        why[name] = ""
+        return LeftOut(name, reason)
+
+    if not profile.given:
+        return left("no values")
+    if isinstance(profile, NumberProfile):
+        moments = profile.moments
+        if not moments.count:
+            return left("no numbers")
+        if moments.low == moments.high and not profile.missing and not profile.stray:
+            return left(f"constant, {moments.low:.6g}")
+        if profile.kinds == {"flag"}:
+            return FlagColumn(name, bool(profile.missing))
+        if not numeric and _is_id(profile, count):
+            return left("an id: whole numbers in a row, all different")
+        why[name] = f"{moments.low:.4g} to {moments.high:.4g}" + ("; as asked" if asked else "") + gaps
+        sample = profile.sample[~np.isnan(profile.sample)]
+        fill = float(np.median(sample)) if sample.size else moments.mean
+        marked = bool(profile.missing or profile.stray)
+        return NumberColumn(name, moments.mean, moments.scale, fill, marked, bool(profile.stray), profile.decimal)
+    if isinstance(profile, DateProfile):
+        return _date(profile, left, why)
+    assert isinstance(profile, TextProfile)
+    return _text(profile, one_hot, text, left, why)
+
+
+def _date(profile: DateProfile, left: Any, why: dict[str, str]) -> Encoded:
+    moments = profile.moments
+    if moments.low == moments.high and not profile.missing:
+        return left("constant")  # type: ignore[no-any-return]
+    span = (moments.high - moments.low) / 86400
+    first, last = (str(np.datetime64(int(end), "D" if not profile.clock else "m")) for end in _days(profile))
+    periods = (
+        *(("year",) if span > 60 else ()),
+        *(("week",) if span > 7 else ()),
+        *(("day",) if profile.clock else ()),
+    )
+    why[profile.name] = f"{first} to {last}" + (f"; {profile.missing:,} gaps" if profile.missing else "")
+    return DateColumn(profile.name, moments.mean, moments.scale, periods, bool(profile.missing), profile.day_first)
+
+
+def _days(profile: DateProfile) -> tuple[float, float]:
+    unit = 60 if profile.clock else 86400
+    return profile.moments.low // unit, profile.moments.high // unit
+
+
+def _text(profile: TextProfile, one_hot: bool, asked: bool, left: Any, why: dict[str, str]) -> Encoded:
+    name, counts = profile.name, profile.counts
+    if len(counts) == 1 and not profile.missing:
+        return left(f"constant, {next(iter(counts))[:40]!r}")  # type: ignore[no-any-return]
+    if profile.flags and len(counts) == 2 and not (one_hot or asked) and _one_pair(counts):
+        return FlagColumn(name, bool(profile.missing))
+    given = [text for text in profile.sample if text is not None]
+    unique = len(set(given)) > RULES.id_texts * len(given)
+    if not (one_hot or asked) and unique and len(counts) > RULES.one_hot:
+        return left("an id or free text: nearly all values differ")  # type: ignore[no-any-return]
+    if len(counts) <= RULES.one_hot or (one_hot and not profile.more):
+        return CategoryColumn(name, tuple(sorted(counts)), bool(profile.missing))
+    kept = sorted(text for text, count in counts.items() if count >= RULES.rare)
+    others = len(counts) - len(kept)
+    if others or profile.more:
+        told = f"{'more than ' * profile.more}{others:,} rare values as 'other'"
+        why[name] = "; ".join(part for part in (why[name], told) if part)
+    if not kept:
+        return left("no value is in three rows")  # type: ignore[no-any-return]
+    return EmbeddedColumn(name, tuple(kept), min(RULES.units, max(2, round(1.6 * len(kept) ** 0.56))))
+
+
+def _one_pair(counts: dict[str, int]) -> bool:
+    """Whether the two words belong together: true and false, not true and no."""
+    pairs = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
+    return {text.lower() for text in counts} in pairs
+
+
+def _is_id(profile: NumberProfile, count: int) -> bool:
+    moments, sample = profile.moments, profile.sample
+    if not moments.whole or profile.missing or profile.stray or moments.count < RULES.id_rows:
+        return False
+    return len(np.unique(sample)) == len(sample) and moments.high - moments.low < RULES.id_range * count
+
+
+# Columns that give the target away.
+
+
+def _leaks(encoding: TableEncoding, profiles: dict[str, Profile]) -> list[str]:
+    """A line for each column that is nearly a target."""
+    notes = []
+    for target in encoding.targets:
+        goal = profiles[target.name]
+        for one in encoding.used:
+            share = _agreement(profiles[one.name].sample, goal.sample, isinstance(target, ClassTarget))
+            if share > RULES.duplicate:
+                notes.append(
+                    f"column {one.name!r} is nearly the target {target.name!r}; if it is not known when you predict, "
+                    f"leave it out by --drop {one.name}"
+                )
+    return notes
+
+
+def _agreement(values: np.ndarray, goal: np.ndarray, classes: bool) -> float:
+    """|correlation| of two columns of numbers; of others, the share of rows that the value's own most frequent class
+    tells, where there are about as many values as classes."""
+    if len(values) != len(goal):
+        return 0.0
+    given = ~(_nothing(values) | _nothing(goal))
+    values, goal = values[given], goal[given]
+    if len(values) < 10:
+        return 0.0
+    if not classes:
+        if values.dtype == object or goal.dtype == object:
+            return 0.0
+        spread = float(values.std() * goal.std())
+        return abs(float(((values - values.mean()) * (goal - goal.mean())).mean())) / spread if spread else 0.0
+    kinds, own = np.unique(values, return_inverse=True)
+    labels, places = np.unique(goal, return_inverse=True)
+    if len(kinds) > 2 * len(labels):
+        return 0.0
+    counts = np.zeros((len(kinds), len(labels)), np.int64)
+    np.add.at(counts, (own, places), 1)
+    return float(counts.max(axis=1).sum() / len(values))
+
+
+def _nothing(values: np.ndarray) -> np.ndarray:
+    if values.dtype == object:
+        return np.asarray([value is None for value in values], bool)
+    return np.asarray(np.isnan(values))

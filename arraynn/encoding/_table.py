@@ -1,0 +1,230 @@
+"""A table's columns as a network's inputs and targets: what was learnt of them, as data."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import layers
+from .._array import namespace
+from .._types import Array, LayerLike
+from ..errors import DataError
+from ._columns import Encoded
+from ._frame import Table, as_table, is_table
+from ._targets import ClassTarget, Places, ValueTarget
+
+MAPPED = 2**26  #: bytes of encoded numbers from which on they go to a temporary file
+
+
+@dataclass(frozen=True)
+class TableEncoding:
+    """How the columns of a table become a network's inputs, and outputs become answers. Numbers, strings and tuples.
+
+    columns : a `NumberColumn`, `FlagColumn`, `CategoryColumn`, `EmbeddedColumn`, `DateColumn` or `LeftOut` each, found
+        in a table by name: their order does not matter, and others beside them are passed by.
+    targets : one or more `ValueTarget`, or one `ClassTarget`.
+
+    `learn` makes one from training rows. Encoded, x is (N, D) float32; with embedded columns a tuple of that and (N,)
+    integer codes of each, for the layer that `input_layer` gives.
+
+    >>> frame = {"colour": ["red", "blue", "red", "blue"], "size": [1.0, 2.0, 3.0, 4.5], "price": [1.0, 2.5, 3.0, 4.0]}
+    >>> encoding = TableEncoding.learn(frame, target="price")
+    >>> print(encoding)
+    colour  one-hot, 2 values
+    size    number, less 2.625, over 1.293
+    price   target: a number, less 2.625, over 1.083 while training
+    >>> encoding.encode({"size": [2.625], "colour": ["green"]})  # a colour that is new
+    array([[0., 0., 0.]], dtype=float32)
+    """
+
+    columns: tuple[Any, ...]
+    targets: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.columns, tuple) or not all(isinstance(one, Encoded) for one in self.columns):
+            raise TypeError(f"columns must be a tuple of encoded columns, got {str(self.columns)[:80]}")
+        if not isinstance(self.targets, tuple) or not all(
+            isinstance(t, ValueTarget | ClassTarget) for t in self.targets
+        ):
+            raise TypeError(f"targets must be a tuple of targets, got {str(self.targets)[:80]}")
+        names = [one.name for one in (*self.columns, *self.targets)]
+        if len(set(names)) < len(names):
+            raise ValueError(f"each column may stand there once, got {', '.join(names)[:200]}")
+        if any(isinstance(one, ClassTarget) for one in self.targets) and len(self.targets) > 1:
+            raise ValueError("several targets must all be numbers")
+
+    @staticmethod
+    def learn(frame: Any, target: str | Sequence[str], **wishes: Any) -> TableEncoding:
+        """What becomes of each column, decided from these rows. See `arraynn.encoding.learn`, which also says why."""
+        from ._learn import learn
+
+        return learn(frame, target, **wishes).encoding
+
+    # What it is.
+
+    @property
+    def used(self) -> tuple[Any, ...]:
+        """The columns that are not left out."""
+        return tuple(one for one in self.columns if one.code or one.width)
+
+    @property
+    def coded(self) -> tuple[Any, ...]:
+        """The columns that are embedded."""
+        return tuple(one for one in self.columns if one.code)
+
+    @property
+    def width(self) -> int:
+        """D, the numbers of a row beside the codes."""
+        return sum(one.width for one in self.columns)
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of a row of x: (D,), or with embedded columns a tuple of that and of () for each."""
+        return ((self.width,), *[()] * len(self.coded)) if self.coded else (self.width,)
+
+    @property
+    def classes(self) -> tuple[Any, ...] | None:
+        """The labels of a classification, by output; None of a regression."""
+        return self.targets[0].classes if self.targets and isinstance(self.targets[0], ClassTarget) else None
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs the network needs: a class each, or a target each."""
+        return len(self.targets) if self.classes is None else len(self.classes)
+
+    def input_layer(self) -> LayerLike:
+        """A network's first layer on what `encode` gives: an embedding of each coded column beside the numbers."""
+        tables = [layers.Embedding(one.vocabulary, one.units) for one in self.coded]
+        return layers.Parallel(layers.Identity(), *tables) if tables else layers.Identity()
+
+    def __str__(self) -> str:
+        rows = [(one.name, one.told()) for one in (*self.columns, *self.targets)]
+        width = max((len(name) for name, _ in rows), default=0)
+        return "\n".join(f"{name:<{width}}  {told}" for name, told in rows)
+
+    # What it does.
+
+    def encode(self, frame: Any, into: Path | None = None) -> Any:
+        """x of a table: (N, D) float32, or with embedded columns a tuple of that and int32 codes, (N,) each.
+
+        Of a file, that is read chunk by chunk, much goes to a temporary memory-mapped file, in the folder `into` or the
+        system's. DataError where a column is missing, or holds what it cannot.
+        """
+        table = as_table(frame)
+        self._have(table, self.used)
+        names = [one.name for one in self.used]
+        out = Parts(table.count, self.width, len(self.coded), into)
+        for chunk in table.chunks(names):
+            out.add(chunk.start, *self.parts(chunk))
+        return out.x
+
+    def parts(self, chunk: Table) -> tuple[np.ndarray, list[np.ndarray]]:
+        """(numbers, codes of each embedded column) of some rows in memory."""
+        wide = np.empty((chunk.count, self.width), np.float32)
+        codes, at = [], 0
+        for one in self.used:
+            found = one.features(chunk.columns[one.name], chunk.where)
+            if one.code:
+                codes.append(found.astype(np.int32))
+            else:
+                wide[:, at : at + one.width] = found
+                at += one.width
+        return wide, codes
+
+    def encode_targets(self, frame: Any) -> np.ndarray:
+        """y of a table: (N,) int64 places of classes; (N,) or, of several targets, (N, K) float64 in standard units."""
+        table = as_table(frame)
+        self._have(table, self.targets)
+        parts = []
+        for chunk in table.chunks([one.name for one in self.targets]):
+            found = [one.encoded(chunk.columns[one.name], chunk.where) for one in self.targets]
+            parts.append(found[0] if len(found) == 1 else np.stack(found, axis=1))
+        if not parts:
+            raise DataError("the table is empty: it has 0 rows, at least 1 is needed")
+        return np.concatenate(parts).view(Places)
+
+    def rows(self, frame: Any, y: Any = None) -> tuple[Any, Any]:
+        """(x, y) of a table. y : the targets, where they are not in the table: labels, or values in their own unit."""
+        if y is None:
+            return self.encode(frame), self.encode_targets(frame)
+        if self.classes is None and len(self.targets) == 1:
+            return self.encode(frame), self.encode_targets({self.targets[0].name: y})
+        return self.encode(frame), y
+
+    def rows_to_explain(self, frame: Any, y: Any = None) -> tuple[Any, Any]:
+        """(x, y) of a table; y is None where the table has no targets and none are given."""
+        if y is None and any(one.name not in as_table(frame).names for one in self.targets):
+            return self.encode(frame), None
+        return self.rows(frame, y)
+
+    def decode(self, predictions: Array) -> Array:
+        """Predictions of a regression, (N,) or (N, K), in their own units; those of a classification as they are."""
+        if self.classes is not None or not self.targets:
+            return predictions
+        if len(self.targets) == 1:
+            return predictions * float(self.targets[0].scale) + float(self.targets[0].mean)
+        xp = namespace(predictions)
+        parts = [predictions[:, k] * float(t.scale) + float(t.mean) for k, t in enumerate(self.targets)]
+        return xp.stack(parts, axis=1)
+
+    def _have(self, table: Any, columns: Sequence[Any]) -> None:
+        missing = [one.name for one in columns if one.name not in table.names]
+        if missing:
+            near = ", ".join(map(repr, table.names[:20])) or "none"
+            raise DataError(
+                f"the table has no column {missing[0]!r}"
+                + (f", nor {', '.join(map(repr, missing[1:6]))}" if missing[1:] else "")
+                + f"; it has {near}"
+            )
+
+
+def rows_of_table(encoding: TableEncoding | None, x: Any, y: Any) -> tuple[Any, Any]:
+    """x and y as an encoding makes them of a table; as they are where x is none. DataError for a table that would need
+    an encoding."""
+    if not is_table(x):
+        return x, y
+    if encoding is not None:
+        return encoding.rows(x, y)
+    if y is None:
+        raise DataError("x is a table; give the model an encoding, as nn.TableEncoding.learn(x, target=…) makes it")
+    return x, y
+
+
+class Parts:
+    """The encoded rows of a table, filled chunk by chunk: in memory where they are few, else in a temporary file."""
+
+    def __init__(self, count: int, width: int, codes: int, into: Path | None = None) -> None:
+        self.count, self.width, self.into, self.written = count, width, into, 0
+        self.wide = self._room((count, width), np.float32)
+        self.codes = [self._room((count,), np.int32) for _ in range(codes)]
+
+    def _room(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        if not np.prod(shape) or np.prod(shape) * 4 < MAPPED:
+            return np.empty(shape, dtype)
+        from tempfile import TemporaryFile  # half of the time that importing this module would take
+
+        with TemporaryFile(dir=self.into) as file:  # unlinked at once; the mapping keeps it alive
+            return np.memmap(file, dtype, "w+", shape=shape)
+
+    def add(self, start: int, wide: np.ndarray, codes: list[np.ndarray]) -> None:
+        """Put a chunk's rows at their place."""
+        rows = slice(start, start + len(wide))
+        self.wide[rows] = wide
+        for own, part in zip(self.codes, codes, strict=True):
+            own[rows] = part
+        self.written += wide.nbytes
+        if self.written > MAPPED:  # what is written waits for the disk in the system's memory, not in this process's
+            self.written = 0
+            for array in (self.wide, *self.codes):
+                if isinstance(array, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+                    array._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+
+    @property
+    def x(self) -> Any:
+        """What a network takes."""
+        return (self.wide, *self.codes) if self.codes else self.wide

@@ -1,0 +1,101 @@
+"""What the network is to predict, out of a column: a number in its own unit, or one of some classes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ._columns import Where, numbers
+from ._frame import Column
+from ._values import is_missing
+
+
+class Places(np.ndarray):
+    """Targets that an encoding has made: places of classes, not their labels, or numbers in standard units."""
+
+
+@dataclass(frozen=True)
+class ValueTarget:
+    """A number, trained on as (y - mean) / scale, and answered in its own unit. decimal : as in NumberColumn."""
+
+    name: str
+    mean: float
+    scale: float
+    decimal: str = "."
+
+    def __post_init__(self) -> None:
+        for value in (self.mean, self.scale):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+                raise ValueError(f"mean and scale must be finite numbers, got {value!r}")
+        if not isinstance(self.name, str) or self.scale <= 0 or self.decimal not in (".", ","):
+            raise ValueError(f"name must be a text, scale above 0, decimal '.' or ',', got {self!r}")
+
+    def encoded(self, column: Column, where: Where) -> np.ndarray:
+        """(N,) float64; DataError where a value is missing, no number, or not finite."""
+        values = numbers(self.name, column, where, self.decimal)
+        gaps = np.flatnonzero(np.isnan(values))
+        if gaps.size:
+            raise DataError(f"the target {self.name!r} is missing in {where(int(gaps[0]))}; drop such rows")
+        return (values - self.mean) / self.scale
+
+    def told(self) -> str:
+        """What is predicted, in words."""
+        return f"target: a number, less {self.mean:.4g}, over {self.scale:.4g} while training"
+
+
+@dataclass(frozen=True)
+class ClassTarget:
+    """One of some classes: output k is classes[k]. They are texts, or whole numbers, or False and True."""
+
+    name: str
+    classes: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not isinstance(self.classes, tuple) or not self.classes:
+            raise ValueError(f"a target's name must be a text, its classes a tuple, got {str(self.classes)[:80]}")
+        if not all(isinstance(one, (bool, int, str)) for one in self.classes):
+            raise ValueError(f"classes must be texts, whole numbers or booleans, got {str(self.classes)[:80]}")
+        if len(set(map(str, self.classes))) < len(self.classes):
+            raise ValueError(f"classes must differ from each other, got {str(self.classes)[:80]}")
+
+    def encoded(self, column: Column, where: Where) -> np.ndarray:
+        """(N,) int64 places among the classes; DataError where one is missing or unknown."""
+        places = {str(one): float(k) for k, one in enumerate(self.classes)}
+        text = column.as_text()
+        found = text.looked_up(lambda word: -1.0 if is_missing(word) else places.get(str(word).strip(), -2.0))
+        wrong = np.flatnonzero(found < 0)
+        if wrong.size:
+            place = int(wrong[0])
+            if found[place] == -1:
+                raise DataError(f"the target {self.name!r} is missing in {where(place)}; drop such rows")
+            known = ", ".join(map(repr, self.classes[:10])) + (", …" if len(self.classes) > 10 else "")
+            raise DataError(
+                f"the target {self.name!r} is {str(text.values[place]).strip()[:60]!r} in {where(place)}; the classes "
+                f"are {known}"
+            )
+        return found.astype(np.int64)
+
+    def told(self) -> str:
+        """What is predicted, in words."""
+        return f"target: one of {len(self.classes)} classes"
+
+
+def as_classes(texts: list[str], kinds: set[str]) -> tuple[Any, ...]:
+    """Classes for the texts of a target, sorted: whole numbers where all are such, booleans of a column of flags.
+
+    >>> as_classes(["10", "9"], {"text"}), as_classes(["b", "a"], {"text"}), as_classes(["True"], {"flag"})
+    ((9, 10), ('a', 'b'), (True,))
+    """
+    if kinds == {"flag"}:
+        return tuple(sorted(text == "True" for text in texts))
+    try:
+        whole = [int(text) for text in texts]
+    except ValueError:
+        whole = []
+    if [str(one) for one in whole] == texts and all(abs(one) < 2**53 for one in whole):
+        return tuple(sorted(whole))
+    return tuple(sorted(texts))

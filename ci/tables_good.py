@@ -1,0 +1,119 @@
+"""Whether `arraynn train` is as good on tables as what needs no tuning: logistic regression or ridge, and
+scikit-learn's network with a standardized target.
+
+    python ci/tables_good.py [iris wine ...]
+
+Five data sets, written as CSV, Parquet and Excel with a text column, gaps and dates put in, five seeds each, one
+command a run. For each, the difference of the test scores (accuracy, R²), paired by seed: its mean must be at least
+minus one standard error.
+"""
+
+import argparse
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from sklearn import datasets
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from arraynn.cli._arguments import parser
+from arraynn.cli._table_figures import baselines, figures, wide
+from arraynn.cli._train import run_once
+
+SEEDS = range(5)
+SETS = {"iris": "csv", "wine": "parquet", "breast_cancer": "xlsx", "diabetes": "csv", "houses": "csv"}
+
+
+def table(name):
+    """(frame, target): the data set with an id, a text column that means nothing, dates, and gaps."""
+    rng = np.random.default_rng(0)
+    if name == "houses":
+        rows = 2000
+        area, age = rng.lognormal(4.5, 0.4, rows), rng.integers(0, 100, rows)
+        places = rng.integers(0, 40, rows)
+        price = area * 30 * np.exp(rng.normal(0, 0.2, 40)[places]) * (1 - 0.004 * age) + rng.normal(0, 200, rows)
+        columns = {
+            "area": area.round(1),
+            "age": age,
+            "zip": [f"{1000 + k:05d}" for k in places],
+            "price": price.round(0),
+        }
+        target = "price"
+    else:
+        bunch = getattr(datasets, f"load_{name}")(as_frame=True)
+        columns = {key: bunch.data[key].to_numpy() for key in bunch.data.columns}
+        target = "goal"
+        columns[target] = bunch.target.to_numpy() if name == "diabetes" else bunch.target_names[bunch.target.to_numpy()]
+    rows = len(columns[target])
+    columns = {key: list(values) for key, values in columns.items()}
+    first = next(iter(columns))
+    columns[first] = [None if rng.random() < 0.05 else value for value in columns[first]]
+    days = np.datetime64("2023-01-01") + rng.integers(0, 500, rows)
+    extra = {"id": list(range(rows)), "site": rng.choice(["north", "south", "east"], rows).tolist()}
+    frame = pl.DataFrame(extra | {"seen": days.astype(str).tolist()} | columns, strict=False)
+    return frame, target
+
+
+def written(frame, path):
+    if path.suffix == ".csv":
+        frame.write_csv(path)
+    elif path.suffix == ".parquet":
+        frame.write_parquet(path)
+    else:
+        import openpyxl
+
+        book = openpyxl.Workbook()
+        book.active.append(frame.columns)
+        for row in frame.rows():
+            book.active.append(row)
+        book.save(path)
+
+
+def scores(path, target, seed, folder):
+    """{name: test score} of arraynn, the linear model, and scikit-learn's network."""
+    words = ["train", str(path), "--target", target, "--seed", str(seed), "--backend", "numpy", "--quiet"]
+    arguments: argparse.Namespace = parser().parse_args([*words, "--out", str(folder / f"{path.stem}-{seed}")])
+    _, run = run_once(arguments)
+    encoding, sets = run.table.encoding, run.sets
+    name = "R²" if encoding.classes is None else "accuracy"
+    found = {"arraynn": run.measure()["test"][name]}
+    beside, why = baselines(encoding, sets, "test")
+    assert not why, why
+    linear = next(key for key in beside if key in ("ridge", "logistic"))
+    found["linear"] = beside[linear][name]
+    seen = [sets[key] for key in ("training", "validation")]
+    x, y = (np.concatenate(parts) for parts in ([wide(encoding, x) for x, _ in seen], [np.asarray(y) for _, y in seen]))
+    kind = MLPRegressor if encoding.classes is None else MLPClassifier
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of 200 epochs, its default, that may not suffice
+        network = kind(random_state=seed).fit(x, y)
+    prediction = network.predict(wide(encoding, sets["test"][0]))
+    own = encoding.decode(prediction) if encoding.classes is None else prediction
+    found["scikit-learn's network"] = figures(encoding, sets["test"][1], own)[name]
+    return found
+
+
+def main():
+    failed = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for name in sys.argv[1:] or SETS:
+            frame, target = table(name)
+            path = folder / f"{name}.{SETS[name]}"
+            written(frame, path)
+            found = [scores(path, target, seed, folder) for seed in SEEDS]
+            print(f"{name:<14}" + "  ".join(f"{key} {np.mean([one[key] for one in found]):.4f}" for key in found[0]))
+            for other in ("linear", "scikit-learn's network"):
+                less = np.asarray([one["arraynn"] - one[other] for one in found])
+                error = less.std(ddof=1) / np.sqrt(len(less))
+                good = less.mean() >= -error
+                failed += not good
+                print(f"    less {other}: {less.mean():+.4f}, standard error {error:.4f}{'' if good else '  WORSE'}")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,365 @@
+"""A table from a file to predictions: the model that takes frames, and the three commands."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import arraynn as nn
+from arraynn.cli import main
+from arraynn.cli._splits import duplicates, split
+from arraynn.cli._table_figures import baselines, confusion, importance, per_class
+
+pl = pytest.importorskip("polars", reason="the extra tables is not installed")
+
+FAST = ["--backend", "numpy", "--hidden", "8", "--epochs", "3"]
+RNG = np.random.default_rng(0)
+
+
+def flowers(rows=150):
+    kinds = np.arange(rows) % 3
+    return {
+        "id": list(range(rows)),
+        "petal": (kinds + RNG.normal(0, 0.2, rows)).round(2).tolist(),
+        "leaf": [None if i % 9 == 0 else round(float(v), 2) for i, v in enumerate(RNG.normal(3, 1, rows))],
+        "site": [("north", "south", "east")[i % 3 if i % 5 else 0] for i in range(rows)],
+        "kind": [("iris", "rose", "tulip")[k] for k in kinds],
+    }
+
+
+def houses(rows=200):
+    area = RNG.normal(100, 20, rows).round(1)
+    return {
+        "area": area.tolist(),
+        "street": [f"street {i % 23}" for i in range(rows)],
+        "sold": [f"{2020 + i % 4}-{1 + i % 12:02d}-01" for i in range(rows)],
+        "owner": [f"o{i % 17}" for i in range(rows)],
+        "price": (3000 * area + RNG.normal(0, 5000, rows)).round(0).tolist(),
+    }
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ARRAYNN_TRACEBACK", raising=False)
+    pl.DataFrame(flowers()).write_csv("flowers.csv")
+    pl.DataFrame(houses()).write_csv("houses.csv")
+
+
+@pytest.fixture
+def run(capsys):
+    def called(*words):
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return called
+
+
+def network(encoding):
+    return nn.Sequential(encoding.input_layer(), nn.Dense(8), nn.ReLU(), nn.Dense(encoding.outputs))
+
+
+def model_of(frame, target, loss, **options):
+    encoding = nn.TableEncoding.learn(frame, target=target)
+    return nn.Model(network(encoding), loss, backend="numpy", encoding=encoding, **options)
+
+
+# ---------------------------------------------------------------- the model
+
+
+@pytest.mark.parametrize("kind", ["dict", "polars", "pandas"])
+def test_a_model_takes_frames_everywhere(kind, tmp_path):
+    plain = flowers()
+    frame = plain if kind == "dict" else pytest.importorskip(kind).DataFrame(plain)
+    model = model_of(frame, "kind", nn.softmax_cross_entropy, optimizer=nn.Adam(0.02))
+    history = model.fit(frame, epochs=20, validation_data=frame, class_weight={"rose": 1.0}, verbose=0)
+    assert history["val_accuracy"][-1] > 0.9
+    assert model.evaluate(frame)["accuracy"] == history["val_accuracy"][-1]
+    found = model.predict(frame)
+    assert set(found) <= {"iris", "rose", "tulip"}
+    assert (found == np.asarray(plain["kind"])).mean() == pytest.approx(history["val_accuracy"][-1], abs=1e-6)
+    assert model.predict_proba(frame).shape == model(frame).shape == (150, 3)
+    few = {name: values[:3] for name, values in plain.items()}
+    assert "forward" in str(model.explain(few))
+    assert "loss" in str(model.explain(few))
+    model.save(tmp_path / "m")
+    again = nn.Model.load(tmp_path / "m", backend="numpy")
+    assert (again.encoding, again.classes) == (model.encoding, ("iris", "rose", "tulip"))
+    np.testing.assert_array_equal(again.predict_proba(frame), model.predict_proba(frame))
+
+
+def test_batches_of_an_iterable_may_be_tables():
+    frame = flowers()
+    parts = [{name: values[start : start + 50] for name, values in frame.items()} for start in (0, 50, 100)]
+    models = [model_of(frame, "kind", nn.softmax_cross_entropy) for _ in range(2)]
+    models[0].fit(frame, epochs=2, batch_size=50, shuffle=False, verbose=0)
+    models[1].fit(parts, epochs=2, verbose=0)
+    assert models[0].history == models[1].history
+
+
+def test_values_come_back_in_their_own_unit():
+    frame = houses()
+    model = model_of(frame, "price", nn.mean_squared_error, metrics="r2")
+    model.fit(frame, epochs=60, validation_split=0.2, verbose=0)
+    error = np.abs(model.predict(frame) - np.asarray(frame["price"]))
+    assert error.mean() < 30_000
+    without = {name: values for name, values in frame.items() if name != "price"}
+    assert model.evaluate(frame) == pytest.approx(model.evaluate(without, frame["price"]))
+
+
+def test_a_model_without_an_encoding_says_what_it_needs():
+    with pytest.raises(nn.DataError, match=r"x is a table; give the model an encoding"):
+        nn.Model(nn.Sequential(nn.Dense(2))).fit(flowers(), verbose=0)
+    with pytest.raises(TypeError, match="encoding must be a TableEncoding"):
+        nn.Model(nn.Sequential(nn.Dense(2)), encoding=1)
+
+
+def test_a_hostile_encoding_in_a_file_is_one_error(tmp_path):
+    import safetensors
+    from safetensors.numpy import load_file, save_file
+
+    model = model_of(flowers(), "kind", nn.softmax_cross_entropy)
+    model.fit(flowers(), epochs=1, verbose=0)
+    model.save(tmp_path / "m")
+    with safetensors.safe_open(tmp_path / "m", "numpy") as file:
+        header = json.loads(file.metadata()["arraynn"])
+    tensors = load_file(tmp_path / "m")
+    for place, value in (
+        (("encoding",), 5),
+        (("encoding", "fields", "columns"), [{"type": "Dense.v1", "fields": {"units": 3}}]),
+        (("encoding", "fields", "columns", 1, "fields", "scale"), 0.0),
+        (("encoding", "fields", "columns", 1, "fields", "name"), 7),
+        (("encoding", "fields", "targets", 0, "fields", "classes"), [[]]),
+        (("classes",), ["only one"]),
+        (("classes",), ["a", "b", "c"]),
+    ):
+        changed = json.loads(json.dumps(header))
+        inner = changed
+        for step in place[:-1]:
+            inner = inner[step]
+        inner[place[-1]] = value
+        save_file(tensors, tmp_path / "bad", {"arraynn": json.dumps(changed)})
+        with pytest.raises(nn.CheckpointError):
+            nn.Model.load(tmp_path / "bad", backend="numpy")
+
+
+# ---------------------------------------------------------------- the commands
+
+
+def test_one_command_trains_and_one_predicts(run):
+    code, out, err = run("train", "flowers.csv", "--target", "kind", "--out", "run", *FAST)
+    assert (code, err) == (0, "")
+    assert "id     left out: an id" in out
+    assert re.search(r"test +30 ", out)
+    assert "majority, on test" in out
+    assert re.search(r"class +precision +recall +rows of test", out)
+    assert re.search(r"petal +-?\d\.\d+ ± ", out)
+    files = {path.name for path in Path("run").iterdir()}
+    assert files >= {"model.safetensors", "history.csv"}
+    with open("new.csv", "w", newline="") as file:  # other order, a new word, a gap, a column more, no target
+        csv.writer(file).writerows([["more", "site", "leaf", "petal", "id"], ["x", "west", "", "0.1", "7"]])
+    code, out, err = run("predict", "run", "new.csv", "--out", "p.csv", "--backend", "numpy")
+    assert (code, out, err) == (0, "1 predictions in p.csv\n", "")
+    with open("p.csv", newline="") as file:
+        header, row = csv.reader(file)
+    assert header[:5] == ["more", "site", "leaf", "petal", "id"]
+    assert header[5:] == ["prediction", "probability_iris", "probability_rose", "probability_tulip"]
+    assert row[:5] == ["x", "west", "", "0.1", "7"]
+    assert row[5] in ("iris", "rose", "tulip")
+    assert sum(map(float, row[6:])) == pytest.approx(1, abs=1e-5)
+    assert run("predict", "run", "new.csv", "--backend", "numpy")[1].splitlines()[1].split(",")[:6] == row[:6]
+    code, out, _ = run("explain", "run", "--data", "flowers.csv")
+    assert code == 0
+    assert "forward" in out
+
+
+def test_what_it_draws(run):
+    pytest.importorskip("matplotlib")
+    run("train", "flowers.csv", "--target", "kind", "--out", "classes", *FAST)
+    run("train", "houses.csv", "--target", "price", "--out", "values", *FAST)
+    for folder, picture in (("classes", "confusion.png"), ("values", "predicted.png")):
+        for name in ("curves.png", "importance.png", picture):
+            assert (Path(folder) / name).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_predictions_are_written_whole_or_not_at_all(run):
+    run("train", "flowers.csv", "--target", "kind", "--out", "run", "--quiet", *FAST)
+    Path("bad.csv").write_text("petal,leaf,site\n1,2,north\n2,tall,south\n")
+    code, out, err = run("predict", "run", "bad.csv", "--out", "p.csv")
+    told = "column 'leaf' holds 'tall' in row 3 of bad.csv; a number was expected"
+    assert (code, out, err) == (1, "", f"arraynn predict: error: {told}\n")
+    Path("few.csv").write_text("leaf,site\n2,north\n")
+    code, _, err = run("predict", "run", "few.csv", "--out", "p.csv")
+    assert err == "arraynn predict: error: the table has no column 'petal'; it has 'leaf', 'site'\n"
+    assert not list(Path().glob("*p.csv*"))
+    code, _, err = run("predict", "run", "x.npz")
+    assert (code, "was trained on a table" in err) == (1, True)
+
+
+def test_describe_trains_nothing_and_says_what_train_does(run):
+    code, out, err = run("describe", "houses.csv", "--target", "price", "--drop", "owner")
+    assert (code, err) == (0, "")
+    assert re.search(r"street +embedded, 23 values", out)
+    assert re.search(r"sold +date: time, of the year, of the week +2020-01-01 to 2023-12-01", out)
+    assert re.search(r"owner +left out: as asked", out)
+    assert "128 rows for training, 32 rows for validation, 40 rows for test" in out
+    assert [path.name for path in Path().iterdir() if path.is_dir()] == []
+    _, trained, _ = run("train", "houses.csv", "--target", "price", "--drop", "owner", "--out", "r", *FAST)
+    for line in out.splitlines()[:8]:
+        assert line in trained.splitlines()
+
+
+def test_rows_without_a_target_and_twice_the_same_are_told(run):
+    lines = Path("flowers.csv").read_text().splitlines()
+    lines = [lines[0], *(line for line in lines[1:61] for _ in range(2)), "900,1,2,north,"]
+    Path("t.csv").write_text("\n".join(lines) + "\n")
+    code, out, _ = run("train", "t.csv", "--target", "kind", "--out", "r", *FAST)
+    assert code == 0
+    assert "1 rows without a target are left out" in out
+    assert re.search(r"note: \d+ held-out rows are equal to a training row", out)
+
+
+def test_a_run_is_the_same_again_and_goes_on_where_it_was(run):
+    for folder in ("a", "b"):
+        run("train", "houses.csv", "--target", "price", "--out", folder, "--quiet", *FAST)
+    assert Path("a/model.safetensors").read_bytes() == Path("b/model.safetensors").read_bytes()
+    code, out, _ = run("train", "houses.csv", "--target", "price", "--out", "a", "--resume", *FAST)
+    assert (code, out) == (0, "a holds a run that is done; there is nothing to resume; --overwrite begins anew\n")
+
+
+def test_a_run_that_was_broken_off_goes_on_to_the_same_end(run, monkeypatch):
+    def broken(self, model, epoch, logs, own=nn.EarlyStopping.on_epoch_end):
+        own(self, model, epoch, logs)
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    words = ["train", "flowers.csv", "--target", "kind", "--quiet", "--checkpoint-every", "1", *FAST]
+    assert run(*words, "--out", "whole")[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(nn.EarlyStopping, "on_epoch_end", broken)
+        assert run(*words, "--out", "broken")[0] == 130
+    assert run(*words, "--out", "broken", "--resume")[0] == 0
+    one, other = (nn.Model.load(f"{folder}/model.safetensors", backend="numpy") for folder in ("whole", "broken"))
+    assert one.history == other.history
+    frame = flowers()
+    np.testing.assert_array_equal(one(frame), other(frame))
+
+
+def test_seeds_give_mean_and_deviation_for_every_data_set(run):
+    code, out, _ = run("train", "flowers.csv", "--target", "kind", "--seeds", "2", "--out", "s", *FAST)
+    assert code == 0
+    assert re.search(r"mean ± standard deviation of 2 seeds\n +accuracy +log loss\n", out)
+    assert re.search(r"test +\S+ ± \S+ +\S+ ± \S+", out)
+    assert {path.name for path in Path("s").iterdir()} == {"seed-0", "seed-1"}
+    code, out, _ = run("train", "spiral", "--seeds", "2", "--seed", "3", "--samples", "20", "--out", "t", *FAST)
+    assert re.search(r"validation +\S+ ± \S+", out)
+    assert {path.name for path in Path("t").iterdir()} == {"seed-3", "seed-4"}
+
+
+def test_what_cannot_be_asked_is_told(run):
+    for words, told in (
+        (["houses.csv"], "a table needs --target, the column to predict: one of area, street, sold, owner, price"),
+        (["spiral", "--target", "y"], "--target goes with a table, such as FILE.csv"),
+        (["houses.csv", "--target", "price", "--group", "owner", "--time", "sold"], "--group and --time are two ways"),
+        (
+            ["houses.csv", "--target", "price", "--seeds", "2", "--resume", "--out", "x"],
+            "--seeds and --resume do not go",
+        ),
+    ):
+        code, out, err = run("train", *words)
+        assert (code, out) == (2, "")
+        assert told in err
+    for words, told in (
+        (["houses.csv", "--target", "cost"], "--target: there is no column 'cost'"),
+        (["houses.csv", "--target", "price", "--time", "street"], "holds neither dates nor numbers"),
+        (["houses.csv", "--target", "price", "--numeric", "ares"], "numeric: there is no column 'ares'"),
+    ):
+        code, _, err = run("train", *words)
+        assert code == 1
+        assert told in err
+    assert not Path("runs").exists()
+
+
+# ---------------------------------------------------------------- splits
+
+
+def test_each_class_has_its_share():
+    labels = np.repeat([0, 1, 2], [700, 200, 100])
+    sets = split(1000, 0.25, 0.2, 0, labels=labels, groups=None, times=None)
+    assert sorted(np.concatenate(list(sets.values())).tolist()) == list(range(1000))
+    for name, share in (("test", 0.2), ("validation", 0.2), ("training", 0.6)):
+        counts = np.bincount(labels[sets[name]])
+        np.testing.assert_allclose(counts, share * np.asarray([700, 200, 100]), atol=1)
+    rare = split(10, 0.4, 0.4, 1, labels=np.asarray([0] * 9 + [1]), groups=None, times=None)
+    assert 9 in rare["training"]
+
+
+def test_groups_stay_together():
+    groups = np.repeat(np.arange(40), 5)
+    for seed in range(20):
+        sets = split(200, 0.2, 0.2, seed, labels=None, groups=groups, times=None)
+        own = [set(groups[places]) for places in sets.values()]
+        assert len(own) == 3
+        assert not own[0] & own[1] | own[0] & own[2] | own[1] & own[2]
+        assert 20 <= len(sets["test"]) <= 60
+    with pytest.raises(nn.DataError, match="there are 2 groups, at least 3"):
+        split(4, 0.2, 0.2, 0, labels=None, groups=np.asarray([0, 0, 1, 1]), times=None)
+
+
+def test_training_is_before_validation_is_before_test():
+    times = np.asarray([5.0, 1, 3, 3, 2, 4, 9, 8, 7, 6] * 10)
+    sets = split(100, 0.2, 0.2, 0, labels=None, groups=None, times=times)
+    assert times[sets["training"]].max() < times[sets["validation"]].min()
+    assert times[sets["validation"]].max() < times[sets["test"]].min()
+    with pytest.raises(nn.DataError, match="leave none to train on"):
+        split(1, 0.0, 0.9, 0, labels=None, groups=None, times=np.asarray([1.0]))
+
+
+def test_equal_rows_across_the_split_are_counted():
+    x = np.asarray([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]], np.float32)
+    sets = {"training": (x[:2], np.asarray([0, 1])), "test": (x[1:], np.asarray([0, 0]))}
+    assert duplicates(sets) == 1
+
+
+# ---------------------------------------------------------------- figures
+
+
+def test_a_column_that_is_not_used_loses_nothing_and_the_one_that_is_loses_all():
+    frame = {"a": RNG.normal(size=300).tolist(), "b": RNG.normal(size=300).tolist()}
+    frame["y"] = [2 * v for v in frame["a"]]
+    encoding = nn.encoding.learn(frame, "y").encoding
+    model = nn.Model(nn.Sequential(nn.Dense(1)), nn.mean_squared_error, backend="numpy", encoding=encoding)
+    x, y = encoding.rows(frame)
+    model.build((2,)).set_params([{"weight": np.asarray([[1.0], [0.0]]), "bias": np.zeros(1)}])
+    found = importance(model, x, y, 0)
+    assert list(found) == ["a", "b"]
+    assert found["a"][0] == pytest.approx(2.0, abs=0.2)  # of R²: shuffled, the errors are twice the spread
+    assert found["b"] == (0.0, 0.0)
+
+
+def test_precision_and_recall_are_scikit_learns():
+    metrics = pytest.importorskip("sklearn.metrics")
+    y, found = RNG.integers(0, 3, 60), RNG.integers(0, 3, 60)
+    table = confusion(y, found, 3)
+    np.testing.assert_array_equal(table, metrics.confusion_matrix(y, found))
+    wanted = metrics.precision_recall_fscore_support(y, found)
+    for one, other in zip(zip(*per_class(table), strict=True), (wanted[0], wanted[1], wanted[3]), strict=True):
+        np.testing.assert_allclose(one, other)
+
+
+def test_baselines_stand_beside_the_figures():
+    pytest.importorskip("sklearn")
+    for frame, target, names in ((flowers(), "kind", ["majority", "logistic"]), (houses(), "price", ["mean", "ridge"])):
+        encoding = nn.encoding.learn(frame, target).encoding
+        whole = encoding.rows(frame)
+        found, why = baselines(encoding, {"training": whole, "test": whole}, "test")
+        assert (list(found), why) == (names, "")
+        name = "accuracy" if target == "kind" else "R²"
+        assert found[names[0]][name] < 0.4 < 0.9 < found[names[1]][name]
