@@ -36,7 +36,7 @@ from .training.loop import Fit
 from .training.progress import progress_for
 from .training.state import Holder
 from .training.step import make_unchecked_step
-from .training.validation import as_inputs, count_rows, enough_rows
+from .training.validation import as_inputs, at_least, count_rows, enough_rows
 
 log = logging.getLogger("arraynn")
 
@@ -157,9 +157,9 @@ class Model(Holder):
         Raises DataError or ShapeError for data that do not fit, and CheckpointError for a file of another fit, before
         anything is trained; DivergedError when the numbers leave the finite, keeping the last finite weights.
         """
-        epochs, validation_freq = _at_least("epochs", epochs, 1), _at_least("validation_freq", validation_freq, 1)
+        epochs, validation_freq = at_least("epochs", epochs, 1), at_least("validation_freq", validation_freq, 1)
         if batch_size is not None:
-            batch_size = _at_least("batch_size", batch_size, 1, " (None is the whole set)")
+            batch_size = at_least("batch_size", batch_size, 1, " (None is the whole set)")
         validation_split = python_number(validation_split)
         if not 0 <= validation_split < 1:
             raise DataError(f"validation_split must lie in [0, 1), got {validation_split!r}")
@@ -344,10 +344,3 @@ class Model(Holder):
         from_host = isinstance(tree.leaves(x)[0], np.ndarray)
         if self._wanted == "auto" and from_host and self.backend.name == "cupy" and work < SMALL_STEP:
             log.info("this step is small (%d multiplications): the CPU, backend='numpy', is likely faster", work)
-
-
-def _at_least(name: str, value: Any, low: int, more: str = "") -> int:
-    value = python_number(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise DataError(f"{name} must be an integer of at least {low}{more}, got {value!r}")
-    return value

@@ -12,6 +12,7 @@ import numpy as np
 from .. import tree
 from .._array import is_array, is_float, namespace
 from .._coupling import says_coupled
+from .._hyperparameters import python_number
 from .._types import Array, Nest
 from ..backends import number, of
 from ..errors import DataError, ShapeError
@@ -171,3 +172,11 @@ def distributions(y: Array) -> None:
             f"the targets are distributions (N, K), so each row must sum to 1, but row {row} sums to {host[row]:g}; "
             f"divide the rows by their sums, or use nn.sigmoid_cross_entropy where several classes may be true"
         )
+
+
+def at_least(name: str, value: Any, low: int, more: str = "") -> int:
+    """value as a Python integer; DataError where it is none, or less than `low`. more : what else is allowed."""
+    value = python_number(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise DataError(f"{name} must be an integer of at least {low}{more}, got {value!r}")
+    return value

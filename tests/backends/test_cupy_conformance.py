@@ -18,6 +18,7 @@ from arraynn import tree
 from arraynn.backends import Backend
 from arraynn.backends._cupy import CuPy
 from arraynn.training import loop
+from arraynn.training.dataset import shape_of_rows
 from tests.backends import recording
 from tests.backends.recording import CALLS, Call, Synchronizes
 from tests.backends.test_cuda_kernels import RULES, needs_compiler
@@ -33,7 +34,8 @@ LAYERS: dict[str, nn.Layer] = {
     "BatchNorm": nn.BatchNorm(), "Concatenate": nn.Concatenate(nn.Dense(2), nn.ReLU()), "Dense": nn.Dense(4),
     "Dropout": nn.Dropout(0.3), "ELU": nn.ELU(), "Embedding": nn.Embedding(10, 4), "Flatten": nn.Flatten(),
     "GELU": nn.GELU(), "HardSigmoid": nn.HardSigmoid(), "Identity": nn.Identity(), "LayerNorm": nn.LayerNorm(),
-    "LeakyReLU": nn.LeakyReLU(), "ReLU": nn.ReLU(), "Residual": nn.Residual(nn.Dense(4), nn.Tanh()),
+    "LeakyReLU": nn.LeakyReLU(), "Parallel": nn.Parallel(nn.Dense(2), nn.Embedding(10, 4)), "ReLU": nn.ReLU(),
+    "Residual": nn.Residual(nn.Dense(4), nn.Tanh()),
     "SELU": nn.SELU(), "Sequential": nn.Sequential(nn.Dense(5), nn.ReLU()), "SiLU": nn.SiLU(),
     "Sigmoid": nn.Sigmoid(), "Softmax": nn.Softmax(), "Softplus": nn.Softplus(), "Tanh": nn.Tanh(),
 }  # fmt: skip
@@ -58,11 +60,14 @@ def steps(network: Any, loss: Any, y: np.ndarray, rule: Any = None, x: np.ndarra
 def trained(backend: Any, network: Any, loss: Any, y: Any, rule: Any = None, x: Any = X, **options: Any) -> Any:
     """(params, state, logs) after three steps, with and without sample weights. Data are moved and weights drawn before
     CALLS is emptied."""
-    model = nn.Model(network, loss, rule, backend=backend, **options).build(x.shape[1:])
+    model = nn.Model(network, loss, rule, backend=backend, **options).build(shape_of_rows(x))
     backend = model.backend
     limits = {"clip_norm": model.clip_norm, "clip_value": model.clip_value}
     step = nn.make_train_step(network, loss, model.optimizer, **limits, metrics=model.metrics)
-    rows = backend.asarray(x, backend.index_dtype if model.integer_input else "float32")
+    whole, apart = model.integer_input, isinstance(x, tuple)
+    parts = zip(x, whole, strict=True) if apart else [(x, whole)]
+    moved = tuple(backend.asarray(part, backend.index_dtype if one else "float32") for part, one in parts)
+    rows = moved if apart else moved[0]
     targets = backend.asarray(y, "float32" if y.dtype.kind == "f" else backend.index_dtype)
     weights = backend.asarray(np.linspace(0, 1, len(y)), "float32")
     params, state, logs = model.params, model.state, {}
@@ -75,7 +80,7 @@ def trained(backend: Any, network: Any, loss: Any, y: Any, rule: Any = None, x: 
 
 def around(layer: Any) -> Any:
     """A network in which the layer has something to differentiate, before it and behind."""
-    if isinstance(layer, nn.Embedding):
+    if isinstance(layer, nn.Embedding | nn.Parallel):
         return nn.Sequential(layer, nn.Dense(3))
     return nn.Sequential(nn.Dense(4), layer, nn.Dense(3))
 
@@ -95,6 +100,7 @@ RUNS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {  # arguments of `ste
     **{str(rule): ((nn.Dense(3), nn.mean_squared_error, VALUES, rule), {}) for rule in RULES},
 }
 RUNS["Embedding"][1]["x"] = RNG.integers(0, 10, 8)
+RUNS["Parallel"][1]["x"] = (VALUES, RNG.integers(0, 10, 8))
 RUNS["Groups"] = (nn.Dense(3), nn.mean_squared_error, VALUES, nn.Groups(nn.Adam(), {"bias": nn.SGD(momentum=0.9)})), {}
 RUNS["penalties and clipping"] = (
     (nn.Dense(3, weight_regularizer=nn.L1L2(1e-3, 1e-3), bias_regularizer=nn.L2(1e-3)), nn.mean_squared_error, VALUES),
