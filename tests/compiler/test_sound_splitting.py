@@ -276,7 +276,7 @@ def test_every_block_of_the_library_says_so() -> None:
     needed |= dict.fromkeys(("Concatenate", "Freeze", "Parallel", "Residual"), (nn.ReLU(),))
     needed |= dict.fromkeys(("GRU", "LSTM", "RNN", "GroupNorm", "MultiHeadAttention", "PositionalEmbedding"), (2,))
     needed |= {"Bidirectional": (nn.RNN(2),), "Conv1D": (2, 3), "Conv2D": (2, 3)}
-    needed |= {"Permute": ((1, 0),), "Reshape": ((2,),)}
+    needed |= {"Permute": ((2, 1),), "Reshape": ((2,),)}
     blocks = [getattr(module, name) for module in (nn.layers, nn.losses) for name in module.__all__ if name != "Domain"]
     blocks = [block(*needed.get(block.__name__, ())) if isinstance(block, type) else block for block in blocks]
     blocks += [nn.metrics.accuracy, nn.metrics.binary_accuracy, nn.metrics.r2]
