@@ -9,6 +9,7 @@ from .errors import (
     ArraynnError,
     BackendUnavailable,
     CheckpointError,
+    ContractError,
     DataError,
     DataWarning,
     DeviceFault,
@@ -42,6 +43,7 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "CheckpointError",
+    "ContractError",
     "DataError",
     "DataWarning",
     "DeviceFault",
@@ -83,7 +85,10 @@ if not _typing.TYPE_CHECKING:  # so that a type checker reports a name that does
             return _importlib.import_module(f".{name}", __name__)
         if name == "__version__":
             return _importlib.import_module(".io.model_file", __name__).own_version()
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name.startswith("_"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        answer = _importlib.import_module("._names", __name__).no_attribute(__name__, name, __all__)
+        raise AttributeError(answer, name=name)
 
 
 def __dir__() -> list[str]:

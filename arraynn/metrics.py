@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from ._array import is_float, namespace, same_shape, zero_like
 from ._coupling import Splittable, batch_coupled
 from ._hyperparameters import Hyperparameters
+from ._names import guess
 from ._types import Array
 from .backends import number, of
 from .errors import ShapeError
@@ -312,4 +313,9 @@ def as_metric(metric: Any, loss: Any = None) -> Metric:
             )
     if callable(metric) and not isinstance(metric, type):
         return MeanOf(metric)
-    raise ValueError(f"unknown metric {metric!r}; give one of {', '.join(KNOWN)}, a Metric, or a function")
+    if isinstance(metric, type) and issubclass(metric, Metric):
+        raise TypeError(
+            f"metric is the class {metric.__name__}; give an instance of it, nn.metrics.{metric.__name__}()"
+        )
+    near = guess(metric, KNOWN) if isinstance(metric, str) else ""
+    raise ValueError(f"unknown metric {metric!r}{near or ';'} give one of {', '.join(KNOWN)}, a Metric, or a function")

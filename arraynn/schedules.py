@@ -32,7 +32,9 @@ def rate_at(learning_rate: float | Schedule, step: int) -> float:
 
 def checked_rate(learning_rate: float | Schedule) -> None:
     """Raise ValueError unless learning_rate is a schedule or a finite number of at least 0."""
-    if not callable(learning_rate) and not 0 <= learning_rate < math.inf:
+    if callable(learning_rate) and not isinstance(learning_rate, type):
+        return
+    if not isinstance(learning_rate, (int, float)) or not 0 <= learning_rate < math.inf:
         raise ValueError(f"learning_rate must be a finite number of at least 0, or a schedule, got {learning_rate!r}")
 
 

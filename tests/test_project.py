@@ -25,9 +25,10 @@ COMMANDS = ('pip install ".[plot]" && arraynn train spiral', 'pip install -e ".[
 
 # Each floor may import what lies above it in this list, and nothing on its own floor or below.
 FLOORS = (
-    {"errors", "_types"},
+    {"errors", "_names", "_types"},
     {"_array", "_coupling", "_hyperparameters"},
     {"tree"},
+    {"_contract"},
     {"backends"},
     {"random"},
     {"initializers", "schedules", "regularizers", "metrics"},

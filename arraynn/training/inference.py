@@ -8,10 +8,12 @@ from functools import lru_cache
 from typing import Any
 
 from .. import tree
+from .._contract import called_loss
 from .._coupling import batch_coupled, coupled_in_inference
 from .._types import Nest
 from ..backends import of
 from .dataset import Border, Rows, blocks
+from .step import placed
 
 
 def measure(model: Any, rows: Rows) -> dict[str, float]:
@@ -26,7 +28,7 @@ def measure(model: Any, rows: Rows) -> dict[str, float]:
     def figures(part: slice) -> dict[str, Any]:
         x, targets, weight = rows.take(part)
         outputs = forward(params, x)
-        loss = model.loss(outputs, targets, sample_weight=weight, total=total)[0]
+        loss = called_loss(model.loss, outputs, targets, weight, total)[0]
         return {"loss": loss, **{m.name: m.sums(outputs, targets, weight) for m in metrics}}
 
     coupled = coupled_in_inference(model.network) or any(map(batch_coupled, (model.loss, *metrics)))
@@ -73,4 +75,4 @@ def inference(backend: Any, network: Any) -> Callable[[Nest, Nest], Nest]:
 
 @lru_cache(maxsize=64)
 def _compiled(engine: Any, network: Any) -> Callable[[Nest, Nest], Nest]:
-    return engine.compile(lambda params, x: network(params, x)[0])  # type: ignore[no-any-return]
+    return engine.compile(lambda params, x: placed(network, params, x, None)[0])  # type: ignore[no-any-return]
