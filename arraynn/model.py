@@ -93,8 +93,9 @@ class Model(Holder):
         clip_norm, clip_value = python_number(clip_norm), python_number(clip_value)
         self.clip_norm, self.clip_value = clip_norm, clip_value
         # said here what a step would say: limits that are none, values that cannot be hashed
+        added = tuple(metric for metric in self.metrics if not metric.whole_set)
         make_unchecked_step(
-            network, self.loss, self.optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=self.metrics
+            network, self.loss, self.optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=added
         )
         self.history: dict[str, list[float]] = {}
 

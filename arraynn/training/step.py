@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -54,7 +54,7 @@ def make_train_step(
     *,
     clip_norm: float | None = None,
     clip_value: float | None = None,
-    metrics: tuple[Metric, ...] = (),
+    metrics: Iterable[Any] = (),
 ) -> Step:
     """step(params, state, (x, targets, sample_weight), key) -> params, state, logs: one update.
 
@@ -62,7 +62,8 @@ def make_train_step(
         `state` by `optimizer.init(params)`, or its name, with its defaults.
     clip_value : gradients are cut to [-clip_value, clip_value] first; clip_norm : then scaled down, together, so
         that their norm over all leaves is at most this. Both positive, or None for no clipping.
-    metrics : their sums over the batch, taken before the update, go into logs under their names.
+    metrics : Metrics, or names that mean the loss's; their sums over the batch, taken before the update, go into logs
+        under their names. ValueError for one of a whole set of rows, such as ROC AUC.
 
     The step runs where its arrays are, takes no number off the device, and is compiled where the library can.
     Order: gradients summed over the parts of the batch, penalty, clipping, update. It consumes params and state.
@@ -128,6 +129,12 @@ def make_unchecked_step(
         if limit is not None and not 0 < limit < math.inf:
             raise ValueError(f"{name} must be a finite number above 0, or None, got {limit!r}")
     loss, optimizer = as_loss(loss), as_optimizer(optimizer)
+    for metric in metrics:
+        if metric.whole_set:
+            raise ValueError(
+                f"{metric.name} is a metric of a whole set of rows, no sum over batches, so a step cannot report it: "
+                f"Model.evaluate and validation_data do"
+            )
     if isinstance(network, type) or not isinstance(network, LayerLike):
         raise TypeError(f"network must be a layer, such as nn.Sequential(nn.Dense(3)), got {network!r:.80}")
     # The learning rate reaches the rule through its scalars only, so steps that differ in it share one compilation.

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from ._array import is_float, namespace, same_shape, zero_like
-from ._coupling import Splittable, batch_coupled
-from ._hyperparameters import Hyperparameters
-from ._names import guess
-from ._types import Array
-from .backends import number, of
-from .errors import ShapeError
+from .._array import is_float, namespace, same_shape, zero_like
+from .._coupling import Splittable, batch_coupled
+from .._hyperparameters import Hyperparameters
+from .._names import guess
+from .._types import Array
+from ..backends import number, of
+from ..errors import ShapeError
 
 
 class Metric(Splittable, Hyperparameters):
@@ -31,6 +31,8 @@ class Metric(Splittable, Hyperparameters):
 
     name: ClassVar[str]
     mode: ClassVar[str | None] = None
+    #: whether it looks at all rows together, so that it is measured in validation and `evaluate` only; see `WholeSet`
+    whole_set: ClassVar[bool] = False
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         raise NotImplementedError(f"{type(self).__name__} must define sums")
@@ -59,7 +61,7 @@ class Metric(Splittable, Hyperparameters):
         return metric.value({k: number(v) for k, v in metric.sums(outputs, targets, sample_weight).items()})
 
 
-def _weighted(rows: Array, sample_weight: Array | None) -> dict[str, Any]:
+def weighted(rows: Array, sample_weight: Array | None) -> dict[str, Any]:
     """The sums of a mean over rows."""
     xp = namespace(rows)
     if sample_weight is None:
@@ -70,7 +72,7 @@ def _weighted(rows: Array, sample_weight: Array | None) -> dict[str, Any]:
     return {"sum": xp.sum(rows * sample_weight), "weight": xp.sum(sample_weight)}
 
 
-def _row_means(values: Array) -> Array:
+def row_means(values: Array) -> Array:
     xp = namespace(values)
     return values if len(values.shape) == 1 else xp.mean(values, axis=tuple(range(1, len(values.shape))))
 
@@ -117,7 +119,7 @@ class Accuracy(Metric):
         self.check(tuple(outputs.shape[1:]))
         classes = targets if len(targets.shape) == 1 else xp.argmax(targets, axis=-1)
         hits = xp.argmax(outputs, axis=-1) == xp.astype(classes, xp.argmax(outputs[:1, :], axis=-1).dtype, copy=False)
-        return _weighted(xp.astype(hits, outputs.dtype), sample_weight)
+        return weighted(xp.astype(hits, outputs.dtype), sample_weight)
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class BinaryAccuracy(Metric):
         same_shape("targets", targets, "outputs", outputs)
         yes = targets > 0.5 if is_float(targets) else targets > 0
         hits = (outputs > self.threshold) == yes
-        return _weighted(_row_means(namespace(outputs).astype(hits, outputs.dtype)), sample_weight)
+        return weighted(row_means(namespace(outputs).astype(hits, outputs.dtype)), sample_weight)
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class RegressionAccuracy(Metric):
         xp = namespace(outputs)
         tolerance = xp.std(targets) / self.divisor if self.tolerance is None else self.tolerance
         hits = xp.abs(outputs - targets) < tolerance
-        return _weighted(_row_means(xp.astype(hits, outputs.dtype)), sample_weight)
+        return weighted(row_means(xp.astype(hits, outputs.dtype)), sample_weight)
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ class R2(Metric):
         if not math.prod(targets.shape):
             return self
         with of(targets).context():
-            sums = _weighted(_row_means(targets), sample_weight)
+            sums = weighted(row_means(targets), sample_weight)
             weight = number(sums["weight"])
             return replace(self, center=number(sums["sum"]) / weight) if weight else self
 
@@ -196,7 +198,7 @@ class R2(Metric):
         same_shape("targets", targets, "outputs", outputs)
         error, y = outputs - targets, targets - (self.center or 0.0)
         parts = {"error": error * error, "first": y, "second": y * y}
-        means = {name: _weighted(_row_means(values), sample_weight) for name, values in parts.items()}
+        means = {name: weighted(row_means(values), sample_weight) for name, values in parts.items()}
         return {name: mean["sum"] for name, mean in means.items()} | {"weight": means["error"]["weight"]}
 
     def value(self, sums: Mapping[str, float]) -> float:
@@ -242,7 +244,7 @@ class MeanOf(Metric):
             raise ShapeError(
                 f"metric {self.name!r} must return one number a row, {outputs.shape[:1]}, got {rows.shape}"
             )
-        return _weighted(namespace(rows).astype(rows, outputs.dtype), sample_weight)
+        return weighted(namespace(rows).astype(rows, outputs.dtype), sample_weight)
 
 
 @dataclass(frozen=True)
