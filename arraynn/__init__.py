@@ -28,6 +28,7 @@ from .schedules import *
 from .training.callbacks import BestWeights, Callback, CSVLog, EarlyStopping, ReduceLROnPlateau
 from .training.checkpoint import Checkpoint
 from .training.lbfgs import minimize_lbfgs
+from .training.rate_range import learning_rate_range
 from .training.step import make_train_step, put
 
 if _typing.TYPE_CHECKING:
@@ -59,6 +60,7 @@ __all__ = [
     "datasets",
     "initializers",
     "interop",
+    "learning_rate_range",
     "make_train_step",
     "metrics",
     "minimize_lbfgs",

@@ -68,7 +68,18 @@ MAY_USE_NUMPY = (
     *("learn", "model", "plot", "sklearn", "testing"),
     *(
         f"training.{name}"
-        for name in ("advice", "dataset", "lbfgs", "loop", "numeric", "progress", "state", "step", "validation")
+        for name in (
+            "advice",
+            "dataset",
+            "lbfgs",
+            "loop",
+            "numeric",
+            "progress",
+            "rate_range",
+            "state",
+            "step",
+            "validation",
+        )
     ),
 )
 

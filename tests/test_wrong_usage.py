@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import arraynn as nn
+from arraynn.cli import main
 
 X = np.asarray([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], "float32")
 Y = np.asarray([0, 1, 2])
@@ -189,3 +190,66 @@ def test_signatures_show_the_arguments(kind):
     assert own
     assert own != ["args", "kwargs"]
     assert list(inspect.signature(nn.Dense(3)).parameters) == ["params", "x", "key"]
+
+
+#: what is typed after `arraynn` : the words of the answer; the exit code is 2
+COMMAND_LINE = {
+    "trian spiral": "there is no command 'trian'; did you mean 'train'?",
+    "fit spiral": "there is no command 'fit'; there are train, evaluate, predict, explain",
+    "test model.safetensors x.npz": "there is no command 'test'",
+    "train": "the following arguments are required: DATA",
+    "train spirl": "did you mean 'spiral'?",
+    "train mnits": "did you mean 'mnist'?",
+    "train data.csv": "'data.csv' is neither a .npz file nor one of spiral",
+    "train spiral --epoch 5": "there is no option --epoch; did you mean --epochs?",
+    "train spiral --lr 0.1": "there is no option --lr; did you mean --learning-rate?",
+    "train spiral --learning_rate 0.1": "there is no option --learning_rate; did you mean --learning-rate?",
+    "train spiral --batch_size 32": "did you mean --batch-size",
+    "train spiral --batchsize=32": "there is no option --batchsize; did you mean --batch-size",
+    "train spiral --device cuda": "there is no option --device",
+    "train spiral --gpu": "there is no option --gpu; there are --help, --backend",
+    "train spiral --layers 64": "there is no option --layers",
+    "train spiral --early_stopping 5": "did you mean --early-stopping",
+    "train spiral --optimiser adam": "did you mean --optimizer",
+    "train spiral --optimizer adamax": "'adamax' is none of adadelta, adagrad, adam, adamw",
+    "train spiral --optimizer Adam": "; did you mean 'adam'",
+    "train spiral --activation swish": "'swish' is none of elu, gelu",
+    "train spiral --activation leaky_relu": "; did you mean 'leakyrelu'",
+    "train spiral --activation softmax": "'softmax' is none of elu, gelu",
+    "train spiral --loss bce": "nn.sigmoid_cross_entropy takes logits",
+    "train spiral --loss categorical_crossentropy": "nn.softmax_cross_entropy takes logits",
+    "train spiral --loss mean_square_error": "did you mean 'mean_squared_error'",
+    "train spiral --loss mse": "--loss mse is of values, and the data are classes; take one of",
+    "train spiral --loss hinge": "--loss hinge tells two classes apart, and the data have 3",
+    "train sine --loss softmax_cross_entropy": "is of classes, and the data are values; take one of huber",
+    "train sine --class-weight balanced": "--class-weight goes with classes",
+    "train spiral --class-weight 1,2": "'1,2' is neither balanced nor class:weight, as 0:1,1:2.5",
+    "train spiral --clip-norm 0": "'0' is not a number in (0, inf); try 1",
+    "train spiral --dtype float16": "'float16' is none of float32, float64",
+    "train spiral --early-stopping 0": "'0' is not an integer of at least 1; try 10",
+    "train moons --classes 3": "--classes goes with blobs, circles, spiral, vertical, not with moons",
+    "evaluate": "the following arguments are required: MODEL, DATA",
+    "predict runs/x": "the following arguments are required: FILE.npz",
+    "predict runs/x new.npz --output p.csv": "there is no option --output; did you mean --out",
+}
+
+
+@pytest.mark.parametrize("typed", COMMAND_LINE)
+def test_a_habit_on_the_command_line_is_answered_in_one_line(typed, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([*typed.split(), *(["--backend", "numpy"] if typed.startswith("train ") else [])]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert COMMAND_LINE[typed] in shown.err
+    assert shown.err.count("\n") == 1
+    assert shown.err.rstrip().endswith("--help")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_are_thirty():
+    assert len(COMMAND_LINE) >= 30
+
+
+def test_the_bare_command_gets_help(capsys):
+    assert main([]) == 0
+    assert "arraynn train spiral" in capsys.readouterr().out

@@ -80,6 +80,11 @@ _BY_NAME = {
 }
 
 
+def names_of_losses() -> tuple[str, ...]:
+    """The names that `as_loss` takes."""
+    return tuple(_BY_NAME)
+
+
 def as_loss(loss: Any) -> Loss:
     """The dataclass of a loss: itself, its block's, one around a user's own block, or that of a block's name.
 
