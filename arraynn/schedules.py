@@ -183,8 +183,8 @@ class OneCycle(_Schedule):
     there from step `steps` on, both along half a cosine.
 
     learning_rate : the peak, such as `learning_rate_range` finds. steps : of the whole run. warmup : in [0, 1), the
-    share that rises. start, end : at least 1. Defaults are those of PyTorch, whose `final_div_factor` of 1e4 counts from the
-    start, 25 · 1e4 from the peak, and which arrives a step earlier, at its last one.
+    share that rises. start, end : at least 1. Defaults are those of PyTorch, whose `final_div_factor` of 1e4 counts
+    from the start, 25 · 1e4 from the peak, and which arrives a step earlier, at its last one.
 
     Smith and Topin, arXiv 1708.07120; Smith, arXiv 1803.09820, who also lets the momentum fall and rise: not done here.
 
