@@ -10,6 +10,7 @@ from .errors import (
     ArraynnError,
     BackendUnavailable,
     CheckpointError,
+    ContractError,
     DataError,
     DataWarning,
     DeviceFault,
@@ -28,6 +29,7 @@ from .schedules import *
 from .training.callbacks import BestWeights, Callback, CSVLog, EarlyStopping, ReduceLROnPlateau
 from .training.checkpoint import Checkpoint
 from .training.lbfgs import minimize_lbfgs
+from .training.rate_range import learning_rate_range
 from .training.step import make_train_step, put
 
 if _typing.TYPE_CHECKING:
@@ -43,6 +45,7 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "CheckpointError",
+    "ContractError",
     "DataError",
     "DataWarning",
     "DeviceFault",
@@ -60,6 +63,7 @@ __all__ = [
     "encoding",
     "initializers",
     "interop",
+    "learning_rate_range",
     "make_train_step",
     "metrics",
     "minimize_lbfgs",
@@ -86,7 +90,10 @@ if not _typing.TYPE_CHECKING:  # so that a type checker reports a name that does
             return _importlib.import_module(f".{name}", __name__)
         if name == "__version__":
             return _importlib.import_module(".io.model_file", __name__).own_version()
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name.startswith("_"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        answer = _importlib.import_module("._names", __name__).no_attribute(__name__, name, __all__)
+        raise AttributeError(answer, name=name)
 
 
 def __dir__() -> list[str]:

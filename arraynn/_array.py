@@ -17,7 +17,11 @@ def namespace(x: Any, /) -> Any:
     try:
         return _namespaces[type(x)]
     except KeyError:
-        xp = array_api_compat.array_namespace(x)
+        try:
+            xp = array_api_compat.array_namespace(x)
+        except TypeError:
+            kind = type(x).__name__
+            raise TypeError(f"expected an array, got a {kind}; give np.asarray(…, dtype='float32') of it") from None
         if isinstance(xp, ModuleType):  # a symbol's namespace may differ from symbol to symbol
             _namespaces[type(x)] = xp
         return xp

@@ -6,11 +6,14 @@ compiled, and comes back from a file as another type.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from functools import wraps
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
+
+from ._names import unexpected
 
 PLAIN = (bool, int, float)
 
@@ -53,11 +56,35 @@ def python_numbers(scalars: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+class _SignatureOfInit:
+    """The signature of a class, which `__new__` below would hide; an instance has that of its call."""
+
+    def __get__(self, held: Any, kind: type) -> inspect.Signature:
+        if held is not None:
+            raise AttributeError("__signature__")
+        init: Any = getattr(kind, "__init__")  # noqa: B009 - of whatever class
+        signature = inspect.signature(init)
+        return signature.replace(parameters=list(signature.parameters.values())[1:], return_annotation=signature.empty)
+
+
 class Hyperparameters:
     """The base of the frozen dataclasses of hyperparameters: numbers become Python's before `__post_init__` sees them.
 
     A class that writes its own `__init__` calls `held_number` itself.
+    An argument that a class does not take is answered by the one that other libraries' habits mean.
     """
+
+    __signature__ = _SignatureOfInit()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Raise TypeError for arguments that there are not, in a line that names the one that is meant."""
+        if kwargs:
+            taken = inspect.signature(cls.__init__).parameters
+            if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
+                for name, value in kwargs.items():
+                    if name not in taken:
+                        raise TypeError(unexpected(cls.__name__, name, value, list(taken)[1:]))
+        return super().__new__(cls)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -75,9 +102,27 @@ class Hyperparameters:
         _as_python(self)
 
 
+def brief(held: Any) -> str:
+    """A dataclass of hyperparameters as the call that makes it, without what is as by default; all else by its repr.
+
+    A function is shown by its name.
+    """
+    if isinstance(held, type) or not isinstance(held, Hyperparameters):
+        return str(getattr(held, "__name__", repr(held)))
+    given = []
+    for field in fields(held):  # type: ignore[arg-type]
+        value = getattr(held, field.name)
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if field.repr and (default is MISSING or value != default):
+            given.append(f"{field.name}={brief(value)}")
+    return f"{type(held).__name__}({', '.join(given)})"
+
+
 def _as_python(held: Any) -> None:
     for field in fields(held):
         value = getattr(held, field.name, None)
         number = held_number(value)
+        if field.type == "float" and isinstance(number, (str, list, dict, type)):
+            raise TypeError(f"{type(held).__name__} takes a number for {field.name}, got {number!r:.80}")
         if number is not value:
             object.__setattr__(held, field.name, number)

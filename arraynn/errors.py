@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from typing import Any
+from typing import Any, Self
 
 
 class ArraynnError(Exception):
@@ -88,8 +88,8 @@ class DivergedError(ArraynnError, ArithmeticError):
         return type(self), (self.epoch, self.step, self.layer, self.what, self.remedy)
 
 
-class ShapeError(ArraynnError, ValueError):
-    """Shapes that do not agree. Each combinator on the way out adds where it is, through `inside`.
+class Placed(ArraynnError):
+    """An error in a layer. Each combinator on the way out adds where it is, through `inside`.
 
     problem : what is wrong; layer : the kind of layer, such as "Dense"; path : such as "layers.2";
     source : the layer that made the input.
@@ -100,14 +100,26 @@ class ShapeError(ArraynnError, ValueError):
         where = f"{layer} {path!r}: " if layer else ""
         super().__init__(where + problem + (f" from {source}" if source else ""))
 
-    def inside(self, layer: str, path: str, source: str = "") -> "ShapeError":
+    def inside(self, layer: str, path: str, source: str = "") -> Self:
         """The same problem, told by a combinator that knows the layer, its place and where its input came from."""
-        return ShapeError(
+        return type(self)(
             self.problem,
             layer=self.layer or layer,
             path=f"{path}.{self.path}" if self.path else path,
             source=self.source or source,
         )
+
+
+class ContractError(Placed, TypeError):
+    """A layer or a loss of your own does not take or return what the contract says; names it, its place and the
+    contract."""
+
+    def inside(self, layer: str, path: str, source: str = "") -> Self:
+        return super().inside(layer, path)  # where the input came from does not matter
+
+
+class ShapeError(Placed, ValueError):
+    """Shapes that do not agree: names the layer, its place, the layer that made its input, and both shapes."""
 
 
 def warn_of_data(message: str) -> None:

@@ -13,9 +13,34 @@ from typing import Any
 import numpy as np
 
 from ._hyperparameters import Hyperparameters
+from ._names import nearest
 from ._types import Shape
 
 Initializer = Callable[[Any, Shape], np.ndarray]
+
+
+def checked(what: str, initializer: Any) -> None:
+    """Raise TypeError unless it is a function of (rng, shape); a name is answered by the function of that name."""
+    if callable(initializer) and not isinstance(initializer, type):
+        return
+    names = [name for name, value in globals().items() if isinstance(value, (constant, variance_scaling))]
+    if isinstance(initializer, type):
+        raise TypeError(f"{what} is the class {initializer.__name__}; give its call, as nn.initializers.normal(0.01)")
+    near = (nearest(initializer, names, 1) if isinstance(initializer, str) else []) or ["he_normal"]
+    raise TypeError(
+        f"{what} must be a function of (rng, shape), such as nn.initializers.{near[0]}, got {initializer!r}"
+    )
+
+
+def generator(rng: Any) -> Any:
+    """rng, if weights can be drawn from it: a NumPy Generator or RandomState; else TypeError."""
+    if not hasattr(rng, "standard_normal"):
+        raise TypeError(
+            f"rng must be a NumPy Generator or RandomState, got {rng!r}; give np.random.default_rng({rng})"
+            if isinstance(rng, int)
+            else f"rng must be a NumPy Generator or RandomState, such as np.random.default_rng(0), got {rng!r:.80}"
+        )
+    return rng
 
 
 def _at_least_zero(name: str, value: float) -> None:
@@ -49,7 +74,7 @@ class normal(Hyperparameters):  # noqa: N801
         _at_least_zero("std", self.std)
 
     def __call__(self, rng: Any, shape: Shape) -> np.ndarray:
-        drawn: np.ndarray = self.std * rng.standard_normal(shape)
+        drawn: np.ndarray = self.std * generator(rng).standard_normal(shape)
         return drawn
 
 
@@ -79,7 +104,7 @@ class variance_scaling(Hyperparameters):  # noqa: N801
             )
 
     def __call__(self, rng: Any, shape: Shape) -> np.ndarray:
-        n_in, n_out = math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
+        rng, n_in, n_out = generator(rng), math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
         fan = {"in": n_in, "out": n_out, "average": (n_in + n_out) / 2}[self.fan]
         variance = self.scale / max(fan, 1)
         normal = self.distribution == "normal"
@@ -108,7 +133,7 @@ class orthogonal(Hyperparameters):  # noqa: N801
         if len(shape) < 2:
             raise ValueError(f"orthogonal weights have at least two axes, got the shape {shape}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+        q, r = np.linalg.qr(generator(rng).standard_normal((max(rows, columns), min(rows, columns))))
         q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)  # QR leaves the sign to the library; so it is the same in all
         drawn: np.ndarray = self.gain * (q if rows >= columns else q.T).reshape(shape)
         return drawn

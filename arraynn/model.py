@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from textwrap import indent
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import tree
 from ._array import namespace
-from ._hyperparameters import python_number
+from ._hyperparameters import brief, python_number
+from ._names import METHODS, guess
 from ._types import Array, LayerLike, Nest
 from .encoding import TableEncoding, is_table, rows_of_table
 from .errors import DataError
@@ -51,8 +53,9 @@ class Model(Holder):
     """Trains a network.
 
     network : a layer, most often a Sequential. loss : a loss block (nn.softmax_cross_entropy) or a Loss with
-        hyperparameters; DataWarning where the network's last layer does not make what it takes. optimizer : an
-        Optimizer. metrics : None for the loss's own; else names, which mean the loss's metrics, Metrics, functions.
+        hyperparameters, or a block's name; DataWarning where the network's last layer does not make what it takes.
+        optimizer : an Optimizer, or its name, with its defaults. metrics : None for the loss's own; else names, which
+        mean the loss's metrics, Metrics, functions.
     backend : "auto", a name ("numpy", "cupy:1", "torch:cuda", …), a module or a Backend. "auto" is resolved at first
         use: arrays that are not NumPy's keep their library and device, NumPy's go where the engine proves a GPU.
     dtype : "float32" or "float64", of weights and of data at the border.
@@ -72,7 +75,7 @@ class Model(Holder):
         self,
         network: LayerLike,
         loss: Any = softmax_cross_entropy,
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | str | None = None,
         *,
         metrics: Any = None,
         backend: Any = "auto",
@@ -101,10 +104,28 @@ class Model(Holder):
         clip_norm, clip_value = python_number(clip_norm), python_number(clip_value)
         self.clip_norm, self.clip_value = clip_norm, clip_value
         # said here what a step would say: limits that are none, values that cannot be hashed
+        added = tuple(metric for metric in self.metrics if not metric.whole_set)
         make_unchecked_step(
-            network, self.loss, self.optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=self.metrics
+            network, self.loss, self.optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=added
         )
         self.history: dict[str, list[float]] = {}
+
+    def __repr__(self) -> str:
+        """The network, the loss and the optimizer, and after them where and how far they are."""
+        known = self._backend is not None
+        parts = [repr(self.network), f"loss={brief(self.loss)}", f"optimizer={brief(self.optimizer)}"]
+        where = f"backend {self.backend.name}" if known else f"backend {self._wanted} (taken when the first data come)"
+        count = sum(math.prod(leaf.shape) for leaf in tree.leaves(tree.trained(self._params)) if leaf is not None)
+        weights = f"{count:,} parameters" if self._params is not None else "no parameters yet"
+        inside = ",\n".join(indent(part, "    ") for part in parts)
+        return f"Model(\n{inside},\n)  # {where}, {weights}, {self.epoch:,} epoch{'s' * (self.epoch != 1)}"
+
+    if not TYPE_CHECKING:  # so that a type checker reports a name that does not exist
+
+        def __getattr__(self, name: str) -> Any:
+            told = METHODS.get(name)
+            more = f"; {told}" if told else guess(name, [one for one in dir(type(self)) if not one.startswith("_")])
+            raise AttributeError(f"Model has no {name!r}{more}", name=name, obj=self)
 
     # Training.
 

@@ -84,6 +84,25 @@ def boundary(model: Any, x: Any, y: Any, *, resolution: int = 300) -> Any:
     return figure
 
 
+def learning_rate_range(found: Any) -> Any:
+    """The loss over the learning rate of a range test, and the rate that it suggests: a matplotlib Figure.
+
+    found : what `nn.learning_rate_range` returns. The axis of the rates is logarithmic.
+    Raises ImportError without matplotlib.
+    """
+    figure = _figure()
+    axes = figure.subplots()
+    _dress(axes, "learning-rate range test", "learning rate", "loss")
+    axes.plot(found.rates, found.losses, color=FAINT, linewidth=0.8, label="loss of a step")
+    axes.plot(found.rates, found.smoothed, color=TRAINING, linewidth=1.8, label="smoothed")
+    axes.axvline(found.suggestion, color=VALIDATION, linestyle=(0, (4, 2)), label=f"suggestion, {found.suggestion:.2g}")
+    axes.set_xscale("log")
+    least = min(found.smoothed)
+    axes.set_ylim(0.9 * min(least, *found.losses), max(1.2 * found.smoothed[0], 2 * least))
+    axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="best")
+    return figure
+
+
 # What `curves` is made of.
 
 

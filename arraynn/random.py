@@ -86,6 +86,14 @@ def _checked(number: int) -> int:
     return number
 
 
+def checked_key(key: Any) -> Any:
+    """key, if it is a `Key`; else TypeError that gives the one that is meant."""
+    if not isinstance(key, Key):
+        meant = key if isinstance(key, int) and key >= 0 else 0
+        raise TypeError(f"key must be an nn.Key, or None for inference, got {key!r:.80}; give nn.Key({meant})")
+    return key
+
+
 class Key:
     """A place in the space of random bits: `Key(seed)`, then `fold_in` for steps and layers, `rows` for row blocks.
 

@@ -76,6 +76,15 @@ def L2(l2: float = 0.01) -> L1L2:  # noqa: N802
     return L1L2(l2=l2)
 
 
+def checked(what: str, regularizer: Any) -> None:
+    """Raise TypeError unless it is None or can be called with an array, and is not what makes such a one."""
+    if regularizer is not None and (
+        not callable(regularizer) or isinstance(regularizer, type) or regularizer in (L1, L2)
+    ):
+        shown = getattr(regularizer, "__name__", repr(regularizer))
+        raise TypeError(f"{what} must be nn.L1, nn.L2 or nn.L1L2 with a factor, as nn.L2(5e-4), or None, got {shown}")
+
+
 def penalty_of(params: Mapping[str, Array], regularizers: Mapping[str, Any]) -> tuple[Any, Backward]:
     """The sum of the penalties on the named parameters, and backward(dpenalty=1.0) -> their gradients by name."""
     parts = {name: penalize(params[name]) for name, penalize in regularizers.items() if penalize is not None}

@@ -32,7 +32,9 @@ def rate_at(learning_rate: float | Schedule, step: int) -> float:
 
 def checked_rate(learning_rate: float | Schedule) -> None:
     """Raise ValueError unless learning_rate is a schedule or a finite number of at least 0."""
-    if not callable(learning_rate) and not 0 <= learning_rate < math.inf:
+    if callable(learning_rate) and not isinstance(learning_rate, type):
+        return
+    if not isinstance(learning_rate, (int, float)) or not 0 <= learning_rate < math.inf:
         raise ValueError(f"learning_rate must be a finite number of at least 0, or a schedule, got {learning_rate!r}")
 
 
@@ -180,9 +182,9 @@ class OneCycle(_Schedule):
     """Up from learning_rate / start to learning_rate while step < warmup · steps, then down to learning_rate / end,
     there from step `steps` on, both along half a cosine.
 
-    learning_rate : the peak, such as a range test finds. steps : of the whole run. warmup : in [0, 1), the share that
-    rises. start, end : at least 1. Defaults are those of PyTorch, whose `final_div_factor` of 1e4 counts from the
-    start, 25 · 1e4 from the peak, and which arrives a step earlier, at its last one.
+    learning_rate : the peak, such as `learning_rate_range` finds. steps : of the whole run. warmup : in [0, 1), the
+    share that rises. start, end : at least 1. Defaults are those of PyTorch, whose `final_div_factor` of 1e4 counts
+    from the start, 25 · 1e4 from the peak, and which arrives a step earlier, at its last one.
 
     Smith and Topin, arXiv 1708.07120; Smith, arXiv 1803.09820, who also lets the momentum fall and rise: not done here.
 

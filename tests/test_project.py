@@ -25,10 +25,10 @@ COMMANDS = ('pip install ".[plot]" && arraynn train spiral', 'pip install -e ".[
 
 # Each floor may import what lies above it in this list, and nothing on its own floor or below.
 FLOORS = (
-    {"errors", "_types"},
+    {"errors", "_names", "_types"},
     {"_array", "_coupling", "_hyperparameters"},
     {"tree"},
-    {"compiler"},
+    {"compiler", "_contract"},
     {"backends"},
     {"random"},
     {"initializers", "schedules", "regularizers", "metrics"},
@@ -71,7 +71,8 @@ MAY_USE_NUMPY = (
     *(
         f"training.{name}"
         for name in (
-            *("advice", "dataset", "labels", "lbfgs", "loop", "numeric", "progress", "state", "step", "validation"),
+            *("advice", "dataset", "labels", "lbfgs", "loop", "numeric", "progress", "rate_range", "state", "step"),
+            "validation",
         )
     ),
 )

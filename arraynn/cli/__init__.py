@@ -1,4 +1,4 @@
-"""The command line: `arraynn train | predict | doctor`. `main` turns whatever happens into an exit code and one line.
+"""The command line: `arraynn train | evaluate | predict | …`. `main` makes of all that happens an exit code and a line.
 
 0 done; 1 the run failed (data, backend, divergence, memory); 2 the command was wrong; 130 after Ctrl-C, all saved.
 """
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         silence()
         return 1
     except UsageError as error:
-        return _failed(command, f"error: {error}. See {command} --help", 2)
+        return _failed(command, f"error: {error}{'' if str(error).endswith('?') else '.'} See {command} --help", 2)
     except ArraynnError as error:
         return _failed(command, f"error: {error}", 1)
     except MemoryError as error:

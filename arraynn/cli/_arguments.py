@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from .._names import ARGUMENTS, cross_entropies, guess, nearest
 from ..datasets.tables import is_table_file
 from ..io.model_file import own_version
 from ..learn.book.command import add_parser as _book
-from ._recipes import ACTIVATIONS, OPTIMIZERS, RECIPES
+from ._recipes import ACTIVATIONS, LOSSES, OPTIMIZERS, RECIPES
 from ._table_arguments import DESCRIBE, add_reading, add_table, thresholds
 
 EXAMPLES = """examples:
@@ -20,6 +22,7 @@ EXAMPLES = """examples:
   arraynn train digits --hidden 128,64 --dropout 0.2
   arraynn train mine.npz --epochs 50 --out runs/mine
   arraynn train mine.npz --epochs 50 --out runs/mine --resume      after a crash: nothing is lost
+  arraynn evaluate runs/mine/model.safetensors test.npz
   arraynn predict runs/mine/model.safetensors new.npz --out predictions.csv
   arraynn train houses.csv --target price    a table of your own; describe tells what becomes of its columns
   arraynn predict runs/houses-001 new.csv --out predictions.csv
@@ -28,8 +31,9 @@ EXAMPLES = """examples:
 TRAIN = """Train a network of dense layers, and keep the model, its history and pictures of both.
 
 DATA is one of
-  spiral, vertical, sine                     generated
-  digits                                     8 x 8 handwritten digits, shipped
+  spiral, vertical, moons, circles, blobs, xor, sine
+                                             generated
+  digits, iris                               8 x 8 handwritten digits, 150 flowers: shipped
   mnist, fashion_mnist                       from $ARRAYNN_DATA or the user's cache, else downloaded
   FILE.npz                                   x, y or x_train, y_train [, x_test, y_test]; integer y is classification,
                                              float y regression
@@ -43,8 +47,39 @@ BENCHED = ("spiral", "drop", "mnist", "wide")
 class Parser(argparse.ArgumentParser):
     """argparse, but what is wrong is one line."""
 
+    commands: Any = None  #: the sub-commands' action, of the parser of the whole command line
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse, but a command or an option that there is not is answered first, with the nearest."""
+        words = sys.argv[1:] if args is None else list(args)
+        if self.commands is not None and not words:
+            self.print_help()
+            self.exit(0)
+        given = next((i for i, word in enumerate(words) if not word.startswith("-")), None)
+        if self.commands is not None and given is not None:
+            known = self.commands.choices
+            if words[given] not in known:
+                near = guess(words[given], known) or ";"
+                self.error(f"there is no command {words[given]!r}{near} there are {', '.join(known)}")
+            known[words[given]].refuse_unknown(words[given + 1 :])
+        return super().parse_args(words, namespace)
+
+    def refuse_unknown(self, words: list[str]) -> None:
+        """Exit with an error that names the nearest option where one of the words is an option that there is not."""
+        options = [name for name in self._option_string_actions if name.startswith("--")]
+        for word in words:
+            name = word.split("=")[0]
+            if word == "--":
+                return
+            if name.startswith("--") and name not in options:
+                meant = ARGUMENTS.get(name[2:].replace("-", "_"), "").split(" or ")[-1].replace("_", "-")
+                near = [f"--{meant}"] if f"--{meant}" in options else nearest(name, options, 2)
+                told = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(options)}"
+                self.error(f"there is no option {name}; {told}")
+
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}. See {self.prog} --help\n")
+        told = " ".join(message.split())
+        self.exit(2, f"{self.prog}: error: {told}{'' if told.endswith('?') else '.'} See {self.prog} --help\n")
 
 
 def parser() -> Parser:
@@ -57,9 +92,10 @@ def parser() -> Parser:
         allow_abbrev=False,
     )
     whole.add_argument("--version", action="version", version=f"arraynn {own_version()}")
-    commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = whole.commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _train(commands)
     _describe(commands)
+    _evaluate(commands)
     _predict(commands)
     _explain(commands)
     _book(commands)
@@ -108,10 +144,18 @@ def _run_options(command: Parser) -> None:
     run.add_argument("--batch-size", type=_batch_size, metavar="N", help="rows in a step; 'full' is the whole set")
     run.add_argument("--seed", type=_whole(0, 0), default=0, metavar="N", help="of data, weights and dropout [0]")
     run.add_argument("--seeds", type=_whole(1, 5), metavar="N", help="train from N seeds, and tell mean ± deviation")
+    _sizes(run)
+    run.add_argument("--dtype", type=_one_of(("float32", "float64")), metavar="DTYPE", help="of weights [float32]")
     run.add_argument(
-        "--samples", type=_whole(1, 1000), metavar="N", help="spiral, vertical: points a class; sine: points"
+        "--early-stopping",
+        type=_whole(1, 10),
+        metavar="N",
+        help="stop where the validation loss (without validation, the loss) has not got better for N epochs, and keep "
+        "the best weights",
     )
-    run.add_argument("--classes", type=_whole(1, 3), metavar="N", help="spiral, vertical: how many")
+    run.add_argument(
+        "--class-weight", type=_class_weight, metavar="WEIGHTS", help="balanced, or class:weight, as 0:1,1:2.5"
+    )
     run.add_argument(
         "--validation-split", type=_share, metavar="SHARE", help="hold out this share of the training rows; 0: none"
     )
@@ -121,12 +165,23 @@ def _run_options(command: Parser) -> None:
         help="dense layers (the default), or two convolutions, of 20 and 50 filters, before one of 500 units",
     )  # fmt: skip
     net.add_argument("--hidden", type=_hidden, metavar="64,64", help="neurons of the hidden layers; 'none' has none")
-    net.add_argument("--activation", choices=ACTIVATIONS)
+    net.add_argument(
+        "--activation", type=_one_of(ACTIVATIONS), metavar="NAME", help=f"{', '.join(ACTIVATIONS)} [by DATA]"
+    )
+    net.add_argument(
+        "--loss", type=_one_of(LOSSES), metavar="NAME", help=f"{', '.join(LOSSES)} [softmax_cross_entropy, or mse]"
+    )
     net.add_argument("--dropout", type=_number("[0, 1)", lambda v: 0 <= v < 1, 0.1), metavar="RATE")
     for name in ("--l1", "--l2"):
         net.add_argument(name, type=_positive(5e-4), metavar="FACTOR", help="penalty on the hidden layers' parameters")
     rule = command.add_argument_group("the optimizer")
-    rule.add_argument("--optimizer", choices=OPTIMIZERS)
+    rule.add_argument("--optimizer", type=_one_of(OPTIMIZERS), metavar="NAME", help=f"{', '.join(OPTIMIZERS)} [adam]")
+    rule.add_argument(
+        "--clip-norm",
+        type=_number("(0, inf)", lambda v: 0 < v < math.inf, 1.0),
+        metavar="NORM",
+        help="scale gradients down to this norm",
+    )
     rule.add_argument("--learning-rate", type=_positive(0.01), metavar="RATE")
     rule.add_argument("--decay", type=_positive(1e-4), metavar="D", help="rate / (1 + D * step)")
     rule.add_argument("--momentum", type=_number("[0, 1)", lambda v: 0 <= v < 1, 0.9), metavar="M", help="of sgd")
@@ -143,6 +198,26 @@ def _run_options(command: Parser) -> None:
     out.add_argument(
         "--checkpoint-every", type=_whole(1, 100), metavar="N", help="steps between two checkpoints [those of 10 s]"
     )
+
+
+def _evaluate(commands: Any) -> None:
+    text = """The loss and the metrics of a trained model on DATA: on its test rows where it has some, else on all."""
+    command = _add(commands, "evaluate", "measure a trained model", text, "_evaluate")
+    command.add_argument("model", metavar="MODEL", help="model.safetensors of a training run, or its folder")
+    command.add_argument("data", metavar="DATA", type=_data, help="a data set's name, or FILE.npz, as for train")
+    command.add_argument(
+        "--metrics", type=lambda text: text.split(","), metavar="NAMES", help="as accuracy,f1,roc_auc [the model's]"
+    )
+    command.add_argument("--seed", type=_whole(0, 0), default=0, metavar="N", help="of generated data [0]")
+    _sizes(command)
+    command.add_argument("--backend", default="auto", metavar="NAME", help="as for train [auto]")
+
+
+def _sizes(group: Any) -> None:
+    """Options of generated data."""
+    generated = "spiral, vertical, moons, circles, blobs, xor: points a class; sine: points"
+    group.add_argument("--samples", type=_whole(1, 1000), metavar="N", help=generated)
+    group.add_argument("--classes", type=_whole(1, 3), metavar="N", help="spiral, vertical, circles, blobs: how many")
 
 
 def _predict(commands: Any) -> None:
@@ -207,6 +282,31 @@ def _data(text: str) -> str:
     raise argparse.ArgumentTypeError(
         f"{text!r} is neither a .npz file, nor a table, nor one of {', '.join(RECIPES)}{guess}"
     )
+
+
+def _one_of(known: Iterable[str]) -> Callable[[str], str]:
+    names = tuple(known)
+
+    def one_of(text: str) -> str:
+        if text in names:
+            return text
+        if names == LOSSES and (forms := cross_entropies(text)):
+            raise argparse.ArgumentTypeError(f"{text!r} means different things in different libraries: {forms}")
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}{guess(text, names)}")
+
+    return one_of
+
+
+def _class_weight(text: str) -> Any:
+    if text == "balanced":
+        return text
+    try:
+        weights = {int(label): float(weight) for label, weight in (part.split(":") for part in text.split(","))}
+    except ValueError:
+        weights = {0: -1.0}
+    if not all(0 <= weight < math.inf for weight in weights.values()):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither balanced nor class:weight, as 0:1,1:2.5")
+    return weights
 
 
 def _workload(text: str) -> str:

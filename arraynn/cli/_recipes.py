@@ -11,18 +11,24 @@ import numpy as np
 
 from .. import datasets, initializers, layers, optimizers
 from ..errors import DataError
+from ..losses import Loss, as_loss, names_of_losses
 from ..regularizers import L1L2
 from ..schedules import InverseTimeDecay
 from ..training.validation import finite
 from ._say import UsageError
 
-ACTIVATIONS: dict[str, Any] = {"relu": layers.ReLU, "tanh": layers.Tanh, "sigmoid": layers.Sigmoid}
-OPTIMIZERS: dict[str, Any] = {
-    "adam": optimizers.Adam,
-    "sgd": optimizers.SGD,
-    "rmsprop": optimizers.RMSProp,
-    "adagrad": optimizers.Adagrad,
+#: the layers that stand between dense ones, by their names in small letters
+ACTIVATIONS: dict[str, Any] = {
+    name.lower(): getattr(layers, name)
+    for name in layers.__all__
+    if isinstance(getattr(layers, name), type)
+    and issubclass(getattr(layers, name), layers.Activation)
+    and name not in ("Activation", "Flatten", "Softmax")  # a softmax between dense layers is no activation
 }
+RECTIFIERS = ("relu", "leakyrelu", "elu", "gelu", "silu", "softplus")  #: He weights keep their signals' size
+OPTIMIZERS: dict[str, Any] = optimizers.named_optimizers()
+#: losses by their blocks' names, "mse" and "mae"
+LOSSES = tuple(sorted(names_of_losses()))
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,11 @@ class Recipe:
     )
     decay: float = 0.0
     momentum: float | None = None
+    loss: str | None = None
+    clip_norm: float | None = None
+    class_weight: Any = None
+    early_stopping: int | None = None
+    dtype: str = "float32"
     validation_split: float | None = None
 
     def changed(self, arguments: Any) -> Recipe:
@@ -64,21 +75,50 @@ class Recipe:
             if wrong:
                 raise UsageError(f"--{wrong[0]} goes with --network mlp, not with lenet, whose layers are fixed")
         if recipe.learning_rate is None:
-            recipe = replace(recipe, learning_rate=recipe.rates[recipe.optimizer])
+            recipe = replace(recipe, learning_rate=recipe.rate(recipe.optimizer))
         return recipe
 
-    def network(self, x: Any, outputs: int) -> layers.Sequential:
-        """The network for rows like x's: He weights before ReLU, Glorot's elsewhere, each fit for its activation."""
+    def rate(self, optimizer: str) -> float:
+        """A learning rate to begin with: that of the optimizer here; of one that scales as Adam does, Adam's."""
+        if optimizer in self.rates:
+            return self.rates[optimizer]
+        of_its_own = {"adadelta": 1.0, "lion": self.rates["adam"] / 10}  # which the papers give
+        return of_its_own.get(optimizer, self.rates["adam"])
+
+    def criterion(self, data: Data) -> Loss:
+        """The loss, of the data's kind. Raises UsageError for one of another kind."""
+        loss = as_loss(self.loss or ("softmax_cross_entropy" if data.classes else "mean_squared_error"))
+        if data.classes and _yes_or_no(loss) and data.outputs != 2:
+            raise UsageError(f"--loss {self.loss} tells two classes apart, and the data have {data.outputs}")
+        if data.classes and not _of_classes(loss):
+            raise UsageError(f"--loss {self.loss} is of values, and the data are classes; {_losses('classes')}")
+        if not data.classes and _of_classes(loss):
+            raise UsageError(f"--loss {self.loss} is of classes, and the data are values; {_losses('values')}")
+        if self.class_weight is not None and not data.classes:
+            raise UsageError("--class-weight goes with classes, and the data are values")
+        return loss
+
+    def network(self, x: Any, outputs: int, loss: Loss | None = None) -> layers.Sequential:
+        """Dense layers for rows like x's: He weights before rectifiers, Glorot's elsewhere, each fit for its
+        activation. loss : of one that takes probabilities, they end in its link."""
         if self.architecture == "lenet":
             return lenet(x.shape[1:], outputs, self.dropout)
         chain: list[Any] = [layers.Flatten()] if x.ndim > 2 else []
         penalty = L1L2(self.l1, self.l2) if self.l1 or self.l2 else None
         penalties: dict[str, Any] = {"weight_regularizer": penalty, "bias_regularizer": penalty}
-        start = initializers.he_normal if self.activation == "relu" else initializers.glorot_uniform
+        start = initializers.he_normal if self.activation in RECTIFIERS else initializers.glorot_uniform
+        if self.activation == "selu":
+            start = initializers.lecun_normal
+        outputs = 1 if _yes_or_no(loss) else outputs
         for units in self.hidden:
             chain += [layers.Dense(units, weight_initializer=start, **penalties), ACTIVATIONS[self.activation]()]
             chain += [layers.Dropout(self.dropout)] if self.dropout else []
-        return layers.Sequential(*chain, layers.Dense(outputs, **({} if self.hidden else penalties)))
+        end = (
+            [layers.Sigmoid() if _yes_or_no(loss) else layers.Softmax()]
+            if loss and loss.outputs == "probabilities"
+            else []
+        )
+        return layers.Sequential(*chain, layers.Dense(outputs, **({} if self.hidden else penalties)), *end)
 
     def rule(self) -> optimizers.Optimizer:
         """The optimizer, with its learning rate and how that decays."""
@@ -132,6 +172,17 @@ RECIPES = {
         decay=1e-3,
         validation_split=0.2,
     ),
+    **dict.fromkeys(
+        ("moons", "circles", "blobs", "xor"),
+        Recipe(hidden=(32, 32), epochs=100, rates={"adam": 0.01, "sgd": 0.1, "rmsprop": 0.01, "adagrad": 0.1}),
+    ),
+    "iris": Recipe(
+        hidden=(16,),
+        epochs=100,
+        batch_size=16,
+        rates={"adam": 0.01, "sgd": 0.02, "rmsprop": 0.01, "adagrad": 0.1},
+        validation_split=0.2,
+    ),
     "digits": Recipe(hidden=(128,), epochs=50, l2=1e-4),
     "mnist": Recipe(hidden=(128,), epochs=5, batch_size=128),
     "fashion_mnist": Recipe(hidden=(128, 128), epochs=10, batch_size=128, decay=1e-4),
@@ -160,7 +211,7 @@ def load(name: str, arguments: Any) -> Data:
     if name in GENERATED:
         return GENERATED[name](arguments)
     arrays = getattr(datasets, name)() if name in RECIPES else datasets.load_npz(name)
-    x, y, x_test, y_test = arrays
+    x, y, x_test, y_test = (*arrays, None, None)[:4]
     for what, array in (("x", x), ("y", y), ("x_test", x_test), ("y_test", y_test)):
         if array is not None:  # before rows are held out: a row that is named is one of the file
             finite(f"{what} in {name}", array, "float32")
@@ -197,14 +248,17 @@ def _labels(name: str, y: Any) -> tuple[Any, int]:
     return y, max(most + 1, 1)
 
 
-def _points(make: Callable[..., Any], samples: int) -> Callable[[Any], Data]:
+def _points(make: Callable[..., Any], samples: int, classes: int = 3, fixed: bool = False) -> Callable[[Any], Data]:
+    """Points of a generated set, and as many others to measure on. fixed : the set has no other number of classes."""
+
     def drawn(arguments: Any) -> Data:
-        sizes = {"samples": arguments.samples or samples, "classes": arguments.classes or 3}
+        count = classes if fixed else arguments.classes or classes
+        sizes = {"samples": arguments.samples or samples} | ({} if fixed else {"classes": count})
         x, y = make(**sizes, seed=arguments.seed)
         if arguments.validation_split is not None:  # a part of these points instead
-            return Data(x, y, None, None, True, sizes["classes"])
+            return Data(x, y, None, None, True, count)
         x_test, y_test = make(**sizes, seed=arguments.seed + 1)
-        return Data(x, y, x_test, y_test, True, sizes["classes"])
+        return Data(x, y, x_test, y_test, True, count)
 
     return drawn
 
@@ -214,4 +268,27 @@ def _sine(arguments: Any) -> Data:
     return Data(x, y, None, None, False, 1)
 
 
-GENERATED = {"spiral": _points(datasets.spiral, 1000), "vertical": _points(datasets.vertical, 100), "sine": _sine}
+def _losses(kind: str) -> str:
+    """The losses of data of this kind, to be named in an error."""
+    fits = [name for name in LOSSES if (kind == "classes") == _of_classes(as_loss(name))]
+    return f"take one of {', '.join(fits)}"
+
+
+def _yes_or_no(loss: Loss | None) -> bool:
+    """Whether the loss is of outputs that are each yes or no, so that one tells two classes apart."""
+    return hasattr(loss, "threshold")
+
+
+def _of_classes(loss: Loss) -> bool:
+    return loss.targets == "classes" or _yes_or_no(loss)
+
+
+GENERATED = {
+    "spiral": _points(datasets.spiral, 1000),
+    "vertical": _points(datasets.vertical, 100),
+    "moons": _points(datasets.moons, 200, classes=2, fixed=True),
+    "circles": _points(datasets.circles, 200, classes=2),
+    "blobs": _points(datasets.blobs, 100),
+    "xor": _points(datasets.xor, 200, classes=2, fixed=True),
+    "sine": _sine,
+}

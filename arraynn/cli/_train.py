@@ -14,8 +14,8 @@ import numpy as np
 from ..backends import backend
 from ..datasets.tables import is_table_file
 from ..errors import CheckpointError, DataError, DivergedError
-from ..losses import mean_squared_error, softmax_cross_entropy
 from ..model import Model
+from ..training.callbacks import EarlyStopping
 from ..training.checkpoint import Checkpoint, begun_at
 from ..training.progress import clock, short, shown_on
 from ._folder import CHECKPOINT, MODEL, claimed, keep
@@ -23,7 +23,8 @@ from ._recipes import FILE, GENERATED, RECIPES, TABLE, Data, Recipe, load
 from ._say import UsageError, silence, table
 from ._table_arguments import TABLE_OPTIONS
 
-KINDS = {"spiral", "vertical"}
+KINDS = {"blobs", "circles", "spiral", "vertical"}
+SIZED = KINDS | {"moons", "sine", "xor"}
 OFTEN = timedelta(seconds=10)  #: between two checkpoints
 
 
@@ -39,7 +40,7 @@ def train(arguments: argparse.Namespace) -> int:
 def run_once(arguments: argparse.Namespace) -> tuple[int, Run | None]:
     """One training run: its exit code, and the run, None where there was nothing left to do."""
     name = arguments.data
-    _check(arguments)
+    check(arguments)
     tabular = is_table_file(name) and name not in RECIPES
     recipe = TABLE.changed(arguments) if tabular else RECIPES.get(name, FILE).changed(arguments)
     with claimed(arguments.out, Path(name).stem, arguments.overwrite, arguments.resume) as folder:
@@ -59,9 +60,10 @@ def run_once(arguments: argparse.Namespace) -> tuple[int, Run | None]:
             run.introduce(name)
             return run.go(arguments.print_every, arguments.checkpoint_every or OFTEN, arguments.resume), run
         data = load(name, arguments)
-        loss = softmax_cross_entropy if data.classes else mean_squared_error
-        network = recipe.network(data.x, data.outputs)
-        model = Model(network, loss, recipe.rule(), backend=arguments.backend, seed=arguments.seed)
+        loss = recipe.criterion(data)
+        network = recipe.network(data.x, data.outputs, loss)
+        options = {"dtype": recipe.dtype, "clip_norm": recipe.clip_norm, "seed": arguments.seed}
+        model = Model(network, loss, recipe.rule(), backend=arguments.backend, **options)
         run = Run(model, recipe, data, folder, quiet=arguments.quiet)
         run.split(arguments)
         if done is not None:
@@ -70,13 +72,13 @@ def run_once(arguments: argparse.Namespace) -> tuple[int, Run | None]:
         return run.go(arguments.print_every, arguments.checkpoint_every or OFTEN, arguments.resume), run
 
 
-def _check(arguments: argparse.Namespace) -> None:
+def check(arguments: argparse.Namespace) -> None:
     """Options that only some data sets take."""
     if not is_table_file(arguments.data):
         for option in TABLE_OPTIONS:
             if getattr(arguments, option) is not None:
                 raise UsageError(f"--{option.replace('_', '-')} goes with a table, such as FILE.csv")
-    for option, takers in (("samples", KINDS | {"sine"}), ("classes", KINDS)):
+    for option, takers in (("samples", SIZED), ("classes", KINDS)):
         if getattr(arguments, option) is not None and arguments.data not in takers:
             raise UsageError(f"--{option} goes with {', '.join(sorted(takers))}, not with {arguments.data}")
 
@@ -94,7 +96,8 @@ class Run:
     def __init__(self, model: Model, recipe: Recipe, data: Data, folder: Path, quiet: bool) -> None:
         self.model, self.recipe, self.data, self.folder, self.quiet = model, recipe, data, folder, quiet
         self.sets: dict[str, tuple[Any, Any]] = {"training": (data.x, data.y)}
-        self.every = max(1, recipe.epochs // 100)  # how often validation is measured
+        # how often validation is measured
+        self.every = 1 if recipe.early_stopping else max(1, recipe.epochs // 100)
 
     def callbacks(self) -> list[Any]:
         """What watches the run beside the lines and the checkpoint."""
@@ -138,6 +141,7 @@ class Run:
             ("network", done.network, own.network),
             ("loss", done.loss, own.loss),
             ("seed", done.seed, own.seed),
+            ("dtype", done.dtype, own.dtype),
             ("optimizer", *kinds),
         ):
             if there != here:
@@ -148,7 +152,7 @@ class Run:
         if done.optimizer != own.optimizer:
             changes.append(f"optimizer {done.optimizer} → {own.optimizer}")
         self.say(f"{path} goes on with {'; '.join(changes)}")
-        done.optimizer = own.optimizer
+        done.optimizer, done.clip_norm = own.optimizer, own.clip_norm
         self.model = done
 
     def introduce(self, name: str) -> None:
@@ -198,7 +202,8 @@ class Run:
                 batch_size=self.recipe.batch_size,
                 validation_data=self.sets.get("validation"),
                 validation_freq=self.every,
-                callbacks=[*self.callbacks(), *(() if self.quiet else watchers), checkpoint],
+                class_weight=self.recipe.class_weight,
+                callbacks=[*self.callbacks(), *(() if self.quiet else watchers), *self.stopping(), checkpoint],
                 verbose=0,
                 resume=checkpoint.path if broken_off else None,
                 change=("learning_rate", "epochs", "validation_freq"),
@@ -223,6 +228,12 @@ class Run:
             raise stopped
         checkpoint.path.unlink(missing_ok=True)  # the model is there, and nothing to go on with
         return 0
+
+    def stopping(self) -> list[EarlyStopping]:
+        """The callback that ends the run early, where that was asked for."""
+        if self.recipe.early_stopping is None:
+            return []
+        return [EarlyStopping("val_loss" if "validation" in self.sets else "loss", self.recipe.early_stopping)]
 
     def tell(self, files: list[str], why: str, seconds: float) -> None:
         """The last table, and the files."""

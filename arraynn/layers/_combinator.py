@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from textwrap import indent
+from typing import Any, ClassVar, Self, overload
 
+from .._contract import called, initialized
 from .._coupling import batch_coupled, coupled_in_inference, says_coupled
+from .._hyperparameters import brief
+from .._names import ACTIVATIONS, nearest
 from .._types import Backward, LayerLike, Nest, Shape
-from ..errors import ShapeError
+from ..errors import Placed, ShapeError
+from ..random import Key, checked_key
 from ._base import Layer
 from ._summary import summary
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Combinator(Layer):
     """A layer of layers, whose parameters are the list of its layers' parameters. A subclass says how they combine.
 
@@ -33,9 +39,36 @@ class Combinator(Layer):
         for i, layer in enumerate(layers):
             if isinstance(layer, type) or not isinstance(layer, LayerLike):
                 raise TypeError(
-                    f"{name} takes layers, one by one: {name}(Dense(64), ReLU()); argument {i} is {layer!r}"
+                    f"{name} takes layers, one by one: {name}(Dense(64), ReLU()); argument {i} is {_no_layer(layer)}"
                 )
         object.__setattr__(self, "layers", layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __bool__(self) -> bool:
+        return True  # a network of no layers is one, too
+
+    def __iter__(self) -> Iterator[LayerLike]:
+        return iter(self.layers)
+
+    @overload
+    def __getitem__(self, place: int) -> LayerLike: ...
+    @overload
+    def __getitem__(self, place: slice) -> Self: ...
+    def __getitem__(self, place: Any) -> Any:
+        """The layer at that place, or a combinator of the same kind of a slice of them."""
+        if isinstance(place, slice):
+            return type(self)(*self.layers[place])
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"{type(self).__name__} has {len(self)} layers, 0 to {len(self) - 1}; got {place}")
+        return self.layers[place]
+
+    def __repr__(self) -> str:
+        """A layer a line, without the hyperparameters that are as by default."""
+        lines = [repr(layer) if isinstance(layer, Combinator) else brief(layer) for layer in self.layers]
+        inside = indent(",\n".join(lines), "    ")
+        return f"{type(self).__name__}(\n{inside},\n)" if lines else f"{type(self).__name__}()"
 
     @property
     def batch_coupled(self) -> bool:
@@ -90,7 +123,31 @@ class Combinator(Layer):
         """A table of the layers: output shape, parameters, bytes. input_shape : without the batch axis."""
         return summary(self, input_shape, dtype)
 
-    def placed(self, error: ShapeError, i: int) -> ShapeError:
+    def initialized(self, i: int, rng: Any, shape: Shape, dtype: str) -> tuple[Nest, Shape]:
+        """(params, output shape) of layer i; what it raises is told with its place."""
+        try:
+            return initialized(self.layers[i], rng, shape, dtype)
+        except Placed as error:
+            raise self.placed(error, i) from None
+
+    def called(self, i: int, params: Nest, x: Nest, key: Key | None) -> tuple[Nest, Backward]:
+        """(y, backward) of layer i, with its own key; what it raises is told with its place."""
+        try:
+            return called(self.layers[i], params, x, None if key is None else checked_key(key).fold_in(i))
+        except Placed as error:
+            raise self.placed(error, i) from error.__cause__
+
+    def of_layers(self, params: Nest) -> Nest:
+        """params, if they are those of the layers, one for each; else ShapeError."""
+        if not isinstance(params, (list, tuple)) or len(params) != len(self.layers):
+            form = f"{len(params)} items" if isinstance(params, (list, tuple)) else type(params).__name__
+            raise ShapeError(
+                f"expected the list of the {len(self.layers)} layers' parameters, got {form}; "
+                f"params, output_shape = network.init(rng, input_shape) makes it"
+            )
+        return params
+
+    def placed(self, error: Placed, i: int) -> Placed:
         """The error of layer i, told with its kind, its place, and the layer that its input came from."""
         chained = i > 0 and not self.parallel
         source = f"{type(self.layers[i - 1]).__name__} 'layers.{i - 1}'" if chained else ""
@@ -107,3 +164,14 @@ def joined(shapes: list[Shape]) -> Shape:
         told = " and ".join(f"({', '.join(['N', *map(str, shape)])})" for shape in shapes)
         raise ShapeError(f"branches joined along the last axis must agree on the others, got outputs {told}")
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+
+
+def _no_layer(given: Any) -> str:
+    """What was given in a layer's place, and what is meant."""
+    if isinstance(given, type):
+        return f"the class {given.__name__}; give a layer of it, {given.__name__}(…)"
+    if isinstance(given, (list, tuple)):
+        return f"a {type(given).__name__}; unpack it with *"
+    if name := nearest(given if isinstance(given, str) else getattr(given, "__name__", ""), ACTIVATIONS, 1):
+        return f"{getattr(given, '__name__', repr(given))}; give the layer {name[0]}()"
+    return repr(given)

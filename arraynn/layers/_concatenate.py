@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 from .. import tree
 from .._array import namespace
 from .._types import Array, Backward, LayerLike, Nest, Shape
-from ..errors import ShapeError
+from ..errors import Placed
 from ..random import Key
 from ._combinator import Combinator, joined
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Concatenate(Combinator):
     """y = (f_0(x), f_1(x), …), joined along the last axis: each branch is a layer applied to the same x.
 
@@ -40,22 +40,16 @@ class Concatenate(Combinator):
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         params, shapes = [], []
-        for i, layer in enumerate(self.layers):
-            try:
-                own, shape = layer.init(rng, input_shape, dtype)
-            except ShapeError as error:
-                raise self.placed(error, i) from None
+        for i in range(len(self.layers)):
+            own, shape = self.initialized(i, rng, input_shape, dtype)
             params.append(own)
             shapes.append(tuple(shape))
         return params, joined(shapes)
 
     def __call__(self, params: Nest, x: Nest, key: Key | None = None) -> tuple[Array, Backward]:
         outputs, backwards = [], []
-        for i, (layer, own) in enumerate(zip(self.layers, params, strict=True)):
-            try:
-                y, backward = layer(own, x, None if key is None else key.fold_in(i))
-            except ShapeError as error:
-                raise self.placed(error, i) from None
+        for i, own in enumerate(self.of_layers(params)):
+            y, backward = self.called(i, own, x, key)
             outputs.append(y)
             backwards.append(backward)
         joined([tuple(y.shape[1:]) for y in outputs])
@@ -64,9 +58,12 @@ class Concatenate(Combinator):
             # forward put the outputs side by side, so each branch's dy is its columns; x went to all of them, so
             # its gradients add
             dx, grads, start = None, [], 0
-            for y, backward in zip(outputs, backwards, strict=True):
+            for i, (y, backward) in enumerate(zip(outputs, backwards, strict=True)):
                 end = start + y.shape[-1]
-                part, own = backward(dy[..., start:end], need_dx)
+                try:
+                    part, own = backward(dy[..., start:end], need_dx)
+                except Placed as error:
+                    raise self.placed(error, i) from error.__cause__
                 dx = _sum(dx, part)
                 grads.append(own)
                 start = end

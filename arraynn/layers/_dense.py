@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, Self
 
 from .. import initializers
 from .._array import namespace, sum_of_rows
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
-from ..regularizers import penalty_of
+from ..regularizers import checked, penalty_of
 from ._base import Layer
 
 
@@ -71,12 +71,19 @@ class Dense(Layer):
     weight_regularizer: Any = None
     bias_regularizer: Any = None
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Dense:
-        if len(args) > 1:  # the book's order of arguments
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if len(args) > 1:  # the book's order of arguments, or Keras's activation
+            if isinstance(args[1], str) or callable(args[1]):
+                raise TypeError(
+                    f"Dense takes units only; an activation is a layer of its own: Dense({args[0]}), ReLU()"
+                )
             raise TypeError(f"Dense takes units only; n_in is inferred: Dense({args[1]})")
-        return super().__new__(cls)
+        return super().__new__(cls, *args, **kwargs)
 
     def __post_init__(self) -> None:
+        for what in ("weight", "bias"):
+            initializers.checked(f"{what}_initializer", getattr(self, f"{what}_initializer"))
+            checked(f"{what}_regularizer", getattr(self, f"{what}_regularizer"))
         if isinstance(self.units, bool) or not isinstance(self.units, int) or self.units < 1:
             raise ValueError(f"units must be an integer of at least 1, got {self.units!r}")
 

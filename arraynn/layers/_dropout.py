@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .._array import namespace
 from .._hyperparameters import python_number
 from .._types import Array, Backward, Nest
-from ..random import Key, quantized
+from ..random import Key, checked_key, quantized
 from ._base import Layer
 
 
@@ -33,7 +33,7 @@ def dropout(x: Array, rate: float, key: Key | None, /) -> tuple[Array, Backward]
     if key is None or rate == 0:
         return x, lambda dy: dy
     xp = namespace(x)
-    keep = key.keep(tuple(x.shape), rate, like=x)  # a byte a number: a quarter of a float mask
+    keep = checked_key(key).keep(tuple(x.shape), rate, like=x)  # a byte a number: a quarter of a float mask
 
     def masked(a: Array) -> Array:
         product = xp.astype(keep, a.dtype)

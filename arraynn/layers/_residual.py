@@ -13,7 +13,7 @@ from ._combinator import Combinator
 from ._sequential import Sequential
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Residual(Combinator):
     """y = x + f(x), where f is the layers one after another: x has a way past them, and so has the gradient.
 

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 from .. import tree
 from .._types import Backward, Nest, Shape
-from ..errors import ShapeError
+from ..errors import Placed
 from ..random import Key
 from ._combinator import Combinator
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Sequential(Combinator):
     """y = layer_n(… layer_1(layer_0(x))): itself a layer, whose parameters are the list of its layers' parameters.
 
@@ -28,21 +28,15 @@ class Sequential(Combinator):
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         params, shape = [], tuple(input_shape)
-        for i, layer in enumerate(self.layers):
-            try:
-                own, shape = layer.init(rng, shape, dtype)
-            except ShapeError as error:
-                raise self.placed(error, i) from None
+        for i in range(len(self.layers)):
+            own, shape = self.initialized(i, rng, shape, dtype)
             params.append(own)
         return params, shape
 
     def __call__(self, params: Nest, x: Nest, key: Key | None = None) -> tuple[Nest, Backward]:
         backwards = []
-        for i, (layer, own) in enumerate(zip(self.layers, params, strict=True)):
-            try:
-                x, backward = layer(own, x, None if key is None else key.fold_in(i))
-            except ShapeError as error:
-                raise self.placed(error, i) from None
+        for i, own in enumerate(self.of_layers(params)):
+            x, backward = self.called(i, own, x, key)
             backwards.append(backward)
 
         def sequential_backward(dy: Nest, need_dx: bool = True) -> tuple[Nest, Nest]:
@@ -51,7 +45,10 @@ class Sequential(Combinator):
             trains = (i for i, own in enumerate(params) if tree.leaves(tree.trained(own)))
             last = 0 if need_dx else next(trains, len(params))
             for i in reversed(range(last, len(backwards))):
-                dy, grads[i] = backwards[i](dy, need_dx or i > last)
+                try:
+                    dy, grads[i] = backwards[i](dy, need_dx or i > last)
+                except Placed as error:
+                    raise self.placed(error, i) from error.__cause__
             return dy if need_dx else None, grads
 
         return x, sequential_backward

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .._names import cross_entropies, guess
 from ._base import ClassLoss, FunctionLoss, Loss
 from ._binary_cross_entropy import BinaryCrossEntropy, binary_cross_entropy
 from ._cross_entropy import CrossEntropy, cross_entropy
@@ -71,13 +72,40 @@ _DATACLASS_OF = {
 }
 
 
+#: what a text may mean: the name of a block, or one of two abbreviations that mean the same in every library
+_BY_NAME = {
+    **{block.__name__: kind for block, kind in _DATACLASS_OF.items()},
+    "mae": MeanAbsoluteError,
+    "mse": MeanSquaredError,
+}
+
+
+def names_of_losses() -> tuple[str, ...]:
+    """The names that `as_loss` takes."""
+    return tuple(_BY_NAME)
+
+
 def as_loss(loss: Any) -> Loss:
-    """The dataclass of a loss given in either form: itself, its block's, or one around a user's own block."""
+    """The dataclass of a loss: itself, its block's, one around a user's own block, or that of a block's name.
+
+    Names are those of our blocks, and "mse" and "mae". Raises ValueError for a name that is not known; of a
+    cross-entropy of another library it names the form that takes logits and the one that takes probabilities.
+
+    >>> as_loss("mse")
+    MeanSquaredError()
+    """
     if isinstance(loss, Loss):
         return loss
+    if isinstance(loss, str):
+        if loss in _BY_NAME:
+            return _BY_NAME[loss]()
+        if forms := cross_entropies(loss):
+            raise ValueError(f"loss {loss!r} means different things in different libraries: {forms}")
+        raise ValueError(f"unknown loss {loss!r}{guess(loss, _BY_NAME) or ';'} known are {', '.join(sorted(_BY_NAME))}")
+    if isinstance(loss, type):
+        raise TypeError(f"loss is the class {loss.__name__}; give an instance of it, as nn.{loss.__name__}(…)")
+    if not callable(loss):
+        raise TypeError(f"loss must be a loss block or a Loss, such as nn.softmax_cross_entropy, got {loss!r}")
     if loss in _DATACLASS_OF:
-        made: Loss = _DATACLASS_OF[loss]()
-        return made
-    if callable(loss) and not isinstance(loss, type):
-        return FunctionLoss(loss)
-    raise TypeError(f"loss must be a loss block or a Loss, such as nn.softmax_cross_entropy, got {loss!r}")
+        return _DATACLASS_OF[loss]()
+    return FunctionLoss(loss)

@@ -43,9 +43,11 @@ class Loss(Splittable, Hyperparameters):
         """
         found: dict[str, metrics.Metric] = {}
         if self.targets == "classes":
-            found = {"accuracy": metrics.Accuracy(ignore_label=getattr(self, "ignore_label", None))}
+            ignored = getattr(self, "ignore_label", None)
+            found = metrics.of_classes(self.outputs == "logits", ignored)
+            found["accuracy"] = metrics.Accuracy(ignore_label=ignored)
         elif self.targets == "values":
-            found = {"r2": metrics.r2, "regression_accuracy": metrics.regression_accuracy}
+            found = {"r2": metrics.r2, "regression_accuracy": metrics.regression_accuracy, **metrics.of_values()}
             if type(self).prediction is not Loss.prediction:
                 found = {name: metrics.OfPrediction(metric, self) for name, metric in found.items()}
             else:

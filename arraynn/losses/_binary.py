@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from .. import metrics
 from .._array import namespace, same_shape
 from .._types import Array
 from ..metrics import BinaryAccuracy, Metric
@@ -26,7 +27,10 @@ class BinaryLoss(Loss):
 
     def named_metrics(self) -> dict[str, Metric]:
         accuracy: Metric = BinaryAccuracy(threshold=self.threshold)
-        return {"accuracy": accuracy, "binary_accuracy": accuracy, self.metric.name: self.metric}
+        found = metrics.of_yes_or_no(self.threshold, self.outputs == "logits")
+        if self.outputs == "scores":  # which are no probabilities, nor logits of any
+            del found["log_loss"]
+        return {**found, "accuracy": accuracy, "binary_accuracy": accuracy, self.metric.name: self.metric}
 
     def prediction(self, outputs: Array) -> Array:
         return outputs > self.threshold

@@ -1,5 +1,9 @@
 """Optimizers, one a file: the rule for one array, lifted to a nest by the base."""
 
+from dataclasses import MISSING, fields
+from typing import Any
+
+from .._names import guess
 from ._adadelta import Adadelta
 from ._adagrad import Adagrad
 from ._adam import Adam
@@ -31,3 +35,38 @@ __all__ = [
     "RAdam",
     "RMSProp",
 ]
+
+
+def as_optimizer(optimizer: Any) -> Optimizer:
+    """An optimizer given as itself, or by its name in small letters, "adam", with its defaults.
+
+    Those that wrap others (EMA, SWA, Groups) have no name. Raises ValueError for a name that is not known, TypeError
+    for what is no optimizer.
+
+    >>> as_optimizer("sgd") == SGD()
+    True
+    """
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if isinstance(optimizer, str):
+        known = named_optimizers()
+        if optimizer in known:
+            made: Optimizer = known[optimizer]()
+            return made
+        raise ValueError(
+            f"unknown optimizer {optimizer!r}{guess(optimizer, known) or ';'} known are {', '.join(known)}"
+        )
+    if isinstance(optimizer, type):
+        name = optimizer.__name__
+        raise TypeError(f"optimizer is the class {name}; give an instance of it, as nn.{name}(learning_rate=…)")
+    raise TypeError(f"optimizer must be an Optimizer, such as nn.Adam(), or its name, got {optimizer!r:.80}")
+
+
+def named_optimizers() -> dict[str, Any]:
+    """The optimizers that can be made without arguments, by their names in small letters."""
+    kinds = {name: globals()[name] for name in __all__ if name != "Optimizer"}
+    return {
+        name.lower(): kind
+        for name, kind in sorted(kinds.items(), key=lambda item: item[0].lower())
+        if all(field.default is not MISSING for field in fields(kind) if field.init) and kind().update_one
+    }

@@ -92,8 +92,8 @@ class Monitor(Callback):
                 return str(metric.mode)
         if name in ("loss", "data_loss", "penalty"):
             return "min"
-        if name in KNOWN:
-            return "max"
+        if name in KNOWN and KNOWN[name].mode is not None:
+            return str(KNOWN[name].mode)
         raise DataError(
             f"{type(self).__name__} follows {self.monitor!r}, of which mode='auto' cannot know whether more is better; "
             f"give mode='max' or mode='min', or let the metric say it: nn.metrics.MeanOf(function, direction='max')"

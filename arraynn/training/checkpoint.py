@@ -168,7 +168,8 @@ class Saved:
             if self.progress.losses.keys() != {"data_loss", "penalty"}:
                 raise CheckpointError("it lacks the sums of the epoch that it is in")
             for metric in decode(header["metrics"]):
-                metric.value(self.progress.metrics[metric.name])
+                if not metric.whole_set:
+                    metric.value(self.progress.metrics[metric.name])
         arrays = self.parts.get("callbacks", [])
         self.notes = [
             (name, {**{key: decode(value) for key, value in noted.items()}, **nests})

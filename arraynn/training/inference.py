@@ -8,10 +8,12 @@ from functools import lru_cache
 from typing import Any
 
 from .. import tree
+from .._contract import called_loss
 from .._coupling import batch_coupled, coupled_in_inference
 from .._types import Nest
 from ..backends import of
 from .dataset import Border, Rows, blocks
+from .step import placed
 
 
 def measure(model: Any, rows: Rows) -> dict[str, float]:
@@ -23,19 +25,25 @@ def measure(model: Any, rows: Rows) -> dict[str, float]:
         metrics = [metric.centered(rows.targets, rows.weight) for metric in prepared]
     forward, params = inference(model.backend, model.network), model.params
 
-    def figures(part: slice) -> dict[str, Any]:
+    whole = [metric for metric in metrics if metric.whole_set]
+    metrics = [metric for metric in metrics if not metric.whole_set]
+
+    def figures(part: slice) -> tuple[dict[str, Any], list[Any]]:
         x, targets, weight = rows.take(part)
         outputs = forward(params, x)
-        loss = model.loss(outputs, targets, sample_weight=weight, total=total)[0]
-        return {"loss": loss, **{m.name: m.sums(outputs, targets, weight) for m in metrics}}
+        kept = [outputs, targets, *([] if weight is None else [weight])] if whole else []
+        loss = called_loss(model.loss, outputs, targets, weight, total)[0]
+        return {"loss": loss, **{m.name: m.sums(outputs, targets, weight) for m in metrics}}, kept
 
     coupled = coupled_in_inference(model.network) or any(map(batch_coupled, (model.loss, *metrics)))
     with model.backend.context():
-        parts = model.backend.each(figures, pieces(rows.count, model.backend, coupled))
+        parts, kept = zip(*model.backend.each(figures, pieces(rows.count, model.backend, coupled)), strict=True)
+        joined = [model.backend.to_numpy(model.backend.xp.concat(arrays)) for arrays in zip(*kept, strict=True)]
         fetched = iter(model.backend.fetch(tree.leaves(parts)))
     host = tree.map(lambda _: next(fetched), parts)
     summed = tree.map(lambda *values: math.fsum(values), *host)
-    return {"loss": summed["loss"], **{m.name: m.value(summed[m.name]) for m in metrics}}
+    values = {m.name: m.value(summed[m.name]) for m in metrics} | {m.name: m.of_set(*joined) for m in whole}
+    return {"loss": summed["loss"], **{m.name: values[m.name] for m in prepared}}
 
 
 def answer(model: Any, border: Border, x: Nest, function: Callable[[Nest], Nest]) -> Nest:
@@ -73,4 +81,4 @@ def inference(backend: Any, network: Any) -> Callable[[Nest, Nest], Nest]:
 
 @lru_cache(maxsize=64)
 def _compiled(engine: Any, network: Any) -> Callable[[Nest, Nest], Nest]:
-    return engine.compile(lambda params, x: network(params, x)[0])  # type: ignore[no-any-return]
+    return engine.compile(lambda params, x: placed(network, params, x, None)[0])  # type: ignore[no-any-return]

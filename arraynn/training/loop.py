@@ -106,7 +106,8 @@ class Fit:
 
     def check(self) -> None:
         """Raise DataError for what would only be seen at the end of the first epoch."""
-        names = ["loss", "data_loss", "penalty", *self.metric_names(), "learning_rate"]
+        added = [metric.name for metric in self.added()]
+        names = ["loss", "data_loss", "penalty", *added, "learning_rate"]
         if self.validate:
             names += [f"val_{name}" for name in ["loss", *self.metric_names()]]
         self.told.check(names, self.model)
@@ -199,7 +200,7 @@ class Fit:
 
     def make_step(self) -> Any:
         model = self.model
-        options = {"clip_norm": model.clip_norm, "clip_value": model.clip_value, "metrics": model.prepared_metrics}
+        options = {"clip_norm": model.clip_norm, "clip_value": model.clip_value, "metrics": self.added()}
         return make_unchecked_step(model.network, model.loss, model.optimizer, **options, micro_batch=self.micro_batch)
 
     def due(self) -> bool:
@@ -275,9 +276,13 @@ class Fit:
         total = sums.total or 1.0
         data_loss, penalty = (sums.losses[name] / total for name in ("data_loss", "penalty"))
         logs = {"loss": data_loss + penalty, "data_loss": data_loss, "penalty": penalty}
-        for metric in self.model.prepared_metrics:
+        for metric in self.added():
             logs[metric.name] = metric.value(sums.metrics[metric.name])
         return logs | {"learning_rate": sums.learning_rate}
+
+    def added(self) -> tuple[Any, ...]:
+        """The metrics that a step reports: those whose sums over batches add up."""
+        return tuple(metric for metric in self.model.prepared_metrics if not metric.whole_set)
 
     def metric_names(self) -> list[str]:
         return [metric.name for metric in self.model.prepared_metrics]

@@ -16,7 +16,7 @@ from ..backends import Backend
 from ..backends import backend as resolve
 from ..errors import DataError, ShapeError
 from ..layers import Sequential
-from ..optimizers import Optimizer
+from ..optimizers import as_optimizer
 from .dataset import shape_of_rows
 from .validation import as_array, count_rows, finite, same_place
 
@@ -27,14 +27,12 @@ class Holder:
     Weights are drawn, and the backend is taken, when the first data come.
     """
 
-    def __init__(self, network: LayerLike, optimizer: Optimizer, backend: Any, dtype: str, seed: Any) -> None:
+    def __init__(self, network: LayerLike, optimizer: Any, backend: Any, dtype: str, seed: Any) -> None:
         if not isinstance(network, LayerLike) or isinstance(network, type):
-            raise TypeError(f"network must be a layer, such as nn.Sequential(nn.Dense(3)), got {network!r}")
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer must be an Optimizer, such as nn.Adam(), got {optimizer!r}")
+            raise TypeError(f"network must be a layer, such as nn.Sequential(nn.Dense(3)), got {network!r:.80}")
         if dtype not in ("float32", "float64"):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-        self.network, self.optimizer, self.dtype = network, optimizer, dtype
+        self.network, self.optimizer, self.dtype = network, as_optimizer(optimizer), dtype
         self.rng, self.seed = _seeded(seed)
         self._wanted = "auto" if backend is None else backend
         self._backend: Backend | None = None

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from .. import tree
 from .._array import device, is_float, namespace
+from .._contract import called, called_loss
 from .._coupling import batch_coupled
 from .._hyperparameters import python_number, python_numbers
 from .._types import Array, LayerLike, Nest
 from ..backends import Backend, for_type, of
-from ..errors import DataError
+from ..errors import ContractError, DataError
 from ..losses import ClassLoss, Loss, as_loss
 from ..losses._labels import are_host_labels, check_host_labels
-from ..metrics import Metric
-from ..optimizers import Optimizer
-from ..random import Key
+from ..metrics import Metric, as_metric
+from ..optimizers import Optimizer, as_optimizer
+from ..random import Key, checked_key
+from .links import warn_of_the_link
 
 Batch = tuple[Nest, Array, Array | None]  #: x, targets, sample weights
 Step = Callable[[Nest, Mapping[str, Any], Batch, Key], tuple[Nest, dict[str, Any], dict[str, Any]]]
@@ -52,15 +54,17 @@ def make_train_step(
     *,
     clip_norm: float | None = None,
     clip_value: float | None = None,
-    metrics: tuple[Metric, ...] = (),
+    metrics: Iterable[Any] = (),
     micro_batch: int | None = None,
 ) -> Step:
     """step(params, state, (x, targets, sample_weight), key) -> params, state, logs: one update.
 
-    network : a layer. loss : a loss block or a Loss. optimizer : gives `state` by `optimizer.init(params)`.
+    network : a layer. loss : a loss block, a Loss, or the name of a block. optimizer : an Optimizer, which gives
+        `state` by `optimizer.init(params)`, or its name, with its defaults.
     clip_value : gradients are cut to [-clip_value, clip_value] first; clip_norm : then scaled down, together, so
         that their norm over all leaves is at most this. Both positive, or None for no clipping.
-    metrics : their sums over the batch, taken before the update, go into logs under their names.
+    metrics : Metrics, or names that mean the loss's; their sums over the batch, taken before the update, go into logs
+        under their names. ValueError for one of a whole set of rows, such as ROC AUC.
     micro_batch : at most so many rows go through the network at a time, and their gradients are added, for batches that
         outgrow a device's memory; at least 1, None for all. The update is that of the whole batch, up to rounding: each
         part is divided by the whole batch's total and draws the dropout masks of its own rows. Where the engine takes a
@@ -70,10 +74,12 @@ def make_train_step(
     The step runs where its arrays are, takes no number off the device, and is compiled where the library can.
     Order: gradients summed over the parts of the batch, penalty, clipping, update. It consumes params and state.
     key : `Key` of the run; the step's own is folded in from state["step"].
-    logs : {"data_loss", "penalty", …} as 0-d arrays (or numbers); "total", what the batch's loss was divided by.
+    logs : {"loss", "data_loss", "penalty", …} as 0-d arrays (or numbers), where loss = data_loss + penalty; "total",
+        what the batch's loss was divided by.
     Raises DataError, before anything is updated, for NumPy's class labels outside [0, K). To read those of other
     libraries is a trip to the device: ask `nn.check_labels(labels, K)` once, before the loop.
     """
+    metrics = tuple(as_metric(metric, as_loss(loss)) for metric in metrics)
     step = make_unchecked_step(
         network,
         loss,
@@ -83,27 +89,43 @@ def make_train_step(
         metrics=metrics,
         micro_batch=micro_batch,
     )
+    if isinstance(loss, str):  # a name says less than what it names
+        warn_of_the_link(network, as_loss(loss))
     loss = as_loss(loss)
-    if not isinstance(loss, ClassLoss):
-        return step
+    check_labels = isinstance(loss, ClassLoss)
     ignored = getattr(loss, "ignore_label", None)
     classes: list[int] = []  # K, once it is known
 
     def checked_step(params: Nest, state: Mapping[str, Any], batch: Batch, key: Key) -> Any:
-        x, targets, weight = batch
-        if are_host_labels(targets):
+        x, targets, weight = _parts(batch)
+        if check_labels and are_host_labels(targets):
             if not classes:
                 classes.append(_outputs(network, params, x))
             check_host_labels(targets, classes[0], ignored, weight)
-        return step(params, state, batch, key)
+        params, state, logs = step(params, state, (x, targets, weight), checked_key(key))
+        return params, state, {"loss": logs["data_loss"] + logs["penalty"], **logs}
 
     return checked_step
+
+
+def _parts(batch: Any) -> Batch:
+    """(x, targets, sample weights or None) of a batch, which may lack the last."""
+    if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+        form = f"{len(batch)} items" if isinstance(batch, (tuple, list)) else type(batch).__name__
+        raise DataError(f"a batch is (x, targets) or (x, targets, sample_weight), got {form}")
+    x, targets, weight = (*batch, None)[:3]
+    for name, value in (("x", x), ("targets", targets), ("sample_weight", weight)):
+        if isinstance(value, (list, int, float)):
+            raise DataError(
+                f"{name} of a batch must be an array, got a {type(value).__name__}; give np.asarray({name})"
+            )
+    return x, targets, weight
 
 
 def _outputs(network: LayerLike, params: Nest, x: Nest) -> int:
     """How many outputs the network has, seen on one row, or none where there is none."""
     row = tree.map(lambda part: part[(slice(0, 1), *[slice(None)] * (len(part.shape) - 1))], x)
-    return int(network(params, row)[0].shape[-1])
+    return int(placed(network, params, row, None)[0].shape[-1])
 
 
 def make_unchecked_step(
@@ -121,15 +143,23 @@ def make_unchecked_step(
     for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
         if limit is not None and not 0 < limit < math.inf:
             raise ValueError(f"{name} must be a finite number above 0, or None, got {limit!r}")
+    loss, optimizer = as_loss(loss), as_optimizer(optimizer)
+    for metric in metrics:
+        if metric.whole_set:
+            raise ValueError(
+                f"{metric.name} is a metric of a whole set of rows, no sum over batches, so a step cannot report it: "
+                f"Model.evaluate and validation_data do"
+            )
+    if isinstance(network, type) or not isinstance(network, LayerLike):
+        raise TypeError(f"network must be a layer, such as nn.Sequential(nn.Dense(3)), got {network!r:.80}")
     if micro_batch is not None:
         if type(micro_batch) is not int or micro_batch < 1:
             raise ValueError(f"micro_batch must be an integer of at least 1, or None, got {micro_batch!r}")
-        if any(map(batch_coupled, (network, as_loss(loss), *metrics))):
+        if any(map(batch_coupled, (network, loss, *metrics))):
             raise ValueError(
                 "micro_batch splits a batch, but a layer of this network couples its rows (BatchNorm does): each part "
                 "would be another computation. Take GroupNorm or LayerNorm, or Freeze the layer"
             )
-    loss = as_loss(loss)
     # The learning rate reaches the rule through its scalars only, so steps that differ in it share one compilation.
     rule = replace(optimizer, learning_rate=IN_SCALARS)
     options: tuple[Any, ...] = (network, loss, rule, clip_norm, clip_value, metrics, micro_batch)
@@ -167,12 +197,15 @@ def _core(
 
     def gradient(params: Nest, rows: Batch, key: Key, total: Any) -> tuple[dict[str, Any], Nest]:
         x, targets, weight = rows
-        outputs, backward = network(params, x, key)
-        value, loss_backward = loss(outputs, targets, sample_weight=weight, total=total)
+        outputs, backward = placed(network, params, x, key)
+        value, loss_backward = called_loss(loss, outputs, targets, weight, total)
         sums = {"data_loss": value}
         for metric in metrics:
             sums[metric.name] = metric.sums(outputs, targets, weight)
-        return sums, backward(loss_backward(), need_dx=False)[1]
+        try:
+            return sums, backward(loss_backward(), need_dx=False)[1]
+        except ContractError as error:
+            raise _at_the_top(error, network) from error.__cause__
 
     coupled = any(map(batch_coupled, (network, loss, *metrics)))
 
@@ -205,6 +238,18 @@ def _core(
         return params, slots, logs
 
     return engine.compile(core, donate=(0, 1))
+
+
+def placed(network: LayerLike, params: Nest, x: Nest, key: Key | None) -> tuple[Nest, Any]:
+    """(outputs, backward) of a network; one that breaks the contract of a layer is named."""
+    try:
+        return called(network, params, x, key)
+    except ContractError as error:
+        raise _at_the_top(error, network) from error.__cause__
+
+
+def _at_the_top(error: ContractError, network: LayerLike) -> ContractError:
+    return error if error.path else error.inside(type(network).__name__, "network")
 
 
 def clip(grads: Nest, norm: float | None = None, value: float | None = None) -> Nest:

@@ -80,7 +80,7 @@ def test_it_is_not_a_sequential_and_is_equal_to_its_like():
 
 def test_what_is_not_a_layer_is_refused():
     with pytest.raises(
-        TypeError, match=r"Residual takes layers, one by one: Residual\(Dense.* argument 0 is <function"
+        TypeError, match=r"Residual takes layers, one by one: Residual\(Dense.* argument 0 is relu; give the layer ReLU"
     ):
         nn.Residual(nn.relu)
 

@@ -121,11 +121,11 @@ def test_a_nested_shape_error_tells_the_whole_path(rng):
 
 
 def test_what_is_not_a_layer_is_refused_with_its_place():
-    with pytest.raises(TypeError, match=r"argument 1 is <function relu"):
+    with pytest.raises(TypeError, match=r"argument 1 is relu; give the layer ReLU"):
         nn.Sequential(nn.Dense(3), nn.relu)
     with pytest.raises(TypeError, match="one by one"):
         nn.Sequential([nn.Dense(3), nn.ReLU()])
-    with pytest.raises(TypeError, match="argument 0 is <class"):
+    with pytest.raises(TypeError, match="argument 0 is the class ReLU; give a layer of it"):
         nn.Sequential(nn.ReLU)
 
 

@@ -40,10 +40,39 @@ def test_a_users_own_block_is_a_loss_of_values():
     assert float(loss(np.ones(2), np.zeros(2), total=4)[0]) == 0.5
 
 
-@pytest.mark.parametrize("what", [nn.SoftmaxCrossEntropy, "mse", None, 3])
+@pytest.mark.parametrize("what", [None, 3, [1]])
 def test_what_is_not_a_loss_is_refused(what):
     with pytest.raises(TypeError, match=r"loss must be a loss block or a Loss, such as nn.softmax_cross_entropy, got"):
         as_loss(what)
+
+
+@pytest.mark.parametrize("block", [nn.softmax_cross_entropy, nn.mean_squared_error, nn.focal, nn.kl_divergence])
+def test_the_name_of_a_block_means_the_block(block):
+    assert as_loss(block.__name__) == as_loss(block)
+    assert as_loss("mse") == nn.MeanSquaredError()
+    assert as_loss("mae") == nn.MeanAbsoluteError()
+
+
+THEIRS = {
+    # Keras, PyTorch, scikit-learn, XGBoost, LightGBM: logits in some, probabilities in others
+    "softmax_cross_entropy.*cross_entropy": (
+        *("categorical_crossentropy", "sparse_categorical_crossentropy", "CategoricalCrossentropy"),
+        *("CrossEntropyLoss", "NLLLoss", "nll_loss", "SparseCategoricalCrossentropy", "ce"),
+    ),
+    "sigmoid_cross_entropy.*binary_cross_entropy": (
+        *("bce", "BCE", "BCELoss", "BCEWithLogitsLoss", "binary_crossentropy", "BinaryCrossentropy"),
+        "binary_cross_entropy_with_logits",
+    ),
+    "for classes nn.softmax_cross_entropy.*for yes or no nn.sigmoid_cross_entropy": (
+        *("log_loss", "logloss", "logistic", "crossentropy", "cross-entropy", "xent"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("forms", "name"), [(forms, name) for forms, names in THEIRS.items() for name in names])
+def test_a_cross_entropy_of_another_library_is_refused_with_both_forms(forms, name):
+    with pytest.raises(ValueError, match=rf"loss '{name}' means different things in different libraries: .*{forms}"):
+        as_loss(name)
 
 
 def test_a_subclass_without_a_call_says_so():

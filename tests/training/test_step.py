@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
@@ -172,7 +174,11 @@ def test_limits_that_limit_nothing_are_refused(name, limit):
 
 
 def test_options_that_cannot_be_hashed_are_told_of():
-    network = nn.Sequential(nn.Dense(2, weight_initializer=nn.initializers.constant([1.0])))
+    @dataclass(frozen=True)
+    class Listed(nn.Layer):
+        sizes: list
+
+    network = nn.Sequential(nn.Dense(2), Listed([1.0]))
     with pytest.raises(TypeError, match="frozen dataclasses of hashable values"):
         nn.make_train_step(network, nn.softmax_cross_entropy, nn.SGD(0.1))
 

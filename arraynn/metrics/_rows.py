@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from ._array import device, is_float, namespace, same_shape, zero_like
-from ._coupling import Splittable, batch_coupled
-from ._hyperparameters import Hyperparameters
-from ._types import Array
-from .backends import number, of
-from .errors import DataError, ShapeError
+from .._array import is_float, namespace, same_shape, zero_like
+from .._coupling import Splittable, batch_coupled
+from .._hyperparameters import Hyperparameters
+from .._names import guess
+from .._types import Array
+from ..backends import number, of
+from ..errors import ShapeError
 
 
 class Metric(Splittable, Hyperparameters):
@@ -30,6 +31,8 @@ class Metric(Splittable, Hyperparameters):
 
     name: ClassVar[str]
     mode: ClassVar[str | None] = None
+    #: whether it looks at all rows together, so that it is measured in validation and `evaluate` only; see `WholeSet`
+    whole_set: ClassVar[bool] = False
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         raise NotImplementedError(f"{type(self).__name__} must define sums")
@@ -58,7 +61,7 @@ class Metric(Splittable, Hyperparameters):
         return metric.value({k: number(v) for k, v in metric.sums(outputs, targets, sample_weight).items()})
 
 
-def _weighted(rows: Array, sample_weight: Array | None) -> dict[str, Any]:
+def weighted(rows: Array, sample_weight: Array | None) -> dict[str, Any]:
     """The sums of a mean over rows."""
     xp = namespace(rows)
     if sample_weight is None:
@@ -69,7 +72,7 @@ def _weighted(rows: Array, sample_weight: Array | None) -> dict[str, Any]:
     return {"sum": xp.sum(rows * sample_weight), "weight": xp.sum(sample_weight)}
 
 
-def _places(
+def places(
     metric: str, outputs: Array, targets: Array, weight: Array | None, ignore_label: int | None
 ) -> tuple[Array, Array, Array | None]:
     """Outputs (N, …, K), targets and weights with one row a place: (M, K), (M,) or (M, K), (M,). What is to be ignored
@@ -94,7 +97,7 @@ def _places(
     return outputs, targets, weight
 
 
-def _row_means(values: Array) -> Array:
+def row_means(values: Array) -> Array:
     xp = namespace(values)
     return values if len(values.shape) == 1 else xp.mean(values, axis=tuple(range(1, len(values.shape))))
 
@@ -134,43 +137,11 @@ class Accuracy(Metric):
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         xp = namespace(outputs)
-        outputs, targets, sample_weight = _places("accuracy", outputs, targets, sample_weight, self.ignore_label)
+        outputs, targets, sample_weight = places("accuracy", outputs, targets, sample_weight, self.ignore_label)
         self.check(tuple(outputs.shape[1:]))
         classes = targets if len(targets.shape) == 1 else xp.argmax(targets, axis=-1)
         hits = xp.argmax(outputs, axis=-1) == xp.astype(classes, xp.argmax(outputs[:1, :], axis=-1).dtype, copy=False)
-        return _weighted(xp.astype(hits, outputs.dtype), sample_weight)
-
-
-@dataclass(frozen=True)
-class Perplexity(Metric):
-    """exp of the mean cross-entropy of softmax(outputs), in nats: as unsure as among so many classes. 1 is perfect.
-
-    outputs : logits (N, K), or of sequences (N, T, K). targets : (N,) integers, or (N, T). sample_weight : (N,), or of
-    sequences (N, T). ignore_label : targets of this value, such as padding, do not count.
-
-    >>> import numpy as np
-    >>> round(perplexity(np.zeros((3, 7)), np.asarray([0, 5, 6])), 6)
-    7.0
-    """
-
-    ignore_label: int | None = None
-    name: ClassVar[str] = "perplexity"
-
-    def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
-        xp = namespace(outputs)
-        if not xp.isdtype(targets.dtype, "integral"):
-            raise DataError(f"perplexity takes integer targets, (N,) or (N, T), got {targets.dtype}")
-        outputs, targets, sample_weight = _places("perplexity", outputs, targets, sample_weight, self.ignore_label)
-        z = outputs - xp.max(outputs, axis=-1, keepdims=True)
-        classes = xp.arange(z.shape[1], dtype=targets.dtype, device=device(z))
-        hit = targets[:, None] == classes[None, :]
-        zero = xp.zeros((), dtype=z.dtype, device=device(z))  # where, as 0 times a logit of -inf would be nan
-        rows = xp.log(xp.sum(xp.exp(z), axis=-1)) - xp.sum(xp.where(hit, z, zero), axis=-1)
-        return _weighted(rows, sample_weight)
-
-    def value(self, sums: Mapping[str, float]) -> float:
-        mean = super().value(sums)
-        return math.exp(mean) if mean < 700 or math.isnan(mean) else math.inf
+        return weighted(xp.astype(hits, outputs.dtype), sample_weight)
 
 
 @dataclass(frozen=True)
@@ -191,7 +162,7 @@ class BinaryAccuracy(Metric):
         same_shape("targets", targets, "outputs", outputs)
         yes = targets > 0.5 if is_float(targets) else targets > 0
         hits = (outputs > self.threshold) == yes
-        return _weighted(_row_means(namespace(outputs).astype(hits, outputs.dtype)), sample_weight)
+        return weighted(row_means(namespace(outputs).astype(hits, outputs.dtype)), sample_weight)
 
 
 @dataclass(frozen=True)
@@ -220,7 +191,7 @@ class RegressionAccuracy(Metric):
         xp = namespace(outputs)
         tolerance = xp.std(targets) / self.divisor if self.tolerance is None else self.tolerance
         hits = xp.abs(outputs - targets) < tolerance
-        return _weighted(_row_means(xp.astype(hits, outputs.dtype)), sample_weight)
+        return weighted(row_means(xp.astype(hits, outputs.dtype)), sample_weight)
 
 
 @dataclass(frozen=True)
@@ -241,7 +212,7 @@ class R2(Metric):
         if not math.prod(targets.shape):
             return self
         with of(targets).context():
-            sums = _weighted(_row_means(targets), sample_weight)
+            sums = weighted(row_means(targets), sample_weight)
             weight = number(sums["weight"])
             return replace(self, center=number(sums["sum"]) / weight) if weight else self
 
@@ -249,7 +220,7 @@ class R2(Metric):
         same_shape("targets", targets, "outputs", outputs)
         error, y = outputs - targets, targets - (self.center or 0.0)
         parts = {"error": error * error, "first": y, "second": y * y}
-        means = {name: _weighted(_row_means(values), sample_weight) for name, values in parts.items()}
+        means = {name: weighted(row_means(values), sample_weight) for name, values in parts.items()}
         return {name: mean["sum"] for name, mean in means.items()} | {"weight": means["error"]["weight"]}
 
     def value(self, sums: Mapping[str, float]) -> float:
@@ -295,7 +266,7 @@ class MeanOf(Metric):
             raise ShapeError(
                 f"metric {self.name!r} must return one number a row, {outputs.shape[:1]}, got {rows.shape}"
             )
-        return _weighted(namespace(rows).astype(rows, outputs.dtype), sample_weight)
+        return weighted(namespace(rows).astype(rows, outputs.dtype), sample_weight)
 
 
 @dataclass(frozen=True)
@@ -331,7 +302,6 @@ class OfPrediction(Metric):
 
 
 accuracy = Accuracy()
-perplexity = Perplexity()
 binary_accuracy = BinaryAccuracy()
 regression_accuracy = RegressionAccuracy()
 r2 = R2()
@@ -340,7 +310,6 @@ r2 = R2()
 KNOWN: dict[str, Metric] = {
     "accuracy": accuracy,
     "binary_accuracy": binary_accuracy,
-    "perplexity": perplexity,
     "r2": r2,
     "regression_accuracy": regression_accuracy,
 }
@@ -368,4 +337,9 @@ def as_metric(metric: Any, loss: Any = None) -> Metric:
             )
     if callable(metric) and not isinstance(metric, type):
         return MeanOf(metric)
-    raise ValueError(f"unknown metric {metric!r}; give one of {', '.join(KNOWN)}, a Metric, or a function")
+    if isinstance(metric, type) and issubclass(metric, Metric):
+        raise TypeError(
+            f"metric is the class {metric.__name__}; give an instance of it, nn.metrics.{metric.__name__}()"
+        )
+    near = guess(metric, KNOWN) if isinstance(metric, str) else ""
+    raise ValueError(f"unknown metric {metric!r}{near or ';'} give one of {', '.join(KNOWN)}, a Metric, or a function")

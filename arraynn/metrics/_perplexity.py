@@ -1,0 +1,49 @@
+"""Perplexity: how unsure a classifier of tokens is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .._array import device, namespace
+from .._types import Array
+from ..errors import DataError
+from ._rows import Metric, places, weighted
+
+
+@dataclass(frozen=True)
+class Perplexity(Metric):
+    """exp of the mean cross-entropy of softmax(outputs), in nats: as unsure as among so many classes. 1 is perfect.
+
+    outputs : logits (N, K), or of sequences (N, T, K). targets : (N,) integers, or (N, T). sample_weight : (N,), or of
+    sequences (N, T). ignore_label : targets of this value, such as padding, do not count.
+
+    >>> import numpy as np
+    >>> round(perplexity(np.zeros((3, 7)), np.asarray([0, 5, 6])), 6)
+    7.0
+    """
+
+    ignore_label: int | None = None
+    name: ClassVar[str] = "perplexity"
+    mode: ClassVar[str | None] = "min"
+
+    def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
+        xp = namespace(outputs)
+        if not xp.isdtype(targets.dtype, "integral"):
+            raise DataError(f"perplexity takes integer targets, (N,) or (N, T), got {targets.dtype}")
+        outputs, targets, sample_weight = places("perplexity", outputs, targets, sample_weight, self.ignore_label)
+        z = outputs - xp.max(outputs, axis=-1, keepdims=True)
+        classes = xp.arange(z.shape[1], dtype=targets.dtype, device=device(z))
+        hit = targets[:, None] == classes[None, :]
+        zero = xp.zeros((), dtype=z.dtype, device=device(z))  # where, as 0 times a logit of -inf would be nan
+        rows = xp.log(xp.sum(xp.exp(z), axis=-1)) - xp.sum(xp.where(hit, z, zero), axis=-1)
+        return weighted(rows, sample_weight)
+
+    def value(self, sums: Mapping[str, float]) -> float:
+        mean = super().value(sums)
+        return math.exp(mean) if mean < 700 or math.isnan(mean) else math.inf
+
+
+perplexity = Perplexity()

@@ -1,0 +1,255 @@
+"""What habits from Keras, PyTorch, scikit-learn and the book lead people to type: each is answered in one line that
+gives the working form."""
+
+import numpy as np
+import pytest
+
+import arraynn as nn
+from arraynn.cli import main
+
+X = np.asarray([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], "float32")
+Y = np.asarray([0, 1, 2])
+NETWORK = nn.Sequential(nn.Dense(4), nn.ReLU(), nn.Dropout(0.5), nn.Dense(3))
+PARAMS, _ = NETWORK.init(np.random.default_rng(0), (2,))
+
+
+def model(**options):
+    return nn.Model(NETWORK, backend="numpy", **options)
+
+
+def stepped(batch, key, loss="softmax_cross_entropy"):
+    optimizer = nn.SGD(0.1)
+    params = nn.tree.copy(PARAMS)
+    return nn.make_train_step(NETWORK, loss, optimizer)(params, optimizer.init(params), batch, key)
+
+
+#: what is typed : (the error, the words of the answer that give the working form)
+PYTHON = {
+    "Dense(64, activation='relu')": (lambda: nn.Dense(64, activation="relu"), TypeError, "nn.Dense(64), nn.ReLU()"),
+    "Dense(64, activation='swish')": (lambda: nn.Dense(64, activation="swish"), TypeError, "nn.Dense(64), nn.SiLU()"),
+    "Dense(64, 'relu')": (lambda: nn.Dense(64, "relu"), TypeError, "Dense(64), ReLU()"),
+    "Dense(2, 64)": (lambda: nn.Dense(2, 64), TypeError, "n_in is inferred: Dense(64)"),
+    "Dense(64, input_shape=(2,))": (lambda: nn.Dense(64, input_shape=(2,)), TypeError, "inferred from the data"),
+    "Dense(out_features=64)": (lambda: nn.Dense(out_features=64), TypeError, "Dense(units=64)"),
+    "kernel_initializer": (lambda: nn.Dense(4, kernel_initializer="x"), TypeError, "it is weight_initializer here"),
+    "weight_initializer='he_normal'": (
+        lambda: nn.Dense(4, weight_initializer="he_normal"),
+        TypeError,
+        "such as nn.initializers.he_normal",
+    ),
+    "weight_regularizer='l2'": (lambda: nn.Dense(4, weight_regularizer="l2"), TypeError, "as nn.L2(5e-4)"),
+    "weight_regularizer=nn.L2": (lambda: nn.Dense(4, weight_regularizer=nn.L2), TypeError, "as nn.L2(5e-4)"),
+    "weight_regularizer_l2=5e-4": (
+        lambda: nn.Dense(4, weight_regularizer_l2=5e-4),
+        TypeError,
+        "give weight_regularizer=nn.L2(…)",
+    ),
+    "Dropout(p=0.5)": (lambda: nn.Dropout(p=0.5), TypeError, "Dropout(rate=0.5)"),
+    "Dropout('0.5')": (lambda: nn.Dropout("0.5"), TypeError, "Dropout takes a number for rate, got '0.5'"),
+    "LeakyReLU(negative_slope=0.1)": (lambda: nn.LeakyReLU(negative_slope=0.1), TypeError, "LeakyReLU(slope=0.1)"),
+    "Sequential([...])": (lambda: nn.Sequential([nn.Dense(3)]), TypeError, "is a list; unpack it with *"),
+    "Sequential(…, 'relu')": (lambda: nn.Sequential(nn.Dense(3), "relu"), TypeError, "give the layer ReLU()"),
+    "Sequential(…, nn.relu)": (lambda: nn.Sequential(nn.Dense(3), nn.relu), TypeError, "give the layer ReLU()"),
+    "Sequential(…, nn.ReLU)": (lambda: nn.Sequential(nn.Dense(3), nn.ReLU), TypeError, "the class ReLU; give a layer"),
+    "network[7]": (lambda: NETWORK[7], IndexError, "Sequential has 4 layers, 0 to 3; got 7"),
+    "Adam(lr=0.01)": (lambda: nn.Adam(lr=0.01), TypeError, "Adam(learning_rate=0.01)"),
+    "Adam(betas=(0.9, 0.99))": (lambda: nn.Adam(betas=(0.9, 0.99)), TypeError, "give beta1 and beta2"),
+    "Adam(eps=1e-7)": (lambda: nn.Adam(eps=1e-7), TypeError, "Adam(epsilon=1e-07)"),
+    "Adam(decay=1e-4)": (lambda: nn.Adam(decay=1e-4), TypeError, "learning_rate=nn.InverseTimeDecay(0.05, decay=5e-5)"),
+    "SGD(weight_decay=1e-4)": (lambda: nn.SGD(weight_decay=1e-4), TypeError, "nn.AdamW decays weights"),
+    "SGD('fast')": (lambda: nn.SGD("fast"), ValueError, "a finite number of at least 0, or a schedule"),
+    "EMA('adam')": (lambda: nn.EMA("adam"), TypeError, "such as EMA(Adam(0.01))"),
+    "SoftmaxCrossEntropy(from_logits=True)": (
+        lambda: nn.SoftmaxCrossEntropy(from_logits=True),
+        TypeError,
+        "nn.softmax_cross_entropy and nn.sigmoid_cross_entropy take logits",
+    ),
+    "loss='sparse_categorical_crossentropy'": (
+        lambda: model(loss="sparse_categorical_crossentropy"),
+        ValueError,
+        "nn.softmax_cross_entropy takes logits (no last activation), nn.cross_entropy takes probabilities",
+    ),
+    "loss='bce'": (
+        lambda: model(loss="bce"),
+        ValueError,
+        "nn.sigmoid_cross_entropy takes logits (no last activation), nn.binary_cross_entropy takes probabilities",
+    ),
+    "loss='mean_square_error'": (
+        lambda: model(loss="mean_square_error"),
+        ValueError,
+        "did you mean 'mean_squared_error'",
+    ),
+    "loss=nn.CrossEntropy": (lambda: model(loss=nn.CrossEntropy), TypeError, "nn.CrossEntropy(…)"),
+    "optimizer='adamax'": (lambda: model(optimizer="adamax"), ValueError, "did you mean 'adam'"),
+    "optimizer=nn.Adam": (lambda: model(optimizer=nn.Adam), TypeError, "nn.Adam(learning_rate=…)"),
+    "metrics=['acc']": (lambda: model(metrics=["acuracy"]), ValueError, "did you mean 'accuracy'"),
+    "metrics=[Accuracy]": (lambda: model(metrics=[nn.metrics.Accuracy]), TypeError, "nn.metrics.Accuracy()"),
+    "callbacks=EarlyStopping": (
+        lambda: model().fit(X, Y, callbacks=[nn.EarlyStopping]),
+        TypeError,
+        "give an instance of it, as EarlyStopping(…)",
+    ),
+    "model.compile(…)": (lambda: model().compile("adam"), AttributeError, "nn.Model(network, loss, optimizer)"),
+    "model.train(…)": (lambda: model().train(X, Y), AttributeError, "model.fit(x, y, epochs=10)"),
+    "model.predit(…)": (lambda: model().predit(X), AttributeError, "did you mean 'predict'"),
+    "Model(nn.Dense)": (lambda: nn.Model(nn.Dense), TypeError, "network must be a layer, such as nn.Sequential("),
+    "net.init(0, …)": (lambda: NETWORK.init(0, (2,)), TypeError, "give np.random.default_rng(0)"),
+    "net(params, x, key=0)": (lambda: NETWORK(PARAMS, X, key=0), TypeError, "give nn.Key(0)"),
+    "dropout(x, 0.5, 0)": (lambda: nn.dropout(X, 0.5, 0), TypeError, "give nn.Key(0)"),
+    "net(params, lists)": (lambda: NETWORK(PARAMS, X.tolist()), nn.DataError, "np.asarray(x, dtype='float32')"),
+    "net(net.init(…), x)": (lambda: NETWORK((PARAMS, (3,)), X), nn.ShapeError, "params, output_shape = network.init"),
+    "relu([1.0])": (lambda: nn.relu([1.0]), TypeError, "expected an array, got a list; give np.asarray("),
+    "step(…, (lists, y), key)": (lambda: stepped((X.tolist(), Y), nn.Key(0)), nn.DataError, "give np.asarray(x)"),
+    "step(…, (x, y), 0)": (lambda: stepped((X, Y), 0), TypeError, "give nn.Key(0)"),
+    "step(…, x, key)": (lambda: stepped(X, nn.Key(0)), nn.DataError, "a batch is (x, targets) or (x, targets, s"),
+    "nn.Linear": (lambda: nn.Linear, AttributeError, "it is nn.Dense here"),
+    "nn.Layer_Dense": (lambda: nn.Layer_Dense, AttributeError, "it is nn.Dense here"),
+    "nn.BCEWithLogitsLoss": (lambda: nn.BCEWithLogitsLoss, AttributeError, "nn.sigmoid_cross_entropy takes logits"),
+    "nn.Sofmax": (lambda: nn.Sofmax, AttributeError, "did you mean nn.Softmax?"),
+}
+
+
+@pytest.mark.parametrize("typed", PYTHON)
+def test_a_habit_is_answered_in_one_line(typed):
+    call, kind, answer = PYTHON[typed]
+    with pytest.raises(kind) as caught:
+        call()
+    told = str(caught.value)
+    assert answer in told
+    assert "\n" not in told
+    assert len(told) < 500
+
+
+def test_there_are_forty():
+    assert len(PYTHON) >= 40
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "adamw", "rmsprop", "adagrad", "lion"])
+def test_names_train_as_what_they_name(optimizer):
+    kinds = {kind.__name__.lower(): kind for kind in (nn.Adam, nn.SGD, nn.AdamW, nn.RMSProp, nn.Adagrad, nn.Lion)}
+    named, made = model(loss="softmax_cross_entropy", optimizer=optimizer), model(optimizer=kinds[optimizer]())
+    assert named.fit(X, Y, epochs=2) == made.fit(X, Y, epochs=2)
+    assert not isinstance(named.loss, str)
+    assert not isinstance(named.optimizer, str)
+
+
+def test_a_file_holds_no_name(tmp_path):
+    named = nn.Model(NETWORK, "mse", "adam", backend="numpy")
+    named.fit(X, X[:, :1] * np.ones(3, "float32"))
+    named.save(tmp_path / "model.safetensors")
+    loaded = nn.Model.load(tmp_path / "model.safetensors")
+    assert (loaded.loss, loaded.optimizer) == (nn.MeanSquaredError(), nn.Adam())
+
+
+def test_a_name_in_a_step_is_checked_against_the_networks_end():
+    with pytest.warns(nn.DataWarning, match="the network ends in Dense, and CrossEntropy takes probabilities"):
+        nn.make_train_step(NETWORK, "cross_entropy", "adam")
+
+
+def test_a_steps_logs_hold_the_loss_and_a_batch_may_lack_weights():
+    logs = stepped((X, Y), nn.Key(0))[2]
+    assert float(logs["loss"]) == float(logs["data_loss"]) + float(logs["penalty"])
+    assert float(logs["loss"]) == float(stepped((X, Y, None), nn.Key(0))[2]["loss"])
+
+
+def test_a_network_is_a_sequence_of_its_layers():
+    assert NETWORK[0] == nn.Dense(4)
+    assert NETWORK[-1] == nn.Dense(3)
+    assert len(NETWORK) == 4
+    assert list(NETWORK) == [nn.Dense(4), nn.ReLU(), nn.Dropout(0.5), nn.Dense(3)]
+    assert NETWORK[:2] == nn.Sequential(nn.Dense(4), nn.ReLU())
+    assert nn.Sequential()
+
+
+def test_reprs_show_a_layer_a_line():
+    network = nn.Sequential(nn.Dense(4, weight_regularizer=nn.L2(5e-4)), nn.Residual(nn.ReLU()), nn.Dense(3))
+    shown = repr(network)
+    assert shown == (
+        "Sequential(\n"
+        "    Dense(units=4, weight_regularizer=L1L2(l2=0.0005)),\n"
+        "    Residual(\n"
+        "        ReLU(),\n"
+        "    ),\n"
+        "    Dense(units=3),\n"
+        ")"
+    )
+    assert eval(shown, vars(nn) | {"L1L2": nn.L1L2}) == network
+    made = nn.Model(network, "softmax_cross_entropy", nn.Adam(0.01), backend="numpy")
+    made.fit(X, Y, epochs=2)
+    assert repr(made).splitlines()[0] == "Model("
+    assert "    optimizer=Adam(learning_rate=0.01)," in repr(made).splitlines()
+    assert repr(made).endswith(")  # backend numpy, 27 parameters, 2 epochs")
+
+
+@pytest.mark.parametrize("kind", [nn.Dense, nn.Adam, nn.OneCycle, nn.SoftmaxCrossEntropy, nn.Sequential, nn.EMA])
+def test_signatures_show_the_arguments(kind):
+    import inspect
+
+    own = list(inspect.signature(kind.__init__).parameters)[1:]
+    assert list(inspect.signature(kind).parameters) == own
+    assert own
+    assert own != ["args", "kwargs"]
+    assert list(inspect.signature(nn.Dense(3)).parameters) == ["params", "x", "key"]
+
+
+#: what is typed after `arraynn` : the words of the answer; the exit code is 2
+COMMAND_LINE = {
+    "trian spiral": "there is no command 'trian'; did you mean 'train'?",
+    "fit spiral": "there is no command 'fit'; there are train, evaluate, predict, explain",
+    "test model.safetensors x.npz": "there is no command 'test'",
+    "train": "the following arguments are required: DATA",
+    "train spirl": "did you mean 'spiral'?",
+    "train mnits": "did you mean 'mnist'?",
+    "train data.csv": "'data.csv' is neither a .npz file nor one of spiral",
+    "train spiral --epoch 5": "there is no option --epoch; did you mean --epochs?",
+    "train spiral --lr 0.1": "there is no option --lr; did you mean --learning-rate?",
+    "train spiral --learning_rate 0.1": "there is no option --learning_rate; did you mean --learning-rate?",
+    "train spiral --batch_size 32": "did you mean --batch-size",
+    "train spiral --batchsize=32": "there is no option --batchsize; did you mean --batch-size",
+    "train spiral --device cuda": "there is no option --device",
+    "train spiral --gpu": "there is no option --gpu; there are --help, --backend",
+    "train spiral --layers 64": "there is no option --layers",
+    "train spiral --early_stopping 5": "did you mean --early-stopping",
+    "train spiral --optimiser adam": "did you mean --optimizer",
+    "train spiral --optimizer adamax": "'adamax' is none of adadelta, adagrad, adam, adamw",
+    "train spiral --optimizer Adam": "; did you mean 'adam'",
+    "train spiral --activation swish": "'swish' is none of elu, gelu",
+    "train spiral --activation leaky_relu": "; did you mean 'leakyrelu'",
+    "train spiral --activation softmax": "'softmax' is none of elu, gelu",
+    "train spiral --loss bce": "nn.sigmoid_cross_entropy takes logits",
+    "train spiral --loss categorical_crossentropy": "nn.softmax_cross_entropy takes logits",
+    "train spiral --loss mean_square_error": "did you mean 'mean_squared_error'",
+    "train spiral --loss mse": "--loss mse is of values, and the data are classes; take one of",
+    "train spiral --loss hinge": "--loss hinge tells two classes apart, and the data have 3",
+    "train sine --loss softmax_cross_entropy": "is of classes, and the data are values; take one of huber",
+    "train sine --class-weight balanced": "--class-weight goes with classes",
+    "train spiral --class-weight 1,2": "'1,2' is neither balanced nor class:weight, as 0:1,1:2.5",
+    "train spiral --clip-norm 0": "'0' is not a number in (0, inf); try 1",
+    "train spiral --dtype float16": "'float16' is none of float32, float64",
+    "train spiral --early-stopping 0": "'0' is not an integer of at least 1; try 10",
+    "train moons --classes 3": "--classes goes with blobs, circles, spiral, vertical, not with moons",
+    "evaluate": "the following arguments are required: MODEL, DATA",
+    "predict runs/x": "the following arguments are required: FILE.npz",
+    "predict runs/x new.npz --output p.csv": "there is no option --output; did you mean --out",
+}
+
+
+@pytest.mark.parametrize("typed", COMMAND_LINE)
+def test_a_habit_on_the_command_line_is_answered_in_one_line(typed, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([*typed.split(), *(["--backend", "numpy"] if typed.startswith("train ") else [])]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert COMMAND_LINE[typed] in shown.err
+    assert shown.err.count("\n") == 1
+    assert shown.err.rstrip().endswith("--help")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_are_thirty():
+    assert len(COMMAND_LINE) >= 30
+
+
+def test_the_bare_command_gets_help(capsys):
+    assert main([]) == 0
+    assert "arraynn train spiral" in capsys.readouterr().out
