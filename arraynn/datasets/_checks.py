@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -20,6 +21,17 @@ def count(name: str, value: Any) -> int:
     number = _integer(value)
     if number is None or number < 1:
         raise DataError(f"{name} is {value!r}; it must be an integer of at least 1, such as {name}=100")
+    return number
+
+
+def spread(noise: Any) -> float:
+    """`noise` as a float, finite and at least 0."""
+    try:
+        number = math.nan if isinstance(noise, bool | np.bool_) else float(noise)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise DataError(f"noise is {noise!r}; it must be a finite number of at least 0, such as noise=0.1")
     return number
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ._checks import Floats, Labels, Seed, count, float_dtype, normal, random_source
+from ._checks import Floats, Labels, Seed, count, float_dtype, normal, random_source, spread
 
 
 def spiral(
-    samples: int = 100, classes: int = 3, *, seed: Seed = 0, dtype: npt.DTypeLike = "float32"
+    samples: int = 100, classes: int = 3, *, noise: float = 0.2, seed: Seed = 0, dtype: npt.DTypeLike = "float32"
 ) -> tuple[Floats, Labels]:
     """Points on `classes` noisy arms of a spiral: x = (r sin 2.5t, r cos 2.5t).
 
-    For class c, with n = samples: r = linspace(0, 1, n), t = linspace(4c, 4(c+1), n) + 0.2 e, e from N(0, 1).
+    For class c, with n = samples: r = linspace(0, 1, n), t = linspace(4c, 4(c+1), n) + noise · e, e from N(0, 1).
 
     samples : integer, at least 1; points of one class.
-    classes : integer, at least 1; arms.
+    classes : integer, at least 1; arms. noise : at least 0; of the angle t. The book's is 0.2.
     seed : integer, at least 0, or a numpy Generator or legacy RandomState, whose stream goes on. Each class draws once,
         in order. `RandomState(0)` gives the book's points: computed in float64, then rounded.
     dtype : floating type of x.
@@ -32,11 +32,11 @@ def spiral(
     >>> x.shape, x.dtype.name, y.tolist()
     ((8, 2), 'float32', [0, 0, 0, 0, 1, 1, 1, 1])
     """
-    n, k = count("samples", samples), count("classes", classes)
+    n, k, noise = count("samples", samples), count("classes", classes), spread(noise)
     kind, rng = float_dtype(dtype), random_source(seed)
     x = np.empty((k * n, 2), dtype=kind)
     r = np.linspace(0.0, 1.0, n)
     for c in range(k):
-        t = np.linspace(4 * c, 4 * (c + 1), n) + 0.2 * normal(rng, n)
+        t = np.linspace(4 * c, 4 * (c + 1), n) + noise * normal(rng, n)
         x[c * n : (c + 1) * n] = np.stack((r * np.sin(2.5 * t), r * np.cos(2.5 * t)), axis=1)
     return x, np.repeat(np.arange(k, dtype=np.int64), n)

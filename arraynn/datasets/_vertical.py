@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ._checks import Floats, Labels, Seed, count, float_dtype, normal, random_source
+from ._checks import Floats, Labels, Seed, count, float_dtype, normal, random_source, spread
 
 
 def vertical(
-    samples: int = 100, classes: int = 3, *, seed: Seed = 0, dtype: npt.DTypeLike = "float32"
+    samples: int = 100, classes: int = 3, *, noise: float = 0.1, seed: Seed = 0, dtype: npt.DTypeLike = "float32"
 ) -> tuple[Floats, Labels]:
-    """Points around (c/3, 1/2) for class c: x = (0.1 e + c/3, 0.1 e' + 0.5), e and e' from N(0, 1).
+    """Points around (c/3, 1/2) for class c: x = (noise · e + c/3, noise · e' + 0.5), e and e' from N(0, 1).
 
     samples : integer, at least 1; points of one class.
-    classes : integer, at least 1; clouds.
+    classes : integer, at least 1; clouds. noise : at least 0; standard deviation of a cloud. The book's is 0.1.
     seed : integer, at least 0, or a numpy Generator or legacy RandomState, whose stream goes on. Each class draws
         twice, the first coordinate first, as in the book.
     dtype : floating type of x; the points are computed in float64, then rounded.
@@ -27,11 +27,11 @@ def vertical(
     >>> x.shape, y.tolist()
     ((6, 2), [0, 0, 1, 1, 2, 2])
     """
-    n, k = count("samples", samples), count("classes", classes)
+    n, k, noise = count("samples", samples), count("classes", classes), spread(noise)
     kind, rng = float_dtype(dtype), random_source(seed)
     x = np.empty((k * n, 2), dtype=kind)
     for c in range(k):
         rows = slice(c * n, (c + 1) * n)
-        x[rows, 0] = 0.1 * normal(rng, n) + c / 3
-        x[rows, 1] = 0.1 * normal(rng, n) + 0.5
+        x[rows, 0] = noise * normal(rng, n) + c / 3
+        x[rows, 1] = noise * normal(rng, n) + 0.5
     return x, np.repeat(np.arange(k, dtype=np.int64), n)

@@ -27,3 +27,13 @@ def test_the_default_is_a_thousand_points_of_float32():
 def test_bad_values_are_refused(arguments):
     with pytest.raises(DataError, match=f"^{next(iter(arguments))} is"):
         sine(**arguments)
+
+
+def test_noise_is_on_y_alone_and_seeded():
+    (x, y), (same, loud) = sine(2000), sine(2000, noise=0.3)
+    np.testing.assert_array_equal(x, same)
+    np.testing.assert_allclose((loud - y).std(), 0.3, rtol=0.1)
+    np.testing.assert_array_equal(loud, sine(2000, noise=0.3, seed=0)[1])
+    assert not np.array_equal(loud, sine(2000, noise=0.3, seed=1)[1])
+    with pytest.raises(DataError, match=r"^noise is"):
+        sine(noise=None)

@@ -79,3 +79,12 @@ def test_a_bad_seed_is_told_with_what_is_allowed(bad):
 def test_a_dtype_that_is_not_floating_is_refused(bad):
     with pytest.raises(DataError, match=r"^dtype is .*float32"):
         spiral(dtype=bad)
+
+
+def test_noise_turns_the_arms_and_nothing_else():
+    np.testing.assert_array_equal(spiral(noise=0.2)[0], spiral()[0])
+    x, _ = spiral(50, 1, noise=0, dtype="float64")
+    r = np.linspace(0, 1, 50)
+    np.testing.assert_allclose(x, np.stack((r * np.sin(10 * r), r * np.cos(10 * r)), axis=1), atol=1e-12)
+    with pytest.raises(DataError, match=r"^noise is"):
+        spiral(noise=-1)

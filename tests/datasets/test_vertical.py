@@ -34,3 +34,10 @@ def test_class_means_lie_a_third_apart():
 def test_bad_values_are_refused(arguments):
     with pytest.raises(DataError, match=f"^{next(iter(arguments))} is"):
         vertical(**arguments)
+
+
+def test_noise_is_the_width_of_a_cloud():
+    np.testing.assert_array_equal(vertical(noise=0.1)[0], vertical()[0])
+    np.testing.assert_allclose(vertical(2000, 1, noise=0.4)[0].std(axis=0), 0.4, rtol=0.1)
+    with pytest.raises(DataError, match=r"^noise is"):
+        vertical(noise=float("inf"))
