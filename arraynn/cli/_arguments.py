@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from ..io.model_file import own_version
 from ..learn.book.command import add_parser as _book
+from ..learn.play.command import add_parser as _play
 from ._recipes import ACTIVATIONS, OPTIMIZERS, RECIPES
 
 EXAMPLES = """examples:
@@ -57,6 +58,7 @@ def parser() -> Parser:
     _predict(commands)
     _explain(commands)
     _book(commands)
+    _play(commands)
     _doctor(commands)
     _bench(commands)
     return whole
@@ -138,7 +140,9 @@ Of a network of 2-3-3 on three points of a spiral, or of a saved model."""
     command.add_argument("--samples", type=_whole(1, 3), default=3, metavar="N", help="rows of it [3]")
     command.add_argument("--seed", type=_whole(0, 0), default=0, metavar="N", help="of data and weights [0]")
     command.add_argument("--backend", default="auto", metavar="NAME", help="as for train [auto]")
-    command.add_argument("--json", action="store_true", help="as plain data instead of text")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as plain data instead of text")
+    form.add_argument("--html", metavar="FILE.html", help="as a page that steps through it, written to this file")
 
 
 def _doctor(commands: Any) -> None:
