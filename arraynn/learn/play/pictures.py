@@ -78,10 +78,9 @@ def dead(model: Any, stepper: Any) -> list[dict[str, Any]]:
     return found
 
 
-def neurons(session: Any, hidden: int) -> dict[str, Any]:
+def neurons(model: Any, x: Any, hidden: int) -> dict[str, Any]:
     """What each neuron of a hidden layer answers over the plane, each from its least to its most in 255 steps."""
-    model = session.model
-    at = model.backend.asarray(plane(session.x), model.dtype)
+    at = model.backend.asarray(plane(x), model.dtype)
     layers = [y for _, layer, y in _through(model, at) if isinstance(layer, Activation)]
     if not layers:
         return {"layer": 0, "units": 0, "shown": 0, "maps": ""}

@@ -95,7 +95,7 @@ class Session:
         self.settings, self.started, self.model, self.stepper = settings, settings, model, stepper
         self.x, self.y, self.test, self.targets, self.outputs = x, y, test, targets, outputs
         self.log: list[tuple[Any, ...]] = []
-        self.told = 0
+        self.told, self.layer = 0, max(len(settings.layers) - 1, 0)
 
     # What a page calls.
 
@@ -164,9 +164,9 @@ class Session:
 
     @calls
     def show(self, layer: Any = 0) -> dict[str, Any]:
-        """All pictures, and what each neuron of a hidden layer answers over the plane. layer : counted from 0."""
-        layer = int(_between("layer", layer, 0, max(len(self.settings.layers) - 1, 0), whole=True))
-        return self.frame(True) | {"neurons": neurons(self, layer)}
+        """All pictures; from now on, neurons are those of this hidden layer, counted from 0."""
+        self.layer = int(_between("layer", layer, 0, max(len(self.settings.layers) - 1, 0), whole=True))
+        return self.frame(True)
 
     @calls
     def code(self) -> dict[str, str]:
@@ -256,6 +256,7 @@ class Session:
         frame = {**place, "history": new, "metric": model.metrics[0].name, **answers(model, self.x)}
         if detail:
             frame |= {"test": self._measured(), "params": parameters(model, stepper), "dead": dead(model, stepper)}
+            frame["neurons"] = neurons(model, self.x, self.layer)
         return frame
 
     def _measured(self) -> dict[str, Any]:
