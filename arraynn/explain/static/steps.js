@@ -6,15 +6,12 @@ export function wire(root) {
   const stages = [...list.children];
   const bar = document.createElement("div");
   bar.className = "walk";
-  const button = (text, label) => {
+  const button = text => {
     const made = Object.assign(document.createElement("button"), { type: "button", textContent: text });
-    made.setAttribute("aria-label", label);
     bar.append(made);
     return made;
   };
-  const back = button("‹ back", "step back");
-  const next = button("next ›", "next step");
-  const all = button("show all", "show all steps");
+  const back = button("back"), next = button("next"), all = button("");
   const place = Object.assign(document.createElement("span"), { className: "place" });
   place.setAttribute("aria-live", "polite");
   bar.append(place);
@@ -25,7 +22,7 @@ export function wire(root) {
     stages.forEach((stage, i) => { stage.hidden = single && i !== at; stage.classList.toggle("now", i === at); });
     back.disabled = at === 0;
     next.disabled = at === stages.length - 1;
-    all.textContent = single ? "show all" : "one at a time";
+    all.textContent = single ? "show all steps" : "one step at a time";
     place.textContent = `step ${at + 1} of ${stages.length}: ${stages[at].querySelector("h2").textContent}`;
     if (focus && !single) stages[at].scrollIntoView({ block: "nearest" });
   };

@@ -15,7 +15,7 @@ WIDTH = 110
 def expression(thing: Any) -> str:
     """The call that makes a layer, loss, optimizer, schedule, regularizer or initializer, as `nn.…`.
 
-    What is as by default is left out; the first argument has no name.
+    What is as by default is left out. An argument that must be given has no name, nor has a learning rate.
 
     >>> from arraynn import Adam, InverseTimeDecay
     >>> expression(Adam(InverseTimeDecay(0.05, decay=1e-4), epsilon=1e-7))
@@ -35,7 +35,8 @@ def expression(thing: Any) -> str:
     for i, one in enumerate(fields(thing)):
         value = getattr(thing, one.name)
         if one.default is MISSING or value != one.default:
-            given.append(expression(value) if i == 0 else f"{one.name}={expression(value)}")
+            bare = i == 0 and (one.default is MISSING or one.name == "learning_rate")
+            given.append(expression(value) if bare else f"{one.name}={expression(value)}")
     return f"{place}{kind.__name__}({', '.join(given)})"
 
 

@@ -12,7 +12,7 @@ from ... import tree
 from ...layers import Activation, ReLU
 
 GRID = 64  #: points along an axis of the plane
-NEURONS = 64  #: at most so many are shown
+SMALL, NEURONS = 32, 64  #: the same of a neuron's picture; at most so many are shown
 BINS = 24  #: of a histogram
 
 
@@ -23,10 +23,10 @@ def extent(x: Any) -> list[float]:
     return [float(v) for pair in zip(low - edge, high + edge, strict=True) for v in pair]
 
 
-def plane(x: Any) -> Any:
-    """The points at which a page asks: (GRID², 2) row by row from the bottom, or (GRID, 1)."""
+def plane(x: Any, grid: int = GRID) -> Any:
+    """The points at which a page asks: (grid², 2) row by row from the bottom, or (grid, 1)."""
     edges = extent(x)
-    axes = [np.linspace(low, high, GRID) for low, high in zip(edges[::2], edges[1::2], strict=True)]
+    axes = [np.linspace(low, high, grid) for low, high in zip(edges[::2], edges[1::2], strict=True)]
     return np.stack([axis.ravel() for axis in np.meshgrid(*axes)], axis=1).astype(x.dtype)
 
 
@@ -80,14 +80,15 @@ def dead(model: Any, stepper: Any) -> list[dict[str, Any]]:
 
 def neurons(model: Any, x: Any, hidden: int) -> dict[str, Any]:
     """What each neuron of a hidden layer answers over the plane, each from its least to its most in 255 steps."""
-    at = model.backend.asarray(plane(x), model.dtype)
+    at = model.backend.asarray(plane(x, SMALL), model.dtype)
     layers = [y for _, layer, y in _through(model, at) if isinstance(layer, Activation)]
     if not layers:
-        return {"layer": 0, "units": 0, "shown": 0, "maps": ""}
+        return {"layer": 0, "units": 0, "shown": 0, "grid": SMALL, "maps": ""}
     y = model.backend.to_numpy(layers[hidden])
     low, high = y.min(axis=0), y.max(axis=0)
     steps = (255 * (y - low) / np.where(high > low, high - low, 1)).astype(np.uint8)[:, :NEURONS]
-    return {"layer": hidden, "units": y.shape[1], "shown": steps.shape[1], "maps": _base64(steps.T)}
+    about = {"layer": hidden, "units": y.shape[1], "shown": steps.shape[1], "grid": SMALL}
+    return {**about, "maps": _base64(steps.T)}
 
 
 def _through(model: Any, x: Any) -> list[tuple[int, Any, Any]]:

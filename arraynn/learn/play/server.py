@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import queue
 import secrets
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -175,6 +176,11 @@ class Server(ThreadingHTTPServer):
             self.shutdown()
             self.server_close()
             listener.join()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A tab that was closed before its answer came is no error; others are shown."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def end(self) -> None:
         """Let `serve` return, after what is asked already."""

@@ -167,8 +167,9 @@ def choices() -> dict[str, Any]:
 
 
 def _options(kind: Any) -> dict[str, Any]:
-    """The hyperparameters of a dataclass beside its learning rate, and their defaults."""
-    return {one.name: one.default for one in fields(kind) if one.init and one.name != "learning_rate"}
+    """The hyperparameters of a dataclass that a page sets beside its learning rate, and their defaults."""
+    others = ("learning_rate", "ignore_label")
+    return {one.name: one.default for one in fields(kind) if one.init and one.name not in others}
 
 
 def _made(kind: Any, name: str, options: Mapping[str, Any], *first: Any) -> Any:

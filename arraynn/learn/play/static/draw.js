@@ -3,15 +3,25 @@ const COLOURS = ["#0072B2", "#E69F00", "#C2407E", "#009E73", "#D55E00", "#56B4E9
 const RGB = COLOURS.map(c => [1, 3, 5].map(i => parseInt(c.slice(i, i + 2), 16)));
 const PALE = RGB.map(c => c.map(v => 255 - 0.45 * (255 - v)));
 const PLUS = [0, 114, 178], MINUS = [213, 94, 0];
-export const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
+export function bytes(text) {
+  const found = atob(text), made = new Uint8Array(found.length);
+  for (let i = 0; i < made.length; i++) made[i] = found.charCodeAt(i);
+  return made;
+}
 export const floats = text => new Float32Array(bytes(text).buffer);
-const small = document.createElement("canvas");
-const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const small = document.createElement("canvas"), inks = {};
+export function restyle() {  // read once, as asking at each picture would lay the page out each time
+  const found = getComputedStyle(document.documentElement);
+  for (const name of ["--ink", "--faint", "--card", "--accent"]) inks[name] = found.getPropertyValue(name).trim();
+}
+restyle();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
+const style = name => inks[name];
 
 function image(wide, high, colour) {
-  const made = new ImageData(wide, high);
-  for (let i = 0; i < wide * high; i++) { const c = colour(i); for (let j = 0; j < 3; j++) made.data[4 * i + j] = c[j]; made.data[4 * i + 3] = 255; }
-  small.width = wide; small.height = high;
+  const made = new ImageData(wide, high), data = made.data;
+  for (let i = 0, o = 0; i < wide * high; i++, o += 4) { const c = colour(i); data[o] = c[0]; data[o + 1] = c[1]; data[o + 2] = c[2]; data[o + 3] = 255; }
+  if (small.width !== wide || small.height !== high) { small.width = wide; small.height = high; }
   small.getContext("2d").putImageData(made, 0, 0);
   return small;
 }
@@ -23,7 +33,8 @@ export function answers(canvas, frame, points) {
   let colour;
   if (frame.regions) {
     const p = bytes(frame.regions), k = p.length / (g * g);
-    colour = i => { const at = from(i) * k, c = [0, 0, 0]; for (let j = 0; j < k; j++) for (let n = 0; n < 3; n++) c[n] += p[at + j] / 255 * PALE[j][n]; return c; };
+    const c = [0, 0, 0];
+    colour = i => { const at = from(i) * k; c.fill(0); for (let j = 0; j < k; j++) { const share = p[at + j] / 255, pale = PALE[j]; c[0] += share * pale[0]; c[1] += share * pale[1]; c[2] += share * pale[2]; } return c; };
   } else {
     const v = floats(frame.values), targets = points.map(p => p[2]), low = Math.min(...targets), span = Math.max(...targets) - low || 1;
     const mix = s => RGB[5].map((c, n) => c + Math.min(1, Math.max(0, s)) * (RGB[1][n] - c));
@@ -87,14 +98,15 @@ export function histogram(canvas, counts) {
   counts.forEach((n, i) => { const tall = n ? Math.max(1, n / most * h) : 0; pen.fillRect(i * w / counts.length, h - tall, w / counts.length - 1, tall); });
 }
 
-export function neurons(canvas, found, g) {
+export function neurons(canvas, found) {
+  const g = found.grid, c = [0, 0, 0];
   const pen = canvas.getContext("2d"), m = bytes(found.maps), n = found.shown;
   pen.clearRect(0, 0, canvas.width, canvas.height);
   if (!n) return;
   const flat = m.length / n < g * g, across = Math.min(16, Math.max(4, Math.ceil(Math.sqrt(n * 2.3)))), size = Math.min(canvas.width / across, canvas.height / Math.ceil(n / across));
   pen.imageSmoothingEnabled = true;
   for (let u = 0; u < n; u++) {
-    const colour = i => { const v = m[u * m.length / n + (flat ? i % g : (g - 1 - Math.floor(i / g)) * g + i % g)] / 255; return PLUS.map(c => 255 - v * (255 - c)); };
+    const colour = i => { const v = m[u * m.length / n + (flat ? i % g : (g - 1 - Math.floor(i / g)) * g + i % g)] / 255; for (let n = 0; n < 3; n++) c[n] = 255 - v * (255 - PLUS[n]); return c; };
     pen.drawImage(image(g, flat ? 1 : g, colour), (u % across) * size + 1, Math.floor(u / across) * size + 1, size - 2, size - 2);
   }
 }

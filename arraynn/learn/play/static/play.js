@@ -8,14 +8,14 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 const SPEEDS = [[1, 1000, "1 step a second"], [1, 250, "4 steps a second"], [1, 0, "1 step a picture"], [4, 0, "4 steps a picture"],
   [16, 0, "16 steps a picture"], [64, 0, "64 steps a picture"], [0, 0, "as fast as it can"]];
 const state = { running: false, settings: null, frame: null, points: [], loss: [], metric: [], rate: [], fresh: [], preset: "", stride: 1 };
-const stats = { calls: 0, steps: 0, gaps: [], began: 0 };
+const stats = { calls: 0, pending: 0, steps: 0, gaps: [], began: 0 };
 window.play = { state, stats };  // what tests look at
 let chain = Promise.resolve(), said = 0, choices, first;
 
 function ask(name, given) {  // one call after the other
-  stats.calls++;
+  stats.calls++; stats.pending++;
   const answer = chain.then(() => engine.call(name, given));
-  chain = answer.catch(() => {});
+  chain = answer.catch(() => {}).then(() => { stats.pending--; });
   return answer;
 }
 const show = v => v == null ? "–" : Math.abs(v) >= 1e4 || (v && Math.abs(v) < 1e-3) ? v.toExponential(2) : v.toFixed(3);
@@ -137,14 +137,12 @@ function paint(detail) {
   const scores = `training: loss ${show(state.last.loss)}, ${f.metric} ${show(state.last.metric)}. Fresh points: loss ${show(test.loss)}, ${f.metric} ${show(test[f.metric])}`;
   $("scores").textContent = scores;
   draw.answers($("answers"), f, state.points);
-  draw.lines($("loss-curve"), [{ name: "training", colour: "#0072B2", points: state.loss }, { name: "fresh points", colour: "#D55E00", dashed: true, points: state.fresh }], true);
-  draw.lines($("metric-curve"), [{ name: "training", colour: "#0072B2", points: state.metric }, { name: "fresh points", colour: "#D55E00", dashed: true, points: state.fresh.map(p => [p[0], p[2]]) }], false);
-  draw.lines($("rate-curve"), [{ name: "learning rate", colour: "#0072B2", points: state.rate }], false);
+  if (detail) curves();
   stated();
   say(`${place}. ${scores}`);
   if (!detail) return;
   $("metric-title").textContent = f.metric;
-  draw.neurons($("neurons"), f.neurons, f.grid);
+  draw.neurons($("neurons"), f.neurons);
   $("neurons").setAttribute("aria-label", `what each of ${f.neurons.shown} of ${f.neurons.units} neurons answers over the plane`);
   $("answers").setAttribute("aria-label", `what the network answers over the plane, with ${state.points.length} points; ${scores}`);
   for (const [id, list] of [["loss-curve", state.loss], ["metric-curve", state.metric], ["rate-curve", state.rate]])
@@ -152,6 +150,11 @@ function paint(detail) {
   $("dead").textContent = f.dead.map(d => `${d.layer}: ${d.dead} of ${d.of} ReLUs answer 0 to every point (${Math.round(100 * d.dead / d.of)}%)`).join("; ");
   params(f.params);
   tables();
+}
+function curves() {
+  draw.lines($("loss-curve"), [{ name: "training", colour: "#0072B2", points: state.loss }, { name: "fresh points", colour: "#D55E00", dashed: true, points: state.fresh }], true);
+  draw.lines($("metric-curve"), [{ name: "training", colour: "#0072B2", points: state.metric }, { name: "fresh points", colour: "#D55E00", dashed: true, points: state.fresh.map(p => [p[0], p[2]]) }], false);
+  draw.lines($("rate-curve"), [{ name: "learning rate", colour: "#0072B2", points: state.rate }], false);
 }
 function params(list) {
   if ($("params").childElementCount !== list.length || [...$("params").children].some((item, i) => item.dataset.path !== list[i].path))
@@ -204,18 +207,24 @@ function tables() {
 // Training.
 
 function stop() { state.running = false; $("train").textContent = "train"; $("train").setAttribute("aria-pressed", "false"); }
+function more(detail) {
+  const [count] = SPEEDS[+$("speed").value];
+  return count ? ask("step", { count, detail }) : ask("advance", { ms: still.matches ? 200 : 15, detail });
+}
 async function loop() {
-  let detailed = 0, coded = 0, before = performance.now();
+  let detailed = 0, coded = 0, before = performance.now(), next = null;
   Object.assign(stats, { steps: 0, gaps: [], began: performance.now() });
-  while (state.running) {
-    if (document.hidden) await seen();
-    const now = performance.now(), detail = now - detailed > 250, [count, pause] = SPEEDS[+$("speed").value];
+  while (state.running || next) {
+    if (document.hidden && !next) await seen();
+    const now = performance.now(), detail = now - detailed > 200, pause = still.matches ? 300 : SPEEDS[+$("speed").value][1];
+    const frame = await (next || more(detail));
     if (detail) detailed = now;
-    const frame = count ? await ask("step", { count, detail }) : await ask("advance", { ms: still.matches ? 200 : 20, detail });
-    if (frame.step > state.frame.step) stats.steps += frame.step - state.frame.step;
+    next = state.running && !pause && !document.hidden && !frame.diverged ? more(detail) : null;  // trains while this one is drawn
+    if (next) next.catch(() => {});
+    stats.steps += Math.max(0, frame.step - state.frame.step);
     receive(frame);
     if (now - coded > 1000) { coded = now; ask("code").then(answer => { $("source").textContent = answer.code; }, () => {}); }
-    if (pause || still.matches) await sleep(pause || 300);
+    if (pause) await sleep(pause);
     await drawn();
     stats.gaps.push(performance.now() - before); before = performance.now();
     if (stats.gaps.length > 1000) stats.gaps.shift();
