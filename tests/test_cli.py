@@ -617,3 +617,12 @@ def test_a_reader_that_goes_away_is_no_news(pictures):
         assert process.wait(timeout=60) == 1
     assert err == ""
     assert names("run") == FILES
+
+
+def test_a_film_is_kept_of_what_can_be_drawn(run):
+    image = pytest.importorskip("PIL.Image")
+    code, out, _ = run("train", "spiral", "--samples", 10, "--hidden", 4, "--epochs", 8, "--film")
+    assert code == 0
+    assert "film.webp" in out
+    with image.open("runs/spiral-001/film.webp") as film:
+        assert film.n_frames == 9

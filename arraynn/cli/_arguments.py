@@ -20,6 +20,7 @@ EXAMPLES = """examples:
   arraynn train mine.npz --epochs 50 --out runs/mine
   arraynn train mine.npz --epochs 50 --out runs/mine --resume      after a crash: nothing is lost
   arraynn predict runs/mine/model.safetensors new.npz --out predictions.csv
+  arraynn play                               watch it in the browser, and change what you like
   arraynn doctor                             which backends work here, and what the others need"""
 
 TRAIN = """Train a network of dense layers, and keep the model, its history and pictures of both.
@@ -112,6 +113,7 @@ def _train(commands: Any) -> None:
     rule.add_argument("--momentum", type=_number("[0, 1)", lambda v: 0 <= v < 1, 0.9), metavar="M", help="of sgd")
     out = command.add_argument_group("what is shown and kept")
     out.add_argument("--print-every", type=_whole(1, 100), metavar="N", help="a line each N epochs, beside any bar")
+    out.add_argument("--film", action="store_true", help="film.webp of how one or two inputs are learnt; needs Pillow")
     out.add_argument("--quiet", action="store_true", help="print the output folder and nothing else")
     out.add_argument("--out", metavar="DIR", help="output folder [runs/DATA-001, counting up]")
     out.add_argument("--overwrite", action="store_true", help="even if the folder holds a model")

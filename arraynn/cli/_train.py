@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import DataError, DivergedError
 from ..losses import mean_squared_error, softmax_cross_entropy
 from ..model import Model
+from ..plot import Film
 from ..training.checkpoint import Checkpoint
 from ..training.progress import clock, short, shown_on
 from ._folder import CHECKPOINT, MODEL, claimed, keep
@@ -21,6 +22,7 @@ from ._recipes import FILE, GENERATED, RECIPES, Data, Recipe, load
 from ._say import UsageError, silence, table
 
 KINDS = {"spiral", "vertical"}
+FILM = "film.webp"
 OFTEN = timedelta(seconds=10)  #: between two checkpoints
 
 
@@ -39,6 +41,8 @@ def train(arguments: argparse.Namespace) -> int:
         model = Model(network, loss, recipe.rule(), backend=arguments.backend, seed=arguments.seed)
         run = Run(model, recipe, data, folder, quiet=arguments.quiet)
         run.split(arguments)
+        if arguments.film:
+            run.film = Film(folder / FILM, *run.sets["training"])
         run.introduce(name)
         return run.go(arguments.print_every, arguments.checkpoint_every or OFTEN, arguments.resume)
 
@@ -67,6 +71,7 @@ class Run:
         self.model, self.recipe, self.data, self.folder, self.quiet = model, recipe, data, folder, quiet
         self.sets: dict[str, tuple[Any, Any]] = {"training": (data.x, data.y)}
         self.every = max(1, recipe.epochs // 100)  # how often validation is measured
+        self.film: Film | None = None
 
     def say(self, text: str = "") -> None:
         if not self.quiet:
@@ -125,6 +130,7 @@ class Run:
         stopped: BaseException | None = None
         began = time.monotonic()
         checkpoint = Checkpoint(self.folder / CHECKPOINT, often)
+        films = [self.film] if self.film else []
         if resume and checkpoint.path.exists():
             self.say(f"goes on from {checkpoint.path}")
         try:
@@ -135,7 +141,7 @@ class Run:
                 batch_size=self.recipe.batch_size,
                 validation_data=self.sets.get("validation"),
                 validation_freq=self.every,
-                callbacks=[checkpoint] if self.quiet else [*watchers, checkpoint],
+                callbacks=[*([] if self.quiet else watchers), *films, checkpoint],
                 verbose=0,
                 resume=checkpoint.path if resume else None,
             )
@@ -149,7 +155,8 @@ class Run:
             silence()
         if isinstance(stopped, DivergedError) and not self.model.history:
             raise stopped  # there is nothing to keep
-        self.tell(*keep(self.folder, self.model, x, y), time.monotonic() - began)
+        files, why = keep(self.folder, self.model, x, y)
+        self.tell([*files, *([FILM] if films else [])], why, time.monotonic() - began)
         if isinstance(stopped, KeyboardInterrupt):
             done = f"{self.model.epoch} of {self.recipe.epochs} epochs"
             print(f"arraynn train: interrupted after {done}; all is saved in {self.folder}", file=sys.stderr)
