@@ -129,11 +129,11 @@ class Film(Callback):
             answers = np.rint((1 - share) * _rgb("#56B4E9") + share * _rgb("#E69F00")).astype(np.uint8)
         pixels = answers.reshape(GRID, GRID, 3)[::-1].repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
         plane = image.fromarray(np.ascontiguousarray(pixels))
-        plane.paste(self.dots, (0, 0), self.dots)
+        plane.paste(self._points, (0, 0), self._points)
         return plane
 
     @property
-    def dots(self) -> Any:
+    def _points(self) -> Any:
         """The points on a transparent ground, drawn once."""
         if not hasattr(self, "_dots"):
             image, draw, _ = _pillow()

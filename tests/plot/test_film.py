@@ -54,7 +54,7 @@ def test_webp_is_lossless_and_its_last_frame_is_the_answer_pixel_by_pixel(tmp_pa
     grid = np.stack([np.tile(across, GRID), np.repeat(down, GRID)], axis=1).astype("float32")
     expected = colours(model.predict_proba(grid).astype(float)).reshape(GRID, GRID, 3)
     expected = np.kron(expected, np.ones((ZOOM, ZOOM, 1), np.uint8))
-    bare = np.asarray(film.dots)[:, :, 3] == 0  # where there is no point
+    bare = np.asarray(film._points)[:, :, 3] == 0  # where there is no point
     plane = frames[-1][HEAD:, :SIZE]
     assert bare.mean() > 0.8
     close = np.abs(plane.astype(int) - expected)[bare]  # a grid computed in another order may round a colour otherwise
