@@ -14,6 +14,7 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/icon.svg"
+html_extra_path = ["_extra"]  # favicon.ico, which browsers ask for where the theme names no icon
 html_show_sphinx = False
 html_copy_source = False
 exclude_patterns = ["_build"]

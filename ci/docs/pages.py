@@ -225,7 +225,11 @@ def film(folder):
     model = nn.Model(network, nn.softmax_cross_entropy, nn.Adam(0.02), backend="numpy", seed=0)
     made = nn.plot.Film(folder / "film.webp", x, y)
     model.fit(x, y, epochs=600, batch_size=None, verbose=0, callbacks=[made])
-    made.frames(model)[-1].save(folder / "last.png")
+    last = made.frames(model)[-1]
+    last.save(folder / "last.png")
+    extra = folder.parent / "_extra"
+    extra.mkdir(exist_ok=True)
+    last.crop((0, 28, 320, 348)).resize((32, 32)).save(extra / "favicon.ico")
 
 
 if __name__ == "__main__":
