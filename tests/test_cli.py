@@ -715,3 +715,12 @@ def test_one_class_only_is_one_line_and_1(run):
     code, _, err = run("train", save(x=X, y=Y * 0), *FAST)
     assert code == 1
     assert "y holds one class only, 0; a classification needs 2 at least" in one_line(err)
+
+
+def test_a_film_is_kept_of_what_can_be_drawn(run):
+    image = pytest.importorskip("PIL.Image")
+    code, out, _ = run("train", "spiral", "--samples", 10, "--hidden", 4, "--epochs", 8, "--film")
+    assert code == 0
+    assert "film.webp" in out
+    with image.open("runs/spiral-001/film.webp") as film:
+        assert film.n_frames == 9

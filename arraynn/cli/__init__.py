@@ -1,4 +1,5 @@
-"""The command line: `arraynn train | evaluate | predict | …`. `main` makes of all that happens an exit code and a line.
+"""The command line: `arraynn train | evaluate | predict | play | …`. `main` turns whatever happens into an exit code
+and one line.
 
 0 done; 1 the run failed (data, backend, divergence, memory); 2 the command was wrong; 130 after Ctrl-C, all saved.
 """

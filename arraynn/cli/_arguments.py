@@ -14,6 +14,7 @@ from .._names import ARGUMENTS, cross_entropies, guess, nearest
 from ..datasets.tables import is_table_file
 from ..io.model_file import own_version
 from ..learn.book.command import add_parser as _book
+from ..learn.play.command import add_parser as _play
 from ._recipes import ACTIVATIONS, LOSSES, OPTIMIZERS, RECIPES
 from ._table_arguments import DESCRIBE, add_reading, add_table, thresholds
 
@@ -26,6 +27,7 @@ EXAMPLES = """examples:
   arraynn predict runs/mine/model.safetensors new.npz --out predictions.csv
   arraynn train houses.csv --target price    a table of your own; describe tells what becomes of its columns
   arraynn predict runs/houses-001 new.csv --out predictions.csv
+  arraynn play                               watch it in the browser, and change what you like
   arraynn doctor                             which backends work here, and what the others need"""
 
 TRAIN = """Train a network of dense layers, and keep the model, its history and pictures of both.
@@ -99,6 +101,7 @@ def parser() -> Parser:
     _predict(commands)
     _explain(commands)
     _book(commands)
+    _play(commands)
     _doctor(commands)
     _bench(commands)
     return whole
@@ -187,6 +190,7 @@ def _run_options(command: Parser) -> None:
     rule.add_argument("--momentum", type=_number("[0, 1)", lambda v: 0 <= v < 1, 0.9), metavar="M", help="of sgd")
     out = command.add_argument_group("what is shown and kept")
     out.add_argument("--print-every", type=_whole(1, 100), metavar="N", help="a line each N epochs, beside any bar")
+    out.add_argument("--film", action="store_true", help="film.webp of how one or two inputs are learnt; needs Pillow")
     out.add_argument("--quiet", action="store_true", help="print the output folder and nothing else")
     out.add_argument("--out", metavar="DIR", help="output folder [runs/DATA-001, counting up]")
     out.add_argument("--overwrite", action="store_true", help="even if the folder holds a model")
@@ -240,7 +244,9 @@ Of a network of 2-3-3 on three points of a spiral, or of a saved model."""
     command.add_argument("--samples", type=_whole(1, 3), default=3, metavar="N", help="rows of it [3]")
     command.add_argument("--seed", type=_whole(0, 0), default=0, metavar="N", help="of data and weights [0]")
     command.add_argument("--backend", default="auto", metavar="NAME", help="as for train [auto]")
-    command.add_argument("--json", action="store_true", help="as plain data instead of text")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as plain data instead of text")
+    form.add_argument("--html", metavar="FILE.html", help="as a page that steps through it, written to this file")
     add_reading(command)
 
 

@@ -29,6 +29,10 @@ def explain(arguments: argparse.Namespace) -> int:
     model = _model(arguments)
     x, y = _rows(model, arguments)
     explanation = model.explain(x, y)
+    if arguments.html is not None:
+        Path(arguments.html).write_text(explanation.html(), encoding="utf-8")
+        print(arguments.html)
+        return 0
     print(json.dumps(explanation.stages, ensure_ascii=False, indent=1) if arguments.json else explanation, end="")
     return 0
 

@@ -15,6 +15,7 @@ from ..backends import backend
 from ..datasets.tables import is_table_file
 from ..errors import CheckpointError, DataError, DivergedError
 from ..model import Model
+from ..plot import Film
 from ..training.callbacks import EarlyStopping
 from ..training.checkpoint import Checkpoint, begun_at
 from ..training.progress import clock, short, shown_on
@@ -25,6 +26,7 @@ from ._table_arguments import TABLE_OPTIONS
 
 KINDS = {"blobs", "circles", "spiral", "vertical"}
 SIZED = KINDS | {"moons", "sine", "xor"}
+FILM = "film.webp"
 OFTEN = timedelta(seconds=10)  #: between two checkpoints
 
 
@@ -66,6 +68,8 @@ def run_once(arguments: argparse.Namespace) -> tuple[int, Run | None]:
         model = Model(network, loss, recipe.rule(), backend=arguments.backend, **options)
         run = Run(model, recipe, data, folder, quiet=arguments.quiet)
         run.split(arguments)
+        if arguments.film:
+            run.film = Film(folder / FILM, *run.sets["training"])
         if done is not None:
             run.go_on_from(done)
         run.introduce(name)
@@ -98,6 +102,7 @@ class Run:
         self.sets: dict[str, tuple[Any, Any]] = {"training": (data.x, data.y)}
         # how often validation is measured
         self.every = 1 if recipe.early_stopping else max(1, recipe.epochs // 100)
+        self.film: Film | None = None
 
     def callbacks(self) -> list[Any]:
         """What watches the run beside the lines and the checkpoint."""
@@ -192,6 +197,7 @@ class Run:
         watchers = shown_on(sys.stdout, epochs, print_every or usual, asked=print_every is not None)
         stopped: BaseException | None = None
         began = time.monotonic()
+        films = [self.film] if self.film else []
         if broken_off:
             self.say(f"goes on from {checkpoint.path}")
         try:
@@ -203,7 +209,13 @@ class Run:
                 validation_data=self.sets.get("validation"),
                 validation_freq=self.every,
                 class_weight=self.recipe.class_weight,
-                callbacks=[*self.callbacks(), *(() if self.quiet else watchers), *self.stopping(), checkpoint],
+                callbacks=[
+                    *self.callbacks(),
+                    *(() if self.quiet else watchers),
+                    *self.stopping(),
+                    *films,
+                    checkpoint,
+                ],
                 verbose=0,
                 resume=checkpoint.path if broken_off else None,
                 change=("learning_rate", "epochs", "validation_freq"),
@@ -218,7 +230,8 @@ class Run:
             silence()
         if isinstance(stopped, DivergedError) and not self.model.history:
             raise stopped  # there is nothing to keep
-        self.tell(*self.keep(), time.monotonic() - began)
+        files, why = self.keep()
+        self.tell([*files, *([FILM] if films else [])], why, time.monotonic() - began)
         if isinstance(stopped, KeyboardInterrupt):
             done = f"{self.model.epoch} of {self.recipe.epochs} epochs"
             saved = f"all is saved in {self.folder}; --out {self.folder} --resume goes on"

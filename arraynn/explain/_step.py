@@ -16,6 +16,7 @@ from ..training.dataset import Border
 from ..training.step import clip
 from ..training.validation import as_array, as_inputs
 from ._formula import backward_formula, formula
+from ._html import fragment, framed, page
 from ._plain import plain, scalars, settings
 from ._record import layers_of, recorded
 from ._text import text
@@ -27,7 +28,7 @@ NO_TARGETS = "not computed: no targets were given, and without them there is no 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What `explain` found. str() is text for a terminal.
+    """What `explain` found. str() is text for a terminal; html() a page, which notebooks show.
 
     stages : a list of dicts of Python numbers, strings, lists and dicts, in the order of the step. Each has "stage"
         ("input", "forward", "loss", "backward", "penalty", "clip", "update"), "what", and "formula", of a backward its
@@ -41,6 +42,18 @@ class Explanation:
         before: list[dict[str, Any]] = [{}, *self.stages]
         parts = [text(n, before[n - 1], stage) for n, stage in enumerate(self.stages, 1)]
         return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
+
+    def html(self, *, whole: bool = True) -> str:
+        """One self-contained page that steps forward and backward through the stages.
+
+        Matrices have their numbers and colours; the formula stands with the numbers of one element put in; links lead
+        to where a gradient comes from. Each number is in a <data> element, whose value is the one in `stages`.
+        whole : False gives the stages alone, for a page that has `explain/static`'s style and script.
+        """
+        return page(self.stages) if whole else fragment(self.stages)
+
+    def _repr_html_(self) -> str:
+        return framed(self.stages)
 
 
 def explain(model: Any, x: Any = None, y: Any = None, sample_weight: Any = None) -> Explanation:

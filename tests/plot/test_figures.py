@@ -13,6 +13,7 @@ import pytest
 
 import arraynn as nn
 from arraynn import plot
+from arraynn.plot import _figures
 
 pytest.importorskip("matplotlib")
 NAN = float("nan")
@@ -109,8 +110,8 @@ def test_the_shade_is_the_mixture_of_the_classes_colours():
     x, y = nn.datasets.vertical(20, 2)
     model = trained(2, nn.softmax_cross_entropy, x, y)
     image = np.asarray(plot.boundary(model, x, y, resolution=16).axes[0].images[0].get_array())
-    p = model.predict_proba(plot._grid(plot._extent(x), 16))
-    assert np.allclose(image.reshape(-1, 3), p @ plot._lighter(plot._palette(2), 0.42), atol=1e-6)
+    p = model.predict_proba(_figures._grid(_figures._extent(x), 16))
+    assert np.allclose(image.reshape(-1, 3), p @ _figures._lighter(_figures._palette(2), 0.42), atol=1e-6)
 
 
 def test_boundary_of_a_yes_or_no_output_has_two_classes():
@@ -198,6 +199,6 @@ import arraynn.plot
 arraynn.plot.curves({"loss": [2.0, 1.0]}).savefig(io.BytesIO())
 print("matplotlib.pyplot" in sys.modules, dict(matplotlib.rcParams) == before)
 """
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["False", "True"], done.stderr

@@ -1,9 +1,4 @@
-"""Pictures of a run: `curves` of its history, `boundary` of what the network has learnt. Both need matplotlib.
-
-They return matplotlib Figures made without pyplot: nothing global changes, and no display is needed.
-
-    nn.plot.curves(model.history).savefig("curves.png")
-"""
+"""Figures: `curves` of a history, `boundary` of what a network has learnt."""
 
 from __future__ import annotations
 
@@ -13,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ._array import is_array
-from ._hyperparameters import python_number
-from .backends import of
-from .errors import DataError, ShapeError
+from .._array import is_array
+from .._hyperparameters import python_number
+from ..backends import of
+from ..errors import DataError, ShapeError
 
 # After Wong, Nature Methods 8, 2011: colours that the colour-blind can tell apart, those that mix best first.
 COLOURS = ("#0072B2", "#E69F00", "#C2407E", "#009E73", "#D55E00", "#56B4E9", "#8C6BB1", "#B8A000", "#7F7F7F", "#4D4D4D")

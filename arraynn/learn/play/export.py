@@ -1,0 +1,126 @@
+"""A session as a Python program, which when it is run gives the session's weights to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, fields
+from typing import Any
+
+from ... import initializers, layers
+from .settings import Settings
+
+WIDTH = 110
+
+
+def expression(thing: Any) -> str:
+    """The call that makes a layer, loss, optimizer, schedule, regularizer or initializer, as `nn.…`.
+
+    What is as by default is left out. An argument that must be given has no name, nor has a learning rate.
+
+    >>> from arraynn import Adam, InverseTimeDecay
+    >>> expression(Adam(InverseTimeDecay(0.05, decay=1e-4), epsilon=1e-7))
+    'nn.Adam(nn.InverseTimeDecay(0.05, decay=0.0001), epsilon=1e-07)'
+    """
+    if thing is None or isinstance(thing, (bool, int, float, str)):
+        return repr(thing)
+    known = {name: one for name, one in vars(initializers).items() if not name.startswith("_")}
+    for name, one in known.items():
+        if one == thing:
+            return f"nn.initializers.{name}"
+    kind = type(thing)
+    place = "nn.initializers." if known.get(kind.__name__) is kind else "nn."
+    if isinstance(thing, layers.Sequential):
+        return f"nn.Sequential({''.join(f'{chr(10)}    {expression(one)},' for one in thing.layers)}\n)"
+    given = []
+    for i, one in enumerate(fields(thing)):
+        value = getattr(thing, one.name)
+        if one.default is MISSING or value != one.default:
+            bare = i == 0 and (one.default is MISSING or one.name == "learning_rate")
+            given.append(expression(value) if bare else f"{one.name}={expression(value)}")
+    return f"{place}{kind.__name__}({', '.join(given)})"
+
+
+def script(settings: Settings, log: Sequence[tuple[str, Any]], outputs: int, targets: str, file: str | None) -> str:
+    """The program. log : what was done, in order: ("steps", count, updates in an epoch), ("live", Settings) and
+    ("points", list of points). file : of data "file"."""
+    body = [*_data(settings, targets, file), *_points(settings.added, targets)]
+    seed = "rng" if settings.book else repr(settings.weights_seed)
+    kind = ', dtype="float64"' if settings.book else ""
+    body += [
+        f"network = {expression(settings.network(outputs))}",
+        f"loss = {expression(settings.loss_of(targets))}",
+        f"optimizer = {expression(settings.rule())}",
+        f'model = nn.Model(network, loss, optimizer, backend="numpy"{kind}, seed={seed})',
+        "model.build(x.shape[1:])",
+        *_training(settings, log, targets),
+        "print(model.evaluate(x, y))",
+    ]
+    text = "\n".join(body) + "\n"
+    numpy = "import numpy as np\n\n" if "np." in text else ""
+    helper = "from arraynn.learn.play import advance\n" if "advance(" in text else ""
+    return f"{numpy}import arraynn as nn\n{helper}\n{text}"
+
+
+def _data(settings: Settings, targets: str, file: str | None) -> Iterator[str]:
+    if settings.data == "file":
+        yield f"x, y = nn.datasets.load_npz({file!r})[:2]"
+        yield (
+            "x, y = x.reshape(len(x), -1), y.reshape(-1).astype(int)"
+            if targets == "classes"
+            else "x = x.reshape(len(x), -1)"
+        )
+        return
+    if settings.book:
+        yield f"rng = np.random.RandomState({settings.seed})  # the book's stream: data first, then weights"
+    arguments = ", ".join(f"{name}={value!r}" for name, value in settings.arguments().items())
+    yield f"x, y = nn.datasets.{settings.data}({arguments}, seed={'rng' if settings.book else settings.seed})"
+
+
+def _points(added: Sequence[tuple[float, ...]], targets: str) -> Iterator[str]:
+    """The lines that put points to the data. Their last number is the target."""
+    if added:
+        yield f"x = np.concatenate([x, np.asarray({[list(one[:-1]) for one in added]}, x.dtype)])"
+        last = [int(one[-1]) if targets == "classes" else one[-1] for one in added]
+        yield f"y = np.concatenate([y, np.asarray({last}, y.dtype).reshape(-1, *y.shape[1:])])"
+
+
+def _training(settings: Settings, log: Sequence[tuple[str, Any]], targets: str) -> Iterator[str]:
+    """Whole epochs by `fit`, what is less by `advance`."""
+    position, live = 0, settings
+    for entry in _merged(log):
+        if entry[0] == "steps":
+            _, count, per_epoch = entry
+            size = f"batch_size={live.batch_size}"
+            if position:
+                part = min(count, per_epoch - position)
+                yield f"advance(model, x, y, steps={part}, {size}, position={position})"
+                count, position = count - part, (position + part) % per_epoch
+            if count >= per_epoch:
+                yield f"model.fit(x, y, epochs={count // per_epoch}, {size}, verbose=0)"
+            if count % per_epoch:
+                yield f"advance(model, x, y, steps={count % per_epoch}, {size})"
+                position = count % per_epoch
+            continue
+        if position and (entry[0] == "points" or entry[1].batch_size != live.batch_size):
+            yield "model.epoch += 1  # the epoch was broken off: other batches begin a new one"
+            position = 0
+        if entry[0] == "points":
+            yield from _points(entry[1], targets)
+        else:
+            if entry[1].rule() != live.rule():
+                yield f"model.optimizer = {expression(entry[1].rule())}"
+            live = entry[1]
+
+
+def _merged(log: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The log with steps that follow on steps as one entry, and of settings that follow on settings the last."""
+    merged: list[tuple[Any, ...]] = []
+    for entry in log:
+        before = merged[-1] if merged else ("",)
+        if entry[0] == before[0] == "steps" and entry[2] == before[2]:
+            merged[-1] = ("steps", before[1] + entry[1], entry[2])
+        elif entry[0] == before[0] == "live":
+            merged[-1] = entry
+        else:
+            merged.append(entry)
+    return merged

@@ -1,0 +1,295 @@
+"""One visitor's network: settings in, numbers and pictures out, all of it computed by the library. No transport."""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ... import tree
+from ...errors import DataError, DivergedError
+from ...io.model_file import own_version
+from ...model import Model
+from ...plot import Film
+from .export import script
+from .pictures import answers, dead, half, neurons, parameters
+from .presets import PRESETS, worked
+from .settings import LIMITS, LIVE, Settings, choices, number, point
+from .stepping import Stepper
+
+
+@dataclass(frozen=True)
+class File:
+    """A user's own data. x : (N, 1) or (N, 2); y : classes (N,), or values (N, 1)."""
+
+    path: str
+    x: Any
+    y: Any
+    x_test: Any = None
+    y_test: Any = None
+
+
+def calls(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a method of Session as one that a page may call."""
+    method.called_by_pages = True  # type: ignore[attr-defined]
+    return method
+
+
+class Session:
+    """What a page does is one of the methods marked by `calls`, through `call`; each answers plain data, or bytes.
+
+    file : the user's data, offered as the data set "file". backend : where the model lives.
+    """
+
+    def __init__(self, file: File | None = None, backend: Any = "numpy") -> None:
+        self.file, self.backend = file, backend
+        self.settings = Settings()
+        self.begin(replace(self.settings, data="file") if file else self.settings)
+
+    def call(self, name: str, arguments: dict[str, Any]) -> Any:
+        """Do what a page asks for. Raises LookupError for a name that there is not, DataError for other arguments."""
+        method = getattr(self, name, None)
+        if not getattr(method, "called_by_pages", False):
+            raise LookupError(f"there is no call {name[:40]!r}")
+        assert method is not None
+        try:
+            inspect.signature(method).bind(**arguments)
+        except TypeError as error:
+            raise DataError(f"{name}: {error}") from None
+        return method(**arguments)
+
+    def begin(self, settings: Settings) -> None:
+        """A new run: data, then weights. Nothing changes where the settings cannot be."""
+        if settings.data == "file":
+            if self.file is None:
+                raise DataError("no file was given; start with --data FILE.npz, or choose another data set")
+            x, y = self.file.x, self.file.y
+            test = None if self.file.x_test is None else (self.file.x_test, self.file.y_test)
+            targets = "classes" if y.ndim == 1 else "values"
+            rng: Any = settings.weights_seed
+        else:
+            targets = settings.targets
+            rng = np.random.RandomState(settings.seed) if settings.book else settings.weights_seed
+            x, y = settings.draw(rng if settings.book else settings.seed)
+            test = settings.draw(np.random.default_rng([settings.seed, 1]))
+        outputs = _outputs(settings, targets, y)
+        x, y = _joined(x, y, settings.added, outputs)
+        model = Model(
+            settings.network(outputs),
+            settings.loss_of(targets),
+            settings.rule(),
+            backend=self.backend,
+            dtype="float64" if settings.book else "float32",
+            seed=rng,
+        )
+        if model.loss.targets == "binary" and outputs > 2:
+            raise DataError(f"{settings.loss} has one output, for two classes; these are {outputs}")
+        if model.loss.targets == "binary":
+            model.network = settings.network(1)
+        stepper = Stepper(model, x, y, settings.batch_size)
+        self.settings, self.started, self.model, self.stepper = settings, settings, model, stepper
+        self.x, self.y, self.test, self.targets, self.outputs = x, y, test, targets, outputs
+        self.log: list[tuple[Any, ...]] = []
+        self.told, self.layer = 0, max(len(settings.layers) - 1, 0)
+
+    # What a page calls.
+
+    @calls
+    def hello(self) -> dict[str, Any]:
+        """What there is to choose, and the run as it stands."""
+        backend = self.model.backend
+        about = {"version": own_version(), "backend": f"{backend.name} {backend.version}", "file": bool(self.file)}
+        presets = {name: one.about() for name, one in PRESETS.items()}
+        return {"choices": choices(), "presets": presets, **about, **self.state()}
+
+    @calls
+    def configure(self, settings: Any) -> dict[str, Any]:
+        """Begin anew with these settings; those not named are as at first. The same settings give the same weights."""
+        self.begin(Settings().changed(settings))
+        return self.state()
+
+    @calls
+    def preset(self, name: Any) -> dict[str, Any]:
+        """Begin with a lesson's settings."""
+        if not isinstance(name, str) or name not in PRESETS:
+            raise DataError(f"there is no preset {str(name)[:40]!r}; there are {', '.join(PRESETS)}")
+        chosen = PRESETS[name]
+        if chosen.settings is None:
+            return {"explained": worked(name).html(whole=False), "title": chosen.title}
+        self.begin(chosen.settings)
+        return self.state()
+
+    @calls
+    def change(self, settings: Any) -> dict[str, Any]:
+        """Other settings of what goes on: optimizer, rate, schedule, batch size. The weights stay."""
+        if isinstance(settings, dict) and (fixed := sorted(map(str, settings.keys() - set(LIVE)))):
+            raise DataError(f"{fixed[0][:40]} needs a new run: call configure; what can change is {', '.join(LIVE)}")
+        new = self.settings.changed(settings)
+        rule = new.rule()
+        self.settings = new
+        if rule != self.model.optimizer:
+            self.model.optimizer = rule
+        self.log.append(("live", new))
+        return {"settings": asdict(new), "code": self.code()["code"]}
+
+    @calls
+    def add(self, points: Any) -> dict[str, Any]:
+        """Put points to the data, the weights stay: [[x0, x1, class], …], or [[x, y], …] where there is one input."""
+        if not isinstance(points, list) or not points:
+            raise DataError("points must be a list of at least one point")
+        new = tuple(map(point, points))
+        added = (*self.settings.added, *new)
+        if len(added) > LIMITS["added"][1]:
+            raise DataError(f"at most {LIMITS['added'][1]} points can be added")
+        self.x, self.y = _joined(self.x, self.y, new, self.outputs)
+        self.settings = replace(self.settings, added=added)
+        self.log.append(("points", new))
+        self._renewed()
+        return self.state()
+
+    @calls
+    def advance(self, ms: Any = 20, detail: Any = False) -> dict[str, Any]:
+        """Train for about so many milliseconds, at most 200. detail : weights, gradients and neurons too."""
+        return self._train(None, _between("ms", ms, 0, 200) / 1000, detail)
+
+    @calls
+    def step(self, count: Any = 1, detail: Any = True) -> dict[str, Any]:
+        """Take so many updates, at most 10,000. A large network takes a while."""
+        return self._train(int(_between("count", count, 1, 10_000, whole=True)), 0.0, detail)
+
+    @calls
+    def show(self, layer: Any = 0) -> dict[str, Any]:
+        """All pictures; from now on, neurons are those of this hidden layer, counted from 0."""
+        self.layer = int(_between("layer", layer, 0, max(len(self.settings.layers) - 1, 0), whole=True))
+        return self.frame(True)
+
+    @calls
+    def code(self) -> dict[str, str]:
+        """The same as a Python program."""
+        outputs = self.model.output_shape[0]
+        path = self.file.path if self.file else None
+        return {"code": script(self.started, self.log, outputs, self.targets, path)}
+
+    @calls
+    def explain(self, rows: Any = 3) -> dict[str, str]:
+        """The next step on a few of the points, evenly taken, in full."""
+        count = min(int(_between("rows", rows, 1, 8, whole=True)), len(self.x))
+        taken = ((np.arange(count) + 0.5) * len(self.x) / count).astype(int)  # not the first, 0 in a spiral
+        return {"explained": self.model.explain(self.x[taken], self.y[taken]).html(whole=False)}
+
+    @calls
+    def save(self) -> bytes:
+        """The model, as `Model.save` writes it."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.safetensors")
+            self.model.save(path)
+            return path.read_bytes()
+
+    @calls
+    def film(self) -> bytes:
+        """The run from its beginning until here, taken again before the camera: lossless WebP."""
+        again = Session(self.file, self.backend)
+        again.begin(self.started)
+        film = Film("film.webp", self.x, self.y)
+        film.take(again.model)
+        for entry in self.log:
+            if entry[0] == "steps":
+                end = again.model.step + entry[1]
+                while again.model.step < end:
+                    again.stepper.run(min(film.next, end) - again.model.step)
+                    film.take(again.model)
+            else:
+                again.redo(entry)
+        return film.encoded(again.model)
+
+    # Inside.
+
+    def redo(self, entry: tuple[Any, ...]) -> None:
+        """What the log says was done beside training."""
+        if entry[0] == "points":
+            self.x, self.y = _joined(self.x, self.y, entry[1], self.outputs)
+            self._renewed()
+        else:
+            self.settings, self.model.optimizer = entry[1], entry[1].rule()
+            if self.settings.batch_size != self.stepper.batch_size:
+                self._renewed()
+
+    def _renewed(self) -> None:
+        """Go on with other data or batches; an epoch that is broken off ends."""
+        self.model.epoch += bool(self.stepper.position)
+        self.stepper = Stepper(self.model, self.x, self.y, self.settings.batch_size)
+
+    def _train(self, steps: int | None, seconds: float, detail: Any) -> dict[str, Any]:
+        if not isinstance(detail, bool):
+            raise DataError(f"detail is {str(detail)[:40]!r}; it must be true or false")
+        if self.settings.batch_size != self.stepper.batch_size:
+            self._renewed()
+        try:
+            count = self.stepper.run(steps, seconds)
+        except DivergedError as error:
+            return {**self.frame(True), "diverged": str(error)}
+        self.log.append(("steps", count, self.stepper.per_epoch))
+        if len(self.log) > 1 and self.log[-2][0] == "steps" and self.log[-2][2] == self.log[-1][2]:
+            self.log[-2:] = [("steps", self.log[-2][1] + count, self.stepper.per_epoch)]
+        return self.frame(detail)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a page shows."""
+        self.told = 0
+        target = self.y.reshape(len(self.y), -1)[:, :1]
+        points = np.concatenate([self.x, target], axis=1).round(5).tolist()
+        own = {"settings": asdict(self.settings), "points": points, "targets": self.targets, "classes": self.outputs}
+        return {**own, **self.code(), "summary": self.model.summary(), **self.frame(True)}
+
+    def frame(self, detail: bool) -> dict[str, Any]:
+        """Where training is, what is new in the history, and the answers over the plane."""
+        model, stepper = self.model, self.stepper
+        names = ("loss", "data_loss", "learning_rate", *(metric.name for metric in model.metrics))
+        new = {name: [half(value) for value in model.history.get(name, [])[self.told :]] for name in names}
+        self.told = len(model.history.get("loss", []))
+        place = {"epoch": model.epoch, "step": model.step, "position": stepper.position, "batches": stepper.per_epoch}
+        frame = {**place, "history": new, "metric": model.metrics[0].name, **answers(model, self.x)}
+        if detail:
+            frame |= {"test": self._measured(), "params": parameters(model, stepper), "dead": dead(model, stepper)}
+            frame["neurons"] = neurons(model, self.x, self.layer)
+        return frame
+
+    def _measured(self) -> dict[str, Any]:
+        """Loss and metric on fresh points, from another seed; empty where a file has none."""
+        found = self.model.evaluate(*self.test) if self.test else {}
+        return {name: half(value) for name, value in found.items()}
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """Host copies of all parameters, by path."""
+        return {path: self.model.backend.to_numpy(leaf) for path, leaf in tree.items(self.model.params)}
+
+
+def _outputs(settings: Settings, targets: str, y: Any) -> int:
+    if targets == "values":
+        return int(y.shape[1])
+    return max(2, int(y.max()) + 1) if settings.data == "file" else settings.classes
+
+
+def _joined(x: Any, y: Any, added: Any, classes: int) -> tuple[Any, Any]:
+    """The data and the points added. Raises DataError for points of another kind."""
+    if not added:
+        return x, y
+    for one in added:
+        if len(one) != x.shape[1] + 1:
+            raise DataError(f"a point here has {x.shape[1] + 1} numbers, got {list(one)}")
+        if y.ndim == 1 and one[-1] not in range(classes):
+            raise DataError(f"a point's class is 0 to {classes - 1}, got {one[-1]:g}")
+    more = np.asarray(added)
+    last = more[:, -1].astype(y.dtype).reshape(-1, *y.shape[1:])
+    return np.concatenate([x, more[:, :-1].astype(x.dtype)]), np.concatenate([y, last])
+
+
+def _between(name: str, value: Any, low: float, high: float, whole: bool = False) -> float:
+    LIMITS.setdefault(name, (low, high))
+    return float(number(name, value, whole=whole))

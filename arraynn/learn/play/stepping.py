@@ -1,0 +1,144 @@
+"""Updates one by one, on the very batches that `Model.fit` takes, and within an epoch too."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ... import tree
+from ..._array import is_float
+from ...errors import DataError, DivergedError
+from ...random import Key
+from ...schedules import rate_at
+from ...training.loop import Sums
+from ...training.nan_trace import first_not_finite
+from ...training.step import Batch, make_train_step
+
+
+class Stepper:
+    """Takes a model's updates, one by one. What it reports of an epoch goes into the model's history.
+
+    model : is built, where it was not. x, y : host arrays, as for `Model.fit`. batch_size : None is the whole set.
+    position : the updates already done in the epoch `model.epoch`.
+    """
+
+    def __init__(self, model: Any, x: Any, y: Any, batch_size: int | None, position: int = 0) -> None:
+        self.model, self.batch_size, self.position = model, batch_size, position
+        if model.params is None:
+            model.build(x.shape[1:])
+        backend = model.backend
+        whole = model.loss.targets == "classes"
+        y = y if whole else np.reshape(y, (len(y), -1))
+        self.x = backend.asarray(x, model.dtype)
+        self.y = backend.asarray(y, backend.index_dtype if whole else model.dtype)
+        self.count, self.sums = len(x), Sums()
+        model.prepared_metrics = tuple(metric.prepare(self.y) for metric in model.metrics)
+        self.order: tuple[int, Any] = (-1, None)
+        self.renew()
+
+    @property
+    def per_epoch(self) -> int:
+        """Updates in an epoch."""
+        return 1 if self.batch_size is None else math.ceil(self.count / self.batch_size)
+
+    def renew(self) -> None:
+        """Take up the model's optimizer. One of another kind begins with state of its own, at the step that it is."""
+        model = self.model
+        fresh = model.optimizer.init(model.params)["slots"]
+        state = model.state
+        if set(tree.paths(fresh)) != set(tree.paths(state["slots"])):
+            state = {**state, "slots": fresh}
+        model.hold(tree.copy(model.params), state)
+        self.optimizer = model.optimizer
+        self.take = make_train_step(model.network, model.loss, model.optimizer, metrics=model.prepared_metrics)
+
+    def batch(self, epoch: int, position: int) -> Callable[[], Batch]:
+        """A function that makes a batch, as `Model.fit` would have it there."""
+        if self.batch_size is None:
+            return lambda: (self.x, self.y, None)
+        backend, size = self.model.backend, self.batch_size
+        if self.order[0] != epoch:
+            order = np.random.default_rng([self.model.seed, epoch]).permutation(self.count)
+            self.order = epoch, backend.asarray(order, backend.index_dtype)
+        rows, xp = self.order[1][position * size : (position + 1) * size], backend.xp
+        return lambda: (xp.take(self.x, rows, axis=0), xp.take(self.y, rows, axis=0), None)
+
+    def run(self, steps: int | None = None, seconds: float = 0.0) -> int:
+        """Take so many updates, or as many as fit into the time, at least one; returns how many.
+
+        Raises DivergedError where the numbers leave the finite, with the model as it was before.
+        """
+        model, key = self.model, Key(self.model.seed)
+        if model.optimizer is not self.optimizer:
+            self.renew()
+        state = {**model.state, "slots": tree.copy(model.state["slots"])}
+        before = tree.copy(model.params), state, model.epoch, self.position
+        taken: list[_Taken] = []
+        end = time.perf_counter() + seconds
+        with model.backend.context():
+            while not taken or (time.perf_counter() < end if steps is None else len(taken) < steps):
+                make, step = self.batch(model.epoch, self.position), int(model.state["step"])
+                params, state, logs = self.take(model.params, model.state, make(), key)
+                model.hold(params, state)
+                last = self.position + 1 >= self.per_epoch
+                taken.append(_Taken(model.epoch, step, last, make, logs))
+                model.epoch, self.position = (model.epoch + 1, 0) if last else (model.epoch, self.position + 1)
+            reports = [one.logs for one in taken]
+            fetched = iter(model.backend.fetch(tree.leaves(reports)))
+            numbers = tree.map(lambda _: next(fetched), reports)
+            if not (_finite(model) and all(math.isfinite(one["data_loss"] + one["penalty"]) for one in numbers)):
+                model.hold(*before[:2])
+                model.epoch, self.position = before[2:]
+                found = first_not_finite(model, [(one.step, model.optimizer, one.make) for one in taken])
+                at = next((one for one in taken if one.step == found.step), taken[-1])
+                raise DivergedError(at.epoch, found.step, found.layer, found.what)
+        for one, own in zip(taken, numbers, strict=True):
+            self.sums.add(own, rate_at(model.optimizer.learning_rate, one.step))
+            if one.last:
+                model.append(self.logs())
+                self.sums = Sums()
+        return len(taken)
+
+    def logs(self) -> dict[str, float]:
+        """Means over the epoch so far."""
+        sums, total = self.sums, self.sums.total or 1.0
+        data_loss, penalty = (sums.losses[name] / total for name in ("data_loss", "penalty"))
+        logs = {"loss": data_loss + penalty, "data_loss": data_loss, "penalty": penalty}
+        for metric in self.model.prepared_metrics:
+            logs[metric.name] = metric.value(sums.metrics[metric.name])
+        return logs | {"learning_rate": sums.learning_rate}
+
+
+@dataclass
+class _Taken:
+    """An update. last : of its epoch."""
+
+    epoch: int
+    step: int
+    last: bool
+    make: Callable[[], Batch]
+    logs: dict[str, Any]
+
+
+def _finite(model: Any) -> bool:
+    host = model.backend.to_numpy
+    leaves = [leaf for leaf in tree.leaves([model.params, model.state["slots"]]) if is_float(leaf)]
+    return all(bool(np.isfinite(host(leaf)).all()) for leaf in leaves)
+
+
+def advance(model: Any, x: Any, y: Any, *, steps: int, batch_size: int | None = 32, position: int = 0) -> None:
+    """Train on by so many updates, as `Model.fit` would take them, and stop there, be it within an epoch.
+
+    x, y, batch_size : as for `Model.fit`, on the host. steps : at least 1. position : the updates that the epoch
+        `model.epoch` has behind it; with the same data and batch size, n updates and then m have the bits of n + m.
+    Raises DataError for counts out of range; DivergedError as `Model.fit` does.
+    """
+    for name, value, low in (("steps", steps, 1), ("position", position, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+            raise DataError(f"{name} must be an integer of at least {low}, got {value!r}")
+    Stepper(model, np.asarray(x), np.asarray(y), batch_size, position).run(steps)

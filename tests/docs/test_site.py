@@ -1,0 +1,73 @@
+"""The built site in a browser. ARRAYNN_SITE names its folder; ci/pages builds it and says so."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.learn.play.conftest import absent, chromium, watched
+
+__all__ = ["chromium"]
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[tuple[Path, str]]:
+    folder = os.environ.get("ARRAYNN_SITE")
+    if not folder:
+        absent("ARRAYNN_SITE names no built site")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield Path(folder), f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def tab(chromium, site):
+    context = chromium.new_context()
+    opened = watched(context, (site[1],))
+    yield opened
+    context.close()
+    assert opened.errors == []
+    assert opened.outside == []
+
+
+def test_all_pages_open_without_errors_and_ask_nothing_of_others(tab, site):
+    folder, address = site
+    pages = [path.relative_to(folder) for path in sorted(folder.rglob("*.html"))]
+    own = [path for path in pages if path.parts[0] != "_modules"]
+    assert len(own) > 35
+    for path in [*own, *[path for path in pages if path.parts[0] == "_modules"][::10]]:
+        tab.goto(address + path.as_posix(), wait_until="load")
+        assert tab.title()
+
+
+@pytest.mark.parametrize(("words", "found"), [("dropout", "arraynn.dropout"), ("Adagrad", "arraynn.Adagrad")])
+def test_search_finds(tab, site, words, found):
+    tab.goto(f"{site[1]}search.html?q={words}")
+    tab.wait_for_selector("#search-results li")
+    assert found in tab.text_content("#search-results")
+
+
+def test_names_in_docstrings_are_links(tab, site):
+    tab.goto(f"{site[1]}reference/layers.html")
+    tab.click("dt#arraynn\\.ReLU + dd a.reference.internal >> nth=0")
+    assert tab.url.endswith("#arraynn.relu")
+
+
+def test_the_landing_page_shows_the_film(tab, site):
+    tab.goto(site[1])
+    assert tab.evaluate("document.querySelector('picture img').naturalWidth") == 560

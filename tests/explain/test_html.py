@@ -1,0 +1,212 @@
+"""The page of a step: each number equal to the plain data, each worked line true, no address that leads outside."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import arraynn as nn
+from arraynn.cli import main
+from arraynn.explain._worked import entries
+
+OPTIMIZERS = [
+    nn.SGD(0.1), nn.SGD(0.1, momentum=0.9), nn.SGD(0.1, momentum=0.9, nesterov=True), nn.Adagrad(0.1), nn.RMSProp(0.1),
+    nn.Adam(nn.InverseTimeDecay(0.1, decay=0.1)), nn.Lion(),
+]  # fmt: skip
+CASES = {
+    "classes": (nn.Sequential(nn.Dense(3), nn.ReLU(), nn.Dense(3)), nn.softmax_cross_entropy),
+    "smooth": (nn.Sequential(nn.Dense(3), nn.Tanh(), nn.Dense(3)), nn.SoftmaxCrossEntropy(label_smoothing=0.1)),
+    "probabilities": (nn.Sequential(nn.Dense(3), nn.Softmax()), nn.cross_entropy),
+    "values": (nn.Sequential(nn.Dense(4), nn.Sigmoid(), nn.Dropout(0.5), nn.Dense(1)), nn.mean_squared_error),
+    "wide": (nn.Sequential(nn.Dense(64), nn.BatchNorm(), nn.ReLU(), nn.Dense(3)), nn.softmax_cross_entropy),
+    "nested": (nn.Sequential(nn.Residual(nn.Dense(2), nn.Tanh()), nn.Dense(3)), nn.softmax_cross_entropy),
+}
+
+
+class Numbers(HTMLParser):
+    """What a page holds: the values of <data>, links, texts by class, and tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.open: list[str] = []
+        self.texts: dict[str, list[str]] = {}
+        self.addresses: list[str] = []
+        self.kind = ""
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if tag == "data":
+            self.values.append(given["value"])
+        if "id" in given:
+            self.ids.append(given["id"])
+        if tag == "a":
+            self.links.append(given["href"])
+        self.addresses += [value for name, value in attributes if name in ("src", "href", "action")]
+        self.kind = given.get("class", "") if tag == "p" else self.kind
+        if tag not in ("meta", "link", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, text):
+        if self.open and self.open[-1] == "p":
+            self.texts.setdefault(self.kind, []).append(text)
+
+
+def read(html: str) -> Numbers:
+    page = Numbers()
+    page.feed(html)
+    assert page.open == []
+    return page
+
+
+def explained(case: str, optimizer=None, **options):
+    network, loss = CASES[case]
+    x, y = nn.datasets.spiral(2, 3)
+    y = x[:, :1] * 2 if case == "values" else y
+    model = nn.Model(network, loss, optimizer, backend="numpy", **options)
+    model.fit(x, y, epochs=2, verbose=0)
+    return model.explain(x + 0.1, y)
+
+
+def numbers(stages) -> list[float]:
+    """All numbers of plain data, but for what the page only links to."""
+    found: list[float] = []
+
+    def walk(value):
+        if isinstance(value, dict):
+            for key, part in value.items():
+                if key != "shape":
+                    walk(part)
+        elif isinstance(value, list):
+            for part in value:
+                walk(part)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            found.append(value)
+
+    walk(stages)
+    return found
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_page_has_the_numbers_of_the_json_and_no_others(case):
+    found = explained(case)
+    stages = json.loads(json.dumps(found.stages))
+    page = read(found.html())
+    shown = [json.loads(value.replace("nan", "NaN").replace("inf", "Infinity")) for value in page.values]
+    assert set(map(repr, shown)) == set(map(repr, numbers(stages)))
+    # and array by array, in their order, where they are not repeated from the stage before
+    for n, part in enumerate(found.html(whole=False).split('<li class="stage"')[1:]):
+        for name, value in stages[n].items():
+            table = re.search(rf'aria-label="{re.escape(name)}">(.*?)</div>', part)
+            if table and isinstance(value, dict):
+                own = [float(text) for text in re.findall(r'<data value="([^"]+)"', table[1])]
+                assert own == numbers(value["values"])
+
+
+@pytest.mark.parametrize(
+    ("case", "optimizer"), [*((case, None) for case in CASES), *(("classes", rule) for rule in OPTIMIZERS)], ids=repr
+)
+def test_every_worked_line_is_true_by_its_own_formula(case, optimizer):
+    found = explained(case, optimizer)
+    html = found.html(whole=False)
+    names = {"max": max, "tanh": math.tanh, "exp": math.exp, "log": math.log}
+    lines = read(html).texts.get("worked", [])
+    parts = html.split('<li class="stage"')[1:]
+    for line in lines:
+        where, said, result = line.split(" = ")
+        python = re.sub(r"√(\([^)]*\)|[\d.e+-]+)", r"(\1)**0.5", said.replace("·", "*").replace("²", "**2"))
+        scale = max(abs(float(number)) for number in re.findall(r"[\d.]+(?:e[+-]\d+)?", said))
+        assert eval(python, names) == pytest.approx(float(result), rel=2e-4, abs=1e-5 * scale)
+        # the result is the number that stands there in the data
+        stage = found.stages[next(n for n, part in enumerate(parts) if _escaped(line) in part)]
+        name, _, place = where.partition("[")
+        value = stage[name] if not place else entries(stage[name])[tuple(map(int, place.rstrip("]").split(",")))]
+        assert f"{value + 0.0:.6g}" == result
+    if case == "classes" and not isinstance(optimizer, nn.Lion):
+        assert len(lines) >= 14
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_links_lead_to_the_stages_that_a_gradient_comes_from(case):
+    found = explained(case, clip_norm=0.01)
+    page = read(found.html())
+    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
+    updates = [n for n, stage in enumerate(found.stages) if stage["stage"] == "update" and "gradient" in stage]
+    parts = found.html(whole=False).split('<li class="stage"')[1:]
+    for n in updates:
+        sources = [int(number) - 1 for number in re.findall(r'#stage-(\d+)">step', parts[n])]
+        assert sources, found.stages[n]["what"]
+        name = found.stages[n]["what"].split(".")[-1].rstrip("'")
+        total = sum(np.asarray(found.stages[i][f"{name} gradient"]["values"], dtype=object).size for i in sources)
+        assert total >= 1
+        assert any(found.stages[i]["stage"] == "backward" for i in sources)
+        assert '">clipped</a>' in parts[n]
+
+
+def test_nothing_in_it_leads_outside_and_nothing_else_may_run():
+    html = explained("classes").html()
+    assert all(address.startswith(("#", "data:")) for address in read(html).addresses)
+    assert not re.search(r"https?:", html)
+    assert "unsafe-inline" not in html
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', html)
+    assert policy
+    assert policy[1].startswith("default-src 'none'")
+    assert not re.search(r'\son\w+=|\sstyle="', html)
+
+
+def test_names_are_escaped():
+    class Odd(nn.Activation):
+        """A <script>alert(1)</script> & "layer", y = x."""
+
+        def function(self, x):
+            return x, lambda dy: dy
+
+    html = nn.Model(nn.Sequential(nn.Dense(2), Odd()), backend="numpy").explain().html()
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(1)" in html
+
+
+def test_without_data_the_page_says_what_is_not_computed():
+    html = nn.Model(nn.Sequential(nn.Dense(2)), backend="numpy").explain().html()
+    assert "no x was given" in html
+
+
+def test_a_notebook_shows_it_in_a_frame_of_its_own():
+    found = explained("classes")
+    framed = found._repr_html_()
+    assert framed.startswith("<iframe sandbox=")
+    assert _attribute(framed, "srcdoc") == found.html()
+
+
+def _attribute(tag: str, name: str) -> str:
+    seen: dict[str, str] = {}
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            seen.update(attributes)
+
+    Reader().feed(tag)
+    return seen[name]
+
+
+def test_the_command_writes_the_page_of_what_it_prints(tmp_path, capsys):
+    assert main(["explain", "--json"]) == 0
+    stages = json.loads(capsys.readouterr().out)
+    assert main(["explain", "--html", str(tmp_path / "out.html")]) == 0
+    shown = {repr(json.loads(value)) for value in read((tmp_path / "out.html").read_text(encoding="utf-8")).values}
+    assert shown == set(map(repr, numbers(stages)))
+    assert main(["explain", "--json", "--html", "x.html"]) == 2
