@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from textwrap import indent
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from . import tree
 from ._array import namespace
-from ._hyperparameters import brief, python_number
-from ._names import METHODS, guess
+from ._hyperparameters import python_number
 from ._types import Array, LayerLike, Nest
 from .encoding import TableEncoding, is_table, rows_of_table
 from .errors import DataError
@@ -36,6 +34,7 @@ from .training.labels import check_outputs, checked_classes, named
 from .training.links import warn_of_the_link
 from .training.loop import Fit
 from .training.progress import progress_for
+from .training.shown import Shown
 from .training.state import Holder
 from .training.step import make_unchecked_step
 from .training.validation import as_inputs, at_least, count_rows, enough_rows
@@ -49,7 +48,7 @@ SMALL_STEP = 10_000_000
 RESERVED = {"loss", "data_loss", "penalty", "total", "learning_rate"}
 
 
-class Model(Holder):
+class Model(Shown, Holder):
     """Trains a network.
 
     network : a layer, most often a Sequential. loss : a loss block (nn.softmax_cross_entropy) or a Loss with
@@ -109,23 +108,6 @@ class Model(Holder):
             network, self.loss, self.optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=added
         )
         self.history: dict[str, list[float]] = {}
-
-    def __repr__(self) -> str:
-        """The network, the loss and the optimizer, and after them where and how far they are."""
-        known = self._backend is not None
-        parts = [repr(self.network), f"loss={brief(self.loss)}", f"optimizer={brief(self.optimizer)}"]
-        where = f"backend {self.backend.name}" if known else f"backend {self._wanted} (taken when the first data come)"
-        count = sum(math.prod(leaf.shape) for leaf in tree.leaves(tree.trained(self._params)) if leaf is not None)
-        weights = f"{count:,} parameters" if self._params is not None else "no parameters yet"
-        inside = ",\n".join(indent(part, "    ") for part in parts)
-        return f"Model(\n{inside},\n)  # {where}, {weights}, {self.epoch:,} epoch{'s' * (self.epoch != 1)}"
-
-    if not TYPE_CHECKING:  # so that a type checker reports a name that does not exist
-
-        def __getattr__(self, name: str) -> Any:
-            told = METHODS.get(name)
-            more = f"; {told}" if told else guess(name, [one for one in dir(type(self)) if not one.startswith("_")])
-            raise AttributeError(f"Model has no {name!r}{more}", name=name, obj=self)
 
     # Training.
 

@@ -492,7 +492,10 @@ def one_line(err: str) -> str:
         ("train spiral --print-every 0", "argument --print-every"),
         ("train spiral --epoch 5", "there is no option --epoch; did you mean --epochs?"),
         ("train", "the following arguments are required: DATA"),
-        ("teach spiral", "there is no command 'teach'; there are train, evaluate, predict"),
+        (
+            "teach spiral",
+            "did you mean 'bench'? there are train, describe, evaluate, predict",
+        ),
     ],
 )
 def test_a_wrong_command_is_one_line_and_2(run, words, said):
