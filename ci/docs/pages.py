@@ -109,7 +109,7 @@ def blocks(path):
     """The page of blocks, with its table."""
     page = (ROOT / "ci/docs/blocks.md").read_text(encoding="utf-8")
     table = runpy.run_path(str(ROOT / "ci/blocks"))["table"]()
-    write(path, page.partition("<!--")[0] + table.replace("### ", "## "))
+    write(path, page.partition("The table of all of them")[0] + table.replace("### ", "## "))
 
 
 def course(folder):

@@ -81,13 +81,14 @@ def dead(model: Any, stepper: Any) -> list[dict[str, Any]]:
 def neurons(model: Any, x: Any, hidden: int) -> dict[str, Any]:
     """What each neuron of a hidden layer answers over the plane, each from its least to its most in 255 steps."""
     at = model.backend.asarray(plane(x, SMALL), model.dtype)
-    layers = [y for _, layer, y in _through(model, at) if isinstance(layer, Activation)]
+    layers = [(i, y) for i, layer, y in _through(model, at) if isinstance(layer, Activation)]
     if not layers:
-        return {"layer": 0, "units": 0, "shown": 0, "grid": SMALL, "maps": ""}
-    y = model.backend.to_numpy(layers[hidden])
+        return {"place": "layers.0", "layer": 0, "units": 0, "shown": 0, "grid": SMALL, "maps": ""}
+    place, answers = layers[hidden]
+    y = model.backend.to_numpy(answers)
     low, high = y.min(axis=0), y.max(axis=0)
     steps = (255 * (y - low) / np.where(high > low, high - low, 1)).astype(np.uint8)[:, :NEURONS]
-    about = {"layer": hidden, "units": y.shape[1], "shown": steps.shape[1], "grid": SMALL}
+    about = {"place": f"layers.{place}", "layer": hidden, "units": y.shape[1], "shown": steps.shape[1], "grid": SMALL}
     return {**about, "maps": _base64(steps.T)}
 
 

@@ -291,5 +291,4 @@ def _joined(x: Any, y: Any, added: Any, classes: int) -> tuple[Any, Any]:
 
 
 def _between(name: str, value: Any, low: float, high: float, whole: bool = False) -> float:
-    LIMITS.setdefault(name, (low, high))
-    return float(number(name, value, whole=whole))
+    return float(number(name, value, whole, (low, high)))

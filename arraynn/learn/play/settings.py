@@ -192,9 +192,9 @@ def _made(kind: Any, name: str, options: Mapping[str, Any], *first: Any) -> Any:
         raise DataError(f"{name}: {error}") from None
 
 
-def number(name: str, value: Any, whole: bool = False) -> Any:
-    """A number from JSON within its limits. Raises DataError."""
-    low, high = LIMITS[name]
+def number(name: str, value: Any, whole: bool = False, limits: tuple[float, float] | None = None) -> Any:
+    """A number from JSON within its limits, by default those of `LIMITS`. Raises DataError."""
+    low, high = limits or LIMITS[name]
     if not _is_number(value) or not low <= value <= high or (whole and value != int(value)):
         kind = "an integer" if whole else "a number"
         raise DataError(f"{name} is {str(value)[:40]!r}; it must be {kind} from {low:g} to {high:g}")

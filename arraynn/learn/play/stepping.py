@@ -65,7 +65,7 @@ class Stepper:
         if self.order[0] != epoch:
             order = np.random.default_rng([self.model.seed, epoch]).permutation(self.count)
             self.order = epoch, backend.asarray(order, backend.index_dtype)
-        rows, xp = self.order[1][position * size : (position + 1) * size], backend.xp
+        rows, xp = self.order[1][position * size : min((position + 1) * size, self.count)], backend.xp
         return lambda: (xp.take(self.x, rows, axis=0), xp.take(self.y, rows, axis=0), None)
 
     def run(self, steps: int | None = None, seconds: float = 0.0) -> int:

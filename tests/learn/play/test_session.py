@@ -167,6 +167,27 @@ def test_an_expression_is_what_it_was_made_of(thing):
     assert eval(expression(thing), {"nn": nn}) == thing
 
 
+@pytest.mark.parametrize("backend", ["array_api_strict", "torch", "jax"])
+def test_a_session_lives_on_other_backends_too(backend):
+    pytest.importorskip(backend)
+    here, there = Session(), Session(backend=backend)
+    layers = [
+        {"units": 5, "activation": "Tanh", "dropout": 0.1}
+    ]  # before a batch norm, a bias drifts by rounding alone
+    for made in (here, there):
+        made.call("configure", {"settings": {"samples": 20, "batch_size": 16, "layers": layers}})
+        made.call("step", {"count": 6})
+        made.call("change", {"settings": {"optimizer": "SGD", "learning_rate": 0.1}})
+        made.call("add", {"points": [[0.1, 0.2, 1]]})
+        made.call("step", {"count": 6})
+    assert there.model.backend.name == backend
+    np.testing.assert_allclose(there.model.history["loss"], here.model.history["loss"], rtol=1e-4)
+    one, other = here.call("show", {}), there.call("show", {})
+    assert [part["path"] for part in one["params"]] == [part["path"] for part in other["params"]]
+    assert one["test"]["loss"] == pytest.approx(other["test"]["loss"], rel=1e-3)
+    assert "explained" in there.call("explain", {})
+
+
 # ---------------------------------------------------------------- settings
 
 

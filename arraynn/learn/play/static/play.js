@@ -1,9 +1,9 @@
-import { ServerEngine, WorkerEngine } from "./engine.js";
+import { ServerEngine } from "./engine.js";
 import * as draw from "./draw.js";
 import { wire } from "./steps.js";
 
 const $ = id => document.getElementById(id);
-const engine = document.documentElement.dataset.engine === "worker" ? new WorkerEngine() : new ServerEngine();
+const engine = new ServerEngine();
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const SPEEDS = [[1, 1000, "1 step a second"], [1, 250, "4 steps a second"], [1, 0, "1 step a picture"], [4, 0, "4 steps a picture"],
   [16, 0, "16 steps a picture"], [64, 0, "64 steps a picture"], [0, 0, "as fast as it can"]];
@@ -165,7 +165,7 @@ function params(list) {
         const button = Object.assign(document.createElement("button"), { type: "button" });
         button.setAttribute("aria-label", `${one.path}, ${name}: show the step in full`);
         button.append(document.createElement("canvas"));
-        button.onclick = guard(() => full(one.path));
+        button.onclick = guard(() => full(`on '${one.path}'`));
         item.append(button);
       }
       const canvas = document.createElement("canvas"); canvas.setAttribute("role", "img"); item.append(canvas);
@@ -300,21 +300,20 @@ function open(html, title, focus) {
   if (at > 0) walk.show(at);
   $("full").showModal();
 }
-async function full(path) {
+async function full(place) {
   stop(); await looping;
-  open((await ask("explain")).explained, "", path && `on '${path}'`);
+  open((await ask("explain")).explained, "", place);
 }
 $("explain").onclick = guard(() => full());
+$("neurons").onclick = guard(() => full(`'${state.frame.neurons.place}'`));
 $("close").onclick = () => $("full").close();
 $("quit").onclick = guard(async () => { stop(); await looping; await ask("quit"); problem("The server has ended. This page can be closed."); });
 
 const given = new URLSearchParams(location.hash.slice(1));
-await engine.start();
 try {
   first = await ask("hello"); choices = first.choices;
-  $("about").textContent = `arraynn ${first.version} on ${first.backend}, in ${engine.name}`;
+  $("about").textContent = `arraynn ${first.version} on ${first.backend}`;
   $("preset").append(...Object.entries(first.presets).sort().map(([name, one]) => new Option(one.title, name)));
-  $("quit").hidden = engine.name !== "Python"; $("film").hidden = engine.name !== "Python";
   begin(first);
   const wanted = given.get("settings");
   if (given.get("preset")) await preset(given.get("preset"));
