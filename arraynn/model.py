@@ -240,11 +240,11 @@ class Model(Holder):
         """The network's raw outputs (logits, values) in inference, in the library and on the device of x."""
         return self._answer(x, lambda outputs: outputs)
 
-    def predict(self, x: Any) -> Array:
+    def predict(self, x: Any) -> Any:
         """Labels (N,) of a classifier, values of a regression; one output a row is answered as (N,)."""
         loss = self.loss
 
-        def prediction(outputs: Array) -> Array:
+        def prediction(outputs: Array) -> Any:
             answer = loss.prediction(outputs)
             xp = namespace(answer)
             if xp.isdtype(answer.dtype, "bool"):
@@ -253,7 +253,7 @@ class Model(Holder):
 
         return self._answer(x, prediction)
 
-    def predict_proba(self, x: Any) -> Array:
+    def predict_proba(self, x: Any) -> Any:
         """Probabilities, as the loss's link makes them: (N, K), or (N, D) for D yes-or-no outputs.
 
         Raises DataError for a loss over values.

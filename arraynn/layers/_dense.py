@@ -13,7 +13,7 @@ from ..regularizers import checked, penalty_of
 from ._base import Layer
 
 
-def dense(x: Array, w: Array, b: Array, /) -> tuple[Array, Backward]:
+def dense(x: Array, w: Array, b: Array, /) -> tuple[Any, Backward]:
     """Affine map of each row, y = x w + b.
 
     x : (N, n_in), w : (n_in, n_out), b : (n_out,), one float dtype.
@@ -38,7 +38,7 @@ def dense(x: Array, w: Array, b: Array, /) -> tuple[Array, Backward]:
     y = x @ w
     y += b  # y is new, so this may write in place
 
-    def dense_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array]:
+    def dense_backward(dy: Array, need_dx: bool = True) -> tuple[Any, Array, Array]:
         # forward was y = x w + b, so dL/dw = xᵀ dL/dy. Rows share w and b, so their parts add up.
         dx = dy @ xp.matrix_transpose(w) if need_dx else None
         return dx, xp.matrix_transpose(x) @ dy, sum_of_rows(dy)
@@ -86,10 +86,10 @@ class Dense(Layer):
         bias = self.bias_initializer(rng, (self.units,))
         return {"weight": weight.astype(dtype), "bias": bias.astype(dtype)}, (self.units,)
 
-    def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:
+    def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Any, Backward]:
         y, dense_backward = dense(x, params["weight"], params["bias"])
 
-        def layer_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Nest]:
+        def layer_backward(dy: Array, need_dx: bool = True) -> tuple[Any, Nest]:
             dx, dw, db = dense_backward(dy, need_dx)
             return dx, {"weight": dw, "bias": db}
 

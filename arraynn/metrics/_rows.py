@@ -72,7 +72,7 @@ def weighted(rows: Array, sample_weight: Array | None) -> dict[str, Any]:
     return {"sum": xp.sum(rows * sample_weight), "weight": xp.sum(sample_weight)}
 
 
-def row_means(values: Array) -> Array:
+def row_means(values: Array) -> Any:
     xp = namespace(values)
     return values if len(values.shape) == 1 else xp.mean(values, axis=tuple(range(1, len(values.shape))))
 
