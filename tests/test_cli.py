@@ -440,7 +440,7 @@ def one_line(err: str) -> str:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("train sprial", "'sprial' is neither a .npz file nor one of spiral, vertical, sine, digits, mnist, "),
+        ("train sprial", "'sprial' is neither a .npz file nor one of spiral, vertical, sine, moons, circles, blobs, xor, iris, digits, mnist, "),
         ("train sprial", "did you mean 'spiral'?"),
         ("train spiral --epochs 0", "argument --epochs: '0' is not an integer of at least 1; try 100"),
         ("train spiral --batch-size 0", "'0' is not an integer of at least 1; try 32, or full for the whole set"),
@@ -469,7 +469,7 @@ def one_line(err: str) -> str:
         ("train spiral --print-every 0", "argument --print-every"),
         ("train spiral --epoch 5", "there is no option --epoch; did you mean --epochs?"),
         ("train", "the following arguments are required: DATA"),
-        ("teach spiral", "there is no command 'teach'; there are train, evaluate, predict"),
+        ("teach spiral", "there are train, evaluate, predict, explain, book, doctor, bench"),
     ],
 )
 def test_a_wrong_command_is_one_line_and_2(run, words, said):
