@@ -84,7 +84,7 @@ def called_loss(
             raise ContractError(f"it takes {_signature(own)}, but {LOSS}", **place) from error
         raise
     if not (outside(type(own).__module__) and outside(getattr(own, "__module__", None) or "")):
-        return result  # type: ignore[no-any-return]
+        return result
     value, backward = _pair(result, f"it returns {{}}, but {LOSS}", **place)
     if not callable(backward) or tuple(getattr(value, "shape", ())) != ():
         raise ContractError(f"it returns {_form(value)} and {_form(backward)}, but {LOSS}", **place)

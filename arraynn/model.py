@@ -242,12 +242,12 @@ class Model(Shown, Holder):
         """The network's raw outputs (logits, values) in inference, in the library and on the device of x."""
         return self._answer(x, lambda outputs: outputs)
 
-    def predict(self, x: Any) -> Array:
+    def predict(self, x: Any) -> Any:
         """Classes (N,) of a classifier, values of a regression; one output a row is answered as (N,). With labels, a
         NumPy array of them; with an encoding, values in the target's own unit."""
         loss = self.loss
 
-        def prediction(outputs: Array) -> Array:
+        def prediction(outputs: Array) -> Any:
             answer = loss.prediction(outputs)
             xp = namespace(answer)
             if xp.isdtype(answer.dtype, "bool"):
@@ -259,7 +259,7 @@ class Model(Shown, Holder):
             return named(self.classes, found)
         return found if self.encoding is None else self.encoding.decode(found)
 
-    def predict_proba(self, x: Any) -> Array:
+    def predict_proba(self, x: Any) -> Any:
         """Probabilities, as the loss's link makes them: (N, K), or (N, D) for D yes-or-no outputs.
 
         Raises DataError for a loss over values.

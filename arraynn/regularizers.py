@@ -37,7 +37,7 @@ class L1L2(Hyperparameters):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)!r}")
 
-    def __call__(self, w: Array, /) -> tuple[Array, Backward]:
+    def __call__(self, w: Array, /) -> tuple[Any, Backward]:
         xp = namespace(w)
         value = 0.0
         if self.l1:
@@ -45,7 +45,7 @@ class L1L2(Hyperparameters):
         if self.l2:
             value += self.l2 * xp.sum(w * w)
 
-        def penalty_backward(dpenalty: Any = 1.0) -> Array:
+        def penalty_backward(dpenalty: Any = 1.0) -> Any:
             dpenalty = python_number(dpenalty)
             # d|w|/dw = sign(w), dw²/dw = 2 w
             dw = w * (2 * self.l2 * dpenalty)

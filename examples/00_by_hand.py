@@ -94,6 +94,6 @@ if figure := drawing(2):
     z = nn.dense(nn.relu(nn.dense(grid, w1, b1)[0])[0], w2, b2)[0]
     image = host(nn.softmax(z)[0])[:, 1].reshape(80, 80)
     right.imshow(image, origin="lower", extent=(-0.3, 1.3, -0.3, 1.3), cmap="RdBu_r", alpha=0.7)
-    right.scatter(*host(x).T, c=host(labels), cmap="RdBu_r", edgecolors="white", s=80)
-    right.set(title="probability of class 1")
+    dots = right.scatter(*host(x).T, c=host(labels), cmap="RdBu_r", edgecolors="white", s=80)
+    right.legend(*dots.legend_elements(), loc="center", title="class").axes.set(title="probability of class 1")
     save(figure)

@@ -91,6 +91,7 @@ if figure := drawing(2):
     for k, places in enumerate((plain, rolling)):
         left.plot(*zip(*places, strict=True), "o-", ms=3, lw=1, color=COLOURS[k])
     left.set(title="a narrow valley: momentum 0 and 0.5", xlabel="w0", ylabel="w1")
+    left.locator_params(nbins=5)
     for k, (momentum, history) in enumerate(histories.items()):
         right.plot(history["loss"], color=COLOURS[k], label=f"momentum {momentum}")
     right.set(title="loss on the spiral", xlabel="epoch")

@@ -94,6 +94,6 @@ caught(nn.Sequential(nn.Dense(3), ReLUMaskedByGradient(), nn.Dense(3)), some)
 if figure := drawing(3, width=2.6, height=2.4):
     for axes, (name, array) in zip(figure.axes, (("h", h), ("dz2", dz2), ("dz1", dz1)), strict=True):
         values = host(array) / np.max(np.abs(host(array)))
-        axes.imshow(values, aspect="auto", cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+        figure.colorbar(axes.imshow(values, aspect="auto", cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest"))
         axes.set(title=f"{name} (300, 3)", xticks=range(3), yticks=[0, 100, 200, 300])
     save(figure)

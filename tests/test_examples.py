@@ -50,3 +50,14 @@ def test_an_example_of_a_library_prints_what_it_states(example, library, tmp_pat
     stated = STATED.findall(file.read_text(encoding="utf-8"))
     assert stated
     assert [line for line in stated if line not in done.stdout.splitlines()] == []
+
+
+def test_each_script_of_the_course_leads_to_a_lesson_of_its_own():
+    import re
+    from pathlib import Path
+
+    root = Path(__file__).parents[1] / "examples"
+    rows = re.findall(r"^\| `(\w+)\.py` \| \[(\d\d) [^]]*\]\((\w+\.py)\) \|$", (root / "README.md").read_text(), re.M)
+    assert [number for _, number, _ in rows] == [f"{i:02}" for i in range(1, 19)]
+    assert len({name for name, _, _ in rows}) == 18
+    assert all(lesson.startswith(f"{number}_") and (root / lesson).exists() for _, number, lesson in rows)

@@ -73,6 +73,7 @@ def shared(one: str, other: str) -> DataError:
 
 def _share(a: Any, b: Any) -> bool:
     try:
-        return bool(np.shares_memory(a, b, max_work=_WORK))  # type: ignore[arg-type]  # NumPy's stubs know two numbers only
+        work: Any = _WORK  # the stubs of NumPy before 2.5 know two numbers only
+        return bool(np.shares_memory(a, b, max_work=work))
     except np.exceptions.TooHardError:
         return True

@@ -227,7 +227,7 @@ def _column(profile: Profile, count: int, numeric: bool, one_hot: bool, text: bo
 def _date(profile: DateProfile, left: Any, why: dict[str, str]) -> Encoded:
     moments = profile.moments
     if moments.low == moments.high and not profile.missing:
-        return left("constant")  # type: ignore[no-any-return]
+        return left("constant")
     span = (moments.high - moments.low) / 86400
     first, last = (str(np.datetime64(int(end), "D" if not profile.clock else "m")) for end in _days(profile))
     periods = (
@@ -247,13 +247,13 @@ def _days(profile: DateProfile) -> tuple[float, float]:
 def _text(profile: TextProfile, one_hot: bool, asked: bool, left: Any, why: dict[str, str]) -> Encoded:
     name, counts = profile.name, profile.counts
     if len(counts) == 1 and not profile.missing:
-        return left(f"constant, {next(iter(counts))[:40]!r}")  # type: ignore[no-any-return]
+        return left(f"constant, {next(iter(counts))[:40]!r}")
     if profile.flags and len(counts) == 2 and not (one_hot or asked) and _one_pair(counts):
         return FlagColumn(name, bool(profile.missing))
     given = [text for text in profile.sample if text is not None]
     unique = len(set(given)) > RULES.id_texts * len(given)
     if not (one_hot or asked) and unique and len(counts) > RULES.one_hot:
-        return left("an id or free text: nearly all values differ")  # type: ignore[no-any-return]
+        return left("an id or free text: nearly all values differ")
     if len(counts) <= RULES.one_hot or (one_hot and not profile.more):
         return CategoryColumn(name, tuple(sorted(counts)), bool(profile.missing))
     kept = sorted(text for text, count in counts.items() if count >= RULES.rare)
@@ -262,7 +262,7 @@ def _text(profile: TextProfile, one_hot: bool, asked: bool, left: Any, why: dict
         told = f"{'more than ' * profile.more}{others:,} rare values as 'other'"
         why[name] = "; ".join(part for part in (why[name], told) if part)
     if not kept:
-        return left("no value is in three rows")  # type: ignore[no-any-return]
+        return left("no value is in three rows")
     return EmbeddedColumn(name, tuple(kept), min(RULES.units, max(2, round(1.6 * len(kept) ** 0.56))))
 
 

@@ -292,7 +292,7 @@ def _shapes_of(layer: Any, shape: Any) -> tuple[dict[str, tuple[int, ...]], tupl
         case layers.PositionalEmbedding(length=length, kind=kind):
             return {"weight" if kind == "learned" else "statistics.weight": (length, *columns)}, shape
     if hasattr(layer, "shapes"):
-        return layer.shapes(shape)  # type: ignore[no-any-return]
+        return layer.shapes(shape)
     return {}, layer.init(None, shape)[1]  # it has no weights to draw
 
 

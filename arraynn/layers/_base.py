@@ -42,13 +42,13 @@ class Layer(Splittable, Hyperparameters):
 class Activation(Layer):
     """A layer that applies one block, given by `function`, and has no parameters."""
 
-    def function(self, x: Array, /) -> tuple[Array, Backward]:
+    def function(self, x: Array, /) -> tuple[Any, Backward]:
         raise NotImplementedError(f"{type(self).__name__} must define function")
 
-    def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:
+    def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Any, Backward]:
         y, function_backward = self.function(x)
 
-        def activation_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Nest]:
+        def activation_backward(dy: Array, need_dx: bool = True) -> tuple[Any, Nest]:
             return function_backward(dy) if need_dx else None, {}
 
         return y, activation_backward

@@ -26,7 +26,7 @@ def batch_norm(
     mask: Array | None = None,
     momentum: float = 0.9,
     epsilon: float = 1e-5,
-) -> tuple[Array, Backward]:
+) -> tuple[Any, Backward]:
     """Batch normalization of each column, y = scale x̂ + bias with x̂ = (x - μ) / √(σ² + ε).
 
     x : (N, D) or (N, …, D), channels last, its squares finite. scale, bias, mean, variance : (D,).
@@ -68,7 +68,7 @@ def batch_norm(
     xp, momentum, epsilon = namespace(x), python_number(momentum), python_number(epsilon)
     places, units = math.prod(x.shape[:-1]), x.shape[-1]
 
-    def column_sums(a: Array) -> Array:
+    def column_sums(a: Array) -> Any:
         return sum_of_rows(xp.reshape(a, (places, units)))
 
     if not training:
@@ -98,7 +98,7 @@ def batch_norm(
     deviation = xp.sqrt(spread + epsilon)
     normal /= deviation  # now x̂
 
-    def batch_norm_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array, Array, Array]:
+    def batch_norm_backward(dy: Array, need_dx: bool = True) -> tuple[Any, Array, Array, Array, Array]:
         # y = scale x̂ + bias, the same scale and bias for all rows, so their parts add up
         dscale, dbias = column_sums(dy * normal), column_sums(dy)
         if not need_dx:
@@ -149,7 +149,7 @@ class BatchNorm(Layer):
         statistics = {"mean": zero, "variance": one}
         return {"scale": one.copy(), "bias": zero.copy(), "statistics": statistics}, tuple(input_shape)
 
-    def __call__(self, params: Nest, x: Nest, key: Any = None) -> tuple[Array, Backward]:
+    def __call__(self, params: Nest, x: Nest, key: Any = None) -> tuple[Any, Backward]:
         paired = isinstance(x, tuple)
         x, mask = x if paired else (x, None)
         y, batch_norm_backward = batch_norm(

@@ -46,7 +46,7 @@ class Concatenate(Combinator):
             shapes.append(tuple(shape))
         return params, joined(shapes)
 
-    def __call__(self, params: Nest, x: Nest, key: Key | None = None) -> tuple[Array, Backward]:
+    def __call__(self, params: Nest, x: Nest, key: Key | None = None) -> tuple[Any, Backward]:
         outputs, backwards = [], []
         for i, own in enumerate(self.of_layers(params)):
             y, backward = self.called(i, own, x, key)

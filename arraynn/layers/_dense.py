@@ -14,7 +14,7 @@ from ..regularizers import checked, penalty_of
 from ._base import Layer
 
 
-def dense(x: Array, w: Array, b: Array, /) -> tuple[Array, Backward]:
+def dense(x: Array, w: Array, b: Array, /) -> tuple[Any, Backward]:
     """Affine map of each row, y = x w + b.
 
     x : (N, n_in), or (N, …, n_in), such as (N, T, n_in), where each place is a row of its own. w : (n_in, n_out),
@@ -43,7 +43,7 @@ def dense(x: Array, w: Array, b: Array, /) -> tuple[Array, Backward]:
     y = x @ w
     y += b  # y is new, so this may write in place
 
-    def dense_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array]:
+    def dense_backward(dy: Array, need_dx: bool = True) -> tuple[Any, Array, Array]:
         # forward was y = x w + b, so dL/dw = xᵀ dL/dy. Rows share w and b, so their parts add up.
         if len(shape) > 2:
             dy = xp.reshape(dy, (x.shape[0], n_out))
@@ -94,10 +94,10 @@ class Dense(Layer):
         bias = self.bias_initializer(rng, (self.units,))
         return {"weight": weight.astype(dtype), "bias": bias.astype(dtype)}, (*input_shape[:-1], self.units)
 
-    def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:
+    def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Any, Backward]:
         y, dense_backward = dense(x, params["weight"], params["bias"])
 
-        def layer_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Nest]:
+        def layer_backward(dy: Array, need_dx: bool = True) -> tuple[Any, Nest]:
             dx, dw, db = dense_backward(dy, need_dx)
             return dx, {"weight": dw, "bias": db}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .._array import namespace
 from .._hyperparameters import python_number
@@ -11,7 +12,7 @@ from ..random import Key, checked_key, quantized
 from ._base import Layer
 
 
-def dropout(x: Array, rate: float, key: Key | None, /) -> tuple[Array, Backward]:
+def dropout(x: Array, rate: float, key: Key | None, /) -> tuple[Any, Backward]:
     """Inverted dropout, y = x m / (1 - rate), where each m is 0 with probability `rate` and else 1.
 
     x : float array (N, …).
@@ -35,13 +36,13 @@ def dropout(x: Array, rate: float, key: Key | None, /) -> tuple[Array, Backward]
     xp = namespace(x)
     keep = checked_key(key).keep(tuple(x.shape), rate, like=x)  # a byte a number: a quarter of a float mask
 
-    def masked(a: Array) -> Array:
+    def masked(a: Array) -> Any:
         product = xp.astype(keep, a.dtype)
         product *= quantized(rate)[1]
         product *= a
         return product
 
-    def dropout_backward(dy: Array) -> Array:
+    def dropout_backward(dy: Array) -> Any:
         # forward was a product with the mask, so backward is the same product
         return masked(dy)
 
@@ -58,10 +59,10 @@ class Dropout(Layer):
         if not 0 <= self.rate < 1:
             raise ValueError(f"rate is the probability of dropping and must lie in [0, 1), got {self.rate!r}")
 
-    def __call__(self, params: Nest, x: Array, key: Key | None = None) -> tuple[Array, Backward]:
+    def __call__(self, params: Nest, x: Array, key: Key | None = None) -> tuple[Any, Backward]:
         y, dropout_backward = dropout(x, self.rate, key)
 
-        def layer_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Nest]:
+        def layer_backward(dy: Array, need_dx: bool = True) -> tuple[Any, Nest]:
             return dropout_backward(dy) if need_dx else None, {}
 
         return y, layer_backward

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from .._array import namespace, zero_like
 from .._hyperparameters import python_number
@@ -11,7 +12,7 @@ from .._types import Array, Backward
 from ._base import Activation
 
 
-def elu(x: Array, alpha: float = 1.0, /) -> tuple[Array, Backward]:
+def elu(x: Array, alpha: float = 1.0, /) -> tuple[Any, Backward]:
     """Exponential linear unit, y = x where x > 0, else alpha (exp(x) - 1), elementwise.
 
     x : float array, any shape; any value, -inf and inf included (y = -alpha and inf).
@@ -32,7 +33,7 @@ def elu(x: Array, alpha: float = 1.0, /) -> tuple[Array, Backward]:
     y = alpha * xp.expm1(negative)
     y += xp.maximum(x, zero)
 
-    def elu_backward(dy: Array) -> Array:
+    def elu_backward(dy: Array) -> Any:
         # dy/dx is alpha exp(x) where x <= 0. Where x > 0, exp(negative) is the mask's 1, and what is left is 1 exactly.
         mask = xp.astype(x > 0, dy.dtype)
         slope = xp.exp(negative)
@@ -54,5 +55,5 @@ class ELU(Activation):
         if not 0 <= self.alpha < math.inf:
             raise ValueError(f"alpha must be a finite number of at least 0, got {self.alpha!r}")
 
-    def function(self, x: Array, /) -> tuple[Array, Backward]:
+    def function(self, x: Array, /) -> tuple[Any, Backward]:
         return elu(x, self.alpha)

@@ -17,7 +17,7 @@ STANDARD_NORMAL = initializers.normal(1.0)
 BLOCK = 2**24  # elements of the one-hot matrix that are made at a time: 64 MiB of float32
 
 
-def embedding(x: Array, table: Array, /) -> tuple[Array, Backward]:
+def embedding(x: Array, table: Array, /) -> tuple[Any, Backward]:
     """Rows of a table, y_i = table[x_i].
 
     x : integer array, any shape, such as (N,) or (N, T), each in [0, V); what lies outside is up to the library
@@ -96,7 +96,7 @@ class Embedding(Layer):
         weight = self.weight_initializer(rng, (self.vocabulary, self.units))
         return {"weight": weight.astype(dtype)}, (*input_shape, self.units)
 
-    def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:
+    def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Any, Backward]:
         y, embedding_backward = embedding(x, params["weight"])
 
         def layer_backward(dy: Array, need_dx: bool = True) -> tuple[None, Nest]:

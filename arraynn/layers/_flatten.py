@@ -11,7 +11,7 @@ from .._types import Array, Backward, Nest, Shape
 from ._base import Activation
 
 
-def flatten(x: Array, /) -> tuple[Array, Backward]:
+def flatten(x: Array, /) -> tuple[Any, Backward]:
     """Each row as a vector: (N, a, b, …) to (N, a b …), in C order (the last axis varies fastest).
 
     x : array (N, …), any dtype. Returns y (N, D) and backward(dy) -> dx = dy in the shape of x.
@@ -26,7 +26,7 @@ def flatten(x: Array, /) -> tuple[Array, Backward]:
     xp = namespace(x)
     shape = tuple(x.shape)
 
-    def flatten_backward(dy: Array) -> Array:
+    def flatten_backward(dy: Array) -> Any:
         return xp.reshape(dy, shape)
 
     return xp.reshape(x, (shape[0], math.prod(shape[1:]))), flatten_backward
@@ -39,5 +39,5 @@ class Flatten(Activation):
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         return {}, (math.prod(input_shape),)
 
-    def function(self, x: Array, /) -> tuple[Array, Backward]:
+    def function(self, x: Array, /) -> tuple[Any, Backward]:
         return flatten(x)

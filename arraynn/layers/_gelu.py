@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from .._array import device, namespace
 from .._types import Array, Backward
@@ -13,7 +14,7 @@ from ._logistic import logistic
 BOUND = 32.0  # beyond it exp(-|2 u|) is 0 in every float dtype, so the cube need not be taken of larger numbers
 
 
-def gelu(x: Array, /) -> tuple[Array, Backward]:
+def gelu(x: Array, /) -> tuple[Any, Backward]:
     """Gaussian error linear unit, y = x/2 (1 + tanh u) with u = √(2/π) (x + 0.044715 x³), elementwise.
 
     x : float array, any shape; any value, -inf and inf included (y = 0 and inf).
@@ -39,7 +40,7 @@ def gelu(x: Array, /) -> tuple[Array, Backward]:
     # (1 + tanh u) / 2 = σ(2 u), which keeps its digits where tanh is near -1
     s = logistic(scale * inner * (1 + 0.044715 * square))
 
-    def gelu_backward(dy: Array) -> Array:
+    def gelu_backward(dy: Array) -> Any:
         # y = x σ(2u), so dy/dx = σ + x σ (1 - σ) d(2u)/dx, with d(2u)/dx = 2 √(2/π) (1 + 3 · 0.044715 x²).
         # Beyond the bound σ (1 - σ) is 0, and a bounded x keeps the product from being nan.
         slope = 1 + (3 * 0.044715) * square
@@ -55,5 +56,5 @@ def gelu(x: Array, /) -> tuple[Array, Backward]:
 class GELU(Activation):
     """The layer of `gelu`, in its tanh form."""
 
-    def function(self, x: Array, /) -> tuple[Array, Backward]:
+    def function(self, x: Array, /) -> tuple[Any, Backward]:
         return gelu(x)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .._array import device, namespace, zero_like
 from .._types import Array, Backward
 from ._base import Activation
 
 
-def hard_sigmoid(x: Array, /) -> tuple[Array, Backward]:
+def hard_sigmoid(x: Array, /) -> tuple[Any, Backward]:
     """Hard sigmoid, y = min(max(x/6 + 1/2, 0), 1), elementwise: 0 below -3, 1 above 3.
 
     x : float array, any shape; any value, -inf and inf included.
@@ -29,7 +30,7 @@ def hard_sigmoid(x: Array, /) -> tuple[Array, Backward]:
     y += 0.5
     y = xp.minimum(xp.maximum(y, zero_like(x)), xp.asarray(1.0, dtype=x.dtype, device=device(x)))
 
-    def hard_sigmoid_backward(dy: Array) -> Array:
+    def hard_sigmoid_backward(dy: Array) -> Any:
         # forward was x/6 + 1/2 between the kinks, and constant beyond them; asked of x, as y rounds to 1 before x is 3
         return dy / 6 * xp.astype(xp.abs(x) < 3, dy.dtype)
 
@@ -40,5 +41,5 @@ def hard_sigmoid(x: Array, /) -> tuple[Array, Backward]:
 class HardSigmoid(Activation):
     """The layer of `hard_sigmoid`: x/6 + 1/2 between 0 and 1."""
 
-    def function(self, x: Array, /) -> tuple[Array, Backward]:
+    def function(self, x: Array, /) -> tuple[Any, Backward]:
         return hard_sigmoid(x)

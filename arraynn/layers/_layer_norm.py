@@ -14,7 +14,7 @@ from ..errors import ShapeError
 from ._base import Layer
 
 
-def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) -> tuple[Array, Backward]:
+def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) -> tuple[Any, Backward]:
     """Layer normalization over the last axis, y = scale x̂ + bias with x̂ = (x - mean) / √(variance + ε).
 
     x : (N, …, D), its squares finite; mean and variance are each row's own, over its D numbers. scale, bias : (D,).
@@ -43,7 +43,7 @@ def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) ->
     deviation = xp.sqrt(xp.mean(normal * normal, axis=-1, keepdims=True) + epsilon)
     normal /= deviation  # now x̂
 
-    def layer_norm_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array]:
+    def layer_norm_backward(dy: Array, need_dx: bool = True) -> tuple[Any, Array, Array]:
         # y = scale x̂ + bias, the same scale and bias for all rows, so their parts add up
         part = dy * normal
         dscale, dbias = xp.sum(part, axis=axes), xp.sum(dy, axis=axes)
@@ -84,10 +84,10 @@ class LayerNorm(Layer):
             "bias": initializers.zeros(rng, input_shape[-1:]).astype(dtype),
         }, tuple(input_shape)
 
-    def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:
+    def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Any, Backward]:
         y, layer_norm_backward = layer_norm(x, params["scale"], params["bias"], self.epsilon)
 
-        def layer_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Nest]:
+        def layer_backward(dy: Array, need_dx: bool = True) -> tuple[Any, Nest]:
             dx, dscale, dbias = layer_norm_backward(dy, need_dx)
             return dx, {"scale": dscale, "bias": dbias}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .._array import device, namespace
 from .._hyperparameters import python_number
@@ -10,7 +11,7 @@ from .._types import Array, Backward
 from ._base import Activation
 
 
-def leaky_relu(x: Array, slope: float = 0.01, /) -> tuple[Array, Backward]:
+def leaky_relu(x: Array, slope: float = 0.01, /) -> tuple[Any, Backward]:
     """Leaky rectified linear unit, y = max(x, slope x), elementwise: x where x > 0, else slope x.
 
     x : float array, any shape; any finite value, and ±inf unless slope is 0.
@@ -28,7 +29,7 @@ def leaky_relu(x: Array, slope: float = 0.01, /) -> tuple[Array, Backward]:
     xp, slope = namespace(x), python_number(slope)
     y = xp.maximum(x, slope * x)  # slope <= 1, so the larger of the two is x just where x >= 0
 
-    def leaky_relu_backward(dy: Array) -> Array:
+    def leaky_relu_backward(dy: Array) -> Any:
         # dy/dx is 1 where x > 0, else slope: the larger of the mask and slope, exactly, as slope <= 1
         mask = xp.astype(x > 0, dy.dtype)
         return dy * xp.maximum(mask, xp.asarray(slope, dtype=dy.dtype, device=device(dy)))
@@ -46,5 +47,5 @@ class LeakyReLU(Activation):
         if not 0 <= self.slope <= 1:
             raise ValueError(f"slope is that of the negative side and must lie in [0, 1], got {self.slope!r}")
 
-    def function(self, x: Array, /) -> tuple[Array, Backward]:
+    def function(self, x: Array, /) -> tuple[Any, Backward]:
         return leaky_relu(x, self.slope)

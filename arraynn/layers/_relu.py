@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .._array import namespace, zero_like
 from .._types import Array, Backward
 from ._base import Activation
 
 
-def relu(x: Array, /) -> tuple[Array, Backward]:
+def relu(x: Array, /) -> tuple[Any, Backward]:
     """Rectified linear unit, y = max(x, 0), elementwise.
 
     x : float array, any shape.
@@ -26,7 +27,7 @@ def relu(x: Array, /) -> tuple[Array, Backward]:
     xp = namespace(x)
     y = xp.maximum(x, zero_like(x))  # a 0-d zero: a full one costs a pass over memory
 
-    def relu_backward(dy: Array) -> Array:
+    def relu_backward(dy: Array) -> Any:
         # forward kept x where x > 0, so dy passes there. y > 0 just where x > 0, and the next block
         # keeps y anyway. A product, not where: where mispredicts its branch on random signs.
         dx = xp.astype(y > 0, dy.dtype)
@@ -40,5 +41,5 @@ def relu(x: Array, /) -> tuple[Array, Backward]:
 class ReLU(Activation):
     """The layer of `relu`."""
 
-    def function(self, x: Array, /) -> tuple[Array, Backward]:
+    def function(self, x: Array, /) -> tuple[Any, Backward]:
         return relu(x)

@@ -40,11 +40,11 @@ class Residual(Combinator):
         _keeps_shape(tuple(input_shape), shape)
         return params, shape
 
-    def __call__(self, params: Nest, x: Array, key: Key | None = None) -> tuple[Array, Backward]:
+    def __call__(self, params: Nest, x: Array, key: Key | None = None) -> tuple[Any, Backward]:
         f, function_backward = self._function(params, x, key)
         _keeps_shape(tuple(x.shape[1:]), tuple(f.shape[1:]))
 
-        def residual_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Nest]:
+        def residual_backward(dy: Array, need_dx: bool = True) -> tuple[Any, Nest]:
             # forward was y = x + f(x), so x has two uses, and their gradients add
             dx, grads = function_backward(dy, need_dx)
             return dy + dx if need_dx else None, grads

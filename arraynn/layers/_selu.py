@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .._array import namespace, zero_like
 from .._types import Array, Backward
@@ -13,7 +14,7 @@ ALPHA = 1.6732632423543772848170429916717
 SCALE = 1.0507009873554804934193349852946
 
 
-def selu(x: Array, /) -> tuple[Array, Backward]:
+def selu(x: Array, /) -> tuple[Any, Backward]:
     """Scaled exponential linear unit, y = λ x where x > 0, else λ α (exp(x) - 1), elementwise.
 
     λ = 1.0507…, α = 1.6733…: with weights of `lecun_normal`, signals tend to mean 0 and variance 1.
@@ -34,7 +35,7 @@ def selu(x: Array, /) -> tuple[Array, Backward]:
     y = (SCALE * ALPHA) * xp.expm1(negative)
     y += SCALE * xp.maximum(x, zero)
 
-    def selu_backward(dy: Array) -> Array:
+    def selu_backward(dy: Array) -> Any:
         # dy/dx is λ α exp(x) where x <= 0. Where x > 0, exp(negative) is the mask's 1, and what is left is λ.
         mask = xp.astype(x > 0, dy.dtype)
         slope = xp.exp(negative)
@@ -50,5 +51,5 @@ def selu(x: Array, /) -> tuple[Array, Backward]:
 class SELU(Activation):
     """The layer of `selu`."""
 
-    def function(self, x: Array, /) -> tuple[Array, Backward]:
+    def function(self, x: Array, /) -> tuple[Any, Backward]:
         return selu(x)

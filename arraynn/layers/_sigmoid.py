@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .._array import namespace
 from .._types import Array, Backward
 from ._base import Activation
 
 
-def sigmoid(x: Array, /) -> tuple[Array, Backward]:
+def sigmoid(x: Array, /) -> tuple[Any, Backward]:
     """Logistic sigmoid, y = 1 / (1 + exp(-x)), elementwise.
 
     x : float array, any shape; any value, -inf and inf included (y = 0 and 1).
@@ -29,7 +30,7 @@ def sigmoid(x: Array, /) -> tuple[Array, Backward]:
     y = xp.maximum(e, xp.astype(x >= 0, x.dtype))
     y /= 1 + e
 
-    def sigmoid_backward(dy: Array) -> Array:
+    def sigmoid_backward(dy: Array) -> Any:
         # dy/dx = exp(-x) / (1 + exp(-x))² = y (1 - y)
         return dy * y * (1 - y)
 
@@ -40,5 +41,5 @@ def sigmoid(x: Array, /) -> tuple[Array, Backward]:
 class Sigmoid(Activation):
     """The layer of `sigmoid`."""
 
-    def function(self, x: Array, /) -> tuple[Array, Backward]:
+    def function(self, x: Array, /) -> tuple[Any, Backward]:
         return sigmoid(x)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .._types import Array, Backward
 from ._base import Activation
 from ._logistic import logistic
 
 
-def silu(x: Array, /) -> tuple[Array, Backward]:
+def silu(x: Array, /) -> tuple[Any, Backward]:
     """Sigmoid linear unit, y = x σ(x) = x / (1 + exp(-x)), elementwise.
 
     x : float array, any shape; any finite value (at -inf, 0 times infinity, y is nan, as in PyTorch).
@@ -26,7 +27,7 @@ def silu(x: Array, /) -> tuple[Array, Backward]:
     s = logistic(x)
     y = x * s
 
-    def silu_backward(dy: Array) -> Array:
+    def silu_backward(dy: Array) -> Any:
         # dσ/dx = σ (1 - σ), so dy/dx = σ + x σ (1 - σ) = σ + y (1 - σ)
         return dy * (s + y * (1 - s))
 
@@ -37,5 +38,5 @@ def silu(x: Array, /) -> tuple[Array, Backward]:
 class SiLU(Activation):
     """The layer of `silu`."""
 
-    def function(self, x: Array, /) -> tuple[Array, Backward]:
+    def function(self, x: Array, /) -> tuple[Any, Backward]:
         return silu(x)

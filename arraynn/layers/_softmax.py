@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .._array import namespace
 from .._types import Array, Backward
 from ._base import Activation
 
 
-def softmax(x: Array, /) -> tuple[Array, Backward]:
+def softmax(x: Array, /) -> tuple[Any, Backward]:
     """Softmax over the last axis, y_j = exp(x_j) / Σ_k exp(x_k).
 
     x : float array (…, K); any finite values, and -inf where one of the row is finite (its y is 0).
@@ -33,7 +34,7 @@ def softmax(x: Array, /) -> tuple[Array, Backward]:
     y = xp.exp(x - xp.max(x, axis=-1, keepdims=True))
     y /= xp.sum(y, axis=-1, keepdims=True)
 
-    def softmax_backward(dy: Array) -> Array:
+    def softmax_backward(dy: Array) -> Any:
         # dx_k = Σ_j dy_j y_j (δ_jk - y_k) = y_k (dy_k - Σ_j dy_j y_j)
         dx = y * dy
         dx -= y * xp.sum(dx, axis=-1, keepdims=True)
@@ -46,5 +47,5 @@ def softmax(x: Array, /) -> tuple[Array, Backward]:
 class Softmax(Activation):
     """The layer of `softmax`, over the last axis."""
 
-    def function(self, x: Array, /) -> tuple[Array, Backward]:
+    def function(self, x: Array, /) -> tuple[Any, Backward]:
         return softmax(x)

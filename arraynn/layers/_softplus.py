@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .._array import namespace, zero_like
 from .._types import Array, Backward
@@ -10,7 +11,7 @@ from ._base import Activation
 from ._logistic import logistic
 
 
-def softplus(x: Array, /) -> tuple[Array, Backward]:
+def softplus(x: Array, /) -> tuple[Any, Backward]:
     """Softplus, y = log(1 + exp(x)), elementwise: positive, and near max(x, 0).
 
     x : float array, any shape; any value, -inf and inf included (y = 0 and inf).
@@ -30,7 +31,7 @@ def softplus(x: Array, /) -> tuple[Array, Backward]:
     y = xp.log1p(xp.exp(-xp.abs(x)))
     y += xp.maximum(x, zero_like(x))
 
-    def softplus_backward(dy: Array) -> Array:
+    def softplus_backward(dy: Array) -> Any:
         # d log(1 + exp(x))/dx = exp(x) / (1 + exp(x)) = σ(x)
         return dy * logistic(x)
 
@@ -41,5 +42,5 @@ def softplus(x: Array, /) -> tuple[Array, Backward]:
 class Softplus(Activation):
     """The layer of `softplus`."""
 
-    def function(self, x: Array, /) -> tuple[Array, Backward]:
+    def function(self, x: Array, /) -> tuple[Any, Backward]:
         return softplus(x)

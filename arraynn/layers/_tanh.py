@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .._array import namespace
 from .._types import Array, Backward
 from ._base import Activation
 
 
-def tanh(x: Array, /) -> tuple[Array, Backward]:
+def tanh(x: Array, /) -> tuple[Any, Backward]:
     """Hyperbolic tangent, y = tanh(x), elementwise.
 
     x : float array, any shape.
@@ -25,7 +26,7 @@ def tanh(x: Array, /) -> tuple[Array, Backward]:
     xp = namespace(x)
     y = xp.tanh(x)
 
-    def tanh_backward(dy: Array) -> Array:
+    def tanh_backward(dy: Array) -> Any:
         # d tanh(x) / dx = 1 - tanh²(x), and forward has tanh(x) already
         return dy * (1 - y * y)
 
@@ -36,5 +37,5 @@ def tanh(x: Array, /) -> tuple[Array, Backward]:
 class Tanh(Activation):
     """The layer of `tanh`."""
 
-    def function(self, x: Array, /) -> tuple[Array, Backward]:
+    def function(self, x: Array, /) -> tuple[Any, Backward]:
         return tanh(x)

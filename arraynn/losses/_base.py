@@ -64,10 +64,10 @@ class Loss(Splittable, Hyperparameters):
         """What the loss of these rows divides by: the sum of the weights, or the number of rows."""
         return targets.shape[0] if sample_weight is None else namespace(sample_weight).sum(sample_weight)
 
-    def probabilities(self, outputs: Array) -> Array:
+    def probabilities(self, outputs: Array) -> Any:
         raise DataError(f"{type(self).__name__} predicts values, not probabilities; use predict")
 
-    def prediction(self, outputs: Array) -> Array:
+    def prediction(self, outputs: Array) -> Any:
         return outputs
 
 
@@ -79,7 +79,7 @@ class ClassLoss(Loss):
     outputs: ClassVar[str] = "logits"
     metric: ClassVar[Any] = metrics.accuracy
 
-    def prediction(self, outputs: Array) -> Array:
+    def prediction(self, outputs: Array) -> Any:
         return namespace(outputs).argmax(outputs, axis=-1)
 
 
@@ -103,7 +103,7 @@ class FunctionLoss(Loss):
         return self.function(outputs, targets, sample_weight=sample_weight, total=total)
 
 
-def counted(x: Array, sample_weight: Array | None) -> Array:
+def counted(x: Array, sample_weight: Array | None) -> Any:
     """x with 0 in the rows of weight 0, whatever they hold: a product with the weight alone would keep inf and nan.
 
     x : (N, …). sample_weight : (N,) or None, which leaves x as it is. Raises ShapeError where N differs.
@@ -122,7 +122,7 @@ def _one_weight_a_row(sample_weight: Array, rows: Array) -> None:
         raise ShapeError(f"sample_weight must have shape {tuple(rows.shape[:1])}, got {tuple(sample_weight.shape)}")
 
 
-def weighted_mean(rows: Array, sample_weight: Array | None, total: Any) -> tuple[Array, Backward]:
+def weighted_mean(rows: Array, sample_weight: Array | None, total: Any) -> tuple[Any, Backward]:
     """Σ w_i rows_i / total, and backward(dloss=1.0) -> its gradient by each row: a number, or (N,) with weights.
 
     rows : (N,), finite where the weight is 0 (see `counted`). sample_weight : (N,) or None, all ones.
@@ -149,7 +149,7 @@ def weighted_mean(rows: Array, sample_weight: Array | None, total: Any) -> tuple
     return xp.sum(rows) / total, weighted_mean_backward
 
 
-def row_means(values: Array) -> Array:
+def row_means(values: Array) -> Any:
     """(N, …) to (N,): the mean over each row's numbers. With no columns at all it is 0."""
     if len(values.shape) == 1:
         return values
@@ -169,7 +169,7 @@ def spread(share: Any, like: Array) -> Any:
 
 def target_distribution(
     targets: Array, like: Array, sample_weight: Array | None = None, ignore_label: int | None = None
-) -> Array:
+) -> Any:
     """Targets as (N, K) rows in the dtype of `like` (N, K): integer classes (N,) become one-hot rows.
 
     Raises ShapeError where they are neither, and DataError where (N,) targets are not integers, or where NumPy's are

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .. import metrics
 from .._array import namespace, same_shape
@@ -32,11 +32,11 @@ class BinaryLoss(Loss):
             del found["log_loss"]
         return {**found, "accuracy": accuracy, "binary_accuracy": accuracy, self.metric.name: self.metric}
 
-    def prediction(self, outputs: Array) -> Array:
+    def prediction(self, outputs: Array) -> Any:
         return outputs > self.threshold
 
 
-def binary_pair(outputs: Array, targets: Array, sample_weight: Array | None) -> tuple[Array, Array]:
+def binary_pair(outputs: Array, targets: Array, sample_weight: Array | None) -> tuple[Any, Array]:
     """(outputs, targets) in the outputs' dtype, 0 in rows of weight 0; ShapeError unless the shapes are the same."""
     same_shape("targets", targets, "outputs", outputs)
     targets = namespace(outputs).astype(targets, outputs.dtype, copy=False)

@@ -14,7 +14,7 @@ from ._clip import clipped
 
 def binary_cross_entropy(
     probabilities: Array, targets: Array, /, *, sample_weight: Array | None = None, total: Any = None
-) -> tuple[Array, Backward]:
+) -> tuple[Any, Backward]:
     """Binary cross-entropy, loss = -Σ_i w_i mean_j(t log p + (1 - t) log(1 - p)) / total, in nats.
 
     probabilities : float array (N,) or (N, D), each in [0, 1]. targets : the same shape, 0 or 1, or probabilities.
@@ -40,7 +40,7 @@ def binary_cross_entropy(
     values = -(t * xp.log(p) + (1 - t) * xp.log1p(-p))
     loss, mean_backward = weighted_mean(row_means(values), sample_weight, total)
 
-    def binary_cross_entropy_backward(dloss: Any = 1.0) -> Array:
+    def binary_cross_entropy_backward(dloss: Any = 1.0) -> Any:
         # d log(p)/dp = 1 / p, d log(1 - p)/dp = -1 / (1 - p)
         return clip_backward(((1 - t) / (1 - p) - t / p) * spread(mean_backward(dloss), p))
 
@@ -57,5 +57,5 @@ class BinaryCrossEntropy(BinaryLoss):
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return binary_cross_entropy(outputs, targets, sample_weight=sample_weight, total=total)
 
-    def probabilities(self, outputs: Array) -> Array:
+    def probabilities(self, outputs: Array) -> Any:
         return outputs

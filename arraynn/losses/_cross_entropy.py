@@ -13,7 +13,7 @@ from ._clip import clipped
 
 def cross_entropy(
     probabilities: Array, labels: Array, /, *, sample_weight: Array | None = None, total: Any = None
-) -> tuple[Array, Backward]:
+) -> tuple[Any, Backward]:
     """Categorical cross-entropy, loss = -Σ_i w_i Σ_k t_ik log(p_ik) / total, in nats.
 
     probabilities : float array (N, K), each in [0, 1]; they are taken as they are, not normalized.
@@ -39,7 +39,7 @@ def cross_entropy(
     rows = -xp.sum(target * xp.log(p), axis=1)
     loss, mean_backward = weighted_mean(rows, sample_weight, total)
 
-    def cross_entropy_backward(dloss: Any = 1.0) -> Array:
+    def cross_entropy_backward(dloss: Any = 1.0) -> Any:
         # d(-t log p)/dp = -t / p; the classes that are not the target add nothing
         share = mean_backward(dloss)
         return clip_backward(-target / p * (share if sample_weight is None else share[:, None]))
@@ -56,5 +56,5 @@ class CrossEntropy(ClassLoss):
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return cross_entropy(outputs, targets, sample_weight=sample_weight, total=total)
 
-    def probabilities(self, outputs: Array) -> Array:
+    def probabilities(self, outputs: Array) -> Any:
         return outputs

@@ -24,7 +24,7 @@ def focal(
     alpha: float | None = 0.25,
     sample_weight: Array | None = None,
     total: Any = None,
-) -> tuple[Array, Backward]:
+) -> tuple[Any, Backward]:
     """Focal loss, loss = Σ_i w_i mean_j(-a (1 - p)^γ log p) / total, with p the probability of the right answer,
     σ(z) where t = 1 and σ(-z) where t = 0, and a = α where t = 1, 1 - α where t = 0.
 
@@ -56,7 +56,7 @@ def focal(
     weight = balance * miss**gamma
     loss, mean_backward = weighted_mean(row_means(weight * entropy), sample_weight, total)
 
-    def focal_backward(dloss: Any = 1.0) -> Array:
+    def focal_backward(dloss: Any = 1.0) -> Any:
         # by u: d(-log p) = σ(u) = 1 - p, and d(1 - p)^γ = γ (1 - p)^(γ-1) (1 - p) p = γ (1 - p)^γ p; and du/dz = -s
         return side * weight * (miss + gamma * p * entropy) * spread(mean_backward(dloss), logits)
 
@@ -83,5 +83,5 @@ class Focal(BinaryLoss):
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return focal(outputs, targets, gamma=self.gamma, alpha=self.alpha, sample_weight=sample_weight, total=total)
 
-    def probabilities(self, outputs: Array) -> Array:
+    def probabilities(self, outputs: Array) -> Any:
         return sigmoid(outputs)[0]

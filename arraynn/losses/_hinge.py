@@ -14,7 +14,7 @@ from ._domain import Domain
 
 def hinge(
     outputs: Array, targets: Array, /, *, sample_weight: Array | None = None, total: Any = None
-) -> tuple[Array, Backward]:
+) -> tuple[Any, Backward]:
     """Hinge loss, loss = Σ_i w_i mean_j(max(1 - s_ij ŷ_ij, 0)) / total, with s = ±1 the side that is right.
 
     outputs : float array (N,) or (N, D), scores, any value. targets : the same shape, either 0 and 1 or -1 and 1; s is
@@ -41,7 +41,7 @@ def hinge(
     values = xp.maximum(1 - side * outputs, zero_like(outputs))
     loss, mean_backward = weighted_mean(row_means(values), sample_weight, total)
 
-    def hinge_backward(dloss: Any = 1.0) -> Array:
+    def hinge_backward(dloss: Any = 1.0) -> Any:
         # d(1 - s ŷ)/dŷ = -s, as long as the margin is not reached
         return -side * xp.astype(values > 0, outputs.dtype) * spread(mean_backward(dloss), outputs)
 

@@ -15,7 +15,7 @@ from ._base import Loss, counted, row_means, spread, weighted_mean
 
 def huber(
     outputs: Array, targets: Array, /, *, delta: float = 1.0, sample_weight: Array | None = None, total: Any = None
-) -> tuple[Array, Backward]:
+) -> tuple[Any, Backward]:
     """Huber loss, loss = Σ_i w_i mean_j(h(ŷ_ij - y_ij)) / total with h(e) = e²/2 where |e| <= δ, else δ (|e| - δ/2).
 
     outputs : float array (N,) or (N, D). targets : the same shape and dtype.
@@ -42,7 +42,7 @@ def huber(
     # near (|e| - near/2) is e²/2 where near is |e|, and δ (|e| - δ/2) where it is δ; no large number is squared
     loss, mean_backward = weighted_mean(row_means(near * (size - near / 2)), sample_weight, total)
 
-    def huber_backward(dloss: Any = 1.0) -> Array:
+    def huber_backward(dloss: Any = 1.0) -> Any:
         # d(e²/2)/dŷ = e, and d(δ |e|)/dŷ = δ sign(e): e, cut off at ±δ
         return xp.sign(error) * near * spread(mean_backward(dloss), error)
 

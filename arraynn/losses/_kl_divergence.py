@@ -13,7 +13,7 @@ from ._base import ClassLoss, counted, target_distribution, weighted_mean
 
 def kl_divergence(
     logits: Array, targets: Array, /, *, sample_weight: Array | None = None, total: Any = None
-) -> tuple[Array, Backward]:
+) -> tuple[Any, Backward]:
     """Kullback-Leibler divergence of softmax(logits) from t, loss = Σ_i w_i Σ_k t_ik (log t_ik - log p_ik) / total.
 
     logits : float array (N, K); any finite values, and -inf for a class that is impossible and has t = 0.
@@ -48,7 +48,7 @@ def kl_divergence(
     rows = xp.log(sums[:, 0]) - hit - entropy
     loss, mean_backward = weighted_mean(rows, sample_weight, total)
 
-    def kl_divergence_backward(dloss: Any = 1.0) -> Array:
+    def kl_divergence_backward(dloss: Any = 1.0) -> Any:
         # -Σ t log p = log Σ exp z - Σ t z, so d/dz_k = p_k - t_k; the entropy of t does not depend on z
         share = mean_backward(dloss)
         return (p - target) * (share if sample_weight is None else share[:, None])
@@ -63,5 +63,5 @@ class KLDivergence(ClassLoss):
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return kl_divergence(outputs, targets, sample_weight=sample_weight, total=total)
 
-    def probabilities(self, outputs: Array) -> Array:
+    def probabilities(self, outputs: Array) -> Any:
         return softmax(outputs)[0]

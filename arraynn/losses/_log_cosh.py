@@ -13,7 +13,7 @@ from ._base import Loss, counted, row_means, spread, weighted_mean
 
 def log_cosh(
     outputs: Array, targets: Array, /, *, sample_weight: Array | None = None, total: Any = None
-) -> tuple[Array, Backward]:
+) -> tuple[Any, Backward]:
     """Log-cosh loss, loss = Σ_i w_i mean_j(log cosh(ŷ_ij - y_ij)) / total: near e²/2, far |e| - log 2.
 
     outputs, targets, sample_weight, total : as in `mean_squared_error`. The formula has no unit: it takes an error of
@@ -38,7 +38,7 @@ def log_cosh(
     values = size + xp.log1p(xp.expm1(-2 * size) / 2)
     loss, mean_backward = weighted_mean(row_means(values), sample_weight, total)
 
-    def log_cosh_backward(dloss: Any = 1.0) -> Array:
+    def log_cosh_backward(dloss: Any = 1.0) -> Any:
         # d log(cosh e)/de = sinh(e) / cosh(e)
         return xp.tanh(error) * spread(mean_backward(dloss), error)
 

@@ -13,7 +13,7 @@ from ._base import Loss, counted, row_means, spread, weighted_mean
 
 def mean_absolute_error(
     outputs: Array, targets: Array, /, *, sample_weight: Array | None = None, total: Any = None
-) -> tuple[Array, Backward]:
+) -> tuple[Any, Backward]:
     """Mean absolute error, loss = Σ_i w_i mean_j(|ŷ_ij - y_ij|) / total, in units of y.
 
     outputs, targets, sample_weight, total : as in `mean_squared_error`.
@@ -34,7 +34,7 @@ def mean_absolute_error(
     error = counted(outputs - targets, sample_weight)
     loss, mean_backward = weighted_mean(row_means(xp.abs(error)), sample_weight, total)
 
-    def mean_absolute_error_backward(dloss: Any = 1.0) -> Array:
+    def mean_absolute_error_backward(dloss: Any = 1.0) -> Any:
         # d|ŷ - y|/dŷ = sign(ŷ - y): more output, more error, where the output is too large already
         return xp.sign(error) * spread(mean_backward(dloss), error)
 

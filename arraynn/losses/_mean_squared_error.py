@@ -13,7 +13,7 @@ from ._base import Loss, counted, row_means, spread, weighted_mean
 
 def mean_squared_error(
     outputs: Array, targets: Array, /, *, sample_weight: Array | None = None, total: Any = None
-) -> tuple[Array, Backward]:
+) -> tuple[Any, Backward]:
     """Mean squared error, loss = Σ_i w_i mean_j((ŷ_ij - y_ij)²) / total, in squared units of y.
 
     outputs : float array (N,) or (N, D). targets : the same shape and dtype.
@@ -35,7 +35,7 @@ def mean_squared_error(
     error = counted(outputs - targets, sample_weight)
     loss, mean_backward = weighted_mean(row_means(error * error), sample_weight, total)
 
-    def mean_squared_error_backward(dloss: Any = 1.0) -> Array:
+    def mean_squared_error_backward(dloss: Any = 1.0) -> Any:
         # d(ŷ - y)²/dŷ = 2 (ŷ - y)
         return error * (2 * spread(mean_backward(dloss), error))
 

@@ -13,7 +13,7 @@ from ._domain import Domain
 
 def poisson(
     log_rates: Array, targets: Array, /, *, sample_weight: Array | None = None, total: Any = None
-) -> tuple[Array, Backward]:
+) -> tuple[Any, Backward]:
     """Poisson loss, loss = Σ_i w_i mean_j(exp(z_ij) - y_ij z_ij) / total: -log P(y) with rate exp(z), but for log y!.
 
     log_rates : float array (N,) or (N, D), z = log of the expected count, any value up to the logarithm of the dtype's
@@ -41,7 +41,7 @@ def poisson(
     rates = xp.exp(log_rates)
     loss, mean_backward = weighted_mean(row_means(rates - y * log_rates), sample_weight, total)
 
-    def poisson_backward(dloss: Any = 1.0) -> Array:
+    def poisson_backward(dloss: Any = 1.0) -> Any:
         # d exp(z)/dz = exp(z), and d(y z)/dz = y
         return (rates - y) * spread(mean_backward(dloss), log_rates)
 
@@ -58,5 +58,5 @@ class Poisson(Loss):
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return poisson(outputs, targets, sample_weight=sample_weight, total=total)
 
-    def prediction(self, outputs: Array) -> Array:
+    def prediction(self, outputs: Array) -> Any:
         return namespace(outputs).exp(outputs)

@@ -14,7 +14,7 @@ from ._base import Loss, counted, row_means, spread, weighted_mean
 
 def quantile(
     outputs: Array, targets: Array, /, *, q: float = 0.5, sample_weight: Array | None = None, total: Any = None
-) -> tuple[Array, Backward]:
+) -> tuple[Any, Backward]:
     """Quantile (pinball) loss, loss = Σ_i w_i mean_j(q max(e_ij, 0) + (1 - q) max(-e_ij, 0)) / total with e = y - ŷ.
 
     outputs, targets, sample_weight, total : as in `mean_squared_error`.
@@ -38,7 +38,7 @@ def quantile(
     values = q * xp.maximum(error, zero) - (1 - q) * xp.minimum(error, zero)
     loss, mean_backward = weighted_mean(row_means(values), sample_weight, total)
 
-    def quantile_backward(dloss: Any = 1.0) -> Array:
+    def quantile_backward(dloss: Any = 1.0) -> Any:
         # e = y - ŷ falls as ŷ grows: the slope by ŷ is -q where e > 0, and 1 - q where e < 0
         above, below = xp.astype(error < 0, error.dtype), xp.astype(error > 0, error.dtype)
         return ((1 - q) * above - q * below) * spread(mean_backward(dloss), error)

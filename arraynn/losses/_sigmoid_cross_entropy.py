@@ -14,7 +14,7 @@ from ._binary import BinaryLoss, binary_pair
 
 def sigmoid_cross_entropy(
     logits: Array, targets: Array, /, *, sample_weight: Array | None = None, total: Any = None
-) -> tuple[Array, Backward]:
+) -> tuple[Any, Backward]:
     """Binary cross-entropy of sigmoid(logits), loss = Σ_i w_i mean_j(max(z, 0) - z t + log(1 + exp(-|z|))) / total.
 
     logits : float array (N,) or (N, D), any finite values. targets : the same shape, 0 or 1, or probabilities.
@@ -38,7 +38,7 @@ def sigmoid_cross_entropy(
     values = xp.log1p(xp.exp(-xp.abs(logits))) + xp.maximum(logits, zero_like(logits)) - logits * t
     loss, mean_backward = weighted_mean(row_means(values), sample_weight, total)
 
-    def sigmoid_cross_entropy_backward(dloss: Any = 1.0) -> Array:
+    def sigmoid_cross_entropy_backward(dloss: Any = 1.0) -> Any:
         # d log(1 + exp z)/dz = σ(z), and d(z t)/dz = t
         return (sigmoid(logits)[0] - t) * spread(mean_backward(dloss), logits)
 
@@ -54,5 +54,5 @@ class SigmoidCrossEntropy(BinaryLoss):
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return sigmoid_cross_entropy(outputs, targets, sample_weight=sample_weight, total=total)
 
-    def probabilities(self, outputs: Array) -> Array:
+    def probabilities(self, outputs: Array) -> Any:
         return sigmoid(outputs)[0]

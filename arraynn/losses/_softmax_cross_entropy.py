@@ -24,7 +24,7 @@ def softmax_cross_entropy(
     ignore_label: int | None = None,
     sample_weight: Array | None = None,
     total: Any = None,
-) -> tuple[Array, Backward]:
+) -> tuple[Any, Backward]:
     """Cross-entropy of softmax(logits), loss = Σ_i w_i (log Σ_k exp(z_ik) - Σ_k t_ik z_ik) / total, in nats.
 
     logits : float array (N, K); any finite values, and -inf for a class that is impossible and not the target. Of
@@ -77,7 +77,7 @@ def softmax_cross_entropy(
     rows = xp.log(sums[:, 0]) - hit
     loss, mean_backward = weighted_mean(rows, sample_weight, total)
 
-    def softmax_cross_entropy_backward(dloss: Any = 1.0) -> Array:
+    def softmax_cross_entropy_backward(dloss: Any = 1.0) -> Any:
         # d(log Σ exp z)/dz_k = p_k and d(Σ t z)/dz_k = t_k: the softmax's Jacobian has cancelled against the log
         share = mean_backward(dloss)
         dlogits = p - target
@@ -159,5 +159,5 @@ class SoftmaxCrossEntropy(ClassLoss):
             return xp.astype(xp.sum(xp.astype(counts, targets.dtype)), xp.float32)
         return xp.sum(xp.astype(counts, sample_weight.dtype) * sample_weight)
 
-    def probabilities(self, outputs: Array) -> Array:
+    def probabilities(self, outputs: Array) -> Any:
         return softmax(outputs)[0]

@@ -15,7 +15,7 @@ from ._rows import Metric, row_means, weighted
 AVERAGES = None, "binary", "macro", "micro"
 
 
-def counted_rows(targets: Array, like: Array, sample_weight: Array | None, ignore_label: int | None) -> Array | None:
+def counted_rows(targets: Array, like: Array, sample_weight: Array | None, ignore_label: int | None) -> Any:
     """The weights of rows, 0 where the target is the one to ignore; None where all count alike."""
     if ignore_label is None or len(targets.shape) != 1:
         return sample_weight
@@ -23,19 +23,19 @@ def counted_rows(targets: Array, like: Array, sample_weight: Array | None, ignor
     return counts if sample_weight is None else counts * sample_weight
 
 
-def labels_of(targets: Array) -> Array:
+def labels_of(targets: Array) -> Any:
     """(N,) classes, of integers (N,) or of distributions (N, K) by their largest."""
     return targets if len(targets.shape) == 1 else namespace(targets).argmax(targets, axis=-1)
 
 
-def one_hot(labels: Array, classes: int, like: Array) -> Array:
+def one_hot(labels: Array, classes: int, like: Array) -> Any:
     """(N,) to (N, classes) of 0 and 1, in the dtype of `like`."""
     xp = namespace(like)
     numbers = xp.arange(classes, dtype=labels.dtype, device=device(like))
     return xp.astype(labels[:, None] == numbers[None, :], like.dtype)
 
 
-def yes(targets: Array) -> Array:
+def yes(targets: Array) -> Any:
     """Which of targets of 0 and 1, or of -1 and 1, say yes."""
     return targets > 0.5 if is_float(targets) else targets > 0
 
@@ -244,23 +244,23 @@ class LogLoss(Metric):
         # where, as 0 times the log of a probability of 0 would be nan
         return weighted(-xp.sum(xp.where(shares > 0, shares * logs, zero_like(logs)), axis=-1), sample_weight)
 
-    def _both(self, outputs: Array) -> tuple[Array, Array]:
+    def _both(self, outputs: Array) -> tuple[Any, Array]:
         return (outputs, -outputs) if self.logits else (outputs, 1 - outputs)
 
 
-def _log_clipped(p: Array) -> Array:
+def _log_clipped(p: Array) -> Any:
     xp = namespace(p)
     epsilon = xp.finfo(p.dtype).eps
     low, high = (xp.asarray(v, dtype=p.dtype, device=device(p)) for v in (epsilon, 1 - epsilon))
     return xp.log(xp.minimum(xp.maximum(p, low), high))
 
 
-def _log_sigmoid(z: Array) -> Array:
+def _log_sigmoid(z: Array) -> Any:
     xp = namespace(z)  # -log(1 + exp(-z)), whose exp never overflows
     return xp.minimum(z, zero_like(z)) - xp.log1p(xp.exp(-xp.abs(z)))
 
 
-def _log_softmax(z: Array) -> Array:
+def _log_softmax(z: Array) -> Any:
     xp = namespace(z)
     z = z - xp.max(z, axis=-1, keepdims=True)
     return z - xp.log(xp.sum(xp.exp(z), axis=-1, keepdims=True))
@@ -268,7 +268,7 @@ def _log_softmax(z: Array) -> Array:
 
 def confusion_matrix(
     targets: Array, predictions: Array, classes: int | None = None, sample_weight: Array | None = None
-) -> Array:
+) -> Any:
     """(K, K): entry (i, j) is how many rows of class i are predicted as j, or the sum of their weights.
 
     targets, predictions : (N,) integers in [0, K), or (N, K), of which the largest counts: `model(x)` as it is.

@@ -31,7 +31,8 @@ class WholeSet(Metric):
         raise TypeError(f"{self.name} is of a whole set of rows, and no sum over batches; evaluate computes it")
 
     def __call__(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> float:
-        return self.of_set(*(None if x is None else of(x).to_numpy(x) for x in (outputs, targets, sample_weight)))
+        weight = None if sample_weight is None else of(sample_weight).to_numpy(sample_weight)
+        return self.of_set(of(outputs).to_numpy(outputs), of(targets).to_numpy(targets), weight)
 
 
 @dataclass(frozen=True)

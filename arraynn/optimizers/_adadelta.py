@@ -44,7 +44,7 @@ class Adadelta(Optimizer):
         delta = sqrt(before["u"] + self.epsilon) / sqrt(after["s"] + self.epsilon) * g
         return numbers, {"s before": before["s"], "s after": after["s"], "u before": before["u"], "Δ": delta} | kept
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Any, Any]:
         sqrt = namespace(p).sqrt
         s, u = slots["s"], slots["u"]
         s *= self.rho

@@ -28,7 +28,7 @@ class Adagrad(Optimizer):
     def init_one(self, p: Array) -> dict[str, Array]:
         return {"s": zeros_as(p)}  # the sum of g²
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Any, Any]:
         s = slots["s"]
         s += g * g
         denominator = namespace(s).sqrt(s)

@@ -25,7 +25,7 @@ class Adam(Moments):
     def scalars(self, step: int) -> dict[str, float]:
         return self.corrected(step)
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Any, Any]:
         m, v = self.sums(slots, g)
         denominator = namespace(v).sqrt(v)
         denominator += c["epsilon"]

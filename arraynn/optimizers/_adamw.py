@@ -43,7 +43,7 @@ class AdamW(Moments):
         numbers, arrays = super().shown(step, g, before, after)
         return numbers | {"1 - lr λ": 1 - numbers["lr"] * self.weight_decay}, arrays
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Any, Any]:
         m, v = self.sums(slots, g)
         denominator = namespace(v).sqrt(v)
         denominator += c["epsilon"]

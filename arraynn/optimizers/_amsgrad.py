@@ -36,7 +36,7 @@ class AMSGrad(Moments):
         own = {f"u {when}": slots["u"] * (1 - self.beta2) for when, slots in (("before", before), ("after", after))}
         return numbers, arrays | own | {"û": own["u after"] / numbers["1 - β2^t"]}
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Any, Any]:
         xp = namespace(p)
         m, v = self.sums(slots, g)
         u = xp.maximum(slots["u"], v)  # the standard cannot write a maximum in place

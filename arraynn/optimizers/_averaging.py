@@ -60,7 +60,7 @@ class Averaging(Optimizer):
     def init_one(self, p: Array) -> dict[str, Array]:
         return {**self.optimizer.init_one(p), "average": namespace(p).asarray(p, copy=True)}
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Any, Any]:
         average = slots["average"]
         p, own = self.optimizer.update_one(p, g, {name: s for name, s in slots.items() if name != "average"}, c)
         average *= c["keep"]

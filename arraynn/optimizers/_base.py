@@ -45,7 +45,7 @@ class Optimizer(Hyperparameters):
         """The slots of a parameter."""
         return {}
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Any, Any]:
         """(new p, new slots), from the gradient g and the scalars c. Consumes p and slots, leaves g."""
         raise NotImplementedError(f"{type(self).__name__} must define update_one")
 

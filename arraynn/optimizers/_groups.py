@@ -132,5 +132,5 @@ def _like(nest: Nest, by_path: Mapping[str, Any]) -> Nest:
     return tree.map(lambda _: by_path[next(rest)], nest)
 
 
-def _copy(p: Array) -> Array:
+def _copy(p: Array) -> Any:
     return namespace(p).asarray(p, copy=True)

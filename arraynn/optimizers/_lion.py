@@ -50,7 +50,7 @@ class Lion(Optimizer):
         numbers = self.scalars(step)
         return {"lr": numbers["lr"], "1 - lr λ": numbers["shrink"]}, super().shown(step, g, before, after)[1]
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Any, Any]:
         m = slots["m"]
         p *= c["shrink"]
         p -= c["lr"] * namespace(p).sign(self.beta1 * m + (1 - self.beta1) * g)

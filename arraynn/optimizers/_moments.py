@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .._array import zeros_as
 from .._types import Array
@@ -68,7 +69,7 @@ class Moments(Optimizer):
             arrays[f"{name}̂"] = arrays[f"{name} after"] / numbers[correction]
         return numbers, arrays
 
-    def sums(self, slots: dict[str, Array], g: Array) -> tuple[Array, Array]:
+    def sums(self, slots: dict[str, Array], g: Array) -> tuple[Any, Array]:
         """m and v, without their factors, with g in them. Consumes the slots."""
         m, v = slots["m"], slots["v"]
         m *= self.beta1

@@ -66,7 +66,7 @@ class NAdam(Moments):
         arrays["m̂"] = arrays["m after"] * (ahead / (1 - product * ahead)) + g * ((1 - now) / (1 - product))
         return numbers, arrays
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Any, Any]:
         m, v = self.sums(slots, g)
         denominator = namespace(v).sqrt(v)
         denominator /= c["root"]  # now sqrt(v_hat)

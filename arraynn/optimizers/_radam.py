@@ -50,7 +50,7 @@ class RAdam(Moments):
         numbers |= {"ρ": most, "ρ_t": seen}
         return numbers if rectified is None else numbers | {"r": rectified**0.5}, arrays
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Any, Any]:
         m, v = self.sums(slots, g)
         denominator = namespace(v).sqrt(v)
         denominator += c["epsilon"]

@@ -35,7 +35,7 @@ class RMSProp(Optimizer):
     def init_one(self, p: Array) -> dict[str, Array]:
         return {"s": zeros_as(p)}  # the moving average of g²
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Any, Any]:
         s = slots["s"]
         s *= self.rho
         s += (1 - self.rho) * g * g

@@ -40,7 +40,7 @@ class SGD(Optimizer):
     def init_one(self, p: Array) -> dict[str, Array]:
         return {"v": zeros_as(p)} if self.momentum else {}
 
-    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Any, Any]:
         if not self.momentum:
             p -= c["lr"] * g
             return p, {}

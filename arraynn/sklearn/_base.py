@@ -206,7 +206,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self._training = {**kept, **nests}
 
     @staticmethod
-    def _put_targets(targets: np.ndarray, engine: Backend, dtype: str) -> Array:
+    def _put_targets(targets: np.ndarray, engine: Backend, dtype: str) -> Any:
         return engine.asarray(targets, engine.index_dtype if targets.dtype.kind in "iu" else dtype)
 
     def _hold(self, params: Nest, where: Backend) -> None:
@@ -230,7 +230,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         """The weights of the first layer, which live where the estimator was fitted."""
         return self.coefs_[0]
 
-    def _outputs(self, X: Any, method: str) -> tuple[Array, Backend]:
+    def _outputs(self, X: Any, method: str) -> tuple[Any, Backend]:
         """(what the network returns for validated X, where it was computed)."""
         check_is_fitted(self)
         check_same_namespace(X, self, attribute="_first_coef", method=method)
@@ -241,7 +241,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         x = X.astype(dtype).tocsr() if hasattr(X, "tocsr") else engine.asarray(X, dtype)
         return self._forward(x, self._params(engine, dtype), engine), where
 
-    def _forward(self, x: Any, params: Nest, engine: Backend) -> Array:
+    def _forward(self, x: Any, params: Nest, engine: Backend) -> Any:
         """The network's outputs in inference, block by block."""
         with engine.context():
             outputs = inference(engine, self.network_)

@@ -29,7 +29,7 @@ class ClippedSoftmaxCrossEntropy(SoftmaxCrossEntropy):
         rows = -_log(namespace(p).sum(p * t, axis=1))
         value, mean_backward = weighted_mean(rows, sample_weight, total)
 
-        def clipped_softmax_backward(dloss: Any = 1.0) -> Array:
+        def clipped_softmax_backward(dloss: Any = 1.0) -> Any:
             share = mean_backward(dloss)
             dlogits = p - t
             dlogits *= share if sample_weight is None else share[:, None]
@@ -49,13 +49,13 @@ class ClippedSigmoidCrossEntropy(SigmoidCrossEntropy):
         values = -_log(t * p + (1 - t) * (1 - p))
         value, mean_backward = weighted_mean(row_means(values), sample_weight, total)
 
-        def clipped_sigmoid_backward(dloss: Any = 1.0) -> Array:
+        def clipped_sigmoid_backward(dloss: Any = 1.0) -> Any:
             return (p - t) * spread(mean_backward(dloss), outputs)
 
         return value, clipped_sigmoid_backward
 
 
-def _log(p: Array) -> Array:
+def _log(p: Array) -> Any:
     xp = namespace(p)
     margin = float(xp.finfo(p.dtype).eps)
     low, high = (xp.asarray(bound, dtype=p.dtype, device=device(p)) for bound in (margin, 1 - margin))

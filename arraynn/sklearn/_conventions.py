@@ -42,7 +42,7 @@ class MLPDense(Dense):
         bias = rng.uniform(-bound, bound, self.units)
         return {"weight": weight.astype(dtype), "bias": bias.astype(dtype)}, (self.units,)
 
-    def __call__(self, params: Nest, x: Any, key: Any = None) -> tuple[Array, Backward]:
+    def __call__(self, params: Nest, x: Any, key: Any = None) -> tuple[Any, Backward]:
         if not hasattr(x, "tocsr"):
             return super().__call__(params, x, key)
         # NumPy only, and the first layer only: the products are SciPy's, and nobody asks for dx
@@ -82,15 +82,15 @@ class Summed(Loss):
         value, loss_backward = self.loss(outputs, targets, sample_weight=sample_weight, total=total)
         factor = self.scale * outputs.shape[1]
 
-        def summed_backward(dloss: Any = 1.0) -> Array:
+        def summed_backward(dloss: Any = 1.0) -> Any:
             return loss_backward(factor * dloss)
 
         return value * (self.scale if self.mean else factor), summed_backward
 
-    def probabilities(self, outputs: Array) -> Array:
+    def probabilities(self, outputs: Array) -> Any:
         return self.loss.probabilities(outputs)
 
-    def prediction(self, outputs: Array) -> Array:
+    def prediction(self, outputs: Array) -> Any:
         return self.loss.prediction(outputs)
 
 
@@ -108,7 +108,7 @@ class HalfPoissonDeviance(Poisson):
             rows = rows * sample_weight
         total = self.total(targets, sample_weight) if total is None else total
 
-        def deviance_backward(dloss: Any = 1.0) -> Array:
+        def deviance_backward(dloss: Any = 1.0) -> Any:
             return poisson_backward(columns * dloss)
 
         return columns * value + xp.sum(rows) / total, deviance_backward

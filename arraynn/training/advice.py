@@ -60,7 +60,7 @@ def of_digits(what: str, values: Array, dtype: str) -> None:
         left = len(np.unique(given.astype(np.float32)))
         if 2 * left > len(given):
             continue
-        where = what if values.ndim == 1 else f"column {column} of {what}"
+        where = what if len(values.shape) == 1 else f"column {column} of {what}"
         warn_of_data(
             f"{where} has {len(given)} distinct values from {given[0]:.15g} to {given[-1]:.15g}, of which float32 can "
             f"tell apart {left}: subtract where they begin, as by {what} - {what}.min(axis=0), and scale them, or take "

@@ -58,7 +58,10 @@ class Border:
             raise ShapeError(f"expected input {_rows(self.input_shape)}, got {_rows(shape)}", layer=layer, path=path)
         most = self.backend.room() / 2 / np.dtype(self.dtype).itemsize  # the other half is for the training
         return self.by_part(
-            lambda leaf, part: OnDisk(leaf, part=part) if _stays(leaf, most) else self.input(leaf, part=part), x
+            lambda leaf, part: (
+                OnDisk(cast(np.ndarray, leaf), part=part) if _stays(leaf, most) else self.input(leaf, part=part)
+            ),
+            x,
         )
 
     def by_part(self, function: Callable[[Array, int | None], Any], x: Nest) -> Nest:

@@ -81,4 +81,4 @@ def inference(backend: Any, network: Any) -> Callable[[Nest, Nest], Nest]:
 
 @lru_cache(maxsize=64)
 def _compiled(engine: Any, network: Any) -> Callable[[Nest, Nest], Nest]:
-    return engine.compile(lambda params, x: placed(network, params, x, None)[0])  # type: ignore[no-any-return]
+    return engine.compile(lambda params, x: placed(network, params, x, None)[0])

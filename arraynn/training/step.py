@@ -215,7 +215,7 @@ def _core(
         plan = engine.plan(params, batch, coupled)
         largest = max((block.stop - block.start for block in plan.blocks), default=rows)
         if micro_batch is None or largest <= micro_batch:
-            return engine.accumulate(gradient, params, batch, key, total, plan)  # type: ignore[no-any-return]
+            return engine.accumulate(gradient, params, batch, key, total, plan)
         result: Any = None
         for start in range(0, rows, micro_batch):
             rows_at = slice(start, min(start + micro_batch, rows))
@@ -225,7 +225,7 @@ def _core(
             # statistics of a layer whose rows may be parted stay what they are in each part
             added = sums if result is None else tree.map(lambda a, b: a + b, *map(tree.trained, (result, sums)))
             result = tree.with_statistics(added, sums)
-        return result  # type: ignore[no-any-return]
+        return result
 
     def core(params: Nest, slots: Nest, batch: Batch, key: Key, scalars: Mapping[str, Any]) -> Any:
         _, targets, weight = batch

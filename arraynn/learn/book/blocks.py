@@ -26,7 +26,7 @@ from ...schedules import rate_at
 class Stream(np.random.RandomState):
     """NumPy's legacy generator whose normal draws are rounded to float32 at once, as the book's package has it."""
 
-    def randn(self, *shape: int) -> Any:
+    def randn(self, *shape: Any) -> Any:  # Any, as the stubs of NumPy 2.5 take what is an index
         return np.asarray(super().randn(*shape), dtype="float32")
 
 
