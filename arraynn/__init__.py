@@ -5,6 +5,7 @@ import typing as _typing
 
 from . import backends, initializers, layers, losses, metrics, optimizers, regularizers, schedules, tree
 from .backends import backend
+from .distributed import workers
 from .errors import (
     ArraynnError,
     BackendUnavailable,
@@ -15,6 +16,7 @@ from .errors import (
     DeviceOutOfMemory,
     DivergedError,
     ShapeError,
+    WorkerError,
 )
 from .io.registry import register
 from .layers import *
@@ -52,6 +54,7 @@ __all__ = [
     "Model",
     "ReduceLROnPlateau",
     "ShapeError",
+    "WorkerError",
     "backend",
     "backends",
     "datasets",
@@ -65,6 +68,7 @@ __all__ = [
     "register",
     "testing",
     "tree",
+    "workers",
 ]
 # Blocks, rules and schedules are public where their packages say so.
 __all__ += layers.__all__

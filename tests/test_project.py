@@ -33,7 +33,7 @@ FLOORS = (
     {"initializers", "schedules", "regularizers", "metrics"},
     {"layers", "optimizers"},
     {"losses"},  # a fused loss answers probabilities(outputs) with the activation that it fuses
-    {"io"},
+    {"io", "distributed"},
     {"training"},
     {"callbacks", "explain"},
     {"model"},
@@ -58,11 +58,11 @@ ARRAY_LIBRARIES = {
     *("array_api_strict", "cupy", "cupyx", "dask", "dpctl", "dpnp", "jax", "jaxlib", "mlx", "ndonnx"),
     *("numba", "sparse", "tensorflow", "torch"),
 }
-MAY_NAME_LIBRARIES = ("backends", "interop", "testing")
+MAY_NAME_LIBRARIES = ("backends", "interop", "testing", "distributed._torch")
 
 # On the host and only there: files, data, numbers drawn, pictures. Whatever else touches arrays asks them.
 MAY_USE_NUMPY = (
-    *("backends", "cli", "datasets", "initializers", "interop", "io.model_file", "io.safetensors", "layers._summary"),
+    *("backends", "cli", "datasets", "distributed", "initializers", "interop", "io.model_file", "io.safetensors", "layers._summary"),
     "losses._labels",
     *("learn", "model", "plot", "sklearn", "testing"),
     *(
@@ -71,7 +71,7 @@ MAY_USE_NUMPY = (
     ),
 )
 
-OPTIONAL = ("cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx")
+OPTIONAL = ("mpi4py", "cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx")
 
 
 def dotted(file: Path) -> str:

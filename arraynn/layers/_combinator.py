@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .._coupling import batch_coupled, coupled_in_inference, says_coupled
+from .._coupling import batch_coupled, coupled_in_inference, exchanges_parts, says_coupled
 from .._types import Backward, LayerLike, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
@@ -38,6 +38,10 @@ class Combinator(Layer):
     @property
     def batch_coupled(self) -> bool:
         return any(map(batch_coupled, self.layers))
+
+    @property
+    def exchanges_parts(self) -> bool:
+        return all(exchanges_parts(layer) for layer in self.layers if batch_coupled(layer))
 
     @property
     def coupled_in_inference(self) -> bool:

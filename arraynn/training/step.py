@@ -14,6 +14,7 @@ from .._coupling import batch_coupled
 from .._hyperparameters import python_number, python_numbers
 from .._types import Array, LayerLike, Nest
 from ..backends import Backend, for_type, of
+from ..distributed import Share, Team, team_of
 from ..errors import DataError
 from ..losses import ClassLoss, Loss, as_loss
 from ..losses._labels import are_host_labels, check_host_labels
@@ -53,6 +54,9 @@ def make_train_step(
     clip_norm: float | None = None,
     clip_value: float | None = None,
     metrics: tuple[Metric, ...] = (),
+    workers: Any = None,
+    shards: int | None = None,
+    reduction: str = "exact",
 ) -> Step:
     """step(params, state, (x, targets, sample_weight), key) -> params, state, logs: one update.
 
@@ -60,6 +64,11 @@ def make_train_step(
     clip_value : gradients are cut to [-clip_value, clip_value] first; clip_norm : then scaled down, together, so
         that their norm over all leaves is at most this. Both positive, or None for no clipping.
     metrics : their sums over the batch, taken before the update, go into logs under their names.
+    workers : of `nn.workers`: each gives the same whole batch, takes its own rows of it, and gets the same results.
+    shards : into how many pieces a batch is then cut, at least as many as there are workers; 8 unless told. On NumPy
+        the bits are those of one worker with as many shards, where the number of workers is a power of two that
+        divides them. Without workers, shards alone does the same on one. reduction : "fast" takes the engine's own sum
+        of gradients, in whatever order it adds.
 
     The step runs where its arrays are, takes no number off the device, and is compiled where the library can.
     Order: gradients summed over the parts of the batch, penalty, clipping, update. It consumes params and state.
@@ -68,8 +77,13 @@ def make_train_step(
     Raises DataError, before anything is updated, for NumPy's class labels outside [0, K). To read those of other
     libraries is a trip to the device: ask `nn.check_labels(labels, K)` once, before the loop.
     """
-    step = make_unchecked_step(network, loss, optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=metrics)
+    team = team_of(workers, shards, reduction)
+    step = make_unchecked_step(
+        network, loss, optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=metrics, team=team
+    )
     loss = as_loss(loss)
+    if team is not None:
+        step = agreeing(step, team, loss)
     if not isinstance(loss, ClassLoss):
         return step
     ignored = getattr(loss, "ignore_label", None)
@@ -100,8 +114,12 @@ def make_unchecked_step(
     clip_norm: float | None = None,
     clip_value: float | None = None,
     metrics: tuple[Metric, ...] = (),
+    team: Team | None = None,
 ) -> Step:
-    """The step of `make_train_step`, for data that are checked already, as `Model.fit`'s are."""
+    """The step of `make_train_step`, for data that are checked already, as `Model.fit`'s are.
+
+    team : its batches are then Shares, and its logs hold this worker's sums.
+    """
     clip_norm, clip_value = python_number(clip_norm), python_number(clip_value)
     for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
         if limit is not None and not 0 < limit < math.inf:
@@ -121,7 +139,7 @@ def make_unchecked_step(
         kind = type(tree.first(params))
         if kind not in cores:
             engine: Any = for_type(kind)
-            cores[kind] = _core(engine, *options)
+            cores[kind] = _core(engine, *options) if team is None else sharded_core(engine, team, *options)
         scalars = python_numbers(optimizer.scalars(step))
         params, slots, logs = cores[kind](params, state["slots"], batch, key.fold_in(step), scalars)
         return params, {"step": step + 1, "slots": slots}, logs
@@ -141,6 +159,24 @@ def _core(
 ) -> Callable[..., Any]:
     """The step as a function of nests, a key and scalars, compiled by the engine, once for equal arguments."""
 
+    gradient = gradient_of(network, loss, metrics)
+    finish = finish_of(network, rule, clip_norm, clip_value)
+
+    def core(params: Nest, slots: Nest, batch: Batch, key: Key, scalars: Mapping[str, Any]) -> Any:
+        _, targets, weight = batch
+        total = loss.total(targets, weight)
+        plan = engine.plan(params, batch, any(map(batch_coupled, (network, loss, *metrics))))
+        logs, grads = engine.accumulate(gradient, params, batch, key, total, plan)
+        params, slots, logs["penalty"] = finish(params, slots, grads, scalars)
+        logs["total"] = total
+        return params, slots, logs
+
+    return engine.compile(core, donate=(0, 1))
+
+
+def gradient_of(network: LayerLike, loss: Loss, metrics: tuple[Metric, ...]) -> Callable[..., Any]:
+    """gradient(params, rows, key, total) -> (sums, gradients): the first half of a step, for some rows of a batch."""
+
     def gradient(params: Nest, rows: Batch, key: Key, total: Any) -> tuple[dict[str, Any], Nest]:
         x, targets, weight = rows
         outputs, backward = network(params, x, key)
@@ -150,18 +186,66 @@ def _core(
             sums[metric.name] = metric.sums(outputs, targets, weight)
         return sums, backward(loss_backward(), need_dx=False)[1]
 
-    def core(params: Nest, slots: Nest, batch: Batch, key: Key, scalars: Mapping[str, Any]) -> Any:
-        _, targets, weight = batch
-        total = loss.total(targets, weight)
-        plan = engine.plan(params, batch, any(map(batch_coupled, (network, loss, *metrics))))
-        logs, grads = engine.accumulate(gradient, params, batch, key, total, plan)
-        logs["penalty"], penalty_backward = network.penalty(params)
-        logs["total"] = total
+    return gradient
+
+
+def finish_of(
+    network: LayerLike, rule: Optimizer, clip_norm: float | None, clip_value: float | None
+) -> Callable[..., Any]:
+    """finish(params, slots, gradients, scalars) -> (params, slots, penalty): the second half, for the whole batch."""
+
+    def finish(params: Nest, slots: Nest, grads: Nest, scalars: Mapping[str, Any]) -> Any:
+        penalty, penalty_backward = network.penalty(params)
         grads = clip(tree.add(grads, penalty_backward()), clip_norm, clip_value)
         params, slots = rule.apply(params, grads, slots, scalars)
+        return params, slots, penalty
+
+    return finish
+
+
+@lru_cache(maxsize=64)
+def sharded_core(
+    engine: type[Backend],
+    team: Team,
+    network: LayerLike,
+    loss: Loss,
+    rule: Optimizer,
+    clip_norm: float | None,
+    clip_value: float | None,
+    metrics: tuple[Metric, ...],
+) -> Callable[..., Any]:
+    """The step of a team: the gradient of each shard, compiled; the exchange; the update, compiled."""
+    team.check(network, loss, metrics)
+    coupled = batch_coupled(network)
+    gradient = gradient_of(network, loss, metrics)
+    # A layer that exchanges numbers in the middle cannot be compiled: an exchange is no formula.
+    compiled = gradient if coupled else engine.compile(gradient)
+    finish = engine.compile(finish_of(network, rule, clip_norm, clip_value), donate=(0, 1))
+
+    @lru_cache(maxsize=4)
+    def fixed(total: float) -> Callable[..., Any]:
+        """The gradient where the total is a number: a constant of the compiled function, as it is of an unshared one."""
+        inner = engine.compile(lambda params, rows, key: gradient(params, rows, key, total))
+        return lambda params, rows, key, _: inner(params, rows, key)
+
+    def core(params: Nest, slots: Nest, share: Share, key: Key, scalars: Mapping[str, Any]) -> Any:
+        taken = fixed(share.total) if isinstance(share.total, (int, float)) and not coupled else compiled
+        logs, grads = team.accumulate(taken, params, share, key, coupled)
+        params, slots, logs["penalty"] = finish(params, slots, grads, scalars)
+        logs["total"] = share.total
         return params, slots, logs
 
-    return engine.compile(core, donate=(0, 1))
+    return core
+
+
+def agreeing(step: Step, team: Team, loss: Loss) -> Step:
+    """The step of a team that takes whole batches, and whose logs are those of the whole batch."""
+
+    def agreeing_step(params: Nest, state: Mapping[str, Any], batch: Batch, key: Key) -> Any:
+        params, state, logs = step(params, state, team.share(loss, batch), key)
+        return params, state, team.agree(logs)[0]
+
+    return agreeing_step
 
 
 def clip(grads: Nest, norm: float | None = None, value: float | None = None) -> Nest:
