@@ -16,15 +16,17 @@ from . import tree
 from ._array import namespace
 from ._hyperparameters import python_number
 from ._types import Array, LayerLike, Nest
+from .distributed import in_threads, team_of
 from .errors import DataError
 from .io.model_file import names_in
 from .losses import as_loss, softmax_cross_entropy
 from .metrics import Metric, as_metric
 from .optimizers import Adam, Optimizer
 from .training import advice
+from .training.alike import prepared_alike
 from .training.batch_iterable import Stream, restartable
 from .training.callbacks import Callback
-from .training.checkpoint import resumed
+from .training.checkpoint import resumed, stored
 from .training.columns import column_names, not_a_list_of_inputs, same_columns
 from .training.dataset import Border, Rows, rows_of, unpack
 from .training.dispatch import as_callbacks
@@ -97,6 +99,7 @@ class Model(Holder):
 
     # Training.
 
+    @in_threads
     def fit(
         self,
         x: Any,
@@ -114,6 +117,9 @@ class Model(Holder):
         verbose: int | str = "auto",
         resume: str | Path | None = None,
         change: Iterable[str] = (),
+        workers: Any = None,
+        shards: int | None = None,
+        reduction: str = "exact",
     ) -> dict[str, list[float]]:
         """Train, and return the history, to which each epoch adds a float to each list.
 
@@ -138,6 +144,15 @@ class Model(Holder):
             begin.
         change : what a resumed fit may have otherwise than the saved one: "learning_rate" (or its schedule), "epochs",
             "validation_freq". What differs is told in a line of the log; all else must be as it was.
+        workers : of `nn.workers`: processes that train this model together. Each is given the same data and takes its
+            own rows of every batch (of memory-mapped x it reads no others); all end with the same weights and history.
+            Worker 0 alone shows progress and writes files. What one decides, a stop, a checkpoint, a signal to end, all
+            do after the same step; where one fails, all end.
+        shards : into how many pieces a batch is then cut, at least as many as there are workers; 8 unless told. On
+            NumPy a fit has the same bits on 1, 2, 4, … workers that divide them, and without workers, with the same
+            shards; and one that was broken off goes on so on another number of workers. Without either, a batch is
+            not cut so, and its bits are others.
+        reduction : "exact", or "fast": the engine's own sum of gradients, in whatever order it adds.
 
         Ctrl-C stops between two steps, keeps weights and history, and raises KeyboardInterrupt; SIGTERM does the same
         and raises SystemExit(143).
@@ -152,7 +167,9 @@ class Model(Holder):
             raise DataError(f"validation_split must lie in [0, 1), got {validation_split!r}")
         if validation_split and (validation_data is not None or y is None):
             raise DataError("validation_split needs x and y as arrays and no validation_data beside it")
-        with self._unless_refused():
+        team = team_of(workers, shards, reduction)
+        found = None if resume is None else stored(resume, team)
+        with self._unless_refused(), prepared_alike(team, self) as alike:
             validation = None
             if y is None:
                 batches: Any
@@ -178,18 +195,22 @@ class Model(Holder):
                 except DataError as error:  # a row that is named is one of these
                     raise DataError(f"in validation_data: {error}") from None
             self._check_metrics()
-            validate = None if validation is None else partial(measure, self, validation)
+            validate = None if validation is None else partial(measure, self, validation, team.group if team else None)
+            if team is not None:
+                team.check(self.network, self.loss, self.metrics)
             plan = {
                 "rows": getattr(batches, "count", None),
                 **{"batch_size": batch_size, "shuffle": bool(shuffle), "validation_split": validation_split},
                 "validation_freq": validation_freq,
+                "shards": team and team.shards,
             }
-            watching = [*as_callbacks(callbacks), *progress_for(verbose, epochs)]
-            run = Fit(self, batches, watching, validate, validation_freq, plan)
-            saved = None if resume is None else resumed(resume, self, plan, watching, epochs, change)
+            watching = [*as_callbacks(callbacks), *progress_for(0 if team and team.group.rank else verbose, epochs)]
+            run = Fit(self, batches, watching, validate, validation_freq, plan, team)
+            saved = None if resume is None else resumed(resume, found, self, plan, watching, epochs, change)
             if saved is not None:
                 same_columns(names_in(saved.header), columns)
             prepared = tuple(metric.prepare(targets).centered(targets, weight) for metric in self.metrics)
+            alike.of(batches, validation, prepared, plan)
         self.prepared_metrics, self.columns = prepared, columns
         run.run(epochs, saved)
         return self.history

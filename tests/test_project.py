@@ -62,12 +62,33 @@ MAY_NAME_LIBRARIES = ("backends", "interop", "testing", "distributed._torch")
 
 # On the host and only there: files, data, numbers drawn, pictures. Whatever else touches arrays asks them.
 MAY_USE_NUMPY = (
-    *("backends", "cli", "datasets", "distributed", "initializers", "interop", "io.model_file", "io.safetensors", "layers._summary"),
+    *(
+        "backends",
+        "cli",
+        "datasets",
+        "distributed",
+        "initializers",
+        "interop",
+        "io.model_file",
+        "io.safetensors",
+        "layers._summary",
+    ),
     "losses._labels",
     *("learn", "model", "plot", "sklearn", "testing"),
     *(
         f"training.{name}"
-        for name in ("advice", "dataset", "lbfgs", "loop", "numeric", "progress", "state", "step", "validation")
+        for name in (
+            "advice",
+            "alike",
+            "dataset",
+            "lbfgs",
+            "loop",
+            "numeric",
+            "progress",
+            "state",
+            "step",
+            "validation",
+        )
     ),
 )
 

@@ -4,5 +4,17 @@ from ._base import Backend, Status, for_type, number, of
 from ._disjoint import disjoint
 from ._elementwise import is_elementwise
 from ._resolve import backend, report
+from ._workers import share_machine
 
-__all__ = ["Backend", "Status", "backend", "disjoint", "for_type", "is_elementwise", "number", "of", "report"]
+__all__ = [
+    "Backend",
+    "Status",
+    "backend",
+    "disjoint",
+    "for_type",
+    "is_elementwise",
+    "number",
+    "of",
+    "report",
+    "share_machine",
+]

@@ -6,10 +6,10 @@ from typing import Any
 
 from ..errors import DataError
 from ._group import Group
-from ._team import Share, Team, team_of
-from ._threads import Threads
+from ._team import Share, Team, digest, team_of
+from ._threads import Threads, in_threads
 
-__all__ = ["Group", "Share", "Team", "Threads", "team_of", "workers"]
+__all__ = ["Group", "Share", "Team", "Threads", "digest", "in_threads", "team_of", "workers"]
 
 
 def workers(engine: str | None = None) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -62,12 +63,13 @@ class Group:
     def abort(self, error: BaseException) -> None:
         """End the other workers, which wait for this one. error : what went wrong here. It may not return."""
 
-    def together(self, act: Callable[[], Any]) -> Any:
-        """act(), on every worker. Where it raises on one of them, all raise: that one its own error, the others a
-        WorkerError that names the worker and tells what it said."""
-        result, own = None, None
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Where what stands within raises on one of the workers, all raise: that one its own error, the others a
+        WorkerError that names the worker and tells what it said. Nothing within may be collective."""
+        own: Exception | None = None
         try:
-            result = act()
+            yield
         except Exception as error:
             own = error
         told = self.gather(None if own is None else f"{type(own).__name__}: {own}")
@@ -76,7 +78,6 @@ class Group:
         for rank, said in enumerate(told):
             if said is not None:
                 raise WorkerError(f"worker {rank} of {self.size} failed: {said}")
-        return result
 
     def agreed(self, facts: dict[str, str]) -> None:
         """Raise WorkerError, on every worker, unless all have the same facts. facts : what is compared -> its value."""

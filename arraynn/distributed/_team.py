@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +22,9 @@ SHARDS = 8  #: of a batch, unless told
 
 #: what a worker reports in each step, beside its sums, so that all decide together
 FLAGS = ("stop", "ended", "fetch", "save", "interrupt", "terminate")
+
+LARGE = 1 << 23  #: numbers of an array, above which its digest looks at some rows only
+SAMPLE = 256  #: so many
 
 #: in the report of a step, what every worker knows without being told
 KNOWN = ("penalty", "total")
@@ -77,12 +82,14 @@ class Team:
         """This worker's rows of a batch of so many."""
         return slice(self.edge(rows, self.mine.start), self.edge(rows, self.mine.stop))
 
-    def share(self, loss: Any, batch: tuple[Nest, Array, Array | None]) -> Share:
-        """This worker's rows of a batch that it holds as a whole."""
+    def share(self, loss: Any, batch: tuple[Nest, Array, Array | None], own_x: Nest = None) -> Share:
+        """This worker's rows of a batch. own_x : of x, where they are picked already, and the batch's x is not read."""
         x, targets, weight = batch
         rows = int(targets.shape[0])
         own = self.own_rows(rows)
-        return Share(_rows((x, targets, weight), own), own.start, rows, _array(loss.total(targets, weight)))
+        picked, own_targets, own_weight = _rows((x if own_x is None else (), targets, weight), own)
+        own_x = picked if own_x is None else own_x
+        return Share((own_x, own_targets, own_weight), own.start, rows, _array(loss.total(targets, weight)))
 
     def check(self, network: Any, loss: Any, metrics: tuple[Any, ...]) -> None:
         """Raise DataError where a batch cannot be cut before one of these."""
@@ -141,6 +148,24 @@ def team_of(group: Any, shards: int | None, reduction: str = "exact") -> Team | 
     if shards is None:
         shards = max(SHARDS, 1 << (group.size - 1).bit_length())
     return Team(group, shards, reduction)
+
+
+def digest(nest: Nest) -> str:
+    """A hash of a nest's arrays: their shapes, dtypes and numbers; of large ones, of rows here and there."""
+    found = hashlib.sha256()
+    for leaf in tree.leaves(nest):
+        leaf = getattr(leaf, "array", leaf)  # of an array that is read a batch at a time
+        if leaf is None:
+            continue
+        found.update(f"{tuple(leaf.shape)} {leaf.dtype}".encode())
+        if leaf.shape and math.prod(leaf.shape) > LARGE:
+            places = [leaf.shape[0] * i // SAMPLE for i in range(SAMPLE)]
+            for place in places:
+                row = leaf[place : place + 1]
+                found.update(np.ascontiguousarray(of(row).to_numpy(row)).tobytes())
+        else:
+            found.update(np.ascontiguousarray(of(leaf).to_numpy(leaf)).tobytes())
+    return found.hexdigest()[:12]
 
 
 def _rows(batch: Any, rows: slice) -> Any:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from copy import deepcopy
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -50,6 +52,33 @@ class Threads:
         return f"<{self.size} workers in threads of this process>"
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def in_threads(method: Callable[P, R]) -> Callable[P, R]:
+    """A method that takes `workers`, made to take Threads as well: it is then called in each thread, in worker 0's on
+    the object itself, in the others' on copies of it and of the other arguments' callbacks."""
+
+    @wraps(method)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        threads = kwargs.get("workers")
+        if not isinstance(threads, Threads):
+            return method(*args, **kwargs)
+        own = (args[0], kwargs.get("callbacks", ()))
+        objects = [own, *(deepcopy(own) for _ in range(threads.size - 1))]
+
+        def one(group: Group) -> R:
+            itself, callbacks = objects[group.rank]
+            options: Any = {**kwargs, "workers": group, "callbacks": callbacks}
+            return method(itself, *args[1:], **options)  # type: ignore[arg-type]
+
+        result: R = threads.run(one)[0]
+        return result
+
+    return run
+
+
 class _Meeting:
     """Where the threads exchange what they have."""
 
@@ -84,7 +113,7 @@ class _Member(Group):
 
     def sum(self, flat: np.ndarray) -> np.ndarray:
         everyone = self.meeting.exchange(self.rank, flat)
-        return np.sum(everyone, axis=0, dtype=flat.dtype)
+        return np.asarray(np.sum(everyone, axis=0, dtype=flat.dtype))
 
     def slices(self, padded: np.ndarray) -> np.ndarray:
         everyone = self.meeting.exchange(self.rank, padded)

@@ -11,11 +11,15 @@ from .. import tree
 from .._coupling import batch_coupled, coupled_in_inference
 from .._types import Nest
 from ..backends import of
+from ..distributed import Group
 from .dataset import Border, Rows, blocks
 
 
-def measure(model: Any, rows: Rows) -> dict[str, float]:
-    """The loss without penalty, and the metrics, over all rows, as Python floats."""
+def measure(model: Any, rows: Rows, group: Group | None = None) -> dict[str, float]:
+    """The loss without penalty, and the metrics, over all rows, as Python floats.
+
+    group : workers that share the blocks of rows; their sums are rounded once, so they have the bits of one worker's.
+    """
     total = model.loss.total(rows.targets, rows.weight)
     # those of a training run are prepared already
     prepared = [metric.prepare(rows.targets) for metric in model.prepared_metrics]
@@ -30,10 +34,13 @@ def measure(model: Any, rows: Rows) -> dict[str, float]:
         return {"loss": loss, **{m.name: m.sums(outputs, targets, weight) for m in metrics}}
 
     coupled = coupled_in_inference(model.network) or any(map(batch_coupled, (model.loss, *metrics)))
+    blocks = pieces(rows.count, model.backend, coupled)
     with model.backend.context():
-        parts = model.backend.each(figures, pieces(rows.count, model.backend, coupled))
+        parts = model.backend.each(figures, blocks if group is None else blocks[group.rank :: group.size])
         fetched = iter(model.backend.fetch(tree.leaves(parts)))
     host = tree.map(lambda _: next(fetched), parts)
+    if group is not None:
+        host = [part for parts in group.gather(host) for part in parts]
     summed = tree.map(lambda *values: math.fsum(values), *host)
     return {"loss": summed["loss"], **{m.name: m.value(summed[m.name]) for m in metrics}}
 

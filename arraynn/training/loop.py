@@ -8,8 +8,10 @@ so a run that leaves the finite numbers loses little, and can be replayed from t
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -17,16 +19,18 @@ from typing import Any
 from .. import tree
 from .._array import is_float, namespace
 from .._types import Nest
+from ..distributed import Team
 from ..errors import CheckpointError, DataError, DivergedError
 from ..optimizers import Optimizer
 from ..random import Key
 from ..schedules import rate_at
 from . import advice
+from .batch_iterable import with_last
 from .callbacks import Callback
 from .checkpoint import Checkpoint, Progress, Saved
 from .dispatch import Dispatcher
 from .nan_trace import first_not_finite
-from .signals import deferred_interrupts
+from .signals import Interrupt, deferred_interrupts
 from .step import Batch, make_unchecked_step
 
 FETCH_SECONDS = 0.1
@@ -74,6 +78,8 @@ class Fit:
     """One call of `Model.fit`. model : the Model; batches : `Rows` or `Stream`; validate : () -> logs, or None.
 
     plan : what else was asked for; a fit that resumes this one must ask for the same.
+    team : the workers that share each batch. What they decide, they decide together: after each step, and after each
+        epoch, all tell all by one sum whether they want to stop, to fetch, to save, or have got a signal.
     """
 
     def __init__(
@@ -84,9 +90,12 @@ class Fit:
         validate: Any,
         every: int,
         plan: dict[str, Any] | None = None,
+        team: Team | None = None,
     ) -> None:
-        self.model, self.batches = model, batches
-        self.told = Dispatcher(callbacks)
+        self.model, self.batches, self.team = model, batches, team
+        self.callbacks = list(callbacks)
+        first = team is None or team.group.rank == 0
+        self.told = Dispatcher([callback for callback in callbacks if first or not callback.first_worker_only])
         self.validate, self.every, self.plan = validate, every, plan or {}
         self.begin, self.position = model.epoch, 0  # the first epoch, and the steps taken in the one at hand
         self.epochs = 0  # of this fit, those before a break included
@@ -98,6 +107,7 @@ class Fit:
         self.untold: list[tuple[int, dict[str, float]]] = []  # epochs that the callbacks do not know of yet
         self.sums: dict[int, Sums] = {}
         self.stepping = False
+        self.common = False  # what is raised now is raised by every worker
         self.optimizer: Any = None
         self.key = Key(model.seed)
         self.check()
@@ -124,16 +134,25 @@ class Fit:
         with model.backend.context(), deferred_interrupts() as interrupt:
             try:
                 model.hold(tree.copy(model.params), _fitting_state(model))
-                self.told.begin(model)
-                if saved is not None:
-                    saved.tell(model, self.told.callbacks)
-                self.train(self.begin + epochs, interrupt.check)
+                self.start(saved)
+                self.train(self.begin + epochs, interrupt)
             except BaseException as error:
                 if self.stepping:  # the step broke off halfway, and it consumes what it works on
                     self.go_back()
                 self.leave(error, interrupt.leaving)
+                if self.team is not None and not (self.common or interrupt.leaving):
+                    self.team.group.abort(error)
                 raise
             self.leave(None, True)
+
+    def start(self, saved: Saved | None) -> None:
+        """Tell the callbacks of the beginning."""
+        self.common = True
+        with nullcontext() if self.team is None else self.team.group.together():
+            self.told.begin(self.model)
+            if saved is not None:
+                saved.tell(self.model, self.callbacks, self.told.callbacks)
+        self.common = False
 
     def progress(self) -> Progress:
         """Where the fit is, when nothing waits to be told."""
@@ -154,50 +173,76 @@ class Fit:
         if self.exact:
             checkpoint.save(self.model, last, self)
 
-    def train(self, end: int, check_interrupt: Callable[[], None]) -> None:
+    def train(self, end: int, interrupt: Interrupt) -> None:
         model = self.model
         self.fetched, self.pause = time.monotonic(), FETCH_SECONDS
         self.reported = self.fetched
         while model.epoch < end and not self.told.stopped:
-            self.epoch(model.epoch, check_interrupt)
+            self.epoch(model.epoch, interrupt)
             self.finished.append(model.epoch)
             model.epoch += 1
             self.position = 0
             last = model.epoch == end or self.told.stopped
             validating = self.validate is not None and (model.epoch % self.every == 0 or last)
             # by a clock of its own: the steps' fetches, within epochs, would else put the reports off for ever
-            if self.told.eager or validating or last or time.monotonic() - self.reported > FETCH_SECONDS:
+            if (
+                self.team is not None
+                or self.told.eager
+                or validating
+                or last
+                or time.monotonic() - self.reported > FETCH_SECONDS
+            ):
                 self.settle()
                 self.report(validating)
                 self.reported = time.monotonic()
             self.told.save_after_epoch(self.save)
-            check_interrupt()
+            told = self.agree(interrupt, stop=self.told.stopped)
+            interrupt.agreed(told["signal"])
+            self.told.stopped = told["stop"]
 
-    def epoch(self, epoch: int, check_interrupt: Callable[[], None]) -> None:
-        model = self.model
-        for make in islice(self.batches.epoch(epoch), self.position, None):
+    def epoch(self, epoch: int, interrupt: Interrupt) -> None:
+        model, team = self.model, self.team
+        for make, last in with_last(islice(self.batches.epoch(epoch), self.position, None), ahead=team is not None):
             if self.told.stopped:  # a fit that was resumed, and had been asked to end
                 break
             if model.optimizer is not self.optimizer:  # a callback may have exchanged it
                 self.optimizer, self.take_step = model.optimizer, self.make_step()
-            batch, number = make(), model.state["step"]
+            batch, number = make() if team is None else make(team=team), model.state["step"]
             self.stepping = True
             params, state, logs = self.take_step(model.params, model.state, batch, self.key)
             model.hold(params, state)
             self.waiting.append(Taken(epoch, number, self.optimizer, make, logs))
             self.stepping = False
             self.position += 1
-            stop = self.told.batch(model)
-            if self.due():
+            stop, due = self.told.batch(model), self.told.due()
+            told = self.agree(interrupt, self.waiting[-1], stop=stop, ended=last, fetch=self.due(), save=due)
+            if told["fetch"] or told["save"]:
                 self.settle()
-            self.told.save_after_step(self.save)
-            check_interrupt()
-            if stop:
+            for checkpoint in due:
+                self.save(checkpoint, False)
+            interrupt.agreed(told["signal"])
+            self.told.stopped = told["stop"]
+            if told["stop"] or told["ended"]:
                 break
+
+    def agree(self, interrupt: Interrupt, taken: Taken | None = None, **flags: Any) -> dict[str, Any]:
+        """The flags, as any worker raises them, and under "signal" the one that any has got, 0 for none.
+
+        taken : a step, whose sums become those of the whole batch.
+        """
+        signals = {"interrupt": signal.SIGINT, "terminate": signal.SIGTERM}
+        flags |= {name: interrupt.requested == number for name, number in signals.items()}
+        told: dict[str, Any] = flags
+        if self.team is not None:
+            logs, told = self.team.agree({} if taken is None else taken.logs, flags)
+            if taken is not None:
+                taken.logs = logs
+        return told | {"signal": next((int(number) for name, number in signals.items() if told[name]), 0)}
 
     def make_step(self) -> Any:
         model = self.model
         options = {"clip_norm": model.clip_norm, "clip_value": model.clip_value, "metrics": model.prepared_metrics}
+        options["team"] = self.team
         return make_unchecked_step(model.network, model.loss, model.optimizer, **options)
 
     def due(self) -> bool:
@@ -235,6 +280,7 @@ class Fit:
 
     def diverged(self) -> None:
         """Go back to the last finite weights, replay from there to the first number that is not, and say where."""
+        self.common = True  # the weights are the same everywhere, and all look at them after the same step
         lost = self.go_back()
         found = first_not_finite(self.model, [(one.step, one.optimizer, one.make) for one in lost])
         at = next((one for one in lost if one.step == found.step), lost[-1])

@@ -23,7 +23,7 @@ from ..optimizers import Optimizer
 from ..random import Key
 
 Batch = tuple[Nest, Array, Array | None]  #: x, targets, sample weights
-Step = Callable[[Nest, Mapping[str, Any], Batch, Key], tuple[Nest, dict[str, Any], dict[str, Any]]]
+Step = Callable[[Nest, Mapping[str, Any], Any, Key], tuple[Nest, dict[str, Any], dict[str, Any]]]
 
 
 class _InScalars:
@@ -224,7 +224,7 @@ def sharded_core(
 
     @lru_cache(maxsize=4)
     def fixed(total: float) -> Callable[..., Any]:
-        """The gradient where the total is a number: a constant of the compiled function, as it is of an unshared one."""
+        """The gradient where the total is a number: a constant of the compiled function."""
         inner = engine.compile(lambda params, rows, key: gradient(params, rows, key, total))
         return lambda params, rows, key, _: inner(params, rows, key)
 
