@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from ..io.model_file import own_version
 from ..learn.book.command import add_parser as _book
 from ._recipes import ACTIVATIONS, OPTIMIZERS, RECIPES
+from ._workers import engine
 
 EXAMPLES = """examples:
   arraynn train spiral                       the whole job: watch a network learn three spirals
@@ -86,6 +87,13 @@ def _train(commands: Any) -> None:
     command.add_argument("data", metavar="DATA", type=_data, help="a data set's name, or FILE.npz")
     run = command.add_argument_group("the run")
     run.add_argument("--backend", default="auto", metavar="NAME", help="numpy, cupy, torch:cuda, jax, ... [auto]")
+    run.add_argument(
+        "--workers",
+        type=engine,
+        metavar="N",
+        help="train in N processes; mpi, torch: in those that are started already",
+    )
+    run.add_argument("--shards", type=_whole(1, 8), metavar="N", help="pieces that workers cut a batch into [8]")
     run.add_argument("--epochs", type=_whole(1, 100), metavar="N")
     run.add_argument("--batch-size", type=_batch_size, metavar="N", help="rows in a step; 'full' is the whole set")
     run.add_argument("--seed", type=_whole(0, 0), default=0, metavar="N", help="of data, weights and dropout [0]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import backend
+from ..distributed import Group
 from ..errors import CheckpointError, DataError, DivergedError
 from ..losses import mean_squared_error, softmax_cross_entropy
 from ..model import Model
@@ -20,6 +22,7 @@ from ..training.progress import clock, short, shown_on
 from ._folder import CHECKPOINT, MODEL, claimed, keep
 from ._recipes import FILE, GENERATED, RECIPES, Data, Recipe, load
 from ._say import UsageError, silence, table
+from ._workers import as_one_of, only_first
 
 KINDS = {"spiral", "vertical"}
 OFTEN = timedelta(seconds=10)  #: between two checkpoints
@@ -27,28 +30,43 @@ OFTEN = timedelta(seconds=10)  #: between two checkpoints
 
 def train(arguments: argparse.Namespace) -> int:
     """Train as the command line says, and keep what came of it. Returns the exit code."""
+    return as_one_of(_train, arguments)
+
+
+def _train(arguments: argparse.Namespace, group: Group) -> int:
+    """The same, as one of a group of workers: worker 0 alone has a folder, and says what there is to say."""
     name = arguments.data
-    _check(arguments)
-    recipe = RECIPES.get(name, FILE).changed(arguments)
-    with claimed(arguments.out, Path(name).stem, arguments.overwrite, arguments.resume) as folder:
-        backend(arguments.backend)  # BackendUnavailable comes before a download
-        done = _done(folder, arguments.backend) if arguments.resume else None
-        if done is not None and done.epoch >= recipe.epochs:
-            ways = "more --epochs go on from it, --overwrite begins anew"
-            if done.epoch > recipe.epochs:
-                raise UsageError(f"{folder} holds a run that is done, of {done.epoch} epochs; {ways}")
-            told = f"{folder} holds a run that is done; there is nothing to resume; {ways}"
-            print(folder if arguments.quiet else told)
-            return 0
-        data = load(name, arguments)
-        loss = softmax_cross_entropy if data.classes else mean_squared_error
-        network = recipe.network(data.x, data.outputs)
-        model = Model(network, loss, recipe.rule(), backend=arguments.backend, seed=arguments.seed)
-        run = Run(model, recipe, data, folder, quiet=arguments.quiet)
-        run.split(arguments)
-        if done is not None:
-            run.go_on_from(done)
-        run.introduce(name)
+    with ExitStack() as stack:
+
+        def claim() -> tuple[Path, Model | None]:
+            _check(arguments)
+            RECIPES.get(name, FILE).changed(arguments)
+            folder = stack.enter_context(claimed(arguments.out, Path(name).stem, arguments.overwrite, arguments.resume))
+            backend(arguments.backend)  # BackendUnavailable comes before a download
+            return folder, _done(folder, arguments.backend) if arguments.resume else None
+
+        folder, done = only_first(group, claim)
+        with group.together():
+            recipe = RECIPES.get(name, FILE).changed(arguments)
+            if done is not None and done.epoch >= recipe.epochs:
+                ways = "more --epochs go on from it, --overwrite begins anew"
+                if done.epoch > recipe.epochs:
+                    raise UsageError(f"{folder} holds a run that is done, of {done.epoch} epochs; {ways}")
+                told = f"{folder} holds a run that is done; there is nothing to resume; {ways}"
+                if group.rank == 0:
+                    print(folder if arguments.quiet else told)
+                return 0
+            data = load(name, arguments)
+            loss = softmax_cross_entropy if data.classes else mean_squared_error
+            network = recipe.network(data.x, data.outputs)
+            model = Model(network, loss, recipe.rule(), backend=arguments.backend, seed=arguments.seed)
+            run = Run(model, recipe, data, folder, quiet=arguments.quiet)
+            if arguments.workers or arguments.shards:
+                run.group, run.shards = group, arguments.shards
+            run.split(arguments)
+            if done is not None:
+                run.go_on_from(done)
+            run.introduce(name)
         return run.go(arguments.print_every, arguments.checkpoint_every or OFTEN, arguments.resume)
 
 
@@ -73,6 +91,8 @@ class Run:
         self.model, self.recipe, self.data, self.folder, self.quiet = model, recipe, data, folder, quiet
         self.sets: dict[str, tuple[Any, Any]] = {"training": (data.x, data.y)}
         self.every = max(1, recipe.epochs // 100)  # how often validation is measured
+        self.group: Group | None = None
+        self.shards: int | None = None
 
     def say(self, text: str = "") -> None:
         if not self.quiet:
@@ -133,6 +153,7 @@ class Run:
             ("", where.reason),
             ("data", f"{name}, {len(x):,} rows of shape {x.shape[1:]}, {kind}" + (f"; {others}" if others else "")),
             ("training", f"{epochs}, {steps}, {rule}, seed {model.seed}"),
+            *([] if self.group is None else [("workers", f"{self.group.size}, {self.group.name}")]),
             ("into", str(self.folder)),
         ]
         self.say(table(lines))
@@ -148,8 +169,11 @@ class Run:
         the checkpoint only: who sends it soon sends another signal."""
         x, y = self.sets["training"]
         checkpoint = Checkpoint(self.folder / CHECKPOINT, often)
-        broken_off = resume and checkpoint.path.exists()
-        epochs = max(self.recipe.epochs - (begun_at(checkpoint.path) if broken_off else self.model.epoch), 1)
+        group = self.group or Group()
+        first = group.rank == 0  # whose folder is the run's
+        begun = only_first(group, lambda: begun_at(checkpoint.path) if resume and checkpoint.path.exists() else None)
+        broken_off = begun is not None
+        epochs = max(self.recipe.epochs - (self.model.epoch if begun is None else begun), 1)
         usual = self.every * max(1, round(self.recipe.epochs / 20 / self.every))  # lines that tell the validation too
         watchers = shown_on(sys.stdout, epochs, print_every or usual, asked=print_every is not None)
         stopped: BaseException | None = None
@@ -168,17 +192,22 @@ class Run:
                 verbose=0,
                 resume=checkpoint.path if broken_off else None,
                 change=("learning_rate", "epochs", "validation_freq"),
+                workers=self.group,
+                shards=self.shards,
             )
         except (KeyboardInterrupt, DivergedError, BrokenPipeError) as error:
             stopped = error
         except SystemExit:
             done = f"{self.model.epoch} of {self.recipe.epochs} epochs"
-            print(f"arraynn train: terminated after {done}; --out {self.folder} --resume goes on", file=sys.stderr)
+            if first:
+                print(f"arraynn train: terminated after {done}; --out {self.folder} --resume goes on", file=sys.stderr)
             raise
         if isinstance(stopped, BrokenPipeError):
             silence()
         if isinstance(stopped, DivergedError) and not self.model.history:
             raise stopped  # there is nothing to keep
+        if not first:
+            return self.left(stopped)
         self.tell(*keep(self.folder, self.model, x, y), time.monotonic() - began)
         if isinstance(stopped, KeyboardInterrupt):
             done = f"{self.model.epoch} of {self.recipe.epochs} epochs"
@@ -189,6 +218,12 @@ class Run:
             raise stopped
         checkpoint.path.unlink(missing_ok=True)  # the model is there, and nothing to go on with
         return 0
+
+    def left(self, stopped: BaseException | None) -> int:
+        """The exit code of a worker that has nothing to keep."""
+        if isinstance(stopped, Exception):
+            raise stopped
+        return 0 if stopped is None else 130
 
     def tell(self, files: list[str], why: str, seconds: float) -> None:
         """The last table, and the files."""

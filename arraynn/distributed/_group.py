@@ -24,6 +24,8 @@ class Group:
     size: int = 1
     local_size: int = 1
     name: str = "alone"
+    #: whether a worker that fails says so in one line, without the traceback
+    brief: bool = False
 
     def sum(self, flat: np.ndarray) -> np.ndarray:
         """The sum over the workers, in whatever order the engine adds. flat : (n,), contiguous; it is consumed."""
@@ -63,6 +65,15 @@ class Group:
     def abort(self, error: BaseException) -> None:
         """End the other workers, which wait for this one. error : what went wrong here. It may not return."""
 
+    def part(self, error: BaseException, everywhere: bool) -> None:
+        """Leave with an error. One that is not everywhere ends the other workers, which know nothing of it; else all
+        wait until all have left, so that none ends before worker 0 has saved."""
+        if everywhere:
+            told_by(error, 0)
+            self.gather(None)
+        else:
+            self.abort(error)
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Where what stands within raises on one of the workers, all raise: that one its own error, the others a
@@ -73,11 +84,9 @@ class Group:
         except Exception as error:
             own = error
         told = self.gather(None if own is None else f"{type(own).__name__}: {own}")
-        if own is not None:
-            raise own
         for rank, said in enumerate(told):
             if said is not None:
-                raise WorkerError(f"worker {rank} of {self.size} failed: {said}")
+                raise told_by(own or WorkerError(f"worker {rank} of {self.size} failed: {said}"), rank)
 
     def agreed(self, facts: dict[str, str]) -> None:
         """Raise WorkerError, on every worker, unless all have the same facts. facts : what is compared -> its value."""
@@ -85,13 +94,20 @@ class Group:
         for rank, theirs in enumerate(everyone):
             for name, value in everyone[0].items():
                 if theirs.get(name) != value:
-                    raise WorkerError(
+                    differ = WorkerError(
                         f"worker {rank} has {name} other than worker 0: {theirs.get(name)}, not {value}. All workers "
                         f"run the same program on the same data, and each takes its own rows of every batch"
                     )
+                    raise told_by(differ, 0)
 
     def __repr__(self) -> str:
         return f"<worker {self.rank} of {self.size}, {self.name}>"
+
+
+def told_by(error: Exception | BaseException, rank: int) -> Any:
+    """The error, with a note for programs: of all workers that raise it, or hear of it, this one is to tell."""
+    vars(error)["told_by"] = rank
+    return error
 
 
 def pairwise(parts: list[np.ndarray]) -> np.ndarray:

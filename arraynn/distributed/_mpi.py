@@ -56,7 +56,7 @@ class MPIGroup(Group):
     def abort(self, error: BaseException) -> None:
         """Say what has failed and end every process at once; it does not return, unless this is the only one."""
         if self.size > 1:
-            report(self.rank, self.size, error)
+            report(self.rank, self.size, error, full=not self.brief)
             self.comm.Abort(code_of(error))
 
 
@@ -86,7 +86,7 @@ def join() -> MPIGroup:
             )
     share_machine(group.local_size)
     if group.size > 1:
-        end_all_when_uncaught(group.abort)
+        end_all_when_uncaught(group.rank, group.abort)
     return group
 
 

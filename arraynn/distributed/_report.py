@@ -9,16 +9,22 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-#: seconds that the other workers wait with their report: what all raise, worker 0 tells, and ends them meanwhile
+from ..errors import WorkerError
+
+#: seconds that a worker gives another one, which may have failed as well, to say so and to end all
 PATIENCE = 2.0
 
 
-def report(rank: int, size: int, error: BaseException) -> None:
-    """Say on stderr which worker has failed, and where."""
-    if rank:
+def report(rank: int, size: int, error: BaseException, full: bool = True) -> None:
+    """Say on stderr which worker has failed, with the traceback, or in a line.
+
+    A worker that only found another one gone waits for that one's report.
+    """
+    if isinstance(error, WorkerError):
         time.sleep(PATIENCE)
-    lines = "".join(traceback.format_exception(error)).rstrip()
-    print(f"{lines}\nworker {rank} of {size} has failed, so all end", file=sys.stderr, flush=True)
+    lines = "".join(traceback.format_exception(error)) if full else ""
+    said = "" if full else f": {' '.join(f'{type(error).__name__}: {error}'.split())}"
+    print(f"{lines}worker {rank} of {size} has failed, so all end{said}", file=sys.stderr, flush=True)
     sys.stdout.flush()
 
 
@@ -29,11 +35,15 @@ def code_of(error: BaseException) -> int:
     return 130 if isinstance(error, KeyboardInterrupt) else 1
 
 
-def end_all_when_uncaught(abort: Callable[[BaseException], Any]) -> None:
-    """An error that nobody catches ends this worker only, and the others would wait for it for ever: end them, too."""
+def end_all_when_uncaught(rank: int, abort: Callable[[BaseException], Any]) -> None:
+    """Have an error that nobody catches end every worker: the others would wait for this one for ever.
+
+    What all of them raise, such as a divergence, worker 0 reports, and ends the others while they wait with theirs.
+    """
     before = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+        time.sleep(PATIENCE if rank else 0)
         abort(error)
         before(kind, error, where)  # where the engine cannot end the others, as Python would
 

@@ -15,7 +15,7 @@ from .._coupling import batch_coupled, exchanges_parts
 from .._types import Array, Nest
 from ..backends import for_type, of
 from ..errors import DataError, WorkerError
-from ._group import Group, pairwise
+from ._group import Group, pairwise, told_by
 from ._parts import Parts, flat, unflat
 
 SHARDS = 8  #: of a batch, unless told
@@ -61,10 +61,11 @@ class Team:
         if isinstance(self.shards, bool) or not isinstance(self.shards, int) or self.shards < 1:
             raise DataError(f"shards must be an integer of at least 1, got {self.shards!r}")
         if self.group.size > self.shards:
-            raise WorkerError(
+            few = WorkerError(
                 f"there are {self.group.size} workers, and each batch is cut into {self.shards} shards, so some would "
                 f"have nothing to do: give shards={self.group.size} or more, or start {self.shards} workers"
             )
+            raise told_by(few, 0)
         if self.reduction not in ("exact", "fast"):
             raise DataError(f"reduction must be 'exact' or 'fast', got {self.reduction!r}")
 
@@ -94,10 +95,9 @@ class Team:
     def check(self, network: Any, loss: Any, metrics: tuple[Any, ...]) -> None:
         """Raise DataError where a batch cannot be cut before one of these."""
         for block in (network, loss, *metrics):
-            if batch_coupled(block) and not exchanges_parts(block):
-                name = block.coupling() if hasattr(block, "coupling") else type(block).__name__
+            if name := _undivided(block):
                 raise DataError(
-                    f"{name or type(block).__name__} takes its numbers from all rows of a batch, or does not say that "
+                    f"{name} takes its numbers from all rows of a batch, or does not say that "
                     f"it does not, so a batch cannot be shared out before it: say `batch_coupled = False` in its class "
                     f"where its rows have nothing to do with one another, or train without workers and shards"
                 )
@@ -166,6 +166,16 @@ def digest(nest: Nest) -> str:
         else:
             found.update(np.ascontiguousarray(of(leaf).to_numpy(leaf)).tobytes())
     return found.hexdigest()[:12]
+
+
+def _undivided(block: Any, path: str = "") -> str:
+    """Kind and place of what must be given a batch as a whole, "" of nothing: "MyLayer 'layers.1'"."""
+    if not batch_coupled(block) or exchanges_parts(block):
+        return ""
+    for i, layer in enumerate(getattr(block, "layers", ())):
+        if found := _undivided(layer, f"{path}.layers.{i}".lstrip(".")):
+            return found
+    return f"{type(block).__name__} {path!r}" if path else type(block).__name__
 
 
 def _rows(batch: Any, rows: slice) -> Any:

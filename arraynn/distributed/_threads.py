@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -24,8 +25,8 @@ class Threads:
     def run(self, function: Callable[[Group], Any]) -> list[Any]:
         """[what function(group) returns, for each worker], worker 0 in the caller's thread.
 
-        Where workers fail, the error of the first one that did is raised when all have ended. Products run on one
-        thread of BLAS meanwhile, as other numbers of threads have other bits.
+        Where one fails, its error is raised when all have ended. Products run on one thread of BLAS meanwhile, as
+        other numbers of threads have other bits.
         """
         meeting = _Meeting(self.size)
         results: list[Any] = [None] * self.size
@@ -45,7 +46,7 @@ class Threads:
             for thread in others:
                 thread.join()
         if meeting.failed:
-            raise meeting.failed[0]
+            raise next((error for error in meeting.failed if not isinstance(error, WorkerError)), meeting.failed[0])
         return results
 
     def __repr__(self) -> str:
@@ -88,8 +89,7 @@ class _Meeting:
         self.failed: list[BaseException] = []
 
     def fail(self, error: BaseException) -> None:
-        if not (isinstance(error, WorkerError) and self.failed):
-            self.failed.append(error)
+        self.failed.append(error)
         self.barrier.abort()
 
     def exchange(self, rank: int, value: Any) -> list[Any]:
@@ -97,11 +97,12 @@ class _Meeting:
         self.values[rank] = value
         try:
             self.barrier.wait()
-            found = list(self.values)
-            self.barrier.wait()  # before anybody puts in the next value
         except threading.BrokenBarrierError:
             said = f": {type(self.failed[0]).__name__}: {self.failed[0]}" if self.failed else ""
             raise WorkerError(f"another worker has ended{said}") from None
+        found = list(self.values)
+        with suppress(threading.BrokenBarrierError):  # which the next exchange will tell: this one is done
+            self.barrier.wait()  # before anybody puts in the next value
         return found
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -23,40 +26,57 @@ class TorchGroup(Group):
         self.torch, self.dist = torch, torch.distributed
         if not self.dist.is_initialized():
             self.dist.init_process_group("gloo")
+            atexit.register(self.dist.destroy_process_group)  # its threads must have ended before the process does
         # numbers lie on the host, which NCCL does not serve
         self.group = None if self.dist.get_backend() == "gloo" else self.dist.new_group(backend="gloo")
         self.rank, self.size = self.dist.get_rank(), self.dist.get_world_size()
         self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "0")) or self._local_size()
 
+    @contextmanager
+    def _exchange(self) -> Iterator[None]:
+        """gloo's errors, which come when a connection breaks off, as a WorkerError."""
+        try:
+            yield
+        except RuntimeError as error:
+            said = " ".join(str(error).split())[:200]
+            raise WorkerError(f"another worker has ended, or cannot be reached any more: {said}") from None
+
     def sum(self, flat: np.ndarray) -> np.ndarray:
-        self.dist.all_reduce(self.torch.from_numpy(flat), group=self.group)
+        with self._exchange():
+            self.dist.all_reduce(self.torch.from_numpy(flat), group=self.group)
         return flat
 
     def slices(self, padded: np.ndarray) -> np.ndarray:
         received = np.empty_like(padded)
-        self.dist.all_to_all_single(self.torch.from_numpy(received), self.torch.from_numpy(padded), group=self.group)
+        numbers = self.torch.from_numpy(received), self.torch.from_numpy(padded)
+        with self._exchange():
+            self.dist.all_to_all_single(*numbers, group=self.group)
         return received
 
     def joined(self, part: np.ndarray) -> np.ndarray:
         received = np.empty(self.size * part.size, part.dtype)
-        self.dist.all_gather_into_tensor(self.torch.from_numpy(received), self.torch.from_numpy(part), group=self.group)
+        numbers = self.torch.from_numpy(received), self.torch.from_numpy(part)
+        with self._exchange():
+            self.dist.all_gather_into_tensor(*numbers, group=self.group)
         return received
 
     def bcast(self, value: Any) -> Any:
         box = [value]
-        self.dist.broadcast_object_list(box, src=0, group=self.group)
+        with self._exchange():
+            self.dist.broadcast_object_list(box, src=0, group=self.group)
         return box[0]
 
     def gather(self, value: Any) -> list[Any]:
         found: list[Any] = [None] * self.size
-        self.dist.all_gather_object(found, value, group=self.group)
+        with self._exchange():
+            self.dist.all_gather_object(found, value, group=self.group)
         return found
 
     def abort(self, error: BaseException) -> None:
         """Say what has failed, and end this process: gloo then tells the others that it is gone, and whoever has
         started them ends them."""
         if self.size > 1:
-            report(self.rank, self.size, error)
+            report(self.rank, self.size, error, full=False)
 
     def _local_size(self) -> int:
         import socket

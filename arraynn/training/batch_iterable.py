@@ -81,7 +81,7 @@ def _same(batch: Batch, loss: Loss, team: Team | None = None) -> Any:
 
 
 def with_last(items: Iterator[Any], ahead: bool) -> Iterator[tuple[Any, bool]]:
-    """(item, whether it is the last). ahead : read one item ahead to know that; without it the answer is always False."""
+    """(item, whether it is the last). ahead : read one item ahead to know that; without it, always False."""
     for item in items:
         if ahead:
             for following in items:

@@ -140,8 +140,8 @@ class Fit:
                 if self.stepping:  # the step broke off halfway, and it consumes what it works on
                     self.go_back()
                 self.leave(error, interrupt.leaving)
-                if self.team is not None and not (self.common or interrupt.leaving):
-                    self.team.group.abort(error)
+                if self.team is not None:
+                    self.team.group.part(error, everywhere=self.common or interrupt.leaving)
                 raise
             self.leave(None, True)
 
