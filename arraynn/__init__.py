@@ -5,7 +5,7 @@ import typing as _typing
 
 from . import backends, initializers, layers, losses, metrics, optimizers, regularizers, schedules, tree
 from .backends import backend
-from .distributed import workers
+from .distributed import LocalSGD, workers
 from .errors import (
     ArraynnError,
     BackendUnavailable,
@@ -51,6 +51,7 @@ __all__ = [
     "DivergedError",
     "EarlyStopping",
     "Key",
+    "LocalSGD",
     "Model",
     "ReduceLROnPlateau",
     "ShapeError",

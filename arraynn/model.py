@@ -16,7 +16,7 @@ from . import tree
 from ._array import namespace
 from ._hyperparameters import python_number
 from ._types import Array, LayerLike, Nest
-from .distributed import in_threads, team_of
+from .distributed import LocalSGD, in_threads, team_of
 from .errors import DataError
 from .io.model_file import names_in
 from .losses import as_loss, softmax_cross_entropy
@@ -119,7 +119,7 @@ class Model(Holder):
         change: Iterable[str] = (),
         workers: Any = None,
         shards: int | None = None,
-        reduction: str = "exact",
+        reduction: str | LocalSGD = "exact",
     ) -> dict[str, list[float]]:
         """Train, and return the history, to which each epoch adds a float to each list.
 
@@ -146,13 +146,12 @@ class Model(Holder):
             "validation_freq". What differs is told in a line of the log; all else must be as it was.
         workers : of `nn.workers`: processes that train this model together. Each is given the same data and takes its
             own rows of every batch (of memory-mapped x it reads no others); all end with the same weights and history.
-            Worker 0 alone shows progress and writes files. What one decides, a stop, a checkpoint, a signal to end, all
-            do after the same step; where one fails, all end.
+            Worker 0 alone shows progress and writes files; all stop after the same step, and where one fails, all end.
         shards : into how many pieces a batch is then cut, at least as many as there are workers; 8 unless told. On
             NumPy a fit has the same bits on 1, 2, 4, … workers that divide them, and without workers, with the same
             shards; and one that was broken off goes on so on another number of workers. Without either, a batch is
             not cut so, and its bits are others.
-        reduction : "exact", or "fast": the engine's own sum of gradients, in whatever order it adds.
+        reduction : "exact"; "fast", the engine's own sum of gradients, in whatever order it adds; or a `LocalSGD`.
 
         Ctrl-C stops between two steps, keeps weights and history, and raises KeyboardInterrupt; SIGTERM does the same
         and raises SystemExit(143).
@@ -203,6 +202,7 @@ class Model(Holder):
                 **{"batch_size": batch_size, "shuffle": bool(shuffle), "validation_split": validation_split},
                 "validation_freq": validation_freq,
                 "shards": team and team.shards,
+                "reduction": team and str(team.reduction),
             }
             watching = [*as_callbacks(callbacks), *progress_for(0 if team and team.group.rank else verbose, epochs)]
             run = Fit(self, batches, watching, validate, validation_freq, plan, team)

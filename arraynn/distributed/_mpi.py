@@ -65,15 +65,15 @@ def join() -> MPIGroup:
     """This process among those of its job. WorkerError, with the remedy, where mpi4py or MPI is missing, or where
     another MPI's mpiexec has started the processes, so that each sees itself alone."""
     try:
+        import mpi4py  # noqa: F401 - so that its absence is told apart from that of the library
+    except ImportError:
+        raise WorkerError(
+            'workers("mpi") needs mpi4py and an MPI: pip install "arraynn[mpi]" brings both; on a cluster, load its MPI '
+            "and pip install mpi4py"
+        ) from None
+    try:
         from mpi4py import MPI
-    except ImportError as error:
-        if error.name in ("mpi4py", None) and "mpi4py" in str(error) and "No module" in str(error):
-            raise WorkerError(
-                'workers("mpi") needs mpi4py and an MPI: pip install "arraynn[mpi]" brings both; on a cluster, load '
-                "its MPI and pip install mpi4py"
-            ) from None
-        raise WorkerError(_no_library(error)) from None
-    except RuntimeError as error:
+    except (ImportError, RuntimeError) as error:
         raise WorkerError(_no_library(error)) from None
     group = MPIGroup(MPI)
     started = {name: int(os.environ[name]) for name in LAUNCHERS if os.environ.get(name, "").isdigit()}

@@ -16,6 +16,7 @@ from .._types import Array, Nest
 from ..backends import for_type, of
 from ..errors import DataError, WorkerError
 from ._group import Group, pairwise, told_by
+from ._local_sgd import LocalSGD
 from ._parts import Parts, flat, unflat
 
 SHARDS = 8  #: of a batch, unless told
@@ -35,27 +36,29 @@ class Share:
     """A worker's rows of one batch.
 
     batch : (x, targets, sample_weight) of these rows. start : the first of them, counted in the batch. rows : of the
-    whole batch. total : what the whole batch's loss is divided by.
+    whole batch. total : what the whole batch's loss is divided by; own_total : what these rows' alone would be.
     """
 
     batch: tuple[Nest, Array, Array | None]
     start: int
     rows: int
     total: Any
+    own_total: Any
 
 
 @dataclass(frozen=True)
 class Team:
     """A group that trains together. shards : into how many pieces each batch is cut, from its number of rows alone.
 
-    reduction : "exact", whose bits are the same for 1, 2, 4, … workers, or "fast", the engine's own sum.
+    reduction : "exact", whose bits are the same for 1, 2, 4, … workers; "fast", the engine's own sum; or a LocalSGD,
+        with which a step exchanges no gradients.
     Each worker takes a run of shards, adds up their gradients as a balanced tree, and the trees are joined over the
     workers, so that the bits do not depend on their number, where it is a power of two that divides `shards`.
     """
 
     group: Group
     shards: int
-    reduction: str = "exact"
+    reduction: str | LocalSGD = "exact"
 
     def __post_init__(self) -> None:
         if isinstance(self.shards, bool) or not isinstance(self.shards, int) or self.shards < 1:
@@ -66,8 +69,13 @@ class Team:
                 f"have nothing to do: give shards={self.group.size} or more, or start {self.shards} workers"
             )
             raise told_by(few, 0)
-        if self.reduction not in ("exact", "fast"):
-            raise DataError(f"reduction must be 'exact' or 'fast', got {self.reduction!r}")
+        if self.local is None and self.reduction not in ("exact", "fast"):
+            raise DataError(f"reduction must be 'exact', 'fast' or a LocalSGD, got {self.reduction!r}")
+
+    @property
+    def local(self) -> LocalSGD | None:
+        """How steps are taken without the others, where they are."""
+        return self.reduction if isinstance(self.reduction, LocalSGD) else None
 
     @property
     def mine(self) -> range:
@@ -90,7 +98,8 @@ class Team:
         own = self.own_rows(rows)
         picked, own_targets, own_weight = _rows((x if own_x is None else (), targets, weight), own)
         own_x = picked if own_x is None else own_x
-        return Share((own_x, own_targets, own_weight), own.start, rows, _array(loss.total(targets, weight)))
+        totals = loss.total(targets, weight), loss.total(own_targets, own_weight)
+        return Share((own_x, own_targets, own_weight), own.start, rows, *map(_array, totals))
 
     def check(self, network: Any, loss: Any, metrics: tuple[Any, ...]) -> None:
         """Raise DataError where a batch cannot be cut before one of these."""
@@ -105,17 +114,18 @@ class Team:
     def accumulate(
         self, gradient: Callable[..., Any], params: Nest, share: Share, key: Any, coupled: bool
     ) -> tuple[dict[str, Any], Nest]:
-        """(this worker's sums, float64, on the host; the gradients of the whole batch).
+        """(this worker's sums, on the host; the gradients of the whole batch, or with LocalSGD of its own rows).
 
         gradient(params, rows, key, total) -> sums, gradients, of some rows. coupled : whether it exchanges numbers.
         """
         backend, engine = of(tree.first(params)), for_type(type(tree.first(params)))
-        parts = Parts(self.group, self.shards, self.mine) if coupled else None
+        parts = Parts(self.group if self.local is None else Group(), self.shards, self.mine) if coupled else None
+        total = share.total if self.local is None else share.own_total
 
         def of_shard(shard: int) -> tuple[dict[str, Any], np.ndarray, Nest]:
             first, last = self.edge(share.rows, shard), self.edge(share.rows, shard + 1)
             rows = _rows(share.batch, slice(first - share.start, last - share.start))
-            sums, grads = gradient(params, rows, key.rows(first, parts), share.total)
+            sums, grads = gradient(params, rows, key.rows(first, parts), total)
             return sums, flat(tree.trained(grads)), grads
 
         with engine.single_threaded_products():
@@ -123,9 +133,14 @@ class Team:
         sums, _, like = found[0]
         values = pairwise([np.asarray(backend.fetch(tree.leaves(sums)), np.float64) for sums, _, _ in found])
         summed = pairwise([numbers for _, numbers, _ in found])
-        whole = self.group.exact(summed) if self.reduction == "exact" else self.group.sum(summed)
+        whole = summed
+        if self.local is None:
+            whole = self.group.exact(summed) if self.reduction == "exact" else self.group.sum(summed)
         grads = tree.with_statistics(unflat(whole, tree.trained(like)), like)
-        return _filled(sums, values), grads
+        logs = _filled(sums, values)
+        if self.local is not None:  # its part of the mean over the whole batch
+            logs["data_loss"] *= float(share.own_total) / (float(share.total) or 1.0)
+        return logs, grads
 
     def agree(
         self, logs: Mapping[str, Any], flags: Mapping[str, Any] | None = None
@@ -138,7 +153,7 @@ class Team:
         return {**logs, **_filled(own, numbers[: -len(FLAGS)])}, told
 
 
-def team_of(group: Any, shards: int | None, reduction: str = "exact") -> Team | None:
+def team_of(group: Any, shards: int | None, reduction: str | LocalSGD = "exact") -> Team | None:
     """The team of a group (None: alone), or None where neither a group nor shards are given."""
     if group is None and shards is None:
         return None

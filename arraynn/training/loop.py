@@ -10,18 +10,16 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from .. import tree
 from .._array import is_float, namespace
 from .._types import Nest
-from ..distributed import Team
-from ..errors import CheckpointError, DataError, DivergedError
-from ..optimizers import Optimizer
+from ..distributed import Outer, Team
+from ..errors import DataError, DivergedError
 from ..random import Key
 from ..schedules import rate_at
 from . import advice
@@ -31,47 +29,12 @@ from .checkpoint import Checkpoint, Progress, Saved
 from .dispatch import Dispatcher
 from .nan_trace import first_not_finite
 from .signals import Interrupt, deferred_interrupts
-from .step import Batch, make_unchecked_step
+from .step import make_unchecked_step
+from .taken import Sums, Taken
 
 FETCH_SECONDS = 0.1
 FETCH_COST = 0.005  #: seconds that a fetch may take; to look at large weights and copy them takes longer, and is rarer
 FETCH_STEPS = 1000  #: and at least this often, so that waiting reports take no memory to speak of
-
-
-@dataclass
-class Taken:
-    """A step whose report waits on the device."""
-
-    epoch: int
-    step: int
-    optimizer: Optimizer
-    make: Callable[[], Batch]
-    logs: dict[str, Any]
-
-
-@dataclass
-class Sums:
-    """An epoch's report so far, on the host."""
-
-    total: float = 0.0
-    losses: dict[str, float] = field(default_factory=dict)
-    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
-    learning_rate: float = math.nan
-
-    def add(self, logs: dict[str, Any], learning_rate: float) -> None:
-        logs = dict(logs)
-        total = logs.pop("total")
-        self.total += total
-        self.learning_rate = learning_rate
-        for name, value in logs.items():
-            if isinstance(value, dict):
-                sums = self.metrics.setdefault(name, dict.fromkeys(value, 0.0))
-                if missing := sorted(value.keys() - sums.keys()):  # from a checkpoint that nobody here wrote
-                    raise CheckpointError(f"the sums that it goes on with lack {', '.join(missing)} of {name}")
-                for part in value:
-                    sums[part] += value[part]
-            else:
-                self.losses[name] = self.losses.get(name, 0.0) + value * total
 
 
 class Fit:
@@ -107,6 +70,7 @@ class Fit:
         self.untold: list[tuple[int, dict[str, float]]] = []  # epochs that the callbacks do not know of yet
         self.sums: dict[int, Sums] = {}
         self.stepping = False
+        self.outer: Outer | None = None  # of workers that take steps on their own
         self.common = False  # what is raised now is raised by every worker
         self.optimizer: Any = None
         self.key = Key(model.seed)
@@ -153,6 +117,8 @@ class Fit:
             if saved is not None:
                 saved.tell(self.model, self.callbacks, self.told.callbacks)
         self.common = False
+        if self.team is not None and self.team.local is not None:
+            self.outer = Outer(self.team, self.team.local, self.model.params, self.model.step)
 
     def progress(self) -> Progress:
         """Where the fit is, when nothing waits to be told."""
@@ -179,6 +145,7 @@ class Fit:
         self.reported = self.fetched
         while model.epoch < end and not self.told.stopped:
             self.epoch(model.epoch, interrupt)
+            self.exchange()
             self.finished.append(model.epoch)
             model.epoch += 1
             self.position = 0
@@ -211,11 +178,15 @@ class Fit:
             self.stepping = True
             params, state, logs = self.take_step(model.params, model.state, batch, self.key)
             model.hold(params, state)
+            if self.outer is not None and self.outer.due(model.step):
+                self.exchange()
             self.waiting.append(Taken(epoch, number, self.optimizer, make, logs))
             self.stepping = False
             self.position += 1
             stop, due = self.told.batch(model), self.told.due()
             told = self.agree(interrupt, self.waiting[-1], stop=stop, ended=last, fetch=self.due(), save=due)
+            if told["save"] or told["signal"]:
+                self.exchange()
             if told["fetch"] or told["save"]:
                 self.settle()
             for checkpoint in due:
@@ -238,6 +209,11 @@ class Fit:
             if taken is not None:
                 taken.logs = logs
         return told | {"signal": next((int(number) for name, number in signals.items() if told[name]), 0)}
+
+    def exchange(self) -> None:
+        """Where workers take steps on their own: exchange weights now, unless that is done."""
+        if self.outer is not None:
+            self.model.hold(self.outer.exchange(self.model.params, self.model.step), self.model.state)
 
     def make_step(self) -> Any:
         model = self.model
@@ -280,7 +256,7 @@ class Fit:
 
     def diverged(self) -> None:
         """Go back to the last finite weights, replay from there to the first number that is not, and say where."""
-        self.common = True  # the weights are the same everywhere, and all look at them after the same step
+        self.common = self.outer is None  # of the same weights, after the same step
         lost = self.go_back()
         found = first_not_finite(self.model, [(one.step, one.optimizer, one.make) for one in lost])
         at = next((one for one in lost if one.step == found.step), lost[-1])

@@ -78,6 +78,8 @@ def make_train_step(
     libraries is a trip to the device: ask `nn.check_labels(labels, K)` once, before the loop.
     """
     team = team_of(workers, shards, reduction)
+    if team is not None and team.local is not None:
+        raise DataError("LocalSGD takes several steps between exchanges, so it is for Model.fit, not for one step")
     step = make_unchecked_step(
         network, loss, optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=metrics, team=team
     )
@@ -229,7 +231,8 @@ def sharded_core(
         return lambda params, rows, key, _: inner(params, rows, key)
 
     def core(params: Nest, slots: Nest, share: Share, key: Key, scalars: Mapping[str, Any]) -> Any:
-        taken = fixed(share.total) if isinstance(share.total, (int, float)) and not coupled else compiled
+        total = share.total if team.local is None else share.own_total
+        taken = fixed(total) if isinstance(total, (int, float)) and not coupled else compiled
         logs, grads = team.accumulate(taken, params, share, key, coupled)
         params, slots, logs["penalty"] = finish(params, slots, grads, scalars)
         logs["total"] = share.total

@@ -138,6 +138,70 @@ def test_iterables_of_batches_end_together():
     assert found[0][0] == 6
 
 
+# ---------------------------------------------------------------- local steps
+
+
+def local(group, every=4, outer=None, epochs=3, callbacks=()):
+    x, y, _ = data(192)
+    layers = nn.Sequential(nn.Dense(8), nn.BatchNorm(), nn.ReLU(), nn.Dense(4))
+    model = nn.Model(layers, optimizer=nn.Adam(0.01), seed=1, backend="numpy")
+    rule = nn.LocalSGD(every) if outer is None else nn.LocalSGD(every, outer)
+    model.fit(x, y, epochs=epochs, batch_size=16, workers=group, reduction=rule, callbacks=callbacks, verbose=0)
+    return model
+
+
+def test_local_steps_end_with_the_same_weights_everywhere_and_learn():
+    found = members(2, local)
+    assert [leaf.tobytes() for leaf in tree.leaves(found[0].params)] == [
+        leaf.tobytes() for leaf in tree.leaves(found[1].params)
+    ]
+    assert found[0].history == found[1].history
+    assert found[0].history["loss"][-1] < found[0].history["loss"][0]
+
+
+def test_with_one_worker_and_a_plain_average_local_steps_are_the_steps_of_fit():
+    own = local(None, outer=nn.SGD(1.0))
+    x, y, _ = data(192)
+    usual = nn.Model(own.network, optimizer=nn.Adam(0.01), seed=1, backend="numpy")
+    usual.fit(x, y, epochs=3, batch_size=16, shards=8, verbose=0)
+    np.testing.assert_allclose(own.history["loss"], usual.history["loss"], rtol=1e-3)
+
+
+def test_local_steps_exchange_weights_only_each_so_many_steps_and_at_epochs_ends():
+    group = Counted()
+    local(group, every=5, epochs=2)
+    # 12 steps an epoch: after 5, 10 and 12, then after 15, 20 and 24
+    assert group.counts == {"float32": 6, "float64": 24 + 2}
+
+
+def test_workers_move_by_the_mean_of_their_displacements():
+    def one(group):
+        x, y, _ = data(32)
+        model = nn.Model(nn.Sequential(nn.Dense(4)), optimizer=nn.SGD(0.1), seed=1, backend="numpy").build((20,))
+        rule = nn.LocalSGD(1, nn.SGD(1.0))
+        model.fit(x, y, epochs=1, batch_size=None, workers=group, reduction=rule, verbose=0)
+        return model.params
+
+    # with equal shares and plain descent, the mean of the displacements is the whole batch's step
+    x, y, _ = data(32)
+    whole = nn.Model(nn.Sequential(nn.Dense(4)), optimizer=nn.SGD(0.1), seed=1, backend="numpy")
+    whole.fit(x, y, epochs=1, batch_size=None, verbose=0)
+    for params in members(2, one):
+        for a, b in zip(tree.leaves(params), tree.leaves(whole.params), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("options", "told"), [((0,), "every must be"), ((4, 0.7), "outer must be an Optimizer")])
+def test_wrong_local_steps_are_refused(options, told):
+    with pytest.raises(DataError, match=told):
+        nn.LocalSGD(*options)
+
+
+def test_local_steps_are_not_for_a_single_step():
+    with pytest.raises(DataError, match=r"it is for Model\.fit"):
+        nn.make_train_step(nn.Dense(4), nn.softmax_cross_entropy, nn.SGD(0.1), shards=8, reduction=nn.LocalSGD())
+
+
 # ---------------------------------------------------------------- exchanges
 
 
