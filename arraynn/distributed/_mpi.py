@@ -68,8 +68,8 @@ def join() -> MPIGroup:
         import mpi4py  # noqa: F401 - so that its absence is told apart from that of the library
     except ImportError:
         raise WorkerError(
-            'workers("mpi") needs mpi4py and an MPI: pip install "arraynn[mpi]" brings both; on a cluster, load its MPI '
-            "and pip install mpi4py"
+            'workers("mpi") needs mpi4py and an MPI: pip install "arraynn[mpi]" brings both; on a cluster, load its '
+            "MPI and pip install mpi4py"
         ) from None
     try:
         from mpi4py import MPI

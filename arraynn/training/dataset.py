@@ -192,9 +192,9 @@ class Rows:
         """The rows of a slice, or of an index array (`host` is the same for what is memory-mapped), as a Batch; with a
         team, this worker's Share of them: of x, no other rows are read."""
         weight = None if self.weight is None else _pick(self.weight, rows, host)
-        targets = _pick(self.targets, rows, host)
         if team is None:
-            return self.inputs(rows, host), targets, weight
+            return self.inputs(rows, host), _pick(self.targets, rows, host), weight
+        targets = _pick(self.targets, rows, host)
         own = team.own_rows(int(targets.shape[0]))
         if host is None:
             x = self.inputs(slice(rows.start + own.start, rows.start + own.stop))
