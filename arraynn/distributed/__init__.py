@@ -7,10 +7,23 @@ from typing import Any
 from ..errors import DataError
 from ._group import Group
 from ._local_sgd import LocalSGD, Outer
+from ._parts import Parts
 from ._team import Share, Team, digest, team_of
 from ._threads import Threads, in_threads
 
-__all__ = ["Group", "LocalSGD", "Outer", "Share", "Team", "Threads", "digest", "in_threads", "team_of", "workers"]
+__all__ = [
+    "Group",
+    "LocalSGD",
+    "Outer",
+    "Parts",
+    "Share",
+    "Team",
+    "Threads",
+    "digest",
+    "in_threads",
+    "team_of",
+    "workers",
+]
 
 
 def workers(engine: str | None = None) -> Any:

@@ -138,6 +138,22 @@ def test_iterables_of_batches_end_together():
     assert found[0][0] == 6
 
 
+@pytest.mark.parametrize("normalized", [False, True])
+def test_other_libraries_share_a_batch_as_well(backend, normalized):
+    x, y, weight = data(60)
+    layers = [nn.Dense(8), *([nn.BatchNorm()] if normalized else []), nn.ReLU(), nn.Dropout(0.1), nn.Dense(4)]
+
+    def losses(group, shards):
+        model = nn.Model(nn.Sequential(*layers), seed=1, backend=backend)
+        options = {"sample_weight": weight, "workers": group, "shards": shards, "verbose": 0}
+        return model.fit(x, y, epochs=1, batch_size=25, **options)["loss"]
+
+    alone, (first, second) = losses(None, 4), members(2, lambda group: losses(group, 4))
+    assert first == second
+    np.testing.assert_allclose(first, alone, rtol=1e-5)
+    np.testing.assert_allclose(alone, losses(None, None), rtol=1e-4)
+
+
 # ---------------------------------------------------------------- local steps
 
 
