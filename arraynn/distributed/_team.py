@@ -22,7 +22,7 @@ from ._parts import Parts, flat, unflat
 SHARDS = 8  #: of a batch, unless told
 
 #: what a worker reports in each step, beside its sums, so that all decide together
-FLAGS = ("stop", "ended", "fetch", "save", "interrupt", "terminate")
+FLAGS = ("stop", "ended", "fetch", "save", "interrupt", "terminate", "diverged")
 
 LARGE = 1 << 23  #: numbers of an array, above which its digest looks at some rows only
 SAMPLE = 256  #: so many

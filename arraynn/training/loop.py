@@ -159,7 +159,7 @@ class Fit:
                 or last
                 or time.monotonic() - self.reported > FETCH_SECONDS
             ):
-                self.settle()
+                self.settle(together=True)
                 self.report(validating)
                 self.reported = time.monotonic()
             self.told.save_after_epoch(self.save)
@@ -188,7 +188,7 @@ class Fit:
             if told["save"] or told["signal"]:
                 self.exchange()
             if told["fetch"] or told["save"]:
-                self.settle()
+                self.settle(together=True)
             for checkpoint in due:
                 self.save(checkpoint, False)
             interrupt.agreed(told["signal"])
@@ -224,8 +224,11 @@ class Fit:
     def due(self) -> bool:
         return time.monotonic() - self.fetched > self.pause or len(self.waiting) >= self.most
 
-    def settle(self) -> None:
-        """Fetch what waits; keep a copy of weights that are finite; raise DivergedError where they are not."""
+    def settle(self, together: bool = False) -> None:
+        """Fetch what waits; keep a copy of weights that are finite; raise DivergedError where they are not.
+
+        together : all workers do so now, so weights that are not finite on one of them are everybody's divergence.
+        """
         model, taken, began = self.model, self.waiting, time.monotonic()
         if not taken:
             return
@@ -233,7 +236,11 @@ class Fit:
         health = [_all_finite(leaf) for leaf in tree.leaves([model.params, model.state["slots"]]) if is_float(leaf)]
         fetched = iter(model.backend.fetch([*tree.leaves(reports), *health]))
         logs = tree.map(lambda _: next(fetched), reports)
-        if not all(fetched) or not all(math.isfinite(one["data_loss"] + one["penalty"]) for one in logs):
+        finite = all(fetched) and all(math.isfinite(one["data_loss"] + one["penalty"]) for one in logs)
+        if together and self.team is not None:
+            finite = not self.team.agree({}, {"diverged": not finite})[1]["diverged"]
+        if not finite:
+            self.common = together  # of all workers, after the same step
             self.diverged()
         # finite they are: they stand for their copies until these are there, and at no time are there two sets of them
         self.good = model.params, model.state
@@ -256,7 +263,6 @@ class Fit:
 
     def diverged(self) -> None:
         """Go back to the last finite weights, replay from there to the first number that is not, and say where."""
-        self.common = self.outer is None  # of the same weights, after the same step
         lost = self.go_back()
         found = first_not_finite(self.model, [(one.step, one.optimizer, one.make) for one in lost])
         at = next((one for one in lost if one.step == found.step), lost[-1])

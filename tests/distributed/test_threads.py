@@ -12,6 +12,7 @@ import arraynn as nn
 from arraynn import tree
 from arraynn.distributed import Group, Team, team_of
 from arraynn.errors import DataError, WorkerError
+from arraynn.training import loop
 
 
 @pytest.fixture(scope="module")
@@ -140,13 +141,13 @@ def test_iterables_of_batches_end_together():
 
 @pytest.mark.parametrize("normalized", [False, True])
 def test_other_libraries_share_a_batch_as_well(backend, normalized):
-    x, y, weight = data(60)
+    x, y, weight = data(24)  # shards of three rows each: few shapes, where a library compiles for each
     layers = [nn.Dense(8), *([nn.BatchNorm()] if normalized else []), nn.ReLU(), nn.Dropout(0.1), nn.Dense(4)]
 
     def losses(group, shards):
         model = nn.Model(nn.Sequential(*layers), seed=1, backend=backend)
         options = {"sample_weight": weight, "workers": group, "shards": shards, "verbose": 0}
-        return model.fit(x, y, epochs=1, batch_size=25, **options)["loss"]
+        return model.fit(x, y, epochs=1, batch_size=12, **options)["loss"]
 
     alone, (first, second) = losses(None, 4), members(2, lambda group: losses(group, 4))
     assert first == second
@@ -183,11 +184,12 @@ def test_with_one_worker_and_a_plain_average_local_steps_are_the_steps_of_fit():
     np.testing.assert_allclose(own.history["loss"], usual.history["loss"], rtol=1e-3)
 
 
-def test_local_steps_exchange_weights_only_each_so_many_steps_and_at_epochs_ends():
+def test_local_steps_exchange_weights_only_each_so_many_steps_and_at_epochs_ends(monkeypatch):
+    monkeypatch.setattr(loop, "FETCH_SECONDS", 1e9)
     group = Counted()
     local(group, every=5, epochs=2)
     # 12 steps an epoch: after 5, 10 and 12, then after 15, 20 and 24
-    assert group.counts == {"float32": 6, "float64": 24 + 2}
+    assert group.counts == {"float32": 6, "float64": 24 + 2 * 2}
 
 
 def test_workers_move_by_the_mean_of_their_displacements():
@@ -234,14 +236,15 @@ class Counted(Group):
 
 
 @pytest.mark.parametrize(("norms", "expected"), [(0, 1), (1, 3), (2, 5)])
-def test_a_step_exchanges_gradients_once_and_sums_once_and_twice_more_for_a_batch_norm(norms, expected):
+def test_a_step_exchanges_gradients_once_and_sums_once_and_twice_more_for_a_batch_norm(norms, expected, monkeypatch):
+    monkeypatch.setattr(loop, "FETCH_SECONDS", 1e9)
     x, y, _ = data(64)
     layers = [layer for _ in range(norms) for layer in (nn.Dense(8), nn.BatchNorm(), nn.ReLU())]
     group = Counted()
     model = nn.Model(nn.Sequential(*layers, nn.Dense(4)), seed=1, backend="numpy")
     model.fit(x, y, epochs=1, batch_size=64, workers=group, verbose=0)
-    # float64: the sums of the step, and the agreement at the epoch's end
-    assert group.counts == {"float32": expected, "float64": 2}
+    # float64: the sums of the step; at the epoch's end, whether all weights are finite, and who stops
+    assert group.counts == {"float32": expected, "float64": 3}
 
 
 # ---------------------------------------------------------------- one set of files, decisions together
@@ -264,7 +267,11 @@ def test_one_worker_stops_all_after_the_same_step():
     assert found == [7, 7]
 
 
-def test_a_divergence_of_one_worker_is_everybodys():
+@pytest.mark.parametrize("seconds", [0.0, 1e9])
+def test_a_divergence_of_one_worker_is_everybodys(seconds, monkeypatch):
+    """Also where the weights are looked at, by the clock, before the others' losses know of it."""
+    monkeypatch.setattr(loop, "FETCH_SECONDS", seconds)
+
     def broken(model):
         model.params[0]["weight"][...] = np.nan
 
@@ -443,7 +450,7 @@ def test_unknown_engines_are_refused(wrong):
     [
         ({"shards": 0}, "shards must be an integer of at least 1, got 0"),
         ({"shards": True}, "shards must be an integer of at least 1, got True"),
-        ({"shards": 8, "reduction": "slow"}, "reduction must be 'exact' or 'fast', got 'slow'"),
+        ({"shards": 8, "reduction": "slow"}, "reduction must be 'exact', 'fast' or a LocalSGD, got 'slow'"),
         ({"shards": 8, "group": "mpi"}, "workers must be what nn.workers"),
     ],
 )
