@@ -6,7 +6,7 @@ import importlib.util
 import math
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pickle import PicklingError
 from typing import Any
@@ -182,6 +182,11 @@ class Backend:
         """[function(item) for item in items], within `context`: blocks of rows that have nothing to do with each other,
         on a CPU by several threads."""
         return list(map(function, items))
+
+    @classmethod
+    def single_threaded_products(cls) -> AbstractContextManager[Any]:
+        """Within it, matrix products have the bits that they have on one thread, where the library has that choice."""
+        return nullcontext()
 
     @classmethod
     def halves(cls, words: Any) -> Any:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
-from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from .._names import ARGUMENTS, cross_entropies, guess, nearest
-from ..datasets.tables import is_table_file
+from .._names import ARGUMENTS, guess, nearest
 from ..io.model_file import own_version
 from ..learn.book.command import add_parser as _book
 from ..learn.play.command import add_parser as _play
-from ._recipes import ACTIVATIONS, LOSSES, OPTIMIZERS, RECIPES
+from ._ranges import batch_size, class_weight, data, hidden, number, one_of, positive, share, whole, workload
+from ._recipes import ACTIVATIONS, LOSSES, OPTIMIZERS
 from ._table_arguments import DESCRIBE, add_reading, add_table, thresholds
+from ._workers import engine
 
 EXAMPLES = """examples:
   arraynn train spiral                       the whole job: watch a network learn three spirals
@@ -41,9 +39,6 @@ DATA is one of
                                              float y regression
   FILE.csv, .tsv, .parquet, .jsonl, .xlsx    a table of your own, with --target
 Each has defaults that learn well; an option changes one of them."""
-
-
-BENCHED = ("spiral", "drop", "mnist", "wide")
 
 
 class Parser(argparse.ArgumentParser):
@@ -128,68 +123,75 @@ def _add(commands: Any, name: str, summary: str, description: str, run: str) -> 
 
 def _train(commands: Any) -> None:
     command = _add(commands, "train", "train a network", thresholds(TRAIN), "_train")
-    command.add_argument("data", metavar="DATA", type=_data, help="a data set's name, FILE.npz or a table")
+    command.add_argument("data", metavar="DATA", type=data, help="a data set's name, FILE.npz or a table")
     _run_options(command)
-    add_table(command, _share)
+    add_table(command, share)
 
 
 def _describe(commands: Any) -> None:
     command = _add(commands, "describe", "tell what becomes of a table", thresholds(DESCRIBE), "_table_run")
     command.add_argument("data", metavar="FILE.csv", help="a table: .csv, .tsv, .parquet, .jsonl, .xlsx")
     _run_options(command)
-    add_table(command, _share)
+    add_table(command, share)
 
 
 def _run_options(command: Parser) -> None:
     run = command.add_argument_group("the run")
     run.add_argument("--backend", default="auto", metavar="NAME", help="numpy, cupy, torch:cuda, jax, ... [auto]")
-    run.add_argument("--epochs", type=_whole(1, 100), metavar="N")
-    run.add_argument("--batch-size", type=_batch_size, metavar="N", help="rows in a step; 'full' is the whole set")
-    run.add_argument("--seed", type=_whole(0, 0), default=0, metavar="N", help="of data, weights and dropout [0]")
-    run.add_argument("--seeds", type=_whole(1, 5), metavar="N", help="train from N seeds, and tell mean ± deviation")
+    run.add_argument(
+        "--workers",
+        type=engine,
+        metavar="N",
+        help="train in N processes; mpi, torch: in those that are started already",
+    )
+    run.add_argument("--shards", type=whole(1, 8), metavar="N", help="pieces that workers cut a batch into [8]")
+    run.add_argument("--epochs", type=whole(1, 100), metavar="N")
+    run.add_argument("--batch-size", type=batch_size, metavar="N", help="rows in a step; 'full' is the whole set")
+    run.add_argument("--seed", type=whole(0, 0), default=0, metavar="N", help="of data, weights and dropout [0]")
+    run.add_argument("--seeds", type=whole(1, 5), metavar="N", help="train from N seeds, and tell mean ± deviation")
     _sizes(run)
-    run.add_argument("--dtype", type=_one_of(("float32", "float64")), metavar="DTYPE", help="of weights [float32]")
+    run.add_argument("--dtype", type=one_of(("float32", "float64")), metavar="DTYPE", help="of weights [float32]")
     run.add_argument(
         "--early-stopping",
-        type=_whole(1, 10),
+        type=whole(1, 10),
         metavar="N",
         help="stop where the validation loss (without validation, the loss) has not got better for N epochs, and keep "
         "the best weights",
     )
     run.add_argument(
-        "--class-weight", type=_class_weight, metavar="WEIGHTS", help="balanced, or class:weight, as 0:1,1:2.5"
+        "--class-weight", type=class_weight, metavar="WEIGHTS", help="balanced, or class:weight, as 0:1,1:2.5"
     )
     run.add_argument(
-        "--validation-split", type=_share, metavar="SHARE", help="hold out this share of the training rows; 0: none"
+        "--validation-split", type=share, metavar="SHARE", help="hold out this share of the training rows; 0: none"
     )
     net = command.add_argument_group("the network")
     net.add_argument(
         "--network", dest="architecture", choices=("mlp", "lenet"), metavar="mlp|lenet",
         help="dense layers (the default), or two convolutions, of 20 and 50 filters, before one of 500 units",
     )  # fmt: skip
-    net.add_argument("--hidden", type=_hidden, metavar="64,64", help="neurons of the hidden layers; 'none' has none")
+    net.add_argument("--hidden", type=hidden, metavar="64,64", help="neurons of the hidden layers; 'none' has none")
     net.add_argument(
-        "--activation", type=_one_of(ACTIVATIONS), metavar="NAME", help=f"{', '.join(ACTIVATIONS)} [by DATA]"
+        "--activation", type=one_of(ACTIVATIONS), metavar="NAME", help=f"{', '.join(ACTIVATIONS)} [by DATA]"
     )
     net.add_argument(
-        "--loss", type=_one_of(LOSSES), metavar="NAME", help=f"{', '.join(LOSSES)} [softmax_cross_entropy, or mse]"
+        "--loss", type=one_of(LOSSES), metavar="NAME", help=f"{', '.join(LOSSES)} [softmax_cross_entropy, or mse]"
     )
-    net.add_argument("--dropout", type=_number("[0, 1)", lambda v: 0 <= v < 1, 0.1), metavar="RATE")
+    net.add_argument("--dropout", type=number("[0, 1)", lambda v: 0 <= v < 1, 0.1), metavar="RATE")
     for name in ("--l1", "--l2"):
-        net.add_argument(name, type=_positive(5e-4), metavar="FACTOR", help="penalty on the hidden layers' parameters")
+        net.add_argument(name, type=positive(5e-4), metavar="FACTOR", help="penalty on the hidden layers' parameters")
     rule = command.add_argument_group("the optimizer")
-    rule.add_argument("--optimizer", type=_one_of(OPTIMIZERS), metavar="NAME", help=f"{', '.join(OPTIMIZERS)} [adam]")
+    rule.add_argument("--optimizer", type=one_of(OPTIMIZERS), metavar="NAME", help=f"{', '.join(OPTIMIZERS)} [adam]")
     rule.add_argument(
         "--clip-norm",
-        type=_number("(0, inf)", lambda v: 0 < v < math.inf, 1.0),
+        type=number("(0, inf)", lambda v: 0 < v < math.inf, 1.0),
         metavar="NORM",
         help="scale gradients down to this norm",
     )
-    rule.add_argument("--learning-rate", type=_positive(0.01), metavar="RATE")
-    rule.add_argument("--decay", type=_positive(1e-4), metavar="D", help="rate / (1 + D * step)")
-    rule.add_argument("--momentum", type=_number("[0, 1)", lambda v: 0 <= v < 1, 0.9), metavar="M", help="of sgd")
+    rule.add_argument("--learning-rate", type=positive(0.01), metavar="RATE")
+    rule.add_argument("--decay", type=positive(1e-4), metavar="D", help="rate / (1 + D * step)")
+    rule.add_argument("--momentum", type=number("[0, 1)", lambda v: 0 <= v < 1, 0.9), metavar="M", help="of sgd")
     out = command.add_argument_group("what is shown and kept")
-    out.add_argument("--print-every", type=_whole(1, 100), metavar="N", help="a line each N epochs, beside any bar")
+    out.add_argument("--print-every", type=whole(1, 100), metavar="N", help="a line each N epochs, beside any bar")
     out.add_argument("--film", action="store_true", help="film.webp of how one or two inputs are learnt; needs Pillow")
     out.add_argument("--quiet", action="store_true", help="print the output folder and nothing else")
     out.add_argument("--out", metavar="DIR", help="output folder [runs/DATA-001, counting up]")
@@ -200,7 +202,7 @@ def _run_options(command: Parser) -> None:
         help="go on from what --out holds, also with more epochs or another rate; begin where it holds nothing",
     )
     out.add_argument(
-        "--checkpoint-every", type=_whole(1, 100), metavar="N", help="steps between two checkpoints [those of 10 s]"
+        "--checkpoint-every", type=whole(1, 100), metavar="N", help="steps between two checkpoints [those of 10 s]"
     )
 
 
@@ -208,11 +210,11 @@ def _evaluate(commands: Any) -> None:
     text = """The loss and the metrics of a trained model on DATA: on its test rows where it has some, else on all."""
     command = _add(commands, "evaluate", "measure a trained model", text, "_evaluate")
     command.add_argument("model", metavar="MODEL", help="model.safetensors of a training run, or its folder")
-    command.add_argument("data", metavar="DATA", type=_data, help="a data set's name, or FILE.npz, as for train")
+    command.add_argument("data", metavar="DATA", type=data, help="a data set's name, or FILE.npz, as for train")
     command.add_argument(
         "--metrics", type=lambda text: text.split(","), metavar="NAMES", help="as accuracy,f1,roc_auc [the model's]"
     )
-    command.add_argument("--seed", type=_whole(0, 0), default=0, metavar="N", help="of generated data [0]")
+    command.add_argument("--seed", type=whole(0, 0), default=0, metavar="N", help="of generated data [0]")
     _sizes(command)
     command.add_argument("--backend", default="auto", metavar="NAME", help="as for train [auto]")
 
@@ -220,8 +222,8 @@ def _evaluate(commands: Any) -> None:
 def _sizes(group: Any) -> None:
     """Options of generated data."""
     generated = "spiral, vertical, moons, circles, blobs, xor: points a class; sine: points"
-    group.add_argument("--samples", type=_whole(1, 1000), metavar="N", help=generated)
-    group.add_argument("--classes", type=_whole(1, 3), metavar="N", help="spiral, vertical, circles, blobs: how many")
+    group.add_argument("--samples", type=whole(1, 1000), metavar="N", help=generated)
+    group.add_argument("--classes", type=whole(1, 3), metavar="N", help="spiral, vertical, circles, blobs: how many")
 
 
 def _predict(commands: Any) -> None:
@@ -240,9 +242,9 @@ def _explain(commands: Any) -> None:
 Of a network of 2-3-3 on three points of a spiral, or of a saved model."""
     command = _add(commands, "explain", "show one training step in full", text, "_explain")
     command.add_argument("model", metavar="MODEL", nargs="?", help="model.safetensors of a training run, or its folder")
-    command.add_argument("--data", metavar="DATA", type=_data, help="as for train [what the model's inputs suggest]")
-    command.add_argument("--samples", type=_whole(1, 3), default=3, metavar="N", help="rows of it [3]")
-    command.add_argument("--seed", type=_whole(0, 0), default=0, metavar="N", help="of data and weights [0]")
+    command.add_argument("--data", metavar="DATA", type=data, help="as for train [what the model's inputs suggest]")
+    command.add_argument("--samples", type=whole(1, 3), default=3, metavar="N", help="rows of it [3]")
+    command.add_argument("--seed", type=whole(0, 0), default=0, metavar="N", help="of data and weights [0]")
     command.add_argument("--backend", default="auto", metavar="NAME", help="as for train [auto]")
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as plain data instead of text")
@@ -261,114 +263,17 @@ def _bench(commands: Any) -> None:
 width from which it pays."""
     command = _add(commands, "bench", "time the backends of this machine", text, "_bench")
     command.add_argument(
-        "workloads", metavar="WORKLOAD", nargs="*", type=_workload, help="spiral, drop, mnist, wide [all]"
+        "workloads", metavar="WORKLOAD", nargs="*", type=workload, help="spiral, drop, mnist, wide [all]"
     )
     command.add_argument(
         "--backend", action="append", metavar="NAME", help="may be given more than once [all that work]"
     )
-    command.add_argument("--rounds", type=_whole(1, 9), default=9, metavar="N", help="turns of each backend [9]")
+    command.add_argument("--rounds", type=whole(1, 9), default=9, metavar="N", help="turns of each backend [9]")
     command.add_argument(
         "--seconds",
-        type=_number("(0, 60]", lambda v: 0 < v <= 60, 0.2),
+        type=number("(0, 60]", lambda v: 0 < v <= 60, 0.2),
         default=0.2,
         metavar="S",
         help="that a turn takes, about [0.2]",
     )
     command.add_argument("--out", metavar="DIR", help="folder for bench.csv and bench.png [nothing is written]")
-
-
-# Ranges. Each message names the value, the range and a value that would do.
-
-
-def _data(text: str) -> str:
-    if text in RECIPES or text.endswith(".npz") or is_table_file(text) or os.path.exists(text):
-        return text
-    near = get_close_matches(text, RECIPES, n=1)
-    guess = f"; did you mean {near[0]!r}?" if near else ""
-    raise argparse.ArgumentTypeError(
-        f"{text!r} is neither a .npz file, nor a table, nor one of {', '.join(RECIPES)}{guess}"
-    )
-
-
-def _one_of(known: Iterable[str]) -> Callable[[str], str]:
-    names = tuple(known)
-
-    def one_of(text: str) -> str:
-        if text in names:
-            return text
-        if names == LOSSES and (forms := cross_entropies(text)):
-            raise argparse.ArgumentTypeError(f"{text!r} means different things in different libraries: {forms}")
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}{guess(text, names)}")
-
-    return one_of
-
-
-def _class_weight(text: str) -> Any:
-    if text == "balanced":
-        return text
-    try:
-        weights = {int(label): float(weight) for label, weight in (part.split(":") for part in text.split(","))}
-    except ValueError:
-        weights = {0: -1.0}
-    if not all(0 <= weight < math.inf for weight in weights.values()):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither balanced nor class:weight, as 0:1,1:2.5")
-    return weights
-
-
-def _workload(text: str) -> str:
-    if text not in BENCHED:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(BENCHED)}")
-    return text
-
-
-def _whole(low: int, example: int) -> Callable[[str], int]:
-    def whole(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if value < low:
-            raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least {low}; try {example}")
-        return value
-
-    return whole
-
-
-def _number(allowed: str, fits: Callable[[float], bool], example: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not fits(value):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number in {allowed}; try {example:g}")
-        return value
-
-    return number
-
-
-def _share(text: str) -> float:
-    return _number("[0, 1)", lambda v: 0 <= v < 1, 0.2)(text)
-
-
-def _positive(example: float) -> Callable[[str], float]:
-    return _number("[0, inf)", lambda v: 0 <= v < math.inf, example)
-
-
-def _batch_size(text: str) -> int | str:
-    try:
-        return text if text == "full" else _whole(1, 32)(text)
-    except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f"{error}, or full for the whole set") from None
-
-
-def _hidden(text: str) -> tuple[int, ...]:
-    if text == "none":
-        return ()
-    try:
-        sizes = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        sizes = (0,)
-    if min(sizes) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of integers of at least 1; try 64,64, or none")
-    return sizes
