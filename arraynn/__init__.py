@@ -5,6 +5,7 @@ import typing as _typing
 
 from . import backends, encoding, initializers, layers, losses, metrics, optimizers, regularizers, schedules, tree
 from .backends import backend
+from .distributed import LocalSGD, workers
 from .encoding import TableEncoding
 from .errors import (
     ArraynnError,
@@ -17,6 +18,7 @@ from .errors import (
     DeviceOutOfMemory,
     DivergedError,
     ShapeError,
+    WorkerError,
 )
 from .io.registry import register
 from .layers import *
@@ -53,10 +55,12 @@ __all__ = [
     "DivergedError",
     "EarlyStopping",
     "Key",
+    "LocalSGD",
     "Model",
     "ReduceLROnPlateau",
     "ShapeError",
     "TableEncoding",
+    "WorkerError",
     "backend",
     "backends",
     "datasets",
@@ -72,6 +76,7 @@ __all__ = [
     "register",
     "testing",
     "tree",
+    "workers",
 ]
 # Blocks, rules and schedules are public where their packages say so.
 __all__ += layers.__all__

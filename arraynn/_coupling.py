@@ -18,9 +18,12 @@ class Splittable:
         coupled unless it says `batch_coupled = False`, as a class attribute or as a property, itself or by a base of
         its own. couples_rows : the older name, which may be stated or read instead.
     coupled_in_inference : the same for a layer without a key; as batch_coupled unless stated.
+    exchanges_parts : whether a layer that is coupled can be given a part of a batch all the same, because it exchanges
+        what it needs with the other parts, by `key.parts.gather`.
     """
 
     batch_coupled: Any = False
+    exchanges_parts: Any = False
     #: whether a class says it, itself or by a base; one from outside that does not counts as coupled all the same
     coupling_is_stated: ClassVar[bool] = True
 
@@ -64,6 +67,11 @@ def batch_coupled(block: Any) -> bool:
         return batch_coupled(block.func)
     # not __module__, which a decorator copies from the function that it wraps
     return outside(getattr(block, "__globals__", {}).get("__name__", ""))
+
+
+def exchanges_parts(block: Any) -> bool:
+    """Whether a coupled layer can be given a part of a batch, as it exchanges its numbers with the other parts."""
+    return bool(getattr(block, "exchanges_parts", False))
 
 
 def says_coupled(block: Any) -> bool:

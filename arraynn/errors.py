@@ -122,6 +122,10 @@ class ShapeError(Placed, ValueError):
     """Shapes that do not agree: names the layer, its place, the layer that made its input, and both shapes."""
 
 
+class WorkerError(ArraynnError, RuntimeError):
+    """Workers that train together cannot: their engine is missing, they differ, or one of them has failed."""
+
+
 def warn_of_data(message: str) -> None:
     """Give a `DataWarning` that points at the first line outside of the library on the way here."""
     frame, level = sys._getframe(1), 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from . import tree
 from ._array import namespace
 from ._hyperparameters import python_number
 from ._types import Array, LayerLike, Nest
+from .distributed import LocalSGD, in_threads, team_of
 from .encoding import TableEncoding, is_table, rows_of_table
 from .errors import DataError
 from .io.model_file import names_in
@@ -23,21 +24,21 @@ from .losses import as_loss, softmax_cross_entropy
 from .metrics import Metric, as_metric
 from .optimizers import Adam, Optimizer
 from .training import advice
-from .training.batch_iterable import Stream, restartable
+from .training.alike import prepared_alike
+from .training.bordered import Bordered
 from .training.callbacks import Callback
-from .training.checkpoint import resumed
-from .training.columns import column_names, not_a_list_of_inputs, same_columns
-from .training.dataset import Border, rows_of, unpack
+from .training.checkpoint import resumed, stored
+from .training.columns import column_names, same_columns
+from .training.dataset import rows_of, unpack
 from .training.dispatch import as_callbacks
-from .training.inference import answer, measure
-from .training.labels import check_outputs, checked_classes, named
+from .training.inference import measure
+from .training.labels import checked_classes, named
 from .training.links import warn_of_the_link
 from .training.loop import Fit
 from .training.progress import progress_for
 from .training.shown import Shown
-from .training.state import Holder
 from .training.step import make_unchecked_step
-from .training.validation import as_inputs, at_least, count_rows, enough_rows
+from .training.validation import at_least, enough_rows
 
 log = logging.getLogger("arraynn")
 
@@ -48,7 +49,7 @@ SMALL_STEP = 10_000_000
 RESERVED = {"loss", "data_loss", "penalty", "total", "learning_rate"}
 
 
-class Model(Shown, Holder):
+class Model(Shown, Bordered):
     """Trains a network.
 
     network : a layer, most often a Sequential. loss : a loss block (nn.softmax_cross_entropy) or a Loss with
@@ -111,6 +112,7 @@ class Model(Shown, Holder):
 
     # Training.
 
+    @in_threads
     def fit(
         self,
         x: Any,
@@ -129,6 +131,9 @@ class Model(Shown, Holder):
         verbose: int | str = "auto",
         resume: str | Path | None = None,
         change: Iterable[str] = (),
+        workers: Any = None,
+        shards: int | None = None,
+        reduction: str | LocalSGD = "exact",
     ) -> dict[str, list[float]]:
         """Train, and return the history, to which each epoch adds a float to each list.
 
@@ -154,6 +159,14 @@ class Model(Shown, Holder):
             begin.
         change : what a resumed fit may have otherwise than the saved one: "learning_rate" (or its schedule), "epochs",
             "validation_freq". What differs is told in a line of the log; all else must be as it was.
+        workers : of `nn.workers`: processes that train this model together. Each is given the same data and takes its
+            own rows of every batch (of memory-mapped x it reads no others); all end with the same weights and history.
+            Worker 0 alone shows progress and writes files; all stop after the same step, and where one fails, all end.
+        shards : into how many pieces a batch is then cut, at least as many as there are workers; 8 unless told. On
+            NumPy a fit has the same bits on 1, 2, 4, … workers that divide them, and without workers, with the same
+            shards; and one that was broken off goes on so on another number of workers. Without either, a batch is
+            not cut so, and its bits are others. Neither goes with micro_batch.
+        reduction : "exact"; "fast", the engine's own sum of gradients, in whatever order it adds; or a `LocalSGD`.
 
         Ctrl-C stops between two steps, keeps weights and history, and raises KeyboardInterrupt; SIGTERM does the same
         and raises SystemExit(143).
@@ -169,7 +182,9 @@ class Model(Shown, Holder):
         table = self.encoding is not None and is_table(x)
         if validation_split and (validation_data is not None or (y is None and not table)):
             raise DataError("validation_split needs x and y as arrays and no validation_data beside it")
-        with self._unless_refused():
+        team = team_of(workers, shards, reduction)
+        found = None if resume is None else stored(resume, team)
+        with self._unless_refused(), prepared_alike(team, self) as alike:
             validation = None
             x, y = rows_of_table(self.encoding, x, y)
             if y is None:
@@ -197,19 +212,24 @@ class Model(Shown, Holder):
                 except DataError as error:  # a row that is named is one of these
                     raise DataError(f"in validation_data: {error}") from None
             self._check_metrics()
-            validate = None if validation is None else partial(measure, self, validation)
+            validate = None if validation is None else partial(measure, self, validation, team.group if team else None)
+            if team is not None:
+                team.check(self.network, self.loss, tuple(m for m in self.metrics if not m.whole_set))
             plan = {
                 "rows": getattr(batches, "count", None),
                 **{"batch_size": batch_size, "shuffle": bool(shuffle), "validation_split": validation_split},
                 "validation_freq": validation_freq,
+                "shards": team and team.shards,
+                "reduction": team and str(team.reduction),
             }
-            watching = [*as_callbacks(callbacks), *progress_for(verbose, epochs)]
-            run = Fit(self, batches, watching, validate, validation_freq, plan, micro_batch)
+            watching = [*as_callbacks(callbacks), *progress_for(0 if team and team.group.rank else verbose, epochs)]
+            run = Fit(self, batches, watching, validate, validation_freq, plan, micro_batch, team)
             run.make_step()  # says what is wrong with micro_batch
-            saved = None if resume is None else resumed(resume, self, plan, watching, epochs, change)
+            saved = None if resume is None else resumed(resume, found, self, plan, watching, epochs, change)
             if saved is not None:
                 same_columns(names_in(saved.header), columns)
             prepared = tuple(metric.prepare(targets).centered(targets, weight) for metric in self.metrics)
+            alike.of(batches, validation, prepared, plan)
         self.prepared_metrics, self.columns = prepared, columns
         run.run(epochs, saved)
         return self.history
@@ -288,59 +308,7 @@ class Model(Shown, Holder):
         model: Model = load(Model, path, backend, dtype)
         return model
 
-    def check_labels(self) -> None:
-        """Raise ShapeError unless the network has an output for each label, where there are labels."""
-        check_outputs(self.classes, self.loss, self.output_shape)
-
     # Inside.
-
-    def _check_metrics(self) -> None:
-        """Raise ShapeError where a metric, or labels, make nothing of the network's outputs."""
-        self.check_labels()
-        for metric in self.metrics:
-            metric.check(self.output_shape)
-
-    def _inputs(self, x: Any, y: Any = None) -> Nest:
-        """x as arrays, of the columns that the model knows. y : the targets, an array, where there are any."""
-        not_a_list_of_inputs(x, self.input_shape, y)
-        same_columns(self.columns, column_names(x))
-        return as_inputs(x)
-
-    def _border(self, partial: bool = False, columns: Any = None) -> Border:
-        first = (getattr(self.network, "layers", ()) or (self.network,))[0]
-        return Border(
-            self.backend,
-            self.dtype,
-            self.loss,
-            self.input_shape,
-            self.output_shape,
-            first=(type(first).__name__, "network" if first is self.network else "layers.0"),
-            integer_input=self.integer_input,
-            vocabulary=self.vocabulary,
-            columns=columns or self.columns,
-            partial=partial,
-            classes=self.classes,
-            encoding=self.encoding,
-        )
-
-    def _stream(
-        self, batches: Any, epochs: int, sample_weight: Any, class_weight: Any
-    ) -> tuple[Stream, Array, Array | None]:
-        first, again = restartable(batches, epochs, sample_weight, class_weight)
-        x, y, _ = unpack("an iterable", first)
-        x, y = rows_of_table(self.encoding, x, y)
-        inputs = self._inputs(x, self._border().numbers(y))
-        self._ready(inputs)
-        enough_rows(self.network, count_rows(inputs))
-        stream = Stream(self._border(partial=True, columns=column_names(x)), again, class_weight)
-        rows = stream.rows(first, 0)
-        return stream, rows.targets, rows.weight
-
-    def _answer(self, x: Any, function: Callable[[Nest], Nest]) -> Nest:
-        with self._unless_refused():
-            x = self._inputs(self.encoding.encode(x) if self.encoding and is_table(x) else x)
-            self._ready(x)
-            return answer(self, self._border(), x, function)
 
     def _warn_if_small(self, x: Nest, batch: int) -> None:
         work = batch * sum(math.prod(leaf.shape) for leaf in tree.leaves(self._params))

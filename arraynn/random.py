@@ -104,20 +104,22 @@ class Key:
     (True, False)
     """
 
-    __slots__ = ("_place", "row0")
+    __slots__ = ("_place", "parts", "row0")
 
     #: words, and what is folded into them when they are asked for: shared by the keys of its rows
     _place: list[tuple[tuple[Any, Any], tuple[int, ...]]]
     row0: int
+    #: where a batch is cut into parts that a layer must exchange numbers with, whose `gather` does that; else None
+    parts: Any
 
     def __init__(self, seed: int) -> None:
-        self._place, self.row0 = [(_fold(_PI, _checked(seed)), ())], 0
+        self._place, self.row0, self.parts = [(_fold(_PI, _checked(seed)), ())], 0, None
 
     @classmethod
-    def of(cls, words: tuple[Any, Any], row0: int = 0, path: tuple[int, ...] = ()) -> Key:
+    def of(cls, words: tuple[Any, Any], row0: int = 0, path: tuple[int, ...] = (), parts: Any = None) -> Key:
         """The key with these two int32 words, `path` folded in: how a compiled step takes a key as arguments."""
         key = object.__new__(cls)
-        key._place, key.row0 = [(words, path)], row0
+        key._place, key.row0, key.parts = [(words, path)], row0, parts
         return key
 
     @property
@@ -135,12 +137,16 @@ class Key:
         number : Python integer of any size, at least 0; it is hashed on the host, 32 bits at a time.
         """
         words, path = self._place[0]
-        return Key.of(words, self.row0, (*path, _checked(number)))
+        return Key.of(words, self.row0, (*path, _checked(number)), self.parts)
 
-    def rows(self, start: int) -> Key:
-        """The key of the rows from `start` on: its row 0 is this key's row `start`."""
+    def rows(self, start: int, parts: Any = None) -> Key:
+        """The key of the rows from `start` on: its row 0 is this key's row `start`.
+
+        parts : where these rows are one of several parts of a batch, what layers that depend on all rows exchange
+            their numbers by; its method gather(array) returns the arrays of all parts, stacked along a new first axis.
+        """
         key = object.__new__(Key)
-        key._place, key.row0 = self._place, self.row0 + start
+        key._place, key.row0, key.parts = self._place, self.row0 + start, self.parts if parts is None else parts
         return key
 
     def bits(self, rows: int, count: int, /, *, like: Any) -> Any:

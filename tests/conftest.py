@@ -1,9 +1,9 @@
 """The fixtures that every test file shares: `xp`, one kind of array after another; `backend`, the names that
 `arraynn.backend` takes; `spy`, which sees arrays leave their device; `rng`.
 
-PyTorch, JAX and dpnp are tested where they are installed, and so are ONNX and TensorBoard. What a machine is known to
-have can be demanded: under ARRAYNN_REQUIRE_TORCH=1, …_JAX=1, …_ONNX=1, …_TENSORBOARD=1 and …_CUDA=1 absence is a
-failure, not a skip.
+PyTorch, JAX and dpnp are tested where they are installed, and so are ONNX, TensorBoard and MPI. What a machine is known
+to have can be demanded: under ARRAYNN_REQUIRE_TORCH=1, …_JAX=1, …_ONNX=1, …_TENSORBOARD=1, …_MPI=1 and …_CUDA=1 absence
+is a failure, not a skip.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ EXTRAS = {  # what a machine can be asked to have, and what must be there then
     "jax": ["jax"],
     "onnx": ["ndonnx", "onnx", "onnxruntime"],
     "tensorboard": ["tensorboardX"],
+    "mpi": ["mpi4py"],
 }
 INSTALLED = [library for library in ("torch", "jax", "dpnp") if installed(library)]
 KINDS = ["numpy", "numpy-readonly", "strict", "strict-rebinding", "strict-no_float64", *INSTALLED, CUPY]

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from arraynn import backend
-from arraynn.cli import _arguments, _bench, main
+from arraynn.cli import _bench, _ranges, main
 
 SHORT = ["--rounds", "2", "--seconds", "0.001"]
 
@@ -87,4 +87,4 @@ def test_no_crossover_where_the_gpu_falls_back_or_never_wins():
 
 
 def test_the_parser_knows_the_workloads():
-    assert tuple(_bench.WORKLOADS) == _arguments.BENCHED
+    assert tuple(_bench.WORKLOADS) == _ranges.BENCHED

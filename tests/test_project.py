@@ -34,7 +34,7 @@ FLOORS = (
     {"initializers", "schedules", "regularizers", "metrics"},
     {"layers", "optimizers"},
     {"losses", "encoding"},  # a fused loss answers probabilities(outputs) with the activation that it fuses
-    {"io"},
+    {"io", "distributed"},
     {"training"},
     {"callbacks", "explain"},
     {"model"},
@@ -62,22 +62,25 @@ ARRAY_LIBRARIES = {
     *("array_api_strict", "cupy", "cupyx", "dask", "dpctl", "dpnp", "jax", "jaxlib", "mlx", "ndonnx"),
     *("numba", "sparse", "tensorflow", "torch"),
 }
-MAY_NAME_LIBRARIES = ("backends", "interop", "testing")
+MAY_NAME_LIBRARIES = ("backends", "interop", "testing", "distributed._torch")
 
 # On the host and only there: files, data, numbers drawn, pictures. Whatever else touches arrays asks them.
 MAY_USE_NUMPY = (
-    *("backends", "cli", "compiler", "datasets", "encoding", "initializers", "interop", "io.model_file"),
+    *("backends", "cli", "compiler", "datasets", "distributed", "encoding", "initializers", "interop", "io.model_file"),
     *("io.safetensors", "layers._summary", "losses._labels", "learn", "model", "plot", "sklearn", "testing"),
     *(
         f"training.{name}"
         for name in (
-            *("advice", "dataset", "labels", "lbfgs", "loop", "numeric", "progress", "rate_range", "state", "step"),
+            *("advice", "alike", "dataset", "labels", "lbfgs", "loop", "numeric", "progress", "rate_range", "state"),
+            "step",
             "validation",
         )
     ),
 )
 
-OPTIONAL = ("cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx", "polars", "pandas")
+OPTIONAL = (
+    *("mpi4py", "cupy", "torch", "jax", "matplotlib", "sklearn", "rich", "scipy", "numba", "onnx", "polars", "pandas"),
+)
 
 
 def dotted(file: Path) -> str:

@@ -6,7 +6,7 @@ import importlib.util
 import math
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pickle import PicklingError
 from typing import Any
@@ -178,10 +178,20 @@ class Backend:
         """What a training run is wrapped in: the current device, no gradient tape, no warnings on overflow."""
         return np.errstate(all="ignore")  # NumPy is inside of many: array-api-strict, JAX where it takes scalars
 
+    @classmethod
+    def current(cls, x: Any) -> AbstractContextManager[Any]:
+        """Within it, the device of the array x is the library's current one; few libraries have such a thing."""
+        return nullcontext()
+
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """[function(item) for item in items], within `context`: blocks of rows that have nothing to do with each other,
         on a CPU by several threads."""
         return list(map(function, items))
+
+    @classmethod
+    def single_threaded_products(cls) -> AbstractContextManager[Any]:
+        """Within it, matrix products have the bits that they have on one thread, where the library has that choice."""
+        return nullcontext()
 
     @classmethod
     def halves(cls, words: Any) -> Any:

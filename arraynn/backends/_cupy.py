@@ -82,6 +82,10 @@ class CuPy(Backend):
         return _cupy_errors.Entered(self.device.id)
 
     @classmethod
+    def current(cls, x: Any) -> AbstractContextManager[Any]:
+        return _cupy_errors.Entered(x.device.id)
+
+    @classmethod
     def elementwise(cls, rule: Callable[..., Any]) -> Callable[[Sequence[tuple[Any, ...]], Any], list[Any]]:
         """As the portable default, in one kernel for all leaves that it can go through, on their GPU.
 

@@ -77,6 +77,13 @@ class NumPy(Backend):
         return _workers.run(function, items)
 
     @classmethod
+    @contextmanager
+    def single_threaded_products(cls) -> Iterator[None]:
+        with _workers.limit() as limit:
+            limit.take()
+            yield
+
+    @classmethod
     def halves(cls, words: np.ndarray) -> np.ndarray:
         return words.view("i2") if sys.byteorder == "little" else super().halves(words)
 

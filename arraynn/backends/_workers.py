@@ -23,6 +23,7 @@ _holders = 0
 _workers = 1
 _limiter: Any = None
 _pool: ThreadPoolExecutor | None = None
+_sharing = 1  #: processes of one job on this machine, which share its cores
 _inside = threading.local()
 
 
@@ -38,7 +39,13 @@ def available() -> int:
     blas = [library.num_threads for library in _blas().lib_controllers]
     if not blas or sys.platform == "emscripten":
         return 1
-    return int(wanted) if wanted else min(*blas, cores())
+    return int(wanted) if wanted else max(min(*blas, cores()) // _sharing, 1)
+
+
+def share_machine(processes: int) -> None:
+    """Take only this process's part of the cores from now on. processes : how many of one job share the machine."""
+    global _sharing
+    _sharing = max(processes, 1)
 
 
 def _blas() -> Any:

@@ -14,6 +14,7 @@ from ..learn.play.command import add_parser as _play
 from ._ranges import batch_size, class_weight, data, hidden, number, one_of, positive, share, whole, workload
 from ._recipes import ACTIVATIONS, LOSSES, OPTIMIZERS
 from ._table_arguments import DESCRIBE, add_reading, add_table, thresholds
+from ._workers import engine
 
 EXAMPLES = """examples:
   arraynn train spiral                       the whole job: watch a network learn three spirals
@@ -137,6 +138,13 @@ def _describe(commands: Any) -> None:
 def _run_options(command: Parser) -> None:
     run = command.add_argument_group("the run")
     run.add_argument("--backend", default="auto", metavar="NAME", help="numpy, cupy, torch:cuda, jax, ... [auto]")
+    run.add_argument(
+        "--workers",
+        type=engine,
+        metavar="N",
+        help="train in N processes; mpi, torch: in those that are started already",
+    )
+    run.add_argument("--shards", type=whole(1, 8), metavar="N", help="pieces that workers cut a batch into [8]")
     run.add_argument("--epochs", type=whole(1, 100), metavar="N")
     run.add_argument("--batch-size", type=batch_size, metavar="N", help="rows in a step; 'full' is the whole set")
     run.add_argument("--seed", type=whole(0, 0), default=0, metavar="N", help="of data, weights and dropout [0]")

@@ -1,4 +1,4 @@
-"""What options may be. Each message names the value, the range and a value that would do."""
+"""What the words of a command line may be. Each message names the value, the range and a value that would do."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def data(text: str) -> str:
 def one_of(known: Iterable[str]) -> Callable[[str], str]:
     names = tuple(known)
 
-    def one_of(text: str) -> str:
+    def one(text: str) -> str:
         if text in names:
             return text
         if names == LOSSES and (forms := cross_entropies(text)):
             raise argparse.ArgumentTypeError(f"{text!r} means different things in different libraries: {forms}")
         raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}{guess(text, names)}")
 
-    return one_of
+    return one
 
 
 def class_weight(text: str) -> Any:
@@ -58,7 +58,7 @@ def workload(text: str) -> str:
 
 
 def whole(low: int, example: int) -> Callable[[str], int]:
-    def whole(text: str) -> int:
+    def integer(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
@@ -67,11 +67,11 @@ def whole(low: int, example: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least {low}; try {example}")
         return value
 
-    return whole
+    return integer
 
 
 def number(allowed: str, fits: Callable[[float], bool], example: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
+    def real(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
@@ -80,7 +80,7 @@ def number(allowed: str, fits: Callable[[float], bool], example: float) -> Calla
             raise argparse.ArgumentTypeError(f"{text!r} is not a number in {allowed}; try {example:g}")
         return value
 
-    return number
+    return real
 
 
 def share(text: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 
 from ..backends import backend
 from ..datasets.tables import is_table_file
+from ..distributed import Group
 from ..errors import CheckpointError, DataError, DivergedError
 from ..model import Model
 from ..plot import Film
@@ -23,6 +25,7 @@ from ._folder import CHECKPOINT, MODEL, claimed, keep
 from ._recipes import FILE, GENERATED, RECIPES, TABLE, Data, Recipe, load
 from ._say import UsageError, silence, table
 from ._table_arguments import TABLE_OPTIONS
+from ._workers import as_one_of, only_first
 
 KINDS = {"blobs", "circles", "spiral", "vertical"}
 SIZED = KINDS | {"moons", "sine", "xor"}
@@ -32,48 +35,78 @@ OFTEN = timedelta(seconds=10)  #: between two checkpoints
 
 def train(arguments: argparse.Namespace) -> int:
     """Train as the command line says, and keep what came of it. Returns the exit code."""
+    if is_table(arguments) and (arguments.workers or arguments.shards):
+        raise UsageError("--workers and --shards go with a data set or FILE.npz, not with a table")
     if arguments.seeds and arguments.seeds > 1:
+        if arguments.workers:
+            raise UsageError("--seeds and --workers do not go together; train from each seed by its own --seed")
         from ._seeds import over_seeds
 
         return over_seeds(arguments)
-    return run_once(arguments)[0]
+    return as_one_of(lambda own, group: run_once(own, group)[0], arguments)
 
 
-def run_once(arguments: argparse.Namespace) -> tuple[int, Run | None]:
-    """One training run: its exit code, and the run, None where there was nothing left to do."""
-    name = arguments.data
-    check(arguments)
-    tabular = is_table_file(name) and name not in RECIPES
-    recipe = TABLE.changed(arguments) if tabular else RECIPES.get(name, FILE).changed(arguments)
-    with claimed(arguments.out, Path(name).stem, arguments.overwrite, arguments.resume) as folder:
-        backend(arguments.backend)  # BackendUnavailable comes before a download
-        done = _done(folder, arguments.backend) if arguments.resume else None
-        if done is not None and (tabular or done.epoch >= recipe.epochs):
-            ways = "--overwrite begins anew" if tabular else "more --epochs go on from it, --overwrite begins anew"
-            if done.epoch > recipe.epochs:
-                raise UsageError(f"{folder} holds a run that is done, of {done.epoch} epochs; {ways}")
-            told = f"{folder} holds a run that is done; there is nothing to resume; {ways}"
-            print(folder if arguments.quiet else told)
-            return 0, None
-        if tabular:
-            from ._table_run import table_run
+def run_once(arguments: argparse.Namespace, group: Group | None = None) -> tuple[int, Run | None]:
+    """One training run: its exit code, and the run, None where there was nothing left to do.
 
-            run: Run = table_run(arguments, folder)
+    group : the workers of which this is one: worker 0 alone has a folder, and says what there is to say.
+    """
+    group = Group() if group is None else group
+    name, tabular = arguments.data, is_table(arguments)
+    with ExitStack() as stack:
+
+        def claim() -> tuple[Path, Model | None]:
+            check(arguments)
+            recipe_of(arguments)
+            folder = stack.enter_context(claimed(arguments.out, Path(name).stem, arguments.overwrite, arguments.resume))
+            backend(arguments.backend)  # BackendUnavailable comes before a download
+            return folder, _done(folder, arguments.backend) if arguments.resume else None
+
+        folder, done = only_first(group, claim)
+        with group.together():
+            recipe = recipe_of(arguments)
+            if done is not None and (tabular or done.epoch >= recipe.epochs):
+                ways = "--overwrite begins anew" if tabular else "more --epochs go on from it, --overwrite begins anew"
+                if done.epoch > recipe.epochs:
+                    raise UsageError(f"{folder} holds a run that is done, of {done.epoch} epochs; {ways}")
+                told = f"{folder} holds a run that is done; there is nothing to resume; {ways}"
+                if group.rank == 0:
+                    print(folder if arguments.quiet else told)
+                return 0, None
+            run = _run(arguments, recipe, folder)
+            if arguments.workers or arguments.shards:
+                run.group, run.shards = group, arguments.shards
+            if done is not None:
+                run.go_on_from(done)
             run.introduce(name)
-            return run.go(arguments.print_every, arguments.checkpoint_every or OFTEN, arguments.resume), run
-        data = load(name, arguments)
-        loss = recipe.criterion(data)
-        network = recipe.network(data.x, data.outputs, loss)
-        options = {"dtype": recipe.dtype, "clip_norm": recipe.clip_norm, "seed": arguments.seed}
-        model = Model(network, loss, recipe.rule(), backend=arguments.backend, **options)
-        run = Run(model, recipe, data, folder, quiet=arguments.quiet)
-        run.split(arguments)
-        if arguments.film:
-            run.film = Film(folder / FILM, *run.sets["training"])
-        if done is not None:
-            run.go_on_from(done)
-        run.introduce(name)
         return run.go(arguments.print_every, arguments.checkpoint_every or OFTEN, arguments.resume), run
+
+
+def is_table(arguments: argparse.Namespace) -> bool:
+    """Whether the data are a table in a file."""
+    return is_table_file(arguments.data) and arguments.data not in RECIPES
+
+
+def recipe_of(arguments: argparse.Namespace) -> Recipe:
+    """How to train on the data, as the command line says."""
+    return (TABLE if is_table(arguments) else RECIPES.get(arguments.data, FILE)).changed(arguments)
+
+
+def _run(arguments: argparse.Namespace, recipe: Recipe, folder: Path) -> Run:
+    if is_table(arguments):
+        from ._table_run import table_run
+
+        return table_run(arguments, folder)
+    data = load(arguments.data, arguments)
+    loss = recipe.criterion(data)
+    network = recipe.network(data.x, data.outputs, loss)
+    options = {"dtype": recipe.dtype, "clip_norm": recipe.clip_norm, "seed": arguments.seed}
+    model = Model(network, loss, recipe.rule(), backend=arguments.backend, **options)
+    run = Run(model, recipe, data, folder, quiet=arguments.quiet)
+    run.split(arguments)
+    if arguments.film:
+        run.film = Film(folder / FILM, *run.sets["training"])
+    return run
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -103,6 +136,8 @@ class Run:
         # how often validation is measured
         self.every = 1 if recipe.early_stopping else max(1, recipe.epochs // 100)
         self.film: Film | None = None
+        self.group: Group | None = None
+        self.shards: int | None = None
 
     def callbacks(self) -> list[Any]:
         """What watches the run beside the lines and the checkpoint."""
@@ -176,6 +211,7 @@ class Run:
             ("", where.reason),
             ("data", f"{name}, {len(x):,} rows of shape {x.shape[1:]}, {kind}" + (f"; {others}" if others else "")),
             ("training", f"{epochs}, {steps}, {rule}, seed {model.seed}"),
+            *([] if self.group is None else [("workers", f"{self.group.size}, {self.group.name}")]),
             ("into", str(self.folder)),
         ]
         self.say(table(lines))
@@ -191,8 +227,11 @@ class Run:
         the checkpoint only: who sends it soon sends another signal."""
         x, y = self.sets["training"]
         checkpoint = Checkpoint(self.folder / CHECKPOINT, often)
-        broken_off = resume and checkpoint.path.exists()
-        epochs = max(self.recipe.epochs - (begun_at(checkpoint.path) if broken_off else self.model.epoch), 1)
+        group = self.group or Group()
+        first = group.rank == 0  # whose folder is the run's
+        begun = only_first(group, lambda: begun_at(checkpoint.path) if resume and checkpoint.path.exists() else None)
+        broken_off = begun is not None
+        epochs = max(self.recipe.epochs - (self.model.epoch if begun is None else begun), 1)
         usual = self.every * max(1, round(self.recipe.epochs / 20 / self.every))  # lines that tell the validation too
         watchers = shown_on(sys.stdout, epochs, print_every or usual, asked=print_every is not None)
         stopped: BaseException | None = None
@@ -219,17 +258,22 @@ class Run:
                 verbose=0,
                 resume=checkpoint.path if broken_off else None,
                 change=("learning_rate", "epochs", "validation_freq"),
+                workers=self.group,
+                shards=self.shards,
             )
         except (KeyboardInterrupt, DivergedError, BrokenPipeError) as error:
             stopped = error
         except SystemExit:
             done = f"{self.model.epoch} of {self.recipe.epochs} epochs"
-            print(f"arraynn train: terminated after {done}; --out {self.folder} --resume goes on", file=sys.stderr)
+            if first:
+                print(f"arraynn train: terminated after {done}; --out {self.folder} --resume goes on", file=sys.stderr)
             raise
         if isinstance(stopped, BrokenPipeError):
             silence()
         if isinstance(stopped, DivergedError) and not self.model.history:
             raise stopped  # there is nothing to keep
+        if not first:
+            return self.left(stopped)
         files, why = self.keep()
         self.tell([*files, *([FILM] if films else [])], why, time.monotonic() - began)
         if isinstance(stopped, KeyboardInterrupt):
@@ -247,6 +291,12 @@ class Run:
         if self.recipe.early_stopping is None:
             return []
         return [EarlyStopping("val_loss" if "validation" in self.sets else "loss", self.recipe.early_stopping)]
+
+    def left(self, stopped: BaseException | None) -> int:
+        """The exit code of a worker that has nothing to keep."""
+        if isinstance(stopped, Exception):
+            raise stopped
+        return 0 if stopped is None else 130
 
     def tell(self, files: list[str], why: str, seconds: float) -> None:
         """The last table, and the files."""

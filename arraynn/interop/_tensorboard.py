@@ -18,6 +18,7 @@ class TensorBoard(Callback):
     """
 
     every_epoch = False
+    first_worker_only = True
 
     def __init__(self, folder: str | Path) -> None:
         need("tensorboardX", "tensorboard")

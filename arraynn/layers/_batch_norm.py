@@ -26,6 +26,7 @@ def batch_norm(
     mask: Array | None = None,
     momentum: float = 0.9,
     epsilon: float = 1e-5,
+    parts: Any = None,
 ) -> tuple[Any, Backward]:
     """Batch normalization of each column, y = scale x̂ + bias with x̂ = (x - μ) / √(σ² + ε).
 
@@ -36,6 +37,9 @@ def batch_norm(
     momentum : in [0, 1), how slowly the running ones forget. It is what is *kept*, 0.9; Keras keeps 0.99;
         PyTorch's momentum of 0.1 is what is taken, and the same as 0.9 here.
     epsilon : ε > 0, under the root; 1e-5 as in PyTorch, Keras takes 1e-3.
+    parts : where x is one part of a batch, `key.parts`: its gather(array) returns the arrays of all parts, stacked.
+        μ, σ² and dx are then those of the whole batch, with one exchange forward and one backward; dscale and dbias
+        are this part's, which add up, and the running statistics are the same in every part. (PyTorch's SyncBatchNorm.)
     Returns y, shaped as x, and backward(dy, need_dx=True) -> dx, dscale = Σ dy x̂, dbias = Σ dy, new_mean, new_variance,
     with dx = scale (dy - (dbias + x̂ dscale) / n) / √(σ² + ε) in training, and scale dy / √(σ² + ε) in inference and for
     rows that do not count. The last two are no gradients, but the running statistics to go on with: momentum · old +
@@ -91,9 +95,15 @@ def batch_norm(
         # What rounding has left of the mean. E[x²] - E[x]² would lose the digits of a large mean altogether.
         rest = column_sums(normal if weight is None else normal * weight) / divisor
         normal -= rest
-        center = center + rest
         square = normal * normal
-        spread = column_sums(square if weight is None else square * weight) / divisor
+        squares = column_sums(square if weight is None else square * weight)
+        if parts is not None:
+            n, divisor, taken, unbiased, center, rest, squares, shift = _whole_batch(
+                parts.gather(xp.stack([xp.zeros_like(center) + n, center, rest, squares])), center, rest, momentum
+            )
+            normal -= shift
+        center = center + rest
+        spread = squares / divisor
         new = mean * (1 - taken) + center * taken, variance * (1 - taken) + spread * (unbiased * taken)
     deviation = xp.sqrt(spread + epsilon)
     normal /= deviation  # now x̂
@@ -108,13 +118,40 @@ def batch_norm(
             # x̂ = (x - μ) / deviation, and a row that counts has its n-th part in μ and, times 2 (x - μ), in σ². So
             # with g = dL/dx̂ = dy scale: g goes straight through, μ takes Σg / n away from each row that counts, and
             # the deviation x̂ Σ(g x̂) / n. Both sums are at hand: they are scale dbias and scale dscale.
-            through = (normal * dscale + dbias) / divisor
+            scales, biases = dscale, dbias
+            if parts is not None:  # of the whole batch
+                everyone = parts.gather(xp.stack([dscale, dbias]))
+                scales, biases = xp.sum(everyone[:, 0, :], axis=0), xp.sum(everyone[:, 1, :], axis=0)
+            through = (normal * scales + biases) / divisor
             dx = dy - (through if weight is None else through * weight)
         return dx * (scale / deviation), dscale, dbias, *new
 
     y = normal * scale
     y += bias
     return y, batch_norm_backward
+
+
+def _whole_batch(everyone: Array, center: Array, rest: Array, momentum: float) -> tuple[Any, ...]:
+    """What the parts of a batch make together: n, what is divided by, how much of the new statistics is taken, n / (n -
+    1), the mean as center + rest, Σ (x - μ)², and what is still to be subtracted from this part's centered numbers.
+
+    everyone : (parts, 4, D): n, center, rest and squares of each, whose mean is center + rest, and which has the sum
+    squares of squared distances from it. Chan, Golub and LeVeque, 1979: Σ (x - μ)² = Σ_p squares_p + n_p (μ_p - μ)².
+    All means are taken as distances from one common number near them, so that no digits are lost.
+    """
+    xp = namespace(everyone)
+    counts, centers, rests, squares = (everyone[:, i, :] for i in range(4))
+    n = xp.sum(counts, axis=0)
+    one = xp.ones_like(n)
+    divisor = xp.maximum(n, one)
+    common = xp.sum(counts * centers, axis=0) / divisor
+    distances = (centers - common) + rests
+    mean = xp.sum(counts * distances, axis=0) / divisor
+    apart = distances - mean
+    squares = xp.sum(squares + counts * apart * apart, axis=0)
+    taken = (1 - momentum) * xp.astype(n > 1, everyone.dtype)
+    shift = mean - ((center - common) + rest)
+    return n, divisor, taken, n / xp.maximum(n - 1, one), common, mean, squares, shift
 
 
 @dataclass(frozen=True)
@@ -125,6 +162,7 @@ class BatchNorm(Layer):
     momentum : in [0, 1), what the running statistics keep. epsilon : ε > 0, finite.
     With a key it trains: the batch's statistics normalize, and the backward returns the new running ones in the place
     of their gradients, where `Optimizer.update` takes them from. Without, the running ones normalize, unchanged.
+    Where a batch is shared out to several workers, the statistics are those of the whole batch.
     x : an array, or a pair (x, mask) whose rows at mask 0 do not count; its gradient is then the pair (dx, None).
     """
 
@@ -139,6 +177,7 @@ class BatchNorm(Layer):
 
     batch_coupled = True
     coupled_in_inference = False
+    exchanges_parts = True
 
     def init(self, rng: Any, input_shape: Any, dtype: str = "float32") -> tuple[Nest, Shape]:
         if input_shape and isinstance(input_shape[0], tuple):
@@ -162,6 +201,7 @@ class BatchNorm(Layer):
             mask=mask,
             momentum=self.momentum,
             epsilon=self.epsilon,
+            parts=getattr(key, "parts", None),
         )
 
         def layer_backward(dy: Array, need_dx: bool = True) -> tuple[Nest, Nest]:

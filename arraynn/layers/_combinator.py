@@ -8,7 +8,7 @@ from textwrap import indent
 from typing import Any, ClassVar, Self, overload
 
 from .._contract import called, initialized
-from .._coupling import batch_coupled, coupled_in_inference, says_coupled
+from .._coupling import batch_coupled, coupled_in_inference, exchanges_parts, says_coupled
 from .._hyperparameters import brief
 from .._names import ACTIVATIONS, nearest
 from .._types import Backward, LayerLike, Nest, Shape
@@ -73,6 +73,10 @@ class Combinator(Layer):
     @property
     def batch_coupled(self) -> bool:
         return any(map(batch_coupled, self.layers))
+
+    @property
+    def exchanges_parts(self) -> bool:
+        return all(exchanges_parts(layer) for layer in self.layers if batch_coupled(layer))
 
     @property
     def coupled_in_inference(self) -> bool:

@@ -39,7 +39,7 @@ class Film(Callback):
     arraynn.errors.DataError: a film is .webp, .gif or .mp4, got 'film.avi'
     """
 
-    every_epoch = False
+    every_epoch, first_worker_only = False, True
 
     def __init__(self, path: str | Path, x: Any, y: Any) -> None:
         self.path = Path(path)

@@ -8,7 +8,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 from .._array import is_array
+from ..distributed import Team
 from ..errors import DataError
+from ..losses import Loss
 from .dataset import Border, Rows, rows_of, unpack
 from .step import Batch
 
@@ -24,10 +26,10 @@ class Stream:
     #: steps between fetches, at most: until then the batches are kept, for a replay
     fetch_steps: ClassVar[int] = 64
 
-    def epoch(self, epoch: int) -> Iterator[Callable[[], Batch]]:
+    def epoch(self, epoch: int) -> Iterator[Callable[..., Any]]:
         number = -1
         for number, item in enumerate(self.batches):
-            yield partial(_same, self.rows(item, number).take(slice(0, None)))
+            yield partial(_same, self.rows(item, number).take(slice(0, None)), self.border.loss)
         if number < 0:
             raise DataError(f"the iterable gave no batch in epoch {epoch}: it must start anew each time it is iterated")
 
@@ -74,5 +76,15 @@ class _Rejoined:
         yield from self.rest
 
 
-def _same(batch: Batch) -> Batch:
-    return batch
+def _same(batch: Batch, loss: Loss, team: Team | None = None) -> Any:
+    return batch if team is None else team.share(loss, batch)
+
+
+def with_last(items: Iterator[Any], ahead: bool) -> Iterator[tuple[Any, bool]]:
+    """(item, whether it is the last). ahead : read one item ahead to know that; without it, always False."""
+    for item in items:
+        if ahead:
+            for following in items:
+                yield item, False
+                item = following
+        yield item, ahead

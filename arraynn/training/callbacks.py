@@ -25,11 +25,14 @@ class Callback:
     there. A callback that only writes down says False and is told of several epochs together, each in its turn.
     A running fit writes into `model.params`: a callback that keeps them keeps `nn.tree.copy(model.params)`.
 
+    first_worker_only : whether, of several workers that train together, worker 0 alone is to be told, as by a callback
+        that writes a file; else each has a copy of its own, and all see the same numbers.
     kept : the names of the attributes that a checkpoint keeps, so that a resumed run goes on as if there had been no
     break: numbers, texts, None, and dicts or lists of the model's arrays.
     """
 
     every_epoch = True
+    first_worker_only: ClassVar[bool] = False
     kept: ClassVar[tuple[str, ...]] = ()
 
     def on_fit_begin(self, model: Any) -> None:
@@ -207,6 +210,7 @@ class CSVLog(Callback):
     """
 
     every_epoch = False
+    first_worker_only = True
 
     def __init__(self, path: str | Path, append: bool = False) -> None:
         self.path, self.append = Path(path), append
@@ -260,6 +264,8 @@ class CSVLog(Callback):
 
 class BestWeights(Monitor):
     """Save the model to `path` whenever `monitor` gets better. The other arguments are EarlyStopping's."""
+
+    first_worker_only = True
 
     def __init__(self, path: str | Path, monitor: str = "val_loss", min_delta: float = 0.0, mode: str = "auto") -> None:
         super().__init__(monitor, min_delta, mode)

@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 from .. import tree
 from .._hyperparameters import python_number
 from .._types import Nest
+from ..distributed import Team
 from ..errors import BackendUnavailable, CheckpointError
 from ..io import model_file
 from ..io.registry import decode, encode
@@ -62,6 +64,8 @@ class Checkpoint(Callback):
     Raises CheckpointError for a layer, loss or optimizer without a registered name before the first step, and at the
     end where the file cannot be written. Until then that is a warning, and the next one may do better.
     """
+
+    first_worker_only = True
 
     def __init__(self, path: str | Path, every: str | int | timedelta = "epoch") -> None:
         every = python_number(every)
@@ -187,11 +191,13 @@ class Saved:
             model.optimizer = before
             raise CheckpointError(f"{self.path} does not hold together: {type(error).__name__}: {error}") from None
 
-    def tell(self, model: Any, callbacks: list[Callback]) -> None:
-        """Give the callbacks what they had noted, on the model's backend."""
+    def tell(self, model: Any, callbacks: list[Callback], told: list[Callback]) -> None:
+        """Give the callbacks what they had noted, on the model's backend. told : those of them that are to know."""
         notes = iter(self.notes)
         for callback in callbacks:
             noted = next(notes)[1] if callback.kept else {}
+            if callback not in told:
+                continue
             here = {
                 name: tree.map(lambda leaf: model.backend.asarray(leaf, model.dtype, copy=True), value)
                 if _is_nest(value)
@@ -204,8 +210,21 @@ class Saved:
                 raise CheckpointError(f"{self.path} does not hold together: {error}") from None
 
 
+def stored(path: str | Path, team: Team | None = None) -> tuple[dict[str, Any], dict[str, Nest]] | None:
+    """What is saved at `path`, unchecked; None where there is nothing yet. CheckpointError for a file that is broken.
+
+    team : worker 0 reads it and tells the others, as it may be on that one's disk alone.
+    """
+    found = None
+    with nullcontext() if team is None else team.group.together():
+        if (team is None or team.group.rank == 0) and os.path.lexists(path):
+            found = model_file.read(path)
+    return found if team is None else team.group.bcast(found)
+
+
 def resumed(
     path: str | Path,
+    found: tuple[dict[str, Any], dict[str, Nest]] | None,
     model: Any,
     plan: Mapping[str, Any],
     callbacks: list[Callback],
@@ -214,6 +233,7 @@ def resumed(
 ) -> Saved | None:
     """What is saved at `path`, checked against the fit that is to go on; None where there is nothing yet.
 
+    found : what `stored` has read there.
     epochs : that are asked for now. change : names of CHANGEABLE that may differ from what was saved. What differs is
     told by a line of the log.
     Raises CheckpointError for a file that is broken, or of another fit.
@@ -221,10 +241,10 @@ def resumed(
     change = (change,) if isinstance(change, str) else tuple(change)
     if unknown := [name for name in change if name not in CHANGEABLE]:
         raise ValueError(f"change takes {', '.join(CHANGEABLE)}, got {unknown[0]!r}; all else must be as it was")
-    if not os.path.lexists(path):
+    if found is None:
         log.info("there is no checkpoint at %s yet; training begins", path)
         return None
-    saved = Saved(path, *model_file.read(path))
+    saved = Saved(path, *found)
     try:
         saved.check(model, plan, callbacks, change)
     except BackendUnavailable:

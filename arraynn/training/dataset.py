@@ -14,12 +14,12 @@ from .. import tree
 from .._array import namespace
 from .._types import Array, Nest, Shape
 from ..backends import Backend, number, of
+from ..distributed import Team
 from ..encoding import Places, TableEncoding, is_table, rows_of_table
 from ..errors import DataError, ShapeError
 from ..losses import Domain, Loss
 from .columns import column_names, not_a_list_of_inputs, same_columns
 from .labels import class_table, numbered, weights_by_place
-from .step import Batch
 from .validation import as_array, as_inputs, count_rows, distributions, finite, in_domain, in_range, same_place
 
 
@@ -203,10 +203,13 @@ class Rows:
     def count(self) -> int:
         return int(self.targets.shape[0])
 
-    def epoch(self, epoch: int) -> Iterator[Callable[[], Batch]]:
-        """Functions that make this epoch's batches; the permutation of epoch e comes from default_rng([seed, e])."""
+    def epoch(self, epoch: int) -> Iterator[Callable[..., Any]]:
+        """Functions that make this epoch's batches or, given a team, a worker's share of them.
+
+        The permutation of epoch e comes from default_rng([seed, e]).
+        """
         if self.batch_size is None:
-            yield lambda: self.take(slice(0, self.count))
+            yield partial(self.take, slice(0, self.count))
             return
         if self.seed is None:
             for part in blocks(self.count, self.batch_size):
@@ -217,13 +220,22 @@ class Rows:
         for part in blocks(self.count, self.batch_size):
             yield partial(self._shuffled, order, host, part)
 
-    def _shuffled(self, order: Array, host: np.ndarray, part: slice) -> Batch:
-        return self.take(order[part], host[part])
+    def _shuffled(self, order: Array, host: np.ndarray, part: slice, team: Team | None = None) -> Any:
+        return self.take(order[part], host[part], team)
 
-    def take(self, rows: Any, host: Any = None) -> Batch:
-        """The rows of a slice, or of an index array (`host` is the same for what is memory-mapped)."""
+    def take(self, rows: Any, host: Any = None, team: Team | None = None) -> Any:
+        """The rows of a slice, or of an index array (`host` is the same for what is memory-mapped), as a Batch; with a
+        team, this worker's Share of them: of x, no other rows are read."""
         weight = None if self.weight is None else _pick(self.weight, rows, host)
-        return self.inputs(rows, host), _pick(self.targets, rows, host), weight
+        if team is None:
+            return self.inputs(rows, host), _pick(self.targets, rows, host), weight
+        targets = _pick(self.targets, rows, host)
+        own = team.own_rows(int(targets.shape[0]))
+        if host is None:
+            x = self.inputs(slice(rows.start + own.start, rows.start + own.stop))
+        else:
+            x = self.inputs(rows[own], host[own])
+        return team.share(self.border.loss, ((), targets, weight), x)
 
     def inputs(self, rows: Any, host: Any = None) -> Nest:
         """x alone, of these rows."""

@@ -62,10 +62,13 @@ class Dispatcher:
         if failed is not None:
             raise failed
 
+    def due(self) -> list[Checkpoint]:
+        """The checkpoints that are to be written after this step; asked once a step."""
+        return [checkpoint for checkpoint in self.checkpoints if checkpoint.due()]
+
     def save_after_step(self, save: Save) -> None:
-        for checkpoint in self.checkpoints:
-            if checkpoint.due():
-                save(checkpoint, False)
+        for checkpoint in self.due():
+            save(checkpoint, False)
 
     def save_after_epoch(self, save: Save) -> None:
         for checkpoint in self.checkpoints:

@@ -8,16 +8,21 @@ from functools import lru_cache
 from typing import Any
 
 from .. import tree
+from .._array import namespace
 from .._contract import called_loss
 from .._coupling import batch_coupled, coupled_in_inference
 from .._types import Nest
 from ..backends import of
+from ..distributed import Group
 from .dataset import Border, Rows, blocks
 from .step import placed
 
 
-def measure(model: Any, rows: Rows) -> dict[str, float]:
-    """The loss without penalty, and the metrics, over all rows, as Python floats."""
+def measure(model: Any, rows: Rows, group: Group | None = None) -> dict[str, float]:
+    """The loss without penalty, and the metrics, over all rows, as Python floats.
+
+    group : workers that share the blocks of rows; their sums are rounded once, so they have the bits of one worker's.
+    """
     total = model.loss.total(rows.targets, rows.weight)
     # those of a training run are prepared already
     prepared = [metric.prepare(rows.targets) for metric in model.prepared_metrics]
@@ -36,14 +41,26 @@ def measure(model: Any, rows: Rows) -> dict[str, float]:
         return {"loss": loss, **{m.name: m.sums(outputs, targets, weight) for m in metrics}}, kept
 
     coupled = coupled_in_inference(model.network) or any(map(batch_coupled, (model.loss, *metrics)))
+    cut = pieces(rows.count, model.backend, coupled)
     with model.backend.context():
-        parts, kept = zip(*model.backend.each(figures, pieces(rows.count, model.backend, coupled)), strict=True)
-        joined = [model.backend.to_numpy(model.backend.xp.concat(arrays)) for arrays in zip(*kept, strict=True)]
+        found = model.backend.each(figures, cut if group is None else cut[group.rank :: group.size])
+        parts = [sums for sums, _ in found]
+        joined = _in_order([kept for _, kept in found], len(cut), group) if whole else []
         fetched = iter(model.backend.fetch(tree.leaves(parts)))
     host = tree.map(lambda _: next(fetched), parts)
+    if group is not None:
+        host = [part for parts in group.gather(host) for part in parts]
     summed = tree.map(lambda *values: math.fsum(values), *host)
     values = {m.name: m.value(summed[m.name]) for m in metrics} | {m.name: m.of_set(*joined) for m in whole}
     return {"loss": summed["loss"], **{m.name: values[m.name] for m in prepared}}
+
+
+def _in_order(kept: list[list[Any]], count: int, group: Group | None) -> list[Any]:
+    """The arrays of so many blocks of rows, which the workers took in turn, joined, as NumPy's."""
+    if group is not None:
+        hands = group.gather(tree.map(lambda array: of(array).to_numpy(array), kept))
+        kept = [hands[i % group.size][i // group.size] for i in range(count)]
+    return [of(one[0]).to_numpy(namespace(one[0]).concat(one)) for one in zip(*kept, strict=True)]
 
 
 def answer(model: Any, border: Border, x: Nest, function: Callable[[Nest], Nest]) -> Nest:

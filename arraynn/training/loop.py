@@ -8,72 +8,41 @@ so a run that leaves the finite numbers loses little, and can be replayed from t
 from __future__ import annotations
 
 import math
+import signal
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import islice
 from typing import Any
 
 from .. import tree
 from .._array import is_float, namespace
 from .._types import Nest
-from ..errors import CheckpointError, DataError, DivergedError
-from ..optimizers import Optimizer
+from ..distributed import Outer, Team
+from ..errors import DataError, DivergedError
 from ..random import Key
 from ..schedules import rate_at
 from . import advice
+from .batch_iterable import with_last
 from .callbacks import Callback
 from .checkpoint import Checkpoint, Progress, Saved
 from .dispatch import Dispatcher
 from .nan_trace import first_not_finite
-from .signals import deferred_interrupts
-from .step import Batch, make_unchecked_step
+from .signals import Interrupt, deferred_interrupts
+from .step import make_unchecked_step
+from .taken import Sums, Taken
 
 FETCH_SECONDS = 0.1
 FETCH_COST = 0.005  #: seconds that a fetch may take; to look at large weights and copy them takes longer, and is rarer
 FETCH_STEPS = 1000  #: and at least this often, so that waiting reports take no memory to speak of
 
 
-@dataclass
-class Taken:
-    """A step whose report waits on the device."""
-
-    epoch: int
-    step: int
-    optimizer: Optimizer
-    make: Callable[[], Batch]
-    logs: dict[str, Any]
-
-
-@dataclass
-class Sums:
-    """An epoch's report so far, on the host."""
-
-    total: float = 0.0
-    losses: dict[str, float] = field(default_factory=dict)
-    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
-    learning_rate: float = math.nan
-
-    def add(self, logs: dict[str, Any], learning_rate: float) -> None:
-        logs = dict(logs)
-        total = logs.pop("total")
-        self.total += total
-        self.learning_rate = learning_rate
-        for name, value in logs.items():
-            if isinstance(value, dict):
-                sums = self.metrics.setdefault(name, dict.fromkeys(value, 0.0))
-                if missing := sorted(value.keys() - sums.keys()):  # from a checkpoint that nobody here wrote
-                    raise CheckpointError(f"the sums that it goes on with lack {', '.join(missing)} of {name}")
-                for part in value:
-                    sums[part] += value[part]
-            else:
-                self.losses[name] = self.losses.get(name, 0.0) + value * total
-
-
 class Fit:
     """One call of `Model.fit`. model : the Model; batches : `Rows` or `Stream`; validate : () -> logs, or None.
 
     plan : what else was asked for; a fit that resumes this one must ask for the same.
+    team : the workers that share each batch. What they decide, they decide together: after each step, and after each
+        epoch, all tell all by one sum whether they want to stop, to fetch, to save, or have got a signal.
     """
 
     def __init__(
@@ -85,9 +54,12 @@ class Fit:
         every: int,
         plan: dict[str, Any] | None = None,
         micro_batch: int | None = None,
+        team: Team | None = None,
     ) -> None:
-        self.model, self.batches = model, batches
-        self.told = Dispatcher(callbacks)
+        self.model, self.batches, self.team = model, batches, team
+        self.callbacks = list(callbacks)
+        first = team is None or team.group.rank == 0
+        self.told = Dispatcher([callback for callback in callbacks if first or not callback.first_worker_only])
         self.validate, self.every, self.plan = validate, every, plan or {}
         self.micro_batch = micro_batch
         self.begin, self.position = model.epoch, 0  # the first epoch, and the steps taken in the one at hand
@@ -100,6 +72,8 @@ class Fit:
         self.untold: list[tuple[int, dict[str, float]]] = []  # epochs that the callbacks do not know of yet
         self.sums: dict[int, Sums] = {}
         self.stepping = False
+        self.outer: Outer | None = None  # of workers that take steps on their own
+        self.common = False  # what is raised now is raised by every worker
         self.optimizer: Any = None
         self.key = Key(model.seed)
         self.check()
@@ -127,16 +101,27 @@ class Fit:
         with model.backend.context(), deferred_interrupts() as interrupt:
             try:
                 model.hold(tree.copy(model.params), _fitting_state(model))
-                self.told.begin(model)
-                if saved is not None:
-                    saved.tell(model, self.told.callbacks)
-                self.train(self.begin + epochs, interrupt.check)
+                self.start(saved)
+                self.train(self.begin + epochs, interrupt)
             except BaseException as error:
                 if self.stepping:  # the step broke off halfway, and it consumes what it works on
                     self.go_back()
                 self.leave(error, interrupt.leaving)
+                if self.team is not None:
+                    self.team.group.part(error, everywhere=self.common or interrupt.leaving)
                 raise
             self.leave(None, True)
+
+    def start(self, saved: Saved | None) -> None:
+        """Tell the callbacks of the beginning."""
+        self.common = True
+        with nullcontext() if self.team is None else self.team.group.together():
+            self.told.begin(self.model)
+            if saved is not None:
+                saved.tell(self.model, self.callbacks, self.told.callbacks)
+        self.common = False
+        if self.team is not None and self.team.local is not None:
+            self.outer = Outer(self.team, self.team.local, self.model.params, self.model.step)
 
     def progress(self) -> Progress:
         """Where the fit is, when nothing waits to be told."""
@@ -157,57 +142,96 @@ class Fit:
         if self.exact:
             checkpoint.save(self.model, last, self)
 
-    def train(self, end: int, check_interrupt: Callable[[], None]) -> None:
+    def train(self, end: int, interrupt: Interrupt) -> None:
         model = self.model
         self.fetched, self.pause = time.monotonic(), FETCH_SECONDS
         self.reported = self.fetched
         while model.epoch < end and not self.told.stopped:
-            self.epoch(model.epoch, check_interrupt)
+            self.epoch(model.epoch, interrupt)
+            self.exchange()
             self.finished.append(model.epoch)
             model.epoch += 1
             self.position = 0
             last = model.epoch == end or self.told.stopped
             validating = self.validate is not None and (model.epoch % self.every == 0 or last)
             # by a clock of its own: the steps' fetches, within epochs, would else put the reports off for ever
-            if self.told.eager or validating or last or time.monotonic() - self.reported > FETCH_SECONDS:
-                self.settle()
+            if (
+                self.team is not None
+                or self.told.eager
+                or validating
+                or last
+                or time.monotonic() - self.reported > FETCH_SECONDS
+            ):
+                self.settle(together=True)
                 self.report(validating)
                 self.reported = time.monotonic()
             self.told.save_after_epoch(self.save)
-            check_interrupt()
+            told = self.agree(interrupt, stop=self.told.stopped)
+            interrupt.agreed(told["signal"])
+            self.told.stopped = told["stop"]
 
-    def epoch(self, epoch: int, check_interrupt: Callable[[], None]) -> None:
-        model = self.model
-        for make in islice(self.batches.epoch(epoch), self.position, None):
+    def epoch(self, epoch: int, interrupt: Interrupt) -> None:
+        model, team = self.model, self.team
+        for make, last in with_last(islice(self.batches.epoch(epoch), self.position, None), ahead=team is not None):
             if self.told.stopped:  # a fit that was resumed, and had been asked to end
                 break
             if model.optimizer is not self.optimizer:  # a callback may have exchanged it
                 self.optimizer, self.take_step = model.optimizer, self.make_step()
-            batch, number = make(), model.state["step"]
+            batch, number = make() if team is None else make(team=team), model.state["step"]
             self.stepping = True
             params, state, logs = self.take_step(model.params, model.state, batch, self.key)
             model.hold(params, state)
+            if self.outer is not None and self.outer.due(model.step):
+                self.exchange()
             self.waiting.append(Taken(epoch, number, self.optimizer, make, logs))
             self.stepping = False
             self.position += 1
-            stop = self.told.batch(model)
-            if self.due():
-                self.settle()
-            self.told.save_after_step(self.save)
-            check_interrupt()
-            if stop:
+            stop, due = self.told.batch(model), self.told.due()
+            told = self.agree(interrupt, self.waiting[-1], stop=stop, ended=last, fetch=self.due(), save=due)
+            if told["save"] or told["signal"]:
+                self.exchange()
+            if told["fetch"] or told["save"]:
+                self.settle(together=True)
+            for checkpoint in due:
+                self.save(checkpoint, False)
+            interrupt.agreed(told["signal"])
+            self.told.stopped = told["stop"]
+            if told["stop"] or told["ended"]:
                 break
+
+    def agree(self, interrupt: Interrupt, taken: Taken | None = None, **flags: Any) -> dict[str, Any]:
+        """The flags, as any worker raises them, and under "signal" the one that any has got, 0 for none.
+
+        taken : a step, whose sums become those of the whole batch.
+        """
+        signals = {"interrupt": signal.SIGINT, "terminate": signal.SIGTERM}
+        flags |= {name: interrupt.requested == number for name, number in signals.items()}
+        told: dict[str, Any] = flags
+        if self.team is not None:
+            logs, told = self.team.agree({} if taken is None else taken.logs, flags)
+            if taken is not None:
+                taken.logs = logs
+        return told | {"signal": next((int(number) for name, number in signals.items() if told[name]), 0)}
+
+    def exchange(self) -> None:
+        """Where workers take steps on their own: exchange weights now, unless that is done."""
+        if self.outer is not None:
+            self.model.hold(self.outer.exchange(self.model.params, self.model.step), self.model.state)
 
     def make_step(self) -> Any:
         model = self.model
         options = {"clip_norm": model.clip_norm, "clip_value": model.clip_value, "metrics": self.added()}
-        return make_unchecked_step(model.network, model.loss, model.optimizer, **options, micro_batch=self.micro_batch)
+        options |= {"micro_batch": self.micro_batch, "team": self.team}
+        return make_unchecked_step(model.network, model.loss, model.optimizer, **options)
 
     def due(self) -> bool:
         return time.monotonic() - self.fetched > self.pause or len(self.waiting) >= self.most
 
-    def settle(self) -> None:
-        """Fetch what waits; keep a copy of weights that are finite; raise DivergedError where they are not."""
+    def settle(self, together: bool = False) -> None:
+        """Fetch what waits; keep a copy of weights that are finite; raise DivergedError where they are not.
+
+        together : all workers do so now, so weights that are not finite on one of them are everybody's divergence.
+        """
         model, taken, began = self.model, self.waiting, time.monotonic()
         if not taken:
             return
@@ -215,7 +239,11 @@ class Fit:
         health = [_all_finite(leaf) for leaf in tree.leaves([model.params, model.state["slots"]]) if is_float(leaf)]
         fetched = iter(model.backend.fetch([*tree.leaves(reports), *health]))
         logs = tree.map(lambda _: next(fetched), reports)
-        if not all(fetched) or not all(math.isfinite(one["data_loss"] + one["penalty"]) for one in logs):
+        finite = all(fetched) and all(math.isfinite(one["data_loss"] + one["penalty"]) for one in logs)
+        if together and self.team is not None:
+            finite = not self.team.agree({}, {"diverged": not finite})[1]["diverged"]
+        if not finite:
+            self.common = together  # of all workers, after the same step
             self.diverged()
         # finite they are: they stand for their copies until these are there, and at no time are there two sets of them
         self.good = model.params, model.state

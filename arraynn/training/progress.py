@@ -108,6 +108,7 @@ class Lines(Callback):
     """A line for the first epoch, each `every`-th and the last; in a very long epoch, now and then one within it."""
 
     every_epoch = False
+    first_worker_only = True
 
     def __init__(
         self, epochs: int, every: int | None = None, stream: TextIO | None = None, within: bool = True
@@ -157,6 +158,7 @@ class Bar(Callback):
     """A bar that is redrawn in place, with the figures of the last epoch under it. Drawn by rich."""
 
     every_epoch = False
+    first_worker_only = True
 
     def __init__(self, epochs: int, stream: TextIO | None) -> None:
         self.epochs, self.stream = epochs, stream

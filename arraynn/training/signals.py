@@ -24,6 +24,12 @@ class Interrupt:
             self.leaving = True
             self.leave(self.requested)
 
+    def agreed(self, number: int) -> None:
+        """`check`, by what all workers know: one of them has got this signal, or none (0)."""
+        if number:
+            self.requested = number
+            self.check()
+
     @staticmethod
     def leave(number: int) -> None:
         """Raise KeyboardInterrupt for Ctrl-C (which a shell sees as 130), SystemExit(143) for SIGTERM."""

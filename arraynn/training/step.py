@@ -15,6 +15,7 @@ from .._coupling import batch_coupled
 from .._hyperparameters import python_number, python_numbers
 from .._types import Array, LayerLike, Nest
 from ..backends import Backend, for_type, of
+from ..distributed import Team, team_of
 from ..errors import ContractError, DataError
 from ..losses import ClassLoss, Loss, as_loss
 from ..losses._labels import are_host_labels, check_host_labels
@@ -22,9 +23,10 @@ from ..metrics import Metric, as_metric
 from ..optimizers import Optimizer, as_optimizer
 from ..random import Key, checked_key
 from .links import warn_of_the_link
+from .sharded_step import agreeing, sharded
 
 Batch = tuple[Nest, Array, Array | None]  #: x, targets, sample weights
-Step = Callable[[Nest, Mapping[str, Any], Batch, Key], tuple[Nest, dict[str, Any], dict[str, Any]]]
+Step = Callable[[Nest, Mapping[str, Any], Any, Key], tuple[Nest, dict[str, Any], dict[str, Any]]]
 
 
 class _InScalars:
@@ -56,6 +58,9 @@ def make_train_step(
     clip_value: float | None = None,
     metrics: Iterable[Any] = (),
     micro_batch: int | None = None,
+    workers: Any = None,
+    shards: int | None = None,
+    reduction: str = "exact",
 ) -> Step:
     """step(params, state, (x, targets, sample_weight), key) -> params, state, logs: one update.
 
@@ -69,7 +74,12 @@ def make_train_step(
         outgrow a device's memory; at least 1, None for all. The update is that of the whole batch, up to rounding: each
         part is divided by the whole batch's total and draws the dropout masks of its own rows. Where the engine takes a
         batch in smaller row blocks anyway, as NumPy does with large ones, they are left as they are, and so are the
-        bits. A network whose layers couple rows (BatchNorm) cannot be split.
+        bits. A network whose layers couple rows (BatchNorm) cannot be split. It does not go with workers or shards.
+    workers : of `nn.workers`: each gives the same whole batch, takes its own rows of it, and gets the same results.
+    shards : into how many pieces a batch is then cut, at least as many as there are workers; 8 unless told. On NumPy
+        the bits are those of one worker with as many shards, where the number of workers is a power of two that
+        divides them. Without workers, shards alone does the same on one. reduction : "fast" takes the engine's own sum
+        of gradients, in whatever order it adds.
 
     The step runs where its arrays are, takes no number off the device, and is compiled where the library can.
     Order: gradients summed over the parts of the batch, penalty, clipping, update. It consumes params and state.
@@ -79,19 +89,17 @@ def make_train_step(
     Raises DataError, before anything is updated, for NumPy's class labels outside [0, K). To read those of other
     libraries is a trip to the device: ask `nn.check_labels(labels, K)` once, before the loop.
     """
+    team = team_of(workers, shards, reduction)
+    if team is not None and team.local is not None:
+        raise DataError("LocalSGD takes several steps between exchanges, so it is for Model.fit, not for one step")
     metrics = tuple(as_metric(metric, as_loss(loss)) for metric in metrics)
-    step = make_unchecked_step(
-        network,
-        loss,
-        optimizer,
-        clip_norm=clip_norm,
-        clip_value=clip_value,
-        metrics=metrics,
-        micro_batch=micro_batch,
-    )
+    options: dict[str, Any] = {"clip_norm": clip_norm, "clip_value": clip_value, "micro_batch": micro_batch}
+    step = make_unchecked_step(network, loss, optimizer, metrics=metrics, team=team, **options)
     if isinstance(loss, str):  # a name says less than what it names
         warn_of_the_link(network, as_loss(loss))
     loss = as_loss(loss)
+    if team is not None:
+        step = agreeing(step, team, loss)
     check_labels = isinstance(loss, ClassLoss)
     ignored = getattr(loss, "ignore_label", None)
     classes: list[int] = []  # K, once it is known
@@ -103,7 +111,9 @@ def make_train_step(
                 classes.append(_outputs(network, params, x))
             check_host_labels(targets, classes[0], ignored, weight)
         params, state, logs = step(params, state, (x, targets, weight), checked_key(key))
-        return params, state, {"loss": logs["data_loss"] + logs["penalty"], **logs}
+        leaf = tree.first(params)
+        with for_type(type(leaf)).current(leaf):
+            return params, state, {"loss": logs["data_loss"] + logs["penalty"], **logs}
 
     return checked_step
 
@@ -137,8 +147,12 @@ def make_unchecked_step(
     clip_value: float | None = None,
     metrics: tuple[Metric, ...] = (),
     micro_batch: int | None = None,
+    team: Team | None = None,
 ) -> Step:
-    """The step of `make_train_step`, for data that are checked already, as `Model.fit`'s are."""
+    """The step of `make_train_step`, for data that are checked already, as `Model.fit`'s are.
+
+    team : its batches are then Shares, and its logs hold this worker's sums.
+    """
     clip_norm, clip_value = python_number(clip_norm), python_number(clip_value)
     for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
         if limit is not None and not 0 < limit < math.inf:
@@ -155,6 +169,11 @@ def make_unchecked_step(
     if micro_batch is not None:
         if type(micro_batch) is not int or micro_batch < 1:
             raise ValueError(f"micro_batch must be an integer of at least 1, or None, got {micro_batch!r}")
+        if team is not None:
+            raise ValueError(
+                "micro_batch does not go with workers or shards, which cut a batch into parts too: more shards are "
+                "smaller parts"
+            )
         if any(map(batch_coupled, (network, loss, *metrics))):
             raise ValueError(
                 "micro_batch splits a batch, but a layer of this network couples its rows (BatchNorm does): each part "
@@ -174,7 +193,7 @@ def make_unchecked_step(
         kind = type(tree.first(params))
         if kind not in cores:
             engine: Any = for_type(kind)
-            cores[kind] = _core(engine, *options)
+            cores[kind] = _core(engine, *options) if team is None else _team_core(engine, team, *options[:-1])
         scalars = python_numbers(optimizer.scalars(step))
         params, slots, logs = cores[kind](params, state["slots"], batch, key.fold_in(step), scalars)
         return params, {"step": step + 1, "slots": slots}, logs
@@ -194,19 +213,8 @@ def _core(
     micro_batch: int | None = None,
 ) -> Callable[..., Any]:
     """The step as a function of nests, a key and scalars, compiled by the engine, once for equal arguments."""
-
-    def gradient(params: Nest, rows: Batch, key: Key, total: Any) -> tuple[dict[str, Any], Nest]:
-        x, targets, weight = rows
-        outputs, backward = placed(network, params, x, key)
-        value, loss_backward = called_loss(loss, outputs, targets, weight, total)
-        sums = {"data_loss": value}
-        for metric in metrics:
-            sums[metric.name] = metric.sums(outputs, targets, weight)
-        try:
-            return sums, backward(loss_backward(), need_dx=False)[1]
-        except ContractError as error:
-            raise _at_the_top(error, network) from error.__cause__
-
+    gradient = gradient_of(network, loss, metrics)
+    finish = finish_of(network, rule, clip_norm, clip_value)
     coupled = any(map(batch_coupled, (network, loss, *metrics)))
 
     def summed(params: Nest, batch: Batch, key: Key, total: Any) -> tuple[dict[str, Any], Nest]:
@@ -231,13 +239,60 @@ def _core(
         _, targets, weight = batch
         total = loss.total(targets, weight)
         logs, grads = summed(params, batch, key, total)
-        logs["penalty"], penalty_backward = network.penalty(params)
+        params, slots, logs["penalty"] = finish(params, slots, grads, scalars)
         logs["total"] = total
-        grads = clip(tree.add(grads, penalty_backward()), clip_norm, clip_value)
-        params, slots = rule.apply(params, grads, slots, scalars)
         return params, slots, logs
 
     return engine.compile(core, donate=(0, 1))
+
+
+@lru_cache(maxsize=64)
+def _team_core(
+    engine: type[Backend],
+    team: Team,
+    network: LayerLike,
+    loss: Loss,
+    rule: Optimizer,
+    clip_norm: float | None,
+    clip_value: float | None,
+    metrics: tuple[Metric, ...],
+) -> Callable[..., Any]:
+    """The same function of a worker's Share of a batch, in two compiled halves with the exchange between them."""
+    team.check(network, loss, metrics)
+    gradient, finish = gradient_of(network, loss, metrics), finish_of(network, rule, clip_norm, clip_value)
+    return sharded(engine, team, gradient, finish, batch_coupled(network))
+
+
+def gradient_of(network: LayerLike, loss: Loss, metrics: tuple[Metric, ...]) -> Callable[..., Any]:
+    """gradient(params, rows, key, total) -> (sums, gradients): the first half of a step, for some rows of a batch."""
+
+    def gradient(params: Nest, rows: Batch, key: Key, total: Any) -> tuple[dict[str, Any], Nest]:
+        x, targets, weight = rows
+        outputs, backward = placed(network, params, x, key)
+        value, loss_backward = called_loss(loss, outputs, targets, weight, total)
+        sums = {"data_loss": value}
+        for metric in metrics:
+            sums[metric.name] = metric.sums(outputs, targets, weight)
+        try:
+            return sums, backward(loss_backward(), need_dx=False)[1]
+        except ContractError as error:
+            raise _at_the_top(error, network) from error.__cause__
+
+    return gradient
+
+
+def finish_of(
+    network: LayerLike, rule: Optimizer, clip_norm: float | None, clip_value: float | None
+) -> Callable[..., Any]:
+    """finish(params, slots, gradients, scalars) -> (params, slots, penalty): the second half, for the whole batch."""
+
+    def finish(params: Nest, slots: Nest, grads: Nest, scalars: Mapping[str, Any]) -> Any:
+        penalty, penalty_backward = network.penalty(params)
+        grads = clip(tree.add(grads, penalty_backward()), clip_norm, clip_value)
+        params, slots = rule.apply(params, grads, slots, scalars)
+        return params, slots, penalty
+
+    return finish
 
 
 def placed(network: LayerLike, params: Nest, x: Nest, key: Key | None) -> tuple[Nest, Any]:

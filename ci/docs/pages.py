@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 import arraynn as nn  # noqa: E402
 
-GUIDES = ("command-line", "saving", "scikit-learn")
+GUIDES = ("command-line", "saving", "scikit-learn", "workers")
 SOURCE = "https://github.com/arraynn/arraynn/blob/main/"
 ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="5" cy="6" r="4" fill="#0072B2"/>
 <circle cx="11" cy="6" r="3" fill="#E69F00"/><circle cx="8" cy="12" r="3" fill="#C2407E"/></svg>

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 import arraynn as nn
+from arraynn.distributed import Group, Parts
 from arraynn.testing import check_backward
 
 
@@ -202,3 +203,32 @@ def test_batches_of_one_row_are_refused(rows, batch_size):
     with pytest.raises(nn.DataError, match=r"BatchNorm 'layers.1'.* at least 2"):
         model.fit(x, y, batch_size=batch_size, verbose=0)
     assert model.params is None
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_parts_of_a_batch_give_what_the_whole_does(masked, offset):
+    """Also far from 0, where sums of squares would have lost all digits, and with a part that has no rows."""
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(9, 3)) + offset).astype("float32")
+    dy = rng.normal(size=(9, 3)).astype("float32")
+    mask = np.asarray([1, 1, 0, 1, 0, 1, 1, 1, 1], "float32") if masked else None
+    scale, bias, mean, variance = (rng.uniform(0.5, 1.5, size=3).astype("float32") for _ in range(4))
+    statistics = scale, bias, mean, variance
+    y, backward = nn.batch_norm(x, *statistics, training=True, mask=mask)
+    whole = [y, *backward(dy)]
+    edges = [0, 4, 4, 6, 9]
+    parts = Parts(Group(), 4, range(4))
+
+    def one(part):
+        rows = slice(edges[part], edges[part + 1])
+        own = None if mask is None else mask[rows]
+        y, backward = nn.batch_norm(x[rows], *statistics, training=True, mask=own, parts=parts)
+        return [y, *backward(dy[rows])]
+
+    found = parts.run(one)
+    y, dx = (np.concatenate([part[i] for part in found]) for i in (0, 1))
+    dscale, dbias = (sum(part[i] for part in found) for i in (2, 3))
+    for got, expected in zip((y, dx, dscale, dbias, *found[1][4:]), whole, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=2e-5, atol=2e-5)
+    assert all(part[i].tobytes() == found[0][i].tobytes() for part in found for i in (4, 5))

@@ -18,7 +18,7 @@ import pytest
 import arraynn as nn
 from arraynn import tree
 from arraynn.backends import Backend, of
-from arraynn.training import loop
+from arraynn.training import loop, taken
 
 ROOT = Path(__file__).parents[2]
 X, Y = nn.datasets.spiral(10, 3)
@@ -390,7 +390,7 @@ def test_a_fit_in_a_worker_process_is_right(tmp_path):
 
 
 def test_sums_of_nothing_are_no_division_by_zero():
-    sums = loop.Sums()
+    sums = taken.Sums()
     sums.add({"total": 0.0, "data_loss": 0.0, "penalty": 0.0}, 0.1)
     assert sums.losses == {"data_loss": 0.0, "penalty": 0.0}
     assert math.isfinite(sums.total)

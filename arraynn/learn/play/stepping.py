@@ -15,9 +15,9 @@ from ..._array import is_float
 from ...errors import DataError, DivergedError
 from ...random import Key
 from ...schedules import rate_at
-from ...training.loop import Sums
 from ...training.nan_trace import first_not_finite
 from ...training.step import Batch, make_train_step
+from ...training.taken import Sums
 
 
 class Stepper:

@@ -1,0 +1,124 @@
+"""The protocol of a group of workers, and what every engine shares: sums whose bits do not depend on their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..errors import WorkerError
+
+
+class Group:
+    """The workers of one job, as one of them sees them. This class is the group of a worker alone.
+
+    rank : which worker this is, from 0. size : how many there are. local_size : how many share this machine.
+
+    Every method but `abort` is collective: all workers call it, in the same order, with arrays of the same shape and
+    dtype. An engine overrides `sum`, `slices`, `joined`, `bcast`, `gather` and `abort`.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_size: int = 1
+    name: str = "alone"
+    #: whether a worker that fails says so in one line, without the traceback
+    brief: bool = False
+
+    def sum(self, flat: np.ndarray) -> np.ndarray:
+        """The sum over the workers, in whatever order the engine adds. flat : (n,), contiguous; it is consumed."""
+        return flat
+
+    def exact(self, flat: np.ndarray) -> np.ndarray:
+        """The sum over the workers in a balanced tree, in the order of their ranks. flat : (n,); it is consumed.
+
+        Slices are exchanged, each worker adds up the one that is its own, and the results are gathered: 2 (W - 1) / W
+        of the bytes, as in a ring. Addition is not associative, so an engine's own sum has other bits for another
+        number of workers; this one has the same wherever the number is a power of two.
+        """
+        if self.size == 1:
+            return flat
+        length = -(-flat.size // self.size)
+        padded = np.zeros(length * self.size, flat.dtype)
+        padded[: flat.size] = flat
+        parts = self.slices(padded).reshape(self.size, length)
+        return self.joined(np.ascontiguousarray(pairwise(list(parts))))[: flat.size]
+
+    def slices(self, padded: np.ndarray) -> np.ndarray:
+        """Slice `rank` of every worker's array, one after another. padded : (size · n,); returns the same shape."""
+        return padded
+
+    def joined(self, part: np.ndarray) -> np.ndarray:
+        """Every worker's array (n,), one after another: (size · n,)."""
+        return part
+
+    def bcast(self, value: Any) -> Any:
+        """Worker 0's value, on every worker. value : anything that can be pickled."""
+        return value
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every worker's value, in the order of their ranks, on every worker."""
+        return [value]
+
+    def abort(self, error: BaseException) -> None:
+        """End the other workers, which wait for this one. error : what went wrong here. It may not return."""
+
+    def part(self, error: BaseException, everywhere: bool) -> None:
+        """Leave with an error. One that is not everywhere ends the other workers, which know nothing of it; else all
+        wait until all have left, so that none ends before worker 0 has saved."""
+        if everywhere:
+            told_by(error, 0)
+            self.gather(None)
+        else:
+            self.abort(error)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Where what stands within raises on one of the workers, all raise: that one its own error, the others a
+        WorkerError that names the worker and tells what it said. Nothing within may be collective."""
+        own: Exception | None = None
+        try:
+            yield
+        except Exception as error:
+            own = error
+        told = self.gather(None if own is None else f"{type(own).__name__}: {own}")
+        for rank, said in enumerate(told):
+            if said is not None:
+                raise told_by(own or WorkerError(f"worker {rank} of {self.size} failed: {said}"), rank)
+
+    def agreed(self, facts: dict[str, str]) -> None:
+        """Raise WorkerError, on every worker, unless all have the same facts. facts : what is compared -> its value."""
+        everyone = self.gather(facts)
+        for rank, theirs in enumerate(everyone):
+            for name, value in everyone[0].items():
+                if theirs.get(name) != value:
+                    differ = WorkerError(
+                        f"worker {rank} has {name} other than worker 0: {theirs.get(name)}, not {value}. All workers "
+                        f"run the same program on the same data, and each takes its own rows of every batch"
+                    )
+                    raise told_by(differ, 0)
+
+    def __repr__(self) -> str:
+        return f"<worker {self.rank} of {self.size}, {self.name}>"
+
+
+def told_by(error: Exception | BaseException, rank: int) -> Any:
+    """The error, with a note for programs: of all workers that raise it, or hear of it, this one is to tell."""
+    vars(error)["told_by"] = rank
+    return error
+
+
+def pairwise(parts: list[np.ndarray]) -> np.ndarray:
+    """The sum of the parts as a balanced tree, first half plus second half. Consumes parts.
+
+    Where their number is cut into 2, 4, 8, … equal runs, the sums of the runs are inner nodes of the tree, so whoever
+    adds up each run, the whole has the same bits.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    half = len(parts) // 2
+    total = pairwise(parts[:half])
+    total += pairwise(parts[half:])
+    return total

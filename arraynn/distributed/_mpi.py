@@ -1,0 +1,98 @@
+"""MPI: processes that mpiexec, srun or the like has started, through mpi4py."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..backends import share_machine
+from ..errors import WorkerError
+from ._group import Group
+from ._report import code_of, end_all_when_uncaught, report
+
+#: where launchers say how many processes they have started, and whose they are
+LAUNCHERS = {
+    "OMPI_COMM_WORLD_SIZE": "Open MPI's mpiexec",
+    "PMI_SIZE": "the mpiexec of MPICH or Intel MPI",
+    "MV2_COMM_WORLD_SIZE": "MVAPICH's mpiexec",
+    "SLURM_STEP_NUM_TASKS": "srun",
+}
+
+
+class MPIGroup(Group):
+    """The processes of MPI.COMM_WORLD."""
+
+    name = "mpi"
+
+    def __init__(self, mpi: Any) -> None:
+        self.mpi, self.comm = mpi, mpi.COMM_WORLD.Dup()  # of its own, so that it meets no messages of the program's
+        self.rank, self.size = self.comm.rank, self.comm.size
+        self.local_size = self.comm.Split_type(mpi.COMM_TYPE_SHARED).size
+
+    def sum(self, flat: np.ndarray) -> np.ndarray:
+        self.comm.Allreduce(self.mpi.IN_PLACE, flat, self.mpi.SUM)
+        return flat
+
+    def slices(self, padded: np.ndarray) -> np.ndarray:
+        received = np.empty_like(padded)
+        self.comm.Alltoall(padded, received)
+        return received
+
+    def joined(self, part: np.ndarray) -> np.ndarray:
+        received = np.empty(self.size * part.size, part.dtype)
+        self.comm.Allgather(part, received)
+        return received
+
+    def bcast(self, value: Any) -> Any:
+        return self.comm.bcast(value)
+
+    def gather(self, value: Any) -> list[Any]:
+        found: list[Any] = self.comm.allgather(value)
+        return found
+
+    def abort(self, error: BaseException) -> None:
+        """Say what has failed and end every process at once; it does not return, unless this is the only one."""
+        if self.size > 1:
+            report(self.rank, self.size, error, full=not self.brief)
+            self.comm.Abort(code_of(error))
+
+
+@lru_cache(maxsize=1)
+def join() -> MPIGroup:
+    """This process among those of its job. WorkerError, with the remedy, where mpi4py or MPI is missing, or where
+    another MPI's mpiexec has started the processes, so that each sees itself alone."""
+    try:
+        import mpi4py  # noqa: F401 - so that its absence is told apart from that of the library
+    except ImportError:
+        raise WorkerError(
+            'workers("mpi") needs mpi4py and an MPI: pip install "arraynn[mpi]" brings both; on a cluster, load its '
+            "MPI and pip install mpi4py"
+        ) from None
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise WorkerError(_no_library(error)) from None
+    group = MPIGroup(MPI)
+    started = {name: int(os.environ[name]) for name in LAUNCHERS if os.environ.get(name, "").isdigit()}
+    for name, size in started.items():
+        if group.size == 1 and size > 1:
+            library = MPI.Get_library_version().split("\n")[0].strip()
+            raise WorkerError(
+                f"{LAUNCHERS[name]} has started {size} processes, but mpi4py here uses another MPI ({library}), to "
+                f"which each is alone: start them with the mpiexec that belongs to it, or install mpi4py for the other"
+            )
+    share_machine(group.local_size)
+    if group.size > 1:
+        end_all_when_uncaught(group.rank, group.abort)
+    return group
+
+
+def _no_library(error: BaseException) -> str:
+    said = " ".join(str(error).split())[:200]
+    return (
+        f"mpi4py is there but finds no MPI library ({said}): pip install mpich, or load your cluster's MPI, or set "
+        f"MPI4PY_LIBMPI to its libmpi.so"
+    )

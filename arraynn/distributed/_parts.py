@@ -1,0 +1,128 @@
+"""Shards of a batch whose layers exchange numbers in the middle of a pass, each in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..backends import of
+from ._group import Group
+
+
+class Parts:
+    """The shards of one batch: `run` calls a function for each of this worker's, and `gather`, which the function may
+    call, stacks an array of every shard of the batch, on whichever worker it is.
+
+    count : shards of the whole batch. mine : the numbers of this worker's.
+    The caller's thread alone speaks to the other workers, so that an engine need not be safe in threads, and signals
+    arrive as they should.
+    """
+
+    def __init__(self, group: Group, count: int, mine: Sequence[int]) -> None:
+        self.group, self.count, self.mine = group, count, mine
+        self.turn = threading.Condition()
+        self.asked: dict[int, np.ndarray] = {}  #: by shard, what waits to be exchanged
+        self.given: np.ndarray | None = None
+        self.round = 0
+        self.ended = 0
+        self.failed: list[BaseException] = []
+        self.current = threading.local()
+
+    def gather(self, array: Any) -> Any:
+        """(count, …): this array of every shard, in the order of the rows. All shards ask, in the same order."""
+        backend = of(array)
+        with self.turn:
+            if self.failed:
+                raise _Broken
+            before = self.round
+            self.asked[self.current.shard] = backend.to_numpy(array)
+            self.turn.notify_all()
+            while self.round == before and not self.failed:
+                self.turn.wait()
+            if self.failed:
+                raise _Broken
+            given = self.given
+        return backend.asarray(given, array.dtype, copy=True)
+
+    def run(self, function: Callable[[int], Any]) -> list[Any]:
+        """[function(shard) for each of this worker's shards]."""
+        results: dict[int, Any] = {}
+
+        def work(shard: int) -> None:
+            self.current.shard = shard
+            error = None
+            try:
+                with np.errstate(all="ignore"):  # the caller's setting does not reach other threads
+                    results[shard] = function(shard)
+            except BaseException as raised:
+                error = raised
+            with self.turn:
+                self.ended += 1
+                if error is not None and not isinstance(error, _Broken):
+                    self.failed.append(error)
+                self.turn.notify_all()
+
+        threads = [threading.Thread(target=work, args=(shard,), daemon=True) for shard in self.mine]
+        for thread in threads:
+            thread.start()
+        try:
+            while self._exchange():
+                pass
+        except BaseException as error:
+            with self.turn:
+                self.failed.append(error)
+                self.turn.notify_all()
+        for thread in threads:
+            thread.join()
+        if self.failed:
+            raise self.failed[0]
+        return [results[shard] for shard in self.mine]
+
+    def _exchange(self) -> bool:
+        """Wait until every shard has asked or ended; answer those that asked. Whether there may be more."""
+        with self.turn:
+            while len(self.asked) + self.ended < len(self.mine) and not self.failed:
+                self.turn.wait()
+            if self.failed or self.ended == len(self.mine):
+                return False
+            if self.ended:
+                raise RuntimeError("the shards of a batch do not ask for the same exchanges: a layer depends on values")
+            asked = dict(self.asked)
+        shape = next(iter(asked.values())).shape
+        everyone = np.zeros((self.count, *shape), next(iter(asked.values())).dtype)
+        for shard, array in asked.items():
+            everyone[shard] = array
+        # a sum of zeros and one array each: exact in whatever order it is added, but for the sign of a zero
+        everyone += 0
+        summed = self.group.exact(everyone.reshape(-1)).reshape(everyone.shape)
+        with self.turn:
+            self.asked, self.given, self.round = {}, summed, self.round + 1
+            self.turn.notify_all()
+        return True
+
+
+class _Broken(Exception):
+    """Another shard has failed."""
+
+
+def flat(nest: Any) -> np.ndarray:
+    """The numbers of a nest's arrays, end to end, on the host, in a new array."""
+    leaves = [of(leaf).to_numpy(leaf).reshape(-1) for leaf in tree.leaves(nest)]
+    return np.concatenate(leaves) if leaves else np.zeros(0, np.float32)
+
+
+def unflat(numbers: np.ndarray, like: Any) -> Any:
+    """The nest whose `flat` these numbers are. like : a nest of its form, in its library and dtypes."""
+    place = 0
+
+    def part(leaf: Any) -> Any:
+        nonlocal place
+        size = int(np.prod(leaf.shape, dtype=np.int64))
+        place += size
+        return of(leaf).asarray(numbers[place - size : place].reshape(leaf.shape), leaf.dtype)
+
+    return tree.map(part, like)

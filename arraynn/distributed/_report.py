@@ -1,0 +1,50 @@
+"""How a worker that fails says so and ends the others, which wait for it: one report, whoever else fails with it."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from ..errors import WorkerError
+
+#: seconds that a worker gives another one, which may have failed as well, to say so and to end all
+PATIENCE = 2.0
+
+
+def report(rank: int, size: int, error: BaseException, full: bool = True) -> None:
+    """Say on stderr which worker has failed, with the traceback, or in a line.
+
+    A worker that only found another one gone waits for that one's report.
+    """
+    if isinstance(error, WorkerError):
+        time.sleep(PATIENCE)
+    lines = "".join(traceback.format_exception(error)) if full else ""
+    said = "" if full else f": {' '.join(f'{type(error).__name__}: {error}'.split())}"
+    print(f"{lines}worker {rank} of {size} has failed, so all end{said}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+
+
+def code_of(error: BaseException) -> int:
+    """The exit code for what was raised: as Python's own, 130 for Ctrl-C."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    return 130 if isinstance(error, KeyboardInterrupt) else 1
+
+
+def end_all_when_uncaught(rank: int, abort: Callable[[BaseException], Any]) -> None:
+    """Have an error that nobody catches end every worker: the others would wait for this one for ever.
+
+    What all of them raise, such as a divergence, worker 0 reports, and ends the others while they wait with theirs.
+    """
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+        time.sleep(PATIENCE if rank else 0)
+        abort(error)
+        before(kind, error, where)  # where the engine cannot end the others, as Python would
+
+    sys.excepthook = hook

@@ -1,0 +1,109 @@
+"""torch.distributed: processes that torchrun, Ray or the like has started, with the gloo engine. It is joined only."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..backends import share_machine
+from ..errors import WorkerError
+from ._group import Group
+from ._report import report
+
+
+class TorchGroup(Group):
+    """The processes of torch.distributed's default group, or of a gloo group beside it where that is NCCL's."""
+
+    name = "torch"
+
+    def __init__(self, torch: Any) -> None:
+        self.torch, self.dist = torch, torch.distributed
+        if not self.dist.is_initialized():
+            self.dist.init_process_group("gloo")
+            atexit.register(self.dist.destroy_process_group)  # its threads must have ended before the process does
+        # numbers lie on the host, which NCCL does not serve
+        self.group = None if self.dist.get_backend() == "gloo" else self.dist.new_group(backend="gloo")
+        self.rank, self.size = self.dist.get_rank(), self.dist.get_world_size()
+        self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "0")) or self._local_size()
+
+    @contextmanager
+    def _exchange(self) -> Iterator[None]:
+        """gloo's errors, which come when a connection breaks off, as a WorkerError."""
+        try:
+            yield
+        except RuntimeError as error:
+            said = " ".join(str(error).split())[:200]
+            raise WorkerError(f"another worker has ended, or cannot be reached any more: {said}") from None
+
+    def sum(self, flat: np.ndarray) -> np.ndarray:
+        with self._exchange():
+            self.dist.all_reduce(self.torch.from_numpy(flat), group=self.group)
+        return flat
+
+    def slices(self, padded: np.ndarray) -> np.ndarray:
+        received = np.empty_like(padded)
+        numbers = self.torch.from_numpy(received), self.torch.from_numpy(padded)
+        with self._exchange():
+            self.dist.all_to_all_single(*numbers, group=self.group)
+        return received
+
+    def joined(self, part: np.ndarray) -> np.ndarray:
+        received = np.empty(self.size * part.size, part.dtype)
+        numbers = self.torch.from_numpy(received), self.torch.from_numpy(part)
+        with self._exchange():
+            self.dist.all_gather_into_tensor(*numbers, group=self.group)
+        return received
+
+    def bcast(self, value: Any) -> Any:
+        box = [value]
+        with self._exchange():
+            self.dist.broadcast_object_list(box, src=0, group=self.group)
+        return box[0]
+
+    def gather(self, value: Any) -> list[Any]:
+        found: list[Any] = [None] * self.size
+        with self._exchange():
+            self.dist.all_gather_object(found, value, group=self.group)
+        return found
+
+    def abort(self, error: BaseException) -> None:
+        """Say what has failed, and end this process: gloo then tells the others that it is gone, and whoever has
+        started them ends them."""
+        if self.size > 1:
+            report(self.rank, self.size, error, full=False)
+
+    def _local_size(self) -> int:
+        import socket
+
+        return self.gather(socket.gethostname()).count(socket.gethostname())
+
+
+@lru_cache(maxsize=1)
+def join() -> TorchGroup:
+    """This process among those of its job. WorkerError where torch is missing, or where nobody has started a group."""
+    try:
+        import torch
+        import torch.distributed
+    except ImportError as error:
+        raise WorkerError(f'workers("torch") needs PyTorch ({error}): pip install "arraynn[torch]"') from None
+    if not torch.distributed.is_available():
+        raise WorkerError("this PyTorch is built without torch.distributed; install a build that has it")
+    if not torch.distributed.is_initialized():
+        missing = [name for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+        if missing:
+            raise WorkerError(
+                f"no job of torch.distributed has started this process ({', '.join(missing)} are not set): start it "
+                f"by torchrun --nproc-per-node 4 …, or by Ray's TorchTrainer"
+            )
+    try:
+        group = TorchGroup(torch)
+    except (RuntimeError, ValueError) as error:
+        raise WorkerError(f"torch.distributed cannot bring the workers together: {error}") from None
+    share_machine(group.local_size)
+    return group

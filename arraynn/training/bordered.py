@@ -1,0 +1,79 @@
+"""A model's border: what comes in becomes arrays of the columns it knows, and answers go back where x came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .._types import Array, Nest
+from ..encoding import TableEncoding, is_table, rows_of_table
+from ..losses import Loss
+from ..metrics import Metric
+from .batch_iterable import Stream, restartable
+from .columns import column_names, not_a_list_of_inputs, same_columns
+from .dataset import Border, unpack
+from .inference import answer
+from .labels import check_outputs
+from .state import Holder
+from .validation import as_inputs, count_rows, enough_rows
+
+
+class Bordered(Holder):
+    """A holder with a loss, metrics, labels and an encoding, by which data are checked on their way in."""
+
+    loss: Loss
+    metrics: tuple[Metric, ...]
+    classes: tuple[Any, ...] | None
+    encoding: TableEncoding | None
+
+    def check_labels(self) -> None:
+        """Raise ShapeError unless the network has an output for each label, where there are labels."""
+        check_outputs(self.classes, self.loss, self.output_shape)
+
+    def _check_metrics(self) -> None:
+        """Raise ShapeError where a metric, or labels, make nothing of the network's outputs."""
+        self.check_labels()
+        for metric in self.metrics:
+            metric.check(self.output_shape)
+
+    def _inputs(self, x: Any, y: Any = None) -> Nest:
+        """x as arrays, of the columns that the model knows. y : the targets, an array, where there are any."""
+        not_a_list_of_inputs(x, self.input_shape, y)
+        same_columns(self.columns, column_names(x))
+        return as_inputs(x)
+
+    def _border(self, partial: bool = False, columns: Any = None) -> Border:
+        first = (getattr(self.network, "layers", ()) or (self.network,))[0]
+        return Border(
+            self.backend,
+            self.dtype,
+            self.loss,
+            self.input_shape,
+            self.output_shape,
+            first=(type(first).__name__, "network" if first is self.network else "layers.0"),
+            integer_input=self.integer_input,
+            vocabulary=self.vocabulary,
+            columns=columns or self.columns,
+            partial=partial,
+            classes=self.classes,
+            encoding=self.encoding,
+        )
+
+    def _stream(
+        self, batches: Any, epochs: int, sample_weight: Any, class_weight: Any
+    ) -> tuple[Stream, Array, Array | None]:
+        first, again = restartable(batches, epochs, sample_weight, class_weight)
+        x, y, _ = unpack("an iterable", first)
+        x, y = rows_of_table(self.encoding, x, y)
+        inputs = self._inputs(x, self._border().numbers(y))
+        self._ready(inputs)
+        enough_rows(self.network, count_rows(inputs))
+        stream = Stream(self._border(partial=True, columns=column_names(x)), again, class_weight)
+        rows = stream.rows(first, 0)
+        return stream, rows.targets, rows.weight
+
+    def _answer(self, x: Any, function: Callable[[Nest], Nest]) -> Nest:
+        with self._unless_refused():
+            x = self._inputs(self.encoding.encode(x) if self.encoding and is_table(x) else x)
+            self._ready(x)
+            return answer(self, self._border(), x, function)

@@ -1,0 +1,51 @@
+"""The training step of workers, or of shards on one: gradients of parts of a batch, their exchange, the update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from .._types import Nest
+from ..backends import Backend
+from ..distributed import Share, Team
+from ..losses import Loss
+from ..random import Key
+
+
+def sharded(
+    engine: type[Backend], team: Team, gradient: Callable[..., Any], finish: Callable[..., Any], coupled: bool
+) -> Callable[..., Any]:
+    """The step of a team: the gradient of each shard, compiled; the exchange; the update, compiled.
+
+    gradient, finish : the two halves of a step. coupled : whether the network exchanges numbers within the first.
+    """
+    # A layer that exchanges numbers in the middle cannot be compiled: an exchange is no formula.
+    compiled = gradient if coupled else engine.compile(gradient)
+    update = engine.compile(finish, donate=(0, 1))
+
+    @lru_cache(maxsize=4)
+    def fixed(total: float) -> Callable[..., Any]:
+        """The gradient where the total is a number: a constant of the compiled function."""
+        inner = engine.compile(lambda params, rows, key: gradient(params, rows, key, total))
+        return lambda params, rows, key, _: inner(params, rows, key)
+
+    def core(params: Nest, slots: Nest, share: Share, key: Key, scalars: Mapping[str, Any]) -> Any:
+        total = share.total if team.local is None else share.own_total
+        taken = fixed(total) if isinstance(total, (int, float)) and not coupled else compiled
+        logs, grads = team.accumulate(taken, params, share, key, coupled)
+        params, slots, logs["penalty"] = update(params, slots, grads, scalars)
+        logs["total"] = share.total
+        return params, slots, logs
+
+    return core
+
+
+def agreeing(step: Callable[..., Any], team: Team, loss: Loss) -> Callable[..., Any]:
+    """The step of a team that takes whole batches, and whose logs are those of the whole batch."""
+
+    def agreeing_step(params: Nest, state: Mapping[str, Any], batch: Any, key: Key) -> Any:
+        params, state, logs = step(params, state, team.share(loss, batch), key)
+        return params, state, team.agree(logs)[0]
+
+    return agreeing_step

@@ -1,0 +1,48 @@
+"""What the steps of a fit report: each one, until it is fetched, and an epoch's sums."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import CheckpointError
+from ..optimizers import Optimizer
+from .step import Batch
+
+
+@dataclass
+class Taken:
+    """A step whose report waits on the device."""
+
+    epoch: int
+    step: int
+    optimizer: Optimizer
+    make: Callable[[], Batch]
+    logs: dict[str, Any]
+
+
+@dataclass
+class Sums:
+    """An epoch's report so far, on the host."""
+
+    total: float = 0.0
+    losses: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    learning_rate: float = math.nan
+
+    def add(self, logs: dict[str, Any], learning_rate: float) -> None:
+        logs = dict(logs)
+        total = logs.pop("total")
+        self.total += total
+        self.learning_rate = learning_rate
+        for name, value in logs.items():
+            if isinstance(value, dict):
+                sums = self.metrics.setdefault(name, dict.fromkeys(value, 0.0))
+                if missing := sorted(value.keys() - sums.keys()):  # from a checkpoint that nobody here wrote
+                    raise CheckpointError(f"the sums that it goes on with lack {', '.join(missing)} of {name}")
+                for part in value:
+                    sums[part] += value[part]
+            else:
+                self.losses[name] = self.losses.get(name, 0.0) + value * total
