@@ -140,7 +140,7 @@ class orthogonal(Hyperparameters):  # noqa: N801
 
 
 @dataclass(frozen=True)
-class sinusoidal:  # noqa: N801
+class sinusoidal(Hyperparameters):  # noqa: N801
     """A table (L, D) of places: w[t, 2i] = sin(t / base^(2i / D)), w[t, 2i + 1] = cos of the same.
 
     base : above 0; the longest wave is 2π base places. Sines and cosines alternate, as in the paper; its own code and

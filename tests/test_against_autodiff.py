@@ -97,7 +97,7 @@ BLOCKS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {
     ],
 }
 WRT = {"batch_norm": ("x", "scale", "bias"), "embedding": ("x", "table")}
-NOT_BLOCKS = {"as_loss"}
+NOT_BLOCKS = {"as_loss", "check_labels"}
 CASES = [pytest.param(name, *case, id=f"{name}-{i}") for name, cases in BLOCKS.items() for i, case in enumerate(cases)]
 LOSSES = [case for case in CASES if case.values[0] in losses.__all__]
 

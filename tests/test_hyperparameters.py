@@ -19,6 +19,8 @@ REQUIRED: dict[str, Any] = {
     "units": 3, "vocabulary": 5, "rate": 0.5, "value": 0.5, "scale": 2.0, "fan": "in", "distribution": "normal",
     "boundaries": (2, 4), "values": (0.3, 0.2, 0.1), "then": 0.1, "learning_rate": 0.1, "factor": 0.5, "momentum": 0.5,
     "function": nn.metrics.accuracy, "center": 1.5, "tolerance": 0.5, "optimizer": nn.SGD(0.5), "ignore_label": -1,
+    "layer": nn.RNN(2), "filters": 2, "kernel_size": 3, "groups": 2, "heads": 2, "axes": (2, 1), "length": 5,
+    "shape": (2,), "metric": nn.metrics.r2, "loss": nn.MeanSquaredError(),
 }  # fmt: skip
 MODULES = initializers, layers, losses, metrics, optimizers, regularizers, schedules
 KINDS = sorted(

@@ -195,12 +195,12 @@ def test_signatures_show_the_arguments(kind):
 #: what is typed after `arraynn` : the words of the answer; the exit code is 2
 COMMAND_LINE = {
     "trian spiral": "there is no command 'trian'; did you mean 'train'?",
-    "fit spiral": "there is no command 'fit'; there are train, evaluate, predict, explain",
+    "fit spiral": "there is no command 'fit'; there are train, describe, evaluate, predict, explain",
     "test model.safetensors x.npz": "there is no command 'test'",
     "train": "the following arguments are required: DATA",
     "train spirl": "did you mean 'spiral'?",
     "train mnits": "did you mean 'mnist'?",
-    "train data.csv": "'data.csv' is neither a .npz file nor one of spiral",
+    "train data.xml": "'data.xml' is neither a .npz file, nor a table, nor one of spiral",
     "train spiral --epoch 5": "there is no option --epoch; did you mean --epochs?",
     "train spiral --lr 0.1": "there is no option --lr; did you mean --learning-rate?",
     "train spiral --learning_rate 0.1": "there is no option --learning_rate; did you mean --learning-rate?",

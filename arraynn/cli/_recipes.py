@@ -19,11 +19,11 @@ from ._say import UsageError
 
 #: the layers that stand between dense ones, by their names in small letters
 ACTIVATIONS: dict[str, Any] = {
-    name.lower(): getattr(layers, name)
-    for name in layers.__all__
-    if isinstance(getattr(layers, name), type)
-    and issubclass(getattr(layers, name), layers.Activation)
-    and name not in ("Activation", "Flatten", "Softmax")  # a softmax between dense layers is no activation
+    kind.__name__.lower(): kind
+    for kind in (
+        *(layers.ELU, layers.GELU, layers.HardSigmoid, layers.Identity, layers.LeakyReLU, layers.ReLU, layers.SELU),
+        *(layers.SiLU, layers.Sigmoid, layers.Softplus, layers.Tanh),
+    )
 }
 RECTIFIERS = ("relu", "leakyrelu", "elu", "gelu", "silu", "softplus")  #: He weights keep their signals' size
 OPTIMIZERS: dict[str, Any] = optimizers.named_optimizers()

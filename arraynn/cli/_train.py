@@ -113,7 +113,7 @@ def check(arguments: argparse.Namespace) -> None:
     """Options that only some data sets take."""
     if not is_table_file(arguments.data):
         for option in TABLE_OPTIONS:
-            if getattr(arguments, option) is not None:
+            if getattr(arguments, option, None) is not None:
                 raise UsageError(f"--{option.replace('_', '-')} goes with a table, such as FILE.csv")
     for option, takers in (("samples", SIZED), ("classes", KINDS)):
         if getattr(arguments, option) is not None and arguments.data not in takers:

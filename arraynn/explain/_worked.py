@@ -185,9 +185,11 @@ def _rmsprop(v: Any, options: Any, c: Any) -> Iterator[tuple[str, str]]:
 
 
 def _adam(v: Any, options: Any, c: Any) -> Iterator[tuple[str, str]]:
-    yield "m after", f"{show(options['beta1'])} · {show(v['m before'])} + {show(v['gradient'])}"
-    yield "v after", f"{show(options['beta2'])} · {show(v['v before'])} + {show(v['gradient'])}²"
-    yield "after", _quotient(v, "m after", "v after", c["lr"], c["epsilon"])
+    for name, beta, power in (("m", show(options["beta1"]), ""), ("v", show(options["beta2"]), "²")):
+        hat = {"m": "m̂", "v": "v̂"}[name]
+        yield f"{name} after", f"{beta} · {show(v[f'{name} before'])} + (1 - {beta}) · {show(v['gradient'])}{power}"
+        yield hat, f"{show(v[f'{name} after'])} / {show(c[{'m': '1 - β1^t', 'v': '1 - β2^t'}[name]])}"
+    yield "after", _quotient(v, "m̂", "v̂", c["lr"], options["epsilon"])
 
 
 def _quotient(v: Any, above: str, below: str, lr: float, epsilon: float) -> str:

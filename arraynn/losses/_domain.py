@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .._hyperparameters import Hyperparameters
+
 
 @dataclass(frozen=True)
-class Domain:
+class Domain(Hyperparameters):
     """The finite numbers that targets may be; without arguments, any.
 
     low, high : the interval [low, high] that they lie in.

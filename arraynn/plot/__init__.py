@@ -7,7 +7,19 @@ needs Pillow only.
     model.fit(x, y, epochs=1000, callbacks=[nn.plot.Film("film.webp", x, y)])
 """
 
-from ._figures import COLOURS, DPI, FAINT, INK, MOST_POINTS, TRAINING, VALIDATION, boundary, curves
+from ._figures import COLOURS, DPI, FAINT, INK, MOST_POINTS, TRAINING, VALIDATION, boundary, curves, learning_rate_range
 from ._film import Film
 
-__all__ = ["COLOURS", "DPI", "FAINT", "INK", "MOST_POINTS", "TRAINING", "VALIDATION", "Film", "boundary", "curves"]
+__all__ = [
+    "COLOURS",
+    "DPI",
+    "FAINT",
+    "INK",
+    "MOST_POINTS",
+    "TRAINING",
+    "VALIDATION",
+    "Film",
+    "boundary",
+    "curves",
+    "learning_rate_range",
+]

