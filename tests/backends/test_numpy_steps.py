@@ -50,13 +50,17 @@ def same(got: Any, expected: Any) -> None:
             assert (a.dtype, a.shape) == (b.dtype, b.shape)
 
 
+def many(rows: np.ndarray) -> np.ndarray:
+    """The rows a dozen times."""
+    return np.tile(rows, (12, *[1] * (rows.ndim - 1)))
+
+
 @every_run
 def test_every_block_has_its_bits(run: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     (network, loss, y, *rule), options = RUNS[run]
-    options = {"x": np.tile(options.get("x", RUNS_X), (12, *[1] * (np.ndim(options.get("x", RUNS_X)) - 1))), **{
-        key: value for key, value in options.items() if key != "x"
-    }}  # fmt: skip
-    y = np.tile(y, (12, *[1] * (y.ndim - 1)))
+    x = options.get("x", RUNS_X)
+    options = {**options, "x": tuple(map(many, x)) if isinstance(x, tuple) else many(x)}
+    y = many(y)
     _core.cache_clear()
     with caplog.at_level(logging.INFO, "arraynn"):
         got = trained("numpy", network, loss, y, *rule, **options)
