@@ -82,7 +82,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others: list[pytest.Item] = []
     for item in items:
         chosen = getattr(item, "callspec", None)
-        kinds = [chosen.params[name] for name in ("xp", "backend") if name in chosen.params] if chosen else []
+        given = [chosen.params[name] for name in ("xp", "backend") if name in chosen.params] if chosen else []
+        kinds = [kind for kind in given if isinstance(kind, str)]
         (others if kinds and not any(only in kind for kind in kinds) else left).append(item)
     config.hook.pytest_deselected(items=others)
     items[:] = left
