@@ -70,10 +70,9 @@ def batch_norm(
     if mask is not None and tuple(mask.shape) != tuple(x.shape[:1]):
         raise ShapeError(f"mask must have one element a row, {tuple(x.shape[:1])}, got {tuple(mask.shape)}")
     xp, momentum, epsilon = namespace(x), python_number(momentum), python_number(epsilon)
-    places, units = math.prod(x.shape[:-1]), x.shape[-1]
 
     def column_sums(a: Array) -> Any:
-        return sum_of_rows(xp.reshape(a, (places, units)))
+        return sum_of_rows(xp.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1])))
 
     if not training:
         normal = x - mean
@@ -81,7 +80,7 @@ def batch_norm(
     else:
         # n, the positions that count: a number from the shape, or from the mask an array, never read on the host
         if mask is None:
-            weight, n = None, places
+            weight, n = None, math.prod(x.shape[:-1])
             divisor, taken = max(n, 1), (1 - momentum) * (n > 1)
             unbiased = n / max(n - 1, 1)
         else:

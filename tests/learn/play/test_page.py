@@ -495,7 +495,11 @@ def test_it_draws_while_it_trains_and_how_fast_is_told(tab):
         model.fit(x, y, epochs=2000, batch_size=None, verbose=0)
         bare = 2000 / (time.perf_counter() - began)
         tab.click("#train")
-        tab.wait_for_function("play.stats.gaps.length > 20 && play.stats.steps > 200", timeout=60_000)
+        for _ in range(60):  # the policy in force lets no string be waited for
+            tab.wait_for_timeout(1000)
+            if tab.evaluate("play.stats.gaps.length > 20 && play.stats.steps > 200"):
+                break
+        assert tab.evaluate("play.stats.gaps.length > 20 && play.stats.steps > 200")
         rate = tab.evaluate("1000 * play.stats.steps / (performance.now() - play.stats.began)")
         gap = float(np.median(tab.evaluate("play.stats.gaps")))
         tab.click("#train")
