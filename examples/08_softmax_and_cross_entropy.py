@@ -93,6 +93,6 @@ check_backward(nn.softmax_cross_entropy, logits, labels)
 # %%
 refused(TypeError, lambda: nn.Sequential(nn.Dense(3), nn.Softmax))
 refused(TypeError, lambda: check_backward(nn.Softmax, logits))
-# > TypeError: Sequential takes layers, one by one: Sequential(Dense(64), ReLU()); argument 1 is <class
-# >     'arraynn.layers._softmax.Softmax'>
+# > TypeError: Sequential takes layers, one by one: Sequential(Dense(64), ReLU()); argument 1 is the class
+# >     Softmax; give a layer of it, Softmax(…)
 # > TypeError: give an instance, such as Softmax(…), not the class Softmax
