@@ -22,7 +22,9 @@ def model_fit(callbacks):
 
 
 def estimator_fit(callbacks):
-    MLPClassifier = pytest.importorskip("arraynn.sklearn").MLPClassifier
+    pytest.importorskip("sklearn")
+    from arraynn.sklearn import MLPClassifier
+
     with pytest.warns(UserWarning, match="Maximum iterations"):
         MLPClassifier(max_iter=2, callbacks=callbacks).fit(X, Y)
 
@@ -72,7 +74,9 @@ def test_what_is_no_callback_is_refused_before_training(given, said):
 
 @pytest.mark.parametrize("given", [nn.EarlyStopping, [nn.EarlyStopping]])
 def test_estimators_refuse_a_class(given):
-    MLPClassifier = pytest.importorskip("arraynn.sklearn").MLPClassifier
+    pytest.importorskip("sklearn")
+    from arraynn.sklearn import MLPClassifier
+
     mlp = MLPClassifier(callbacks=given)
     with pytest.raises(TypeError, match="give an instance of it, as EarlyStopping"):
         mlp.fit(X, Y)
