@@ -39,7 +39,7 @@ def installed(library: str) -> bool:
 @cache
 def cuda() -> Any:
     """The status of CuPy, proved or not, with its reason."""
-    from arraynn.backends._cupy_probe import probe
+    from arraynn.backends.cupy.probe import probe
 
     return probe()
 
@@ -47,7 +47,7 @@ def cuda() -> Any:
 @cache
 def dpnp_status() -> Any:
     """The status of dpnp: installed, it still needs a driver."""
-    from arraynn.backends._dpnp import BACKEND
+    from arraynn.backends.dpnp import BACKEND
 
     return BACKEND.status()
 

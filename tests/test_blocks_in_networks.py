@@ -9,8 +9,8 @@ import pytest
 
 import arraynn as nn
 from arraynn import tree
-from arraynn.backends import _numpy
-from arraynn.backends._base import Plan
+from arraynn.backends import numpy as numpy_backend
+from arraynn.backends.base import Plan
 
 RNG = np.random.default_rng(0)
 IMAGES, SERIES = RNG.standard_normal((6, 8, 7, 2)), RNG.standard_normal((6, 5, 4))
@@ -137,7 +137,7 @@ def test_gradients_of_the_whole_network_are_the_derivative(name: str) -> None:
 
 @every_network
 def test_any_number_of_workers_gives_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_numpy.NumPy, "plan", lambda *_: Plan((slice(0, 2), slice(2, 4), slice(4, 6)), "a test"))
+    monkeypatch.setattr(numpy_backend.NumPy, "plan", lambda *_: Plan((slice(0, 2), slice(2, 4), slice(4, 6)), "a test"))
     nn.training.step._core.cache_clear()
     found = []
     for count in ("1", "3"):

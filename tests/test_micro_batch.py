@@ -9,7 +9,7 @@ import pytest
 
 import arraynn as nn
 from arraynn import tree
-from arraynn.backends import _numpy
+from arraynn.backends import numpy as numpy_backend
 from tests.layers.test_freeze import INNER
 
 NETWORK = nn.Sequential(
@@ -52,7 +52,7 @@ def test_in_float64_it_agrees_to_the_rounding() -> None:
 
 
 def test_where_numpy_takes_row_blocks_anyway_the_bits_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_numpy, "BLOCK", 20)
+    monkeypatch.setattr(numpy_backend, "BLOCK", 20)
     nn.training.step._core.cache_clear()
     got, want = (trained("numpy", rows, "float32", True, 60) for rows in (20, None))
     for a, b in zip(tree.leaves(got), tree.leaves(want), strict=True):

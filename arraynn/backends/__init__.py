@@ -1,11 +1,11 @@
 """The engine: where a network's arrays live and how its steps are run. `backend` resolves, `report` tells."""
 
-from ._base import Backend, Status, for_type, installed, number, of
-from ._disjoint import disjoint
-from ._elementwise import is_elementwise
-from ._resolve import backend, report
-from ._windows import Windows
-from ._workers import share_machine
+from .base import Backend, Status, for_type, installed, number, of
+from .elementwise import is_elementwise
+from .overlap import disjoint
+from .resolve import backend, report
+from .threads import share_machine
+from .windows import Windows
 
 __all__ = [
     "Backend",

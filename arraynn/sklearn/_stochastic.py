@@ -16,7 +16,7 @@ from sklearn.utils import gen_batches
 
 from .. import tree
 from .._types import Nest
-from ..backends._workers import limit
+from ..backends.threads import limit
 from ..layers import Activation, Dense
 from ..optimizers import Optimizer
 from ..random import Key

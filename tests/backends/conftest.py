@@ -16,7 +16,9 @@ from typing import Any
 import array_api_compat
 import pytest
 
-from arraynn.backends import _cupy_probe, _cupy_reasons, _registry, _resolve
+from arraynn.backends import registry, resolve
+from arraynn.backends.cupy import probe as cupy_probe
+from arraynn.backends.cupy import reasons
 
 PACKAGE = {
     "cupy/__init__.py": """
@@ -148,8 +150,8 @@ class StandIn:
 
 def forget() -> None:
     """What was found out once in a process: forgotten, before and after a test that plays with it."""
-    _cupy_probe.forget()
-    for cached in (_resolve._tell, _registry.third_parties, _registry.load, _registry.by_type):
+    cupy_probe.forget()
+    for cached in (resolve._tell, registry.third_parties, registry.load, registry.by_type):
         cached.cache_clear()
     for name in [m for m in sys.modules if m.partition(".")[0] == "cupy" or m.startswith("array_api_compat.cupy")]:
         del sys.modules[name]
@@ -164,8 +166,8 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("ARRAYNN_BACKEND", raising=False)
     monkeypatch.delenv("ARRAYNN_PROBE_TIMEOUT", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(_cupy_reasons, "WHEELS", ())
-    monkeypatch.setattr(_cupy_reasons, "driver_cuda", lambda: None)
+    monkeypatch.setattr(reasons, "WHEELS", ())
+    monkeypatch.setattr(reasons, "driver_cuda", lambda: None)
     sys.modules["cupy"] = None  # type: ignore[assignment]  # the import system's own way to say "not there"
     yield
     forget()
@@ -176,8 +178,8 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def cupy(fresh: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     """A CuPy that works, on two GPUs under a CUDA 13.0 driver, until it is told to fail."""
     del sys.modules["cupy"]
-    monkeypatch.setattr(_cupy_reasons, "WHEELS", ("cupy-cuda98x", "cupy-cuda99x"))
-    monkeypatch.setattr(_cupy_reasons, "driver_cuda", lambda: 13000)
+    monkeypatch.setattr(reasons, "WHEELS", ("cupy-cuda98x", "cupy-cuda99x"))
+    monkeypatch.setattr(reasons, "driver_cuda", lambda: 13000)
     stand_in = StandIn(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     yield stand_in

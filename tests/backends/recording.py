@@ -19,8 +19,9 @@ import array_api_compat.numpy as host
 import numpy as np
 import pytest
 
-from arraynn.backends import _cupy, _registry
-from arraynn.backends._cupy import CuPy
+from arraynn.backends import registry
+from arraynn.backends.cupy import backend as cupy_backend
+from arraynn.backends.cupy.backend import CuPy
 from arraynn.training.step import _core
 
 from . import kernels
@@ -321,11 +322,11 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
         cuda=SimpleNamespace(Device=Device, runtime=SimpleNamespace(memGetInfo=lambda: MEMORY)),
         get_default_memory_pool=lambda: SimpleNamespace(free_bytes=lambda: 0),
     )
-    missing, by_type = object(), _registry.by_type
+    missing, by_type = object(), registry.by_type
     before = sys.modules.get("cupy", missing)
     sys.modules["cupy"] = patched  # type: ignore[assignment]
-    _registry.by_type = lambda kind: "cupy" if kind is Recorded else by_type(kind)  # type: ignore[assignment]
-    _cupy._kernel.cache_clear()
+    registry.by_type = lambda kind: "cupy" if kind is Recorded else by_type(kind)  # type: ignore[assignment]
+    cupy_backend._kernel.cache_clear()
     CALLS.clear()
     MADE.append([] if made is None else made)
     _core.cache_clear()  # a step keeps its programs, and they their kernels
@@ -334,12 +335,12 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
     finally:
         MADE.pop()
         _core.cache_clear()
-        _registry.by_type = by_type
+        registry.by_type = by_type
         if before is missing:
             del sys.modules["cupy"]
         else:
             sys.modules["cupy"] = before  # type: ignore[assignment]
-        _cupy._kernel.cache_clear()
+        cupy_backend._kernel.cache_clear()
 
 
 @contextmanager

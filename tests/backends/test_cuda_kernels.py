@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn.backends import _cuda, _cupy
-from arraynn.backends._base import Backend
-from arraynn.backends._cupy import CuPy
+from arraynn.backends.base import Backend
+from arraynn.backends.cupy import backend as cupy_backend
+from arraynn.backends.cupy import update_kernel
+from arraynn.backends.cupy.backend import CuPy
 from arraynn.compiler.rules import Rule, rule_of
 from tests.backends import kernels
 
@@ -82,9 +83,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     module = SimpleNamespace(RawKernel=kernels.HostKernel, cuda=SimpleNamespace(Device=Device), ndarray=OnGPU)
     monkeypatch.setitem(sys.modules, "cupy", module)
-    _cupy._kernel.cache_clear()
+    cupy_backend._kernel.cache_clear()
     yield module
-    _cupy._kernel.cache_clear()
+    cupy_backend._kernel.cache_clear()
 
 
 class OnGPU(np.ndarray):
@@ -115,7 +116,7 @@ def same(got: list[Any], want: list[Any]) -> None:
 
 
 def launches(rule: Any, dtype: str, leaves: int) -> int:
-    return len(_cupy._kernel(loop_of(rule, dtype), leaves).launches)
+    return len(cupy_backend._kernel(loop_of(rule, dtype), leaves).launches)
 
 
 @needs_compiler
@@ -138,10 +139,10 @@ def test_a_kernel_run_on_the_host_gives_the_bits_of_the_rule(stand_in: Any, rule
 @needs_compiler
 def test_one_launch_updates_all_leaves_and_writes_in_place(stand_in: Any) -> None:
     rule = nn.Adam(0.1)
-    moved = on_gpu(leaves_of(rule, "float32", [(3,)] * (_cuda.LEAVES + 2)))
+    moved = on_gpu(leaves_of(rule, "float32", [(3,)] * (update_kernel.LEAVES + 2)))
     results = CuPy.elementwise(rule.update_one)(moved, rule.scalars(0))
     assert all(p is leaf[0] and slots is leaf[2] for (p, slots), leaf in zip(results, moved, strict=True))
-    assert [launches(rule, "float32", n) for n in (_cuda.LEAVES, 2)] == [1, 1]
+    assert [launches(rule, "float32", n) for n in (update_kernel.LEAVES, 2)] == [1, 1]
 
 
 @needs_compiler
@@ -193,7 +194,7 @@ def test_a_broken_kernel_is_seen(stand_in: Any, monkeypatch: pytest.MonkeyPatch,
     source = Rule.cuda
     assert right in loop_of(nn.Adam(0.1)).cuda(1)
     monkeypatch.setattr(Rule, "cuda", lambda *args: source(*args).replace(right, wrong, 1))
-    monkeypatch.setattr(_cuda, "BLOCKS", 1)
+    monkeypatch.setattr(update_kernel, "BLOCKS", 1)
     rule = nn.Adam(0.1)
     leaves = leaves_of(rule, "float32", [(600,)])
     moved = on_gpu(leaves)
@@ -210,9 +211,9 @@ def test_nvrtc_compiles_every_kernel_for_every_architecture(rule: Any) -> None:
     found = kernels.architectures()
     assert {75, 80, 90} <= set(found)
     for dtype in ("float32", "float64"):
-        text = loop_of(rule, dtype).cuda(_cuda.LEAVES)
+        text = loop_of(rule, dtype).cuda(update_kernel.LEAVES)
         for architecture in found if dtype == "float32" else found[:1]:
-            ptx = kernels.to_ptx(text, architecture, _cuda.OPTIONS)
+            ptx = kernels.to_ptx(text, architecture, update_kernel.OPTIONS)
             assert ".entry update(" in ptx
             assert f".target sm_{architecture}" in ptx
             assert "fma.rn" not in ptx or "sqrt" in text or "tanh" in text  # no contraction of the rule's own

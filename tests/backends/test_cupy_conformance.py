@@ -16,7 +16,7 @@ import pytest
 import arraynn as nn
 from arraynn import tree
 from arraynn.backends import Backend
-from arraynn.backends._cupy import CuPy
+from arraynn.backends.cupy.backend import CuPy
 from arraynn.training import loop
 from arraynn.training.dataset import shape_of_rows
 from tests.backends import recording

@@ -12,7 +12,7 @@ import pytest
 
 import arraynn as nn
 from arraynn import tree
-from arraynn.backends._cupy import CuPy
+from arraynn.backends.cupy.backend import CuPy
 from tests.backends import recording
 from tests.backends.recording import WrongDevice
 from tests.backends.test_cuda_kernels import needs_compiler

@@ -12,8 +12,9 @@ import pytest
 
 import arraynn as nn
 from arraynn import tree
-from arraynn.backends import Backend, _cuda
-from arraynn.backends._cupy import CuPy
+from arraynn.backends import Backend
+from arraynn.backends.cupy import update_kernel
+from arraynn.backends.cupy.backend import CuPy
 from arraynn.compiler import cuda_schedule, opaque
 from arraynn.compiler.graph import Graph, Node
 from arraynn.compiler.program import Traced
@@ -164,7 +165,7 @@ def test_nvrtc_compiles_all_kernels_of_all_steps_as_cupy_hands_them_over(archite
     assert len(found) > 100
     parts = [f"#include <{header}>" for header in core._cupy_header_list]
     parts += [cupy_source(cupy, f"fused{i}", *signature, i % 2 == 0) for i, signature in enumerate(found)]
-    options = core.assemble_cupy_compiler_options(_cuda.OPTIONS)
+    options = core.assemble_cupy_compiler_options(update_kernel.OPTIONS)
     ptx = kernels.to_ptx("\n".join(parts), architecture, tuple(o for o in options if "std" not in o))
     assert ptx.count(".entry fused") == len(found)
 

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 import arraynn
-from arraynn.backends import _cupy_reasons, backend, of
-from arraynn.backends._cupy_probe import forget, probe
+from arraynn.backends import backend, of
+from arraynn.backends.cupy import reasons
+from arraynn.backends.cupy.probe import forget, probe
 from arraynn.errors import BackendUnavailable
 
 ROOT = Path(arraynn.__file__).parents[1]
@@ -120,7 +121,7 @@ def not_installed(cupy: Any, patch: pytest.MonkeyPatch) -> None:
 
 def driver(version: int | None) -> Arrange:
     def arrange(cupy: Any, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(_cupy_reasons, "driver_cuda", lambda: version)
+        patch.setattr(reasons, "driver_cuda", lambda: version)
         cupy.fail("count", cuda_error("cudaErrorInsufficientDriver"))  # what the real one raises in both cases
 
     return arrange
@@ -210,7 +211,7 @@ def test_a_fault_gives_numpy_under_auto_and_an_error_by_name(
 def test_without_cupy_the_remedy_is_the_extra_for_the_driver(
     fresh: None, monkeypatch: pytest.MonkeyPatch, driver: int | None, reason: str, remedy: str
 ) -> None:
-    monkeypatch.setattr(_cupy_reasons, "driver_cuda", lambda: driver)
+    monkeypatch.setattr(reasons, "driver_cuda", lambda: driver)
     status = probe()
     assert (status.installed, status.usable) == (False, False)
     assert "CuPy is not installed" in status.reason
@@ -229,7 +230,7 @@ def test_without_cupy_the_remedy_is_the_extra_for_the_driver(
 def test_an_old_driver_and_no_driver_are_told_apart(
     cupy: Any, monkeypatch: pytest.MonkeyPatch, driver: int | None, reason: str, remedy: str
 ) -> None:
-    monkeypatch.setattr(_cupy_reasons, "driver_cuda", lambda: driver)
+    monkeypatch.setattr(reasons, "driver_cuda", lambda: driver)
     cupy.fail("count", cuda_error("cudaErrorInsufficientDriver"))  # what the real one raises in both cases
     assert reason in probe().reason
     assert remedy in probe().remedy
@@ -261,7 +262,7 @@ def test_two_wheels_are_refused_before_they_are_imported(cupy: Any) -> None:
 
 
 def test_the_wheels_of_both_extras_are_known() -> None:
-    assert {"cupy", "cupy-cuda12x", "cupy-cuda13x"} <= set(_cupy_reasons.WHEELS)
+    assert {"cupy", "cupy-cuda12x", "cupy-cuda13x"} <= set(reasons.WHEELS)
 
 
 @pytest.mark.parametrize("stage", ["count", "matmul"])
@@ -331,7 +332,7 @@ def test_a_hang_after_the_proof_is_waited_for_once(cupy: Any, monkeypatch: pytes
 def test_a_forked_process_proves_anew(cupy: Any) -> None:
     run = in_a_new_process(
         cupy,
-        "import os; from arraynn.backends._cupy_probe import probe; first = probe().usable\n"
+        "import os; from arraynn.backends.cupy.probe import probe; first = probe().usable\n"
         "from cupy import _stage; _stage.failures['count'] = lambda: 0\n"
         "child = os.fork() or os._exit(10 + probe().usable)\n"
         "print(first, probe().usable, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))",
@@ -355,7 +356,7 @@ def test_the_driver_is_asked_for_its_cuda_version_without_starting_cuda(monkeypa
             return 0
 
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver)
-    assert _cupy_reasons.driver_cuda() == 12040
+    assert reasons.driver_cuda() == 12040
 
 
 @pytest.mark.parametrize("what", ["absent", "a stub"])
@@ -369,7 +370,7 @@ def test_a_driver_that_is_absent_or_a_stub_is_none(monkeypatch: pytest.MonkeyPat
         return Stub
 
     monkeypatch.setattr(ctypes, "CDLL", load)
-    assert _cupy_reasons.driver_cuda() is None
+    assert reasons.driver_cuda() is None
 
 
 def in_a_new_process(cupy: Any, code: str) -> subprocess.CompletedProcess[str]:

@@ -17,8 +17,9 @@ import pytest
 
 import arraynn as nn
 from arraynn import tree
-from arraynn.backends import _cupy_errors, _cupy_reasons
-from arraynn.backends._cupy import CuPy
+from arraynn.backends.cupy import errors as cupy_errors
+from arraynn.backends.cupy import reasons
+from arraynn.backends.cupy.backend import CuPy
 from arraynn.cli import main
 from arraynn.training import loop
 from tests.backends import kernels, recording, test_on_cuda
@@ -99,7 +100,7 @@ def test_a_step_without_a_model_tells_the_same(monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), MemoryError("of the host"), CUDARuntimeError("cudaErrorOther")])
 def test_other_errors_stay_what_they_are(error: BaseException) -> None:
-    assert _cupy_errors.translated(error, 0) is None
+    assert cupy_errors.translated(error, 0) is None
 
 
 def test_the_errors_leave_a_worker_process() -> None:
@@ -134,7 +135,7 @@ def test_data_stay_on_the_gpu_where_they_fit_and_else_come_batch_by_batch(
 def test_memory_is_reported_with_what_the_pool_keeps() -> None:
     with recording.recording() as gpu:
         assert gpu.room() == recording.MEMORY[0]
-        assert _cupy_errors.told(0) == "6.0 GB of 8.0 GB free, 0.0 MB of it kept by CuPy's memory pool"
+        assert cupy_errors.told(0) == "6.0 GB of 8.0 GB free, 0.0 MB of it kept by CuPy's memory pool"
 
 
 # ---------------------------------------------------------------- arraynn doctor, on the stand-in that fails
@@ -147,8 +148,8 @@ def test_doctor_shows_each_fault_with_its_remedy(
     arrange, reason, remedy = FAULTS[fault]
     arrange(cupy, monkeypatch)
     # the other libraries are none of this test's business, and slow to import
-    monkeypatch.setattr("arraynn.backends._resolve.FILES", {"numpy": "_numpy", "cupy": "_cupy"})
-    monkeypatch.setattr("arraynn.backends._registry.FILES", {"numpy": "_numpy", "cupy": "_cupy"})
+    monkeypatch.setattr("arraynn.backends.resolve.FILES", {"numpy": "numpy", "cupy": "cupy.backend"})
+    monkeypatch.setattr("arraynn.backends.registry.FILES", {"numpy": "numpy", "cupy": "cupy.backend"})
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
     row = out.partition("\ncupy ")[2].partition("\n'auto'")[0]
@@ -164,7 +165,7 @@ def test_doctor_shows_each_fault_with_its_remedy(
 @pytest.fixture
 def proved(fresh: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[CuPy]:
     """The recording stand-in where `auto` finds it, proves it and takes it."""
-    monkeypatch.setattr(_cupy_reasons, "driver_cuda", lambda: 13000)
+    monkeypatch.setattr(reasons, "driver_cuda", lambda: 13000)
     with recording.recording() as gpu, recording.importable():
         yield gpu
 
@@ -176,8 +177,8 @@ def broken(*args: Any) -> Any:
 def test_doctor_shows_a_gpu_that_works_with_its_memory(
     proved: CuPy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for module in ("_resolve", "_registry"):
-        monkeypatch.setattr(f"arraynn.backends.{module}.FILES", {"numpy": "_numpy", "cupy": "_cupy"})
+    for module in ("resolve", "registry"):
+        monkeypatch.setattr(f"arraynn.backends.{module}.FILES", {"numpy": "numpy", "cupy": "cupy.backend"})
     assert main(["doctor"]) == 0
     row = capsys.readouterr().out.partition("\ncupy ")[2]
     assert "GPU 0 (Recorded) passed: an allocation, an elementwise kernel, a matrix product, a reduction" in row

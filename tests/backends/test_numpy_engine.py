@@ -13,9 +13,10 @@ import threadpoolctl
 
 import arraynn as nn
 from arraynn import tree
-from arraynn.backends import _numpy, _workers
-from arraynn.backends._base import Backend
-from arraynn.backends._numpy import NumPy
+from arraynn.backends import numpy as numpy_backend
+from arraynn.backends import threads
+from arraynn.backends.base import Backend
+from arraynn.backends.numpy import NumPy
 
 HERE = Path(__file__).parent
 NETWORK = nn.Sequential(
@@ -75,9 +76,9 @@ def test_row_blocks_give_the_gradient_of_one_pass():
 
 
 def test_blocks_summed_a_few_at_a_time_give_the_same_bits(monkeypatch):
-    monkeypatch.setattr(_numpy, "BLOCK", _numpy.BLOCK // 4)
+    monkeypatch.setattr(numpy_backend, "BLOCK", numpy_backend.BLOCK // 4)
     plan, whole = gradients(NumPy, "float32")
-    monkeypatch.setattr(_numpy, "TOGETHER", 3)
+    monkeypatch.setattr(numpy_backend, "TOGETHER", 3)
     assert len(plan.blocks) > 6
     for a, b in zip(gradients(NumPy, "float32")[1], whole, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -132,7 +133,7 @@ def test_a_layer_that_couples_rows_is_never_split():
 def test_slices_give_the_bits_of_the_whole(monkeypatch, optimizer, workers):
     monkeypatch.setenv("ARRAYNN_NUM_THREADS", workers)
     rng = np.random.default_rng(0)
-    shape = (3, _numpy.SLICE // 2 + 7)  # two slices, the last one short
+    shape = (3, numpy_backend.SLICE // 2 + 7)  # two slices, the last one short
     p, g = (rng.standard_normal(shape).astype("float32") for _ in range(2))
     whole, slots = p.copy(), optimizer.init_one(p)
     sliced = p.copy()
@@ -177,7 +178,7 @@ def test_blas_is_held_to_one_thread_within_a_fit_and_given_back(monkeypatch):
     before, seen = blas_threads(), []
     with nn.backend("numpy").context():
         assert blas_threads() == before  # nothing was split yet
-        _workers.run(lambda _: seen.append(blas_threads()), range(3))
+        threads.run(lambda _: seen.append(blas_threads()), range(3))
     assert seen == [[1] * len(before)] * 3
     assert blas_threads() == before
 
@@ -209,7 +210,7 @@ def test_off_the_main_thread_there_are_no_workers():
 
     def run():
         with nn.backend("numpy").context():
-            _workers.run(lambda _: names.append(threading.current_thread().name), range(4))
+            threads.run(lambda _: names.append(threading.current_thread().name), range(4))
 
     thread = threading.Thread(target=run, name="mine")
     thread.start()
@@ -220,7 +221,7 @@ def test_off_the_main_thread_there_are_no_workers():
 def test_a_wrong_number_of_threads_is_refused(monkeypatch):
     monkeypatch.setenv("ARRAYNN_NUM_THREADS", "many")
     with nn.backend("numpy").context(), pytest.raises(ValueError, match="ARRAYNN_NUM_THREADS must be an integer"):
-        _workers.run(abs, range(3))
+        threads.run(abs, range(3))
 
 
 def test_the_caller_works_too_and_results_stand_in_order(monkeypatch):
@@ -232,7 +233,7 @@ def test_the_caller_works_too_and_results_stand_in_order(monkeypatch):
         return i, threading.current_thread()
 
     with nn.backend("numpy").context():
-        found = _workers.run(who, range(2))
+        found = threads.run(who, range(2))
     assert [i for i, _ in found] == [0, 1]
     assert threading.current_thread() in [thread for _, thread in found]
 
@@ -254,7 +255,7 @@ def test_an_error_ends_the_work_when_what_has_begun_is_done(monkeypatch, error, 
         done.append(i)
 
     with nn.backend("numpy").context(), pytest.raises(error):
-        _workers.run(work, range(5000))
+        threads.run(work, range(5000))
     assert len(done) >= 1
     assert len(begun) == len(done) + 1  # nobody is within it any more
     assert len(begun) < 5000
@@ -296,7 +297,7 @@ def test_a_run_after_a_fork_within_a_run_is_right():
 
 
 def test_cores_are_at_least_one_and_no_more_than_there_are():
-    assert 1 <= _workers.cores() <= (os.cpu_count() or 1)
+    assert 1 <= threads.cores() <= (os.cpu_count() or 1)
 
 
 def plan_of(network, x, params_shape=None):

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 import arraynn as nn
 from arraynn import tree
 from arraynn._array import namespace, zero_like
-from arraynn.backends import _numba, _numpy
-from arraynn.backends._base import Backend
-from arraynn.backends._numpy import NumPy
+from arraynn.backends import numba as numba_loops
+from arraynn.backends import numpy as numpy_backend
+from arraynn.backends.base import Backend
+from arraynn.backends.numpy import NumPy
 from arraynn.compiler import memory, tuning
 from arraynn.compiler.signature import GuardFailed
 from arraynn.training.step import _core
@@ -30,15 +31,15 @@ NETWORK = nn.Sequential(nn.Dense(5, weight_regularizer=nn.L2(1e-2)), nn.ReLU(), 
 def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on, steps run as blocks do in other people's hands."""
     monkeypatch.setattr(NumPy, "compile", Backend.compile)
-    monkeypatch.setattr(_numpy, "compiled", Backend.compile)
+    monkeypatch.setattr(numpy_backend, "compiled", Backend.compile)
     _core.cache_clear()
-    _numpy._of_rows.cache_clear()
-    _numpy._in_place.cache_clear()
+    numpy_backend._of_rows.cache_clear()
+    numpy_backend._in_place.cache_clear()
 
 
 def compiled(function: Any, arguments: tuple[Any, ...]) -> Any:
     """The function's program for such arguments, which must have one."""
-    program = _numpy.numpy_program(function, arguments)
+    program = numpy_backend.numpy_program(function, arguments)
     assert program is not None
     return program.run
 
@@ -104,7 +105,7 @@ def run(steps: int, seed: int = 0, network: Any = NETWORK, keep: list[Any] | Non
 
 
 def test_row_blocks_have_the_bits_of_plain_row_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_numpy, "BLOCK", 100)
+    monkeypatch.setattr(numpy_backend, "BLOCK", 100)
     assert NumPy.plan(NETWORK.init(np.random.default_rng(0), (2,))[0], batch(), False).blocks
     _core.cache_clear()
     with NumPy.open().context():
@@ -169,10 +170,10 @@ def test_other_shapes_are_other_programs_and_nothing_is_written_before_that_is_s
     for other in (np.ones((3, 2)), [x], None, 1.0, np.ones((3, 2), "float32").view(np.recarray)):
         with pytest.raises(GuardFailed):
             add(x, other)
-    subclass = _numpy.compiled(lambda a: a + a)
+    subclass = numpy_backend.compiled(lambda a: a + a)
     for other in (x, x.view(np.recarray), x):
         same(subclass(other), x + x)
-    function = _numpy.compiled(lambda a: (a + 1, a.shape[0]))
+    function = numpy_backend.compiled(lambda a: (a + 1, a.shape[0]))
     for n in range(tuning.PROGRAMS + 3):
         same(function(np.arange(n)), (np.arange(n) + 1, n))
 
@@ -197,7 +198,7 @@ def test_a_key_is_hashed_once_a_step_where_something_draws(
     rate: float, hashed: int, split: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if split:
-        monkeypatch.setattr(_numpy, "BLOCK", 60)
+        monkeypatch.setattr(numpy_backend, "BLOCK", 60)
     network = nn.Sequential(nn.Dense(5), nn.Dropout(rate), nn.Dense(3)) if rate else nn.Sequential(nn.Dense(3))
     run(2, network=network)
     folded: list[Any] = []
@@ -213,7 +214,7 @@ def test_numbers_are_arguments_not_constants(caplog: pytest.LogCaptureFixture) -
         space = namespace(x)
         return x * -c["a"] / (1 - abs(c["b"])), (space.astype(x, space.int32) ^ (-k - 1)) * k
 
-    function, x = _numpy.compiled(rule), np.arange(5, dtype="float32")
+    function, x = numpy_backend.compiled(rule), np.arange(5, dtype="float32")
     with caplog.at_level(logging.INFO, "arraynn"):
         for a, b, k in ((2.0, 0.5, 7), (3.0, -0.25, -(2**31)), (1.0, 0.0, 2**31 - 1)):
             got, words = function(x, k, {"a": a, "b": b})
@@ -261,8 +262,8 @@ def test_with_numba_loops_have_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch
     rng = np.random.default_rng(0)
     data = rng.standard_normal((rows, 2), dtype="float32"), rng.integers(0, 3, rows), None
     made: list[str] = []
-    numba_compiled = _numba.compiled
-    monkeypatch.setattr(_numba, "compiled", lambda source: made.append(source) or numba_compiled(source))
+    numba_compiled = numba_loops.compiled
+    monkeypatch.setattr(numba_loops, "compiled", lambda source: made.append(source) or numba_compiled(source))
 
     def steps() -> Any:
         _core.cache_clear()
@@ -275,7 +276,7 @@ def test_with_numba_loops_have_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch
 
     got = steps()
     assert len(made) >= 3
-    monkeypatch.setattr(_numba, "available", lambda: False)
+    monkeypatch.setattr(numba_loops, "available", lambda: False)
     same(got, steps())
     _core.cache_clear()
 
@@ -283,9 +284,9 @@ def test_with_numba_loops_have_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("columns", [6, 7])
 def test_loops_compute_a_mask_anew_and_rows_words_in_one(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     sources: list[str] = []
-    monkeypatch.setattr(_numba, "available", lambda: True)
+    monkeypatch.setattr(numba_loops, "available", lambda: True)
     monkeypatch.setattr(tuning, "LOOP_ELEMENTS", 6 * columns - 1)
-    monkeypatch.setattr(_numba, "compiled", lambda source: sources.append(source) or plain_loop(source))
+    monkeypatch.setattr(numba_loops, "compiled", lambda source: sources.append(source) or plain_loop(source))
 
     def function(a: Any) -> Any:
         mask = namespace(a).astype(nn.Key(3).keep(a.shape, 0.3, like=a), a.dtype) * 1.5
@@ -313,9 +314,9 @@ TRAPS: dict[str, tuple[tuple[int, int], Any]] = {
 @pytest.mark.parametrize("loops", [False, True])
 @pytest.mark.parametrize("name", TRAPS)
 def test_traps(monkeypatch: pytest.MonkeyPatch, name: str, loops: bool) -> None:
-    monkeypatch.setattr(_numba, "available", lambda: loops)
+    monkeypatch.setattr(numba_loops, "available", lambda: loops)
     monkeypatch.setattr(tuning, "LOOP_ELEMENTS", 0)
-    monkeypatch.setattr(_numba, "compiled", plain_loop)
+    monkeypatch.setattr(numba_loops, "compiled", plain_loop)
     shape, formula = TRAPS[name]
     a = np.random.default_rng(0).standard_normal(shape, dtype="float32")
 
@@ -329,14 +330,14 @@ def test_traps(monkeypatch: pytest.MonkeyPatch, name: str, loops: bool) -> None:
 def test_numbers_in_another_machines_bytes_are_not_compiled(caplog: pytest.LogCaptureFixture) -> None:
     a = np.arange(3, dtype=">f4")
     with caplog.at_level(logging.INFO, "arraynn"):
-        assert _numpy.numpy_program(lambda a: a + 1, (a,)) is None
+        assert numpy_backend.numpy_program(lambda a: a + 1, (a,)) is None
     assert "another machine's bytes" in caplog.text
-    same(_numpy.compiled(lambda a, b: a + b)(a, a.astype("=f4")), a + a)
+    same(numpy_backend.compiled(lambda a, b: a + b)(a, a.astype("=f4")), a + a)
 
 
 def test_a_number_that_a_dtype_cannot_hold_is_no_failure() -> None:
     a = np.arange(40, dtype="int16")
-    same(_numpy.compiled(lambda a: a > 70_000)(a), a > 70_000)
+    same(numpy_backend.compiled(lambda a: a > 70_000)(a), a > 70_000)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -413,9 +414,9 @@ def test_random_programs_have_the_bits_of_direct_evaluation(
     program: list[Any], shape: tuple[int, int], outputs: int, loops: bool
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_numba, "available", lambda: loops)
+        patch.setattr(numba_loops, "available", lambda: loops)
         patch.setattr(tuning, "LOOP_ELEMENTS", 0)
-        patch.setattr(_numba, "compiled", plain_loop)
+        patch.setattr(numba_loops, "compiled", plain_loop)
         check_program(program, shape, outputs)
 
 

@@ -16,8 +16,8 @@ import array_api_strict
 import numpy as np
 import pytest
 
-from arraynn.backends import Backend, Status, _registry, backend, for_type, report
-from arraynn.backends._base import Module
+from arraynn.backends import Backend, Status, backend, for_type, registry, report
+from arraynn.backends.base import Module
 from arraynn.errors import BackendUnavailable
 
 
@@ -88,7 +88,7 @@ def test_auto_never_raises_where_cupy_opens_and_breaks(
     def broken(device: str | None = None) -> Backend:
         raise AttributeError("module 'cupy' has no attribute 'matrix_transpose'")
 
-    monkeypatch.setattr(_registry.load("cupy"), "open", broken)
+    monkeypatch.setattr(registry.load("cupy"), "open", broken)
     assert backend().name == "numpy"
     assert "matrix_transpose" in backend().reason
     assert caplog.records[-1].levelno == logging.WARNING
@@ -169,7 +169,7 @@ def test_a_library_that_breaks_when_it_opens_has_a_reason(monkeypatch: pytest.Mo
     def broken(device: str | None = None) -> Backend:
         raise OSError("libtorch_cpu.so: undefined symbol\nand a page more")
 
-    monkeypatch.setattr(_registry.load("torch"), "open", broken)
+    monkeypatch.setattr(registry.load("torch"), "open", broken)
     with pytest.raises(BackendUnavailable, match=r"OSError: libtorch_cpu.so: undefined symbol\. Does `import torch`"):
         backend("torch")
     row = next(r for r in report() if r.name == "torch")
@@ -282,7 +282,7 @@ def test_a_name_of_ours_is_not_given_away(register: Any, name: str) -> None:
         ("toy_plugin:Missing", "does not load: AttributeError"),
         ("no_such_plugin:Toy", "does not load: ModuleNotFoundError"),
         ("toy_plugin:__name__", "not a subclass"),
-        ("arraynn.backends._numpy:NumPy", "name = 'broken'"),
+        ("arraynn.backends.numpy:NumPy", "name = 'broken'"),
     ],
 )
 def test_a_third_partys_mistake_is_a_reason_and_no_one_elses_trouble(register: Any, target: str, reason: str) -> None:

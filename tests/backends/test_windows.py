@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arraynn.backends import Windows, for_type
-from arraynn.backends._base import Backend
+from arraynn.backends.base import Backend
 
 some = st.integers(1, 3)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn.backends import _numpy
+from arraynn.backends import numpy as numpy_backend
 from arraynn.compiler import numpy_codegen
 from arraynn.compiler.memory import FOREVER, MemoryPlan
 
@@ -23,7 +23,7 @@ def plan_of(monkeypatch: pytest.MonkeyPatch, function: Any, *arguments: Any, **o
             found.append(self)
 
     monkeypatch.setattr(numpy_codegen, "MemoryPlan", Kept)
-    assert _numpy.numpy_program(function, arguments, **options) is not None
+    assert numpy_backend.numpy_program(function, arguments, **options) is not None
     return found[0]
 
 
@@ -87,7 +87,7 @@ def test_packed_parameters_are_updated_where_they_are(monkeypatch: pytest.Monkey
 
     params = [{"w": np.ones((3, 4)), "b": np.ones(4)}]
     slots = [{name: optimizer.init_one(p) for name, p in params[0].items()}]
-    program = _numpy.numpy_program(function, (params, slots, params), (0, 1), 100)
+    program = numpy_backend.numpy_program(function, (params, slots, params), (0, 1), 100)
     assert program is not None
     assert ".copy()" not in program.source
     assert program.source.count("= pack0(") == 1
@@ -104,7 +104,7 @@ def test_slots_that_change_places_are_copied_first() -> None:
         return optimizer.apply(params, grads, slots, {})
 
     arguments = [np.ones(3)], [{"a": np.full(3, 2.0), "b": np.full(3, 3.0)}], [np.ones(3)]
-    program = _numpy.numpy_program(function, arguments, (0, 1), 100)
+    program = numpy_backend.numpy_program(function, arguments, (0, 1), 100)
     assert program is not None
     _, slots = program.run(*arguments)
     assert [x.tolist()[0] for x in slots[0].values()] == [3.0, 2.0]

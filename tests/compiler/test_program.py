@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arraynn.backends import _numpy
+from arraynn.backends import numpy as numpy_backend
 from arraynn.compiler import numpy_codegen, program, tuning
 from arraynn.compiler.signature import GuardFailed
 from arraynn.compiler.trace import Tracer
@@ -17,7 +17,7 @@ X = np.arange(6, dtype="float32").reshape(2, 3)
 
 
 def made(function: Any, *arguments: Any, **options: Any) -> program.Program:
-    found = _numpy.numpy_program(function, arguments, **options)
+    found = numpy_backend.numpy_program(function, arguments, **options)
     assert found is not None
     return found
 
@@ -49,7 +49,7 @@ def failing(*args: Any) -> Any:
 def test_an_error_inside_the_compiler_is_one_where_it_is_strict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numpy_codegen, "pack_updates", failing)
     with pytest.raises(IndexError, match="the compiler's own"):
-        _numpy.compiled(lambda x: x * 2.0)(X)
+        numpy_backend.compiled(lambda x: x * 2.0)(X)
 
 
 def test_users_get_the_plain_step_instead_and_a_warning(
@@ -58,7 +58,7 @@ def test_users_get_the_plain_step_instead_and_a_warning(
     monkeypatch.setenv("ARRAYNN_STRICT_COMPILE", "0")
     monkeypatch.setattr(numpy_codegen, "pack_updates", failing)
     with caplog.at_level(logging.WARNING, "arraynn"):
-        np.testing.assert_array_equal(_numpy.compiled(lambda x: x * 2.0)(X), X * 2)
+        np.testing.assert_array_equal(numpy_backend.compiled(lambda x: x * 2.0)(X), X * 2)
     assert "the compiler failed, and the function runs as it is: IndexError" in caplog.text
 
 
@@ -67,7 +67,7 @@ def test_what_the_function_itself_raises_is_no_failure_of_the_compilers() -> Non
         raise ZeroDivisionError("mine")
 
     with pytest.raises(ZeroDivisionError, match="mine"):
-        _numpy.compiled(function)(X)
+        numpy_backend.compiled(function)(X)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_no_more_programs_are_kept_than_said(monkeypatch: pytest.MonkeyPatch) ->
         traced.append(type(x))
         return x * 2.0
 
-    compiled = _numpy.compiled(function)
+    compiled = numpy_backend.compiled(function)
     for n in (1, 2, 3, 3, 1):
         np.testing.assert_array_equal(compiled(np.ones(n)), np.full(n, 2.0))
     assert traced.count(Tracer) == 4  # code from outside the library is traced twice

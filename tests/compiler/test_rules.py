@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import arraynn as nn
 from arraynn._array import namespace
-from arraynn.backends._numpy import SLICE
+from arraynn.backends.numpy import SLICE
 from arraynn.compiler.graph import TraceError
 from arraynn.compiler.rules import Rule, rule_of
 

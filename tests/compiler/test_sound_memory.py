@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn.backends._disjoint import Disjoint, overlapping
+from arraynn.backends.overlap import Disjoint, overlapping
 from arraynn.training.step import _core
 
 SIZES = {"small": 6, "large": 300}

@@ -15,8 +15,8 @@ import pytest
 import arraynn as nn
 from arraynn import _coupling, tree
 from arraynn._array import namespace
-from arraynn.backends._base import Backend
-from arraynn.backends._numpy import NumPy
+from arraynn.backends.base import Backend
+from arraynn.backends.numpy import NumPy
 from arraynn.layers import Activation, Layer
 from arraynn.losses import Loss
 from arraynn.metrics import Metric

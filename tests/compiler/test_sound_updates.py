@@ -12,7 +12,7 @@ import pytest
 import arraynn as nn
 from arraynn._array import namespace
 from arraynn.backends import is_elementwise
-from arraynn.backends._numpy import SMALL
+from arraynn.backends.numpy import SMALL
 from arraynn.optimizers import Optimizer
 from arraynn.training.step import _core
 

@@ -16,9 +16,10 @@ import pytest
 import arraynn as nn
 from arraynn import tree
 from arraynn._array import namespace
-from arraynn.backends import _numpy, _verify
-from arraynn.backends._base import Backend
-from arraynn.backends._numpy import NumPy
+from arraynn.backends import numpy as numpy_backend
+from arraynn.backends import verify
+from arraynn.backends.base import Backend
+from arraynn.backends.numpy import NumPy
 from arraynn.compiler import numpy_codegen
 from arraynn.layers import Activation
 from arraynn.training.step import _core
@@ -201,25 +202,25 @@ def test_where_they_differ_the_reference_is_returned_and_the_block_is_named(
 
 def test_it_is_compared_at_calls_that_double(monkeypatch: pytest.MonkeyPatch) -> None:
     at: list[int] = []
-    compared = _verify.Verified._compared
+    compared = verify.Verified._compared
 
     def counted(self: Any, arguments: Any) -> Any:
         result = compared(self, arguments)
         at.append(self.calls)
         return result
 
-    monkeypatch.setattr(_verify.Verified, "_compared", counted)
-    monkeypatch.setattr(_verify, "SELDOM", 16)
+    monkeypatch.setattr(verify.Verified, "_compared", counted)
+    monkeypatch.setattr(verify, "SELDOM", 16)
     trained(Scaled(), steps=70, change=lambda i: None)
     assert at == [1, 2, 4, 8, 16, 32, 48, 64]
 
 
 def test_the_library_is_not_compared_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_numpy, "Verified", None)
+    monkeypatch.setattr(numpy_backend, "Verified", None)
     assert np.isfinite(trained(nn.Dropout(0.5))[-1])
     core = _core.__wrapped__(NumPy, nn.ReLU(), nn.losses.Huber(), nn.EMA(nn.Adam()), None, None, ())
     monkeypatch.undo()
-    assert not _verify.Foreign(core).names
+    assert not verify.Foreign(core).names
 
 
 def test_memory_filled_with_nan_is_not_read(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

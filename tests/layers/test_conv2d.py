@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arraynn as nn
-from arraynn.backends import _numpy
+from arraynn.backends import numpy as numpy_backend
 from arraynn.testing import check_against, check_backward
 
 GEOMETRIES = [
@@ -136,7 +136,7 @@ def test_blocks_of_patches_give_the_same(rng, monkeypatch, options):
     y, backward = nn.conv2d(x, w, b, **options)
     dy = rng.standard_normal(y.shape)
     for numbers in (1, 1000):
-        monkeypatch.setattr(_numpy.NumPy, "patch_numbers", numbers)
+        monkeypatch.setattr(numpy_backend.NumPy, "patch_numbers", numbers)
         blocks, blocks_backward = nn.conv2d(x, w, b, **options)
         for found, expected in zip((blocks, *blocks_backward(dy)), (y, *backward(dy)), strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
@@ -144,13 +144,13 @@ def test_blocks_of_patches_give_the_same(rng, monkeypatch, options):
 
 def test_patches_are_made_for_some_rows_at_a_time(rng, monkeypatch):
     made = []
-    patches = _numpy.NumPy.patches
-    monkeypatch.setattr(_numpy.NumPy, "patches", lambda x, windows: made.append(patches(x, windows)) or made[-1])
+    patches = numpy_backend.NumPy.patches
+    monkeypatch.setattr(numpy_backend.NumPy, "patches", lambda x, windows: made.append(patches(x, windows)) or made[-1])
     x, w = rng.standard_normal((64, 28, 28, 8), "f4"), rng.standard_normal((5, 5, 8, 4), "f4")
     y, backward = nn.conv2d(x, w, np.zeros(4, "f4"))
     backward(y)
     assert sum(len(p) for p in made) == 2 * 64 * 24 * 24
-    assert max(p.size for p in made) <= max(_numpy.NumPy.patch_numbers, 24 * 24 * 25 * 8)
+    assert max(p.size for p in made) <= max(numpy_backend.NumPy.patch_numbers, 24 * 24 * 25 * 8)
 
 
 def test_init_infers_the_channels(rng):

@@ -27,19 +27,19 @@ def test_the_waves_are_the_papers(rng):
 
 
 def test_waves_are_not_trained_and_a_batch_may_be_split(rng, monkeypatch):
-    from arraynn.backends import _numpy
+    from arraynn.backends import numpy as numpy_backend
 
     network = nn.Sequential(nn.PositionalEmbedding(4, "sinusoidal"), nn.Dense(3), nn.Flatten(), nn.Dense(2))
     x, y = rng.standard_normal((12, 4, 3)), rng.integers(0, 2, 12)
     found = []
     for block in (10**9, 20):
-        monkeypatch.setattr(_numpy, "BLOCK", block)
+        monkeypatch.setattr(numpy_backend, "BLOCK", block)
         model = nn.Model(network, optimizer=nn.SGD(0.1), backend="numpy", dtype="float64").build((4, 3))
         before = model.params[0]["statistics"]["weight"].copy()
         model.fit(x, y, epochs=2, batch_size=None, verbose=0)
         assert np.array_equal(model.params[0]["statistics"]["weight"], before)
         found.append(nn.tree.leaves(model.params))
-    assert _numpy.NumPy.plan(model.params, (x, y, None), network.couples_rows).blocks
+    assert numpy_backend.NumPy.plan(model.params, (x, y, None), network.couples_rows).blocks
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10)
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ...backends import _workers
+from ...backends import threads
 from ...training.callbacks import Callback
 from ...training.progress import clock
 from .row import Row
@@ -85,7 +85,7 @@ def run_all(jobs: Sequence[Job], finished: Callable[[Result], None], quiet: bool
 def processes() -> int:
     """How many at once: ARRAYNN_NUM_THREADS, or the cores there are."""
     wanted = os.environ.get("ARRAYNN_NUM_THREADS", "")
-    return int(wanted) if wanted.isdigit() and int(wanted) else _workers.cores()
+    return int(wanted) if wanted.isdigit() and int(wanted) else threads.cores()
 
 
 def _one_by_one(jobs: Sequence[Job], done: Callable[[Result], None], told: Told) -> None:

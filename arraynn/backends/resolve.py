@@ -11,8 +11,8 @@ from typing import Any
 
 from .._array import is_array
 from ..errors import BackendUnavailable
-from ._base import Backend, Status, installed, of, root
-from ._registry import ALIASES, FILES, load, names, third_parties
+from .base import Backend, Status, installed, of, root
+from .registry import ALIASES, FILES, load, names, third_parties
 
 BETTER = ("cupy",)  # what "auto" takes before NumPy, best first
 VARIABLE = "ARRAYNN_BACKEND"

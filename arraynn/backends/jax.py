@@ -10,11 +10,13 @@ import numpy as np
 
 from .. import tree
 from ..errors import BackendUnavailable
-from ._base import Backend
-from ._windows import Windows
+from .base import Backend
+from .windows import Windows
 
 
 class JAX(Backend):
+    """JAX: steps are jitted, with their donated buffers; random bits by its own integer arithmetic."""
+
     name = "jax"
     patch_numbers = 2**26  # each block of a loop is compiled anew, so few large ones
 

@@ -6,7 +6,7 @@ import re
 from types import TracebackType
 from typing import Any
 
-from ..errors import DeviceFault, DeviceOutOfMemory
+from ...errors import DeviceFault, DeviceOutOfMemory
 
 # What CUDA tells at some later call: the kernel that went wrong had long been started.
 LATER = re.compile(
@@ -72,4 +72,5 @@ def told(number: int) -> str:
 
 
 def gigabytes(size: Any) -> str:
+    """The bytes as told to people: MB below a thousand of them, else GB."""
     return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import BackendUnavailable
-from ._base import Backend
+from .base import Backend
 
 
 class ArrayAPIStrict(Backend):
+    """array-api-strict: the standard and nothing beside it, on the CPU; what tests a namespace against."""
+
     name = "array_api_strict"
 
     @classmethod

@@ -18,11 +18,13 @@ from .. import tree
 from ..compiler import memory, numpy_codegen, opaque, program, signature, trace
 from ..compiler.rules import rule_of
 from ..errors import BackendUnavailable
-from . import _numba, _windows, _workers
-from ._base import Backend, Plan
-from ._disjoint import Disjoint
-from ._verify import Foreign, Verified, plain
-from ._windows import Windows
+from . import numba as numba_loops
+from . import threads
+from . import windows as sliding
+from .base import Backend, Plan
+from .overlap import Disjoint
+from .verify import Foreign, Verified, plain
+from .windows import Windows
 
 #: numbers that the layers of a row block put out together: 1 MB in float32. Smaller blocks stay closer to a core, but
 #: the workers then spend their time handing Python's lock to each other; larger ones leave nothing to hand out
@@ -45,6 +47,8 @@ SLICE = 131_072
 
 
 class NumPy(Backend):
+    """NumPy: compiled steps as NumPy calls, Numba loops with the extra `fast`, row blocks and slices on threads."""
+
     name = "numpy"
     inference_rows = 512
     patch_numbers = 2**19  # 2 MB of float32 stay in the cache between their making and the product
@@ -70,16 +74,16 @@ class NumPy(Backend):
     def context(self) -> Iterator[None]:
         # A run that leaves the finite numbers is told by DivergedError; a line from NumPy for each would drown it.
         np.empty(KEEP, "u1")
-        with np.errstate(all="ignore"), _workers.limit(), memory.run():
+        with np.errstate(all="ignore"), threads.limit(), memory.run():
             yield
 
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        return _workers.run(function, items)
+        return threads.run(function, items)
 
     @classmethod
     @contextmanager
     def single_threaded_products(cls) -> Iterator[None]:
-        with _workers.limit() as limit:
+        with threads.limit() as limit:
             limit.take()
             yield
 
@@ -114,7 +118,7 @@ class NumPy(Backend):
 
     @classmethod
     def fold(cls, dp: Any, windows: Windows) -> Any:
-        return _windows.fold_in_place(dp, windows)
+        return sliding.fold_in_place(dp, windows)
 
     @classmethod
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
@@ -177,7 +181,7 @@ class NumPy(Backend):
         result: Any = None
         whole: Any = None
         for start in range(0, len(plan.blocks), TOGETHER):
-            parts = _workers.run(of_rows, plan.blocks[start : start + TOGETHER])
+            parts = threads.run(of_rows, plan.blocks[start : start + TOGETHER])
             whole = parts[0]  # statistics of a layer whose rows may be parted stay what they are in each part
             parts = [tree.trained(part) for part in parts]
             if result is None:
@@ -257,7 +261,7 @@ def numpy_program(
 ) -> program.Program | None:
     """The function's program for such arguments; None where there is none. twice : trace it twice, and refuse it where
     the two differ."""
-    loop = _numba.compiled if _numba.available() else None
+    loop = numba_loops.compiled if numba_loops.available() else None
     known = {} if packs is None else packs
     options = numpy_codegen.Options(donate, small, _update, loop, known, Disjoint if apart else None)
     return program.make(
@@ -274,11 +278,11 @@ def _update(
     g: np.ndarray,
     slots: dict[str, np.ndarray],
     scalars: Any,
-    threads: bool = True,
+    parallel: bool = True,
 ) -> Any:
     """rule(p, g, slots, scalars), slice by slice in place; by one call where an array's memory does not allow that.
 
-    threads : whether the workers take part. Behind a product they had better not: BLAS's own threads keep turning on
+    parallel : whether the workers take part. Behind a product they had better not: BLAS's own threads keep turning on
     the other cores, for milliseconds, and the system then lets all workers share one.
     """
     arrays = (p, g, *slots.values())
@@ -289,13 +293,13 @@ def _update(
     if rule_of(rule, tuple(slots), scalars, p.dtype) is None:  # it may look at more than one element
         return rule(p, g, slots, scalars)
     flat, gradient, own = p.reshape(-1), g.reshape(-1), {name: slot.reshape(-1) for name, slot in slots.items()}
-    loop = (_numba.fused(rule, p, g, slots, scalars) if _numba.available() else None) or _in_place(rule)
+    loop = (numba_loops.fused(rule, p, g, slots, scalars) if numba_loops.available() else None) or _in_place(rule)
 
     def one(part: slice) -> None:
         loop(flat[part], gradient[part], {name: slot[part] for name, slot in own.items()}, scalars)
 
-    if threads:
-        _workers.run(one, _slices(p.size), blas=False)
+    if parallel:
+        threads.run(one, _slices(p.size), blas=False)
     else:
         for part in _slices(p.size):
             one(part)

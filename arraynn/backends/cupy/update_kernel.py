@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.rules import CUDA_TYPES
+from ...compiler.rules import CUDA_TYPES
 
 THREADS = 256
 BLOCKS = 2048  #: of threads, in a leaf, at most: each thread then takes several elements

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import BackendUnavailable
-from ._base import Backend
+from .base import Backend
 
 
 class DPNP(Backend):
+    """dpnp: NumPy's interface on SYCL devices, GPUs of Intel and CPUs."""
+
     name = "dpnp"
 
     @classmethod

@@ -9,7 +9,7 @@ import sys
 from importlib import metadata
 from typing import Any
 
-from ._cupy_errors import LATER
+from .errors import LATER
 
 WHEELS = ("cupy", *(f"cupy-cuda{major}x" for major in range(11, 20)), "cupy-rocm-7-0", "cupy-rocm-7-1", "amd-cupy")
 NO_DRIVER = "no NVIDIA driver found"

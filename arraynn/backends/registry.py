@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 FILES = {
-    "numpy": "_numpy",
-    "cupy": "_cupy",
-    "torch": "_torch",
-    "jax": "_jax",
-    "array_api_strict": "_array_api_strict",
-    "dpnp": "_dpnp",
+    "numpy": "numpy",
+    "cupy": "cupy.backend",
+    "torch": "torch",
+    "jax": "jax",
+    "array_api_strict": "array_api_strict",
+    "dpnp": "dpnp",
 }
-_TRACERS = {"traced": "_traced"}  # arrays of ours, that stand for others while a step is traced
+_TRACERS = {"traced": "traced"}  # arrays of ours, that stand for others while a step is traced
 ALIASES = {"cpu": "numpy", "gpu": "cupy", "cuda": "cupy", "pytorch": "torch", "strict": "array_api_strict"}
 _ROOTS = {"jaxlib": "jax"}  # JAX's arrays are jaxlib's. Its tracers are not, so they take the portable defaults.
 _ROOTS |= {name: name for name in FILES if name != "jax"}

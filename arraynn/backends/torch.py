@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import BackendUnavailable
-from . import _windows
-from ._base import Backend
-from ._windows import Windows
+from . import windows as sliding
+from .base import Backend
+from .windows import Windows
 
 
 class Torch(Backend):
+    """PyTorch's tensors, without its autograd: on the CPU, CUDA and MPS."""
+
     name = "torch"
 
     @classmethod
@@ -59,7 +61,7 @@ class Torch(Backend):
 
     @classmethod
     def fold(cls, dp: Any, windows: Windows) -> Any:
-        return _windows.fold_in_place(dp, windows)
+        return sliding.fold_in_place(dp, windows)
 
     def synchronize(self) -> None:
         import torch

@@ -11,19 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from .. import tree
-from .._array import namespace
-from ..compiler import cuda_schedule, program
-from ..compiler.rules import rule_of
-from ..compiler.signature import Signature
-from ..errors import BackendUnavailable
-from . import _cuda, _cupy_errors, _windows
-from ._base import Backend, Status
-from ._cupy_probe import probe
-from ._windows import Windows
+from ... import tree
+from ..._array import namespace
+from ...compiler import cuda_schedule, program
+from ...compiler.rules import rule_of
+from ...compiler.signature import Signature
+from ...errors import BackendUnavailable
+from .. import windows as sliding
+from ..base import Backend, Status
+from ..windows import Windows
+from . import errors as cupy_errors
+from . import update_kernel
+from .probe import probe
 
 
 class CuPy(Backend):
+    """CuPy on one GPU: elementwise chains as fused kernels, an update of all leaves in one launch."""
+
     name = "cupy"
     traces_rules = True
     patch_numbers = 2**26  # 256 MB of float32: few launches, and little beside what a GPU has
@@ -52,7 +56,7 @@ class CuPy(Backend):
     @classmethod
     def status(cls) -> Status:
         found = probe(again=True)
-        return replace(found, reason=f"{found.reason}; {_cupy_errors.told(0)}") if found.usable else found
+        return replace(found, reason=f"{found.reason}; {cupy_errors.told(0)}") if found.usable else found
 
     def devices(self) -> tuple[str, ...]:
         return probe(self.device.id).devices
@@ -74,16 +78,16 @@ class CuPy(Backend):
         self.device.synchronize()
 
     def room(self) -> float:
-        free, total, _ = _cupy_errors.memory(self.device.id)
+        free, total, _ = cupy_errors.memory(self.device.id)
         return free if total else math.inf
 
     def context(self) -> AbstractContextManager[Any]:
         """This GPU made the current one. The stream stays the caller's: what they queued before comes first."""
-        return _cupy_errors.Entered(self.device.id)
+        return cupy_errors.Entered(self.device.id)
 
     @classmethod
     def current(cls, x: Any) -> AbstractContextManager[Any]:
-        return _cupy_errors.Entered(x.device.id)
+        return cupy_errors.Entered(x.device.id)
 
     @classmethod
     def elementwise(cls, rule: Callable[..., Any]) -> Callable[[Sequence[tuple[Any, ...]], Any], list[Any]]:
@@ -98,7 +102,7 @@ class CuPy(Backend):
             results: list[Any] = [None] * len(leaves)
             groups: dict[Any, list[int]] = {}
             for i, leaf in enumerate(leaves):
-                if _cuda.fits(leaf) and rule_of(rule, tuple(leaf[2]), scalars, leaf[0].dtype) is not None:
+                if update_kernel.fits(leaf) and rule_of(rule, tuple(leaf[2]), scalars, leaf[0].dtype) is not None:
                     groups.setdefault((tuple(leaf[2]), leaf[0].dtype.name, leaf[0].device.id), []).append(i)
                     results[i] = leaf[0], leaf[2]
             for (slots, dtype, device), places in groups.items():
@@ -106,9 +110,9 @@ class CuPy(Backend):
                 assert found is not None
                 constants = found.constants(scalars)
                 with cupy.cuda.Device(device):
-                    for start in range(0, len(places), _cuda.LEAVES):
-                        part = [leaves[i] for i in places[start : start + _cuda.LEAVES]]
-                        _cuda.launch(_kernel(found, len(part)), part, constants)
+                    for start in range(0, len(places), update_kernel.LEAVES):
+                        part = [leaves[i] for i in places[start : start + update_kernel.LEAVES]]
+                        update_kernel.launch(_kernel(found, len(part)), part, constants)
             for i, leaf in enumerate(leaves):
                 if results[i] is None:
                     number = getattr(leaf[0].device, "id", None)
@@ -124,7 +128,7 @@ class CuPy(Backend):
 
     @classmethod
     def fold(cls, dp: Any, windows: Windows) -> Any:
-        return _windows.fold_in_place(dp, windows)
+        return sliding.fold_in_place(dp, windows)
 
     @classmethod
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
@@ -137,7 +141,7 @@ class CuPy(Backend):
 
 def _entered(run: Callable[..., Any]) -> Callable[..., Any]:
     def entered(*arguments: Any) -> Any:
-        with _cupy_errors.Entered(_first(arguments).device.id):
+        with cupy_errors.Entered(_first(arguments).device.id):
             return run(*arguments)
 
     return entered
@@ -156,7 +160,7 @@ def _program(step: Callable[..., Any], arguments: Any, donate: tuple[int, ...]) 
     import cupy
 
     def kernel(made: cuda_schedule.Kernel) -> Any:
-        return cupy.ElementwiseKernel(made.takes, made.makes, made.operation, "fused", options=_cuda.OPTIONS)
+        return cupy.ElementwiseKernel(made.takes, made.makes, made.operation, "fused", options=update_kernel.OPTIONS)
 
     def update(rule: Any, leaves: Any, scalars: Any) -> Any:
         return CuPy.elementwise(rule)(leaves, scalars)
@@ -183,7 +187,7 @@ def _kernel(rule: Any, leaves: int) -> Any:
     """
     import cupy
 
-    return cupy.RawKernel(rule.cuda(leaves), "update", options=_cuda.OPTIONS)
+    return cupy.RawKernel(rule.cuda(leaves), "update", options=update_kernel.OPTIONS)
 
 
 BACKEND = CuPy

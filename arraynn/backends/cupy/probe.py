@@ -1,7 +1,7 @@
 """Whether CuPy works here, found out by letting it work: memory, a kernel, a product, a sum, and their numbers.
 
 CuPy imports on a machine without a GPU, and `cupy.cuda.is_available()` says yes where no kernel can be compiled, so
-only a run is proof. What goes wrong in it becomes a reason and a remedy (`_cupy_reasons`), never a traceback. And a
+only a run is proof. What goes wrong in it becomes a reason and a remedy (`reasons`), never a traceback. And a
 proof holds for that moment: a GPU can break, or be taken by another process, so whoever opens it proves it anew.
 """
 
@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from . import _cupy_reasons
-from ._base import Status, installed
+from ..base import Status, installed
+from . import reasons
 
 
 class _Unusable(Exception):
@@ -56,7 +56,7 @@ if hasattr(os, "register_at_fork"):
 
 def _prove(proof: _Proof) -> Status:
     if not installed("cupy"):
-        reason, remedy = _cupy_reasons.absent()
+        reason, remedy = reasons.absent()
         return Status("cupy", False, False, reason=reason, remedy=remedy)
     try:
         seconds = _time_limit()
@@ -83,11 +83,11 @@ class _Proof:
 
     def prepare(self) -> None:
         """Import CuPy, in the caller's thread: an import that hangs in another one would hold the import lock."""
-        wheels = _cupy_reasons.wheels_installed() if self.first else []
+        wheels = reasons.wheels_installed() if self.first else []
         if len(wheels) > 1:
             raise _Unusable(
                 f"{len(wheels)} CuPy packages are installed over each other: {', '.join(wheels)}",
-                f"pip uninstall {' '.join(wheels)}, then {_cupy_reasons.install(_cupy_reasons.driver_cuda())}",
+                f"pip uninstall {' '.join(wheels)}, then {reasons.install(reasons.driver_cuda())}",
             )
         self.stage = "the import"
         with warnings.catch_warnings():
@@ -152,7 +152,7 @@ class _Proof:
 
     def explain(self, error: Exception) -> tuple[str, str]:
         cuda = getattr(self.cupy, "cuda", None)
-        return _cupy_reasons.explain(error, self.stage, cuda, self.device if self.devices else None)
+        return reasons.explain(error, self.stage, cuda, self.device if self.devices else None)
 
 
 def _time_limit() -> float:

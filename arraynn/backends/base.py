@@ -17,8 +17,9 @@ import numpy as np
 from .. import tree
 from .._array import namespace
 from ..errors import BackendUnavailable
-from . import _registry, _windows
-from ._windows import Windows
+from . import registry
+from . import windows as sliding
+from .windows import Windows
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class Backend:
 
     def owns(self, x: Any) -> bool:
         """Whether x is an array of this library, on whatever device."""
-        return _registry.by_type(type(x)) == type(self).name  # type: ignore[arg-type]  # a type is hashable
+        return registry.by_type(type(x)) == type(self).name  # type: ignore[arg-type]  # a type is hashable
 
     def dtype(self, dtype: Any) -> Any:
         """The library's dtype of that name; anything that is not a name is passed through."""
@@ -226,18 +227,18 @@ class Backend:
     @classmethod
     def pad(cls, x: Any, windows: Windows, value: float = 0.0) -> Any:
         """x with `value` around it, as far as the windows ask: (N, *padded, C); x itself where there is no padding."""
-        return _windows.pad(x, windows, value)
+        return sliding.pad(x, windows, value)
 
     @classmethod
     def patches(cls, x: Any, windows: Windows) -> Any:
         """The windows of a padded x as the rows of a matrix, (N · windows, elements of a window · C), in C order."""
-        return _windows.patches(x, windows)
+        return sliding.patches(x, windows)
 
     @classmethod
     def fold(cls, dp: Any, windows: Windows) -> Any:
         """The adjoint of `pad` and `patches`: dp (N, *out, elements of a window, C), added up where each element was
         read, (N, *shape, C). Sums go in the order of a window's elements."""
-        return _windows.fold(dp, windows)
+        return sliding.fold(dp, windows)
 
     # The three hooks, and the plan of the second. They belong to the class, as a raw array knows its library, not its
     # Backend. These are the portable defaults, the reference that every replacement is tested against.
@@ -290,8 +291,8 @@ class Module(Backend):
 
 def for_type(array_type: type) -> type[Backend]:
     """The backend class for arrays of this type; a library without one of its own gets the portable class."""
-    name = _registry.by_type(array_type)
-    return _registry.load(name) if name else Module
+    name = registry.by_type(array_type)
+    return registry.load(name) if name else Module
 
 
 def of(x: Any) -> Backend:
@@ -301,7 +302,7 @@ def of(x: Any) -> Backend:
 
 def reopened(name: str, device: str, reason: str) -> Backend:
     """What a pickled backend becomes: the library of that name on that device, or BackendUnavailable."""
-    from ._resolve import backend  # which stands above this module
+    from .resolve import backend  # which stands above this module
 
     opened = backend(f"{name}:{device}")
     opened.reason = reason

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..compiler import opaque, trace
-from ._base import Backend
+from .base import Backend
 
 
 class Traced(Backend):
+    """The backend of tracers; an update is one opaque node."""
+
     name = "traced"
     traces_rules = True
 
