@@ -24,19 +24,19 @@ from .losses import as_loss, softmax_cross_entropy
 from .metrics import Metric, as_metric
 from .optimizers import Adam, Optimizer
 from .training import advice
-from .training.alike import prepared_alike
-from .training.bordered import Bordered
 from .training.callbacks import Callback
-from .training.checkpoint import resumed, stored
+from .training.checkpoint import load_checkpoint, read_checkpoint
 from .training.columns import column_names, same_columns
+from .training.consistency import consistent_workers
 from .training.dataset import rows_of, unpack
 from .training.dispatch import as_callbacks
 from .training.inference import measure
 from .training.labels import checked_classes, named
-from .training.links import warn_of_the_link
-from .training.loop import Fit
+from .training.link_check import warn_of_the_link
+from .training.loop import Trainer
+from .training.model_inputs import ModelInputs
+from .training.model_repr import ModelRepr
 from .training.progress import progress_for
-from .training.shown import Shown
 from .training.step import make_unchecked_step
 from .training.validation import at_least, enough_rows
 
@@ -49,7 +49,7 @@ SMALL_STEP = 10_000_000
 RESERVED = {"loss", "data_loss", "penalty", "total", "learning_rate"}
 
 
-class Model(Shown, Bordered):
+class Model(ModelRepr, ModelInputs):
     """Trains a network.
 
     network : a layer, most often a Sequential. loss : a loss block (nn.softmax_cross_entropy) or a Loss with
@@ -58,7 +58,7 @@ class Model(Shown, Bordered):
         mean the loss's metrics, Metrics, functions.
     backend : "auto", a name ("numpy", "cupy:1", "torch:cuda", …), a module or a Backend. "auto" is resolved at first
         use: arrays that are not NumPy's keep their library and device, NumPy's go where the engine proves a GPU.
-    dtype : "float32" or "float64", of weights and of data at the border.
+    dtype : "float32" or "float64", of weights and of data at the spec.
     seed : integer, NumPy Generator or RandomState; draws the weights, and fixes shuffles and dropout masks.
     clip_norm, clip_value : gradient clipping, see `make_train_step`.
     encoding : a `TableEncoding`: fit, evaluate, predict and explain take tables then, with targets in them or as y;
@@ -183,20 +183,20 @@ class Model(Shown, Bordered):
         if validation_split and (validation_data is not None or (y is None and not table)):
             raise DataError("validation_split needs x and y as arrays and no validation_data beside it")
         team = team_of(workers, shards, reduction)
-        found = None if resume is None else stored(resume, team)
-        with self._unless_refused(), prepared_alike(team, self) as alike:
+        found = None if resume is None else read_checkpoint(resume, team)
+        with self._unless_refused(), consistent_workers(team, self) as facts:
             validation = None
             x, y = rows_of_table(self.encoding, x, y)
             if y is None:
                 batches: Any
-                batches, targets, weight = self._stream(x, epochs, sample_weight, class_weight)
-                columns = batches.border.columns
+                batches, targets, weight = self._batch_iterable(x, epochs, sample_weight, class_weight)
+                columns = batches.spec.columns
             else:
                 columns = self.columns or column_names(x)
-                y = self._border().numbers(y)
+                y = self._input_spec().numbers(y)
                 x = self._inputs(x, y)
                 self._ready(x)
-                batches = rows_of(self._border(), x, y, sample_weight)
+                batches = rows_of(self._input_spec(), x, y, sample_weight)
                 if self.encoding is None:
                     advice.of_data(self, x, y, batches)
                 if validation_split:
@@ -208,7 +208,7 @@ class Model(Shown, Bordered):
                 self._warn_if_small(x, batches.count if batch_size is None else batch_size)
             if validation_data is not None:
                 try:
-                    validation = rows_of(self._border(columns=columns), *unpack("validation_data", validation_data))
+                    validation = rows_of(self._input_spec(columns=columns), *unpack("validation_data", validation_data))
                 except DataError as error:  # a row that is named is one of these
                     raise DataError(f"in validation_data: {error}") from None
             self._check_metrics()
@@ -223,15 +223,15 @@ class Model(Shown, Bordered):
                 "reduction": team and str(team.reduction),
             }
             watching = [*as_callbacks(callbacks), *progress_for(0 if team and team.group.rank else verbose, epochs)]
-            run = Fit(self, batches, watching, validate, validation_freq, plan, micro_batch, team)
-            run.make_step()  # says what is wrong with micro_batch
-            saved = None if resume is None else resumed(resume, found, self, plan, watching, epochs, change)
-            if saved is not None:
-                same_columns(names_in(saved.header), columns)
+            trainer = Trainer(self, batches, watching, validate, validation_freq, plan, micro_batch, team)
+            trainer.make_step()  # says what is wrong with micro_batch
+            loaded = None if resume is None else load_checkpoint(resume, found, self, plan, watching, epochs, change)
+            if loaded is not None:
+                same_columns(names_in(loaded.header), columns)
             prepared = tuple(metric.prepare(targets).centered(targets, weight) for metric in self.metrics)
-            alike.of(batches, validation, prepared, plan)
+            facts.note(batches, validation, prepared, plan)
         self.prepared_metrics, self.columns = prepared, columns
-        run.run(epochs, saved)
+        trainer.run(epochs, loaded)
         return self.history
 
     def append(self, logs: Mapping[str, float]) -> None:
@@ -251,16 +251,16 @@ class Model(Shown, Bordered):
             x, y = rows_of_table(self.encoding, x, y)
             if y is None:
                 raise DataError("y is missing: give evaluate(x, y), or a table to a model with an encoding")
-            y = self._border().numbers(y)
+            y = self._input_spec().numbers(y)
             x = self._inputs(x, y)
             self._ready(x)
-            rows = rows_of(self._border(), x, y, sample_weight)
+            rows = rows_of(self._input_spec(), x, y, sample_weight)
             self._check_metrics()
         return measure(self, rows)
 
     def __call__(self, x: Any) -> Nest:
         """The network's raw outputs (logits, values) in inference, in the library and on the device of x."""
-        return self._answer(x, lambda outputs: outputs)
+        return self._infer(x, lambda outputs: outputs)
 
     def predict(self, x: Any) -> Any:
         """Classes (N,) of a classifier, values of a regression; one output a row is answered as (N,). With labels, a
@@ -274,7 +274,7 @@ class Model(Shown, Bordered):
                 answer = xp.astype(answer, self.backend.index_dtype)
             return xp.reshape(answer, (-1,)) if tuple(answer.shape[1:]) == (1,) else answer
 
-        found = self._answer(x, prediction)
+        found = self._infer(x, prediction)
         if self.classes is not None:
             return named(self.classes, found)
         return found if self.encoding is None else self.encoding.decode(found)
@@ -284,7 +284,7 @@ class Model(Shown, Bordered):
 
         Raises DataError for a loss over values.
         """
-        return self._answer(x, self.loss.probabilities)
+        return self._infer(x, self.loss.probabilities)
 
     def explain(self, x: Any = None, y: Any = None, sample_weight: Any = None) -> Any:
         """The next training step on these rows in full, every value forward and backward. See `arraynn.explain`."""

@@ -138,7 +138,7 @@ def test_gradients_of_the_whole_network_are_the_derivative(name: str) -> None:
 @every_network
 def test_any_number_of_workers_gives_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numpy_backend.NumPy, "plan", lambda *_: Plan((slice(0, 2), slice(2, 4), slice(4, 6)), "a test"))
-    nn.training.step._core.cache_clear()
+    nn.training.step.compiled_step.cache_clear()
     found = []
     for count in ("1", "3"):
         monkeypatch.setenv("ARRAYNN_NUM_THREADS", count)
@@ -146,4 +146,4 @@ def test_any_number_of_workers_gives_the_same_bits(name: str, monkeypatch: pytes
     assert found[0][0] == found[1][0]
     for a, b in zip(*(tree.leaves(params) for _, params in found), strict=True):
         assert np.array_equal(a, b)
-    nn.training.step._core.cache_clear()
+    nn.training.step.compiled_step.cache_clear()

@@ -53,11 +53,11 @@ def test_in_float64_it_agrees_to_the_rounding() -> None:
 
 def test_where_numpy_takes_row_blocks_anyway_the_bits_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numpy_backend, "BLOCK", 20)
-    nn.training.step._core.cache_clear()
+    nn.training.step.compiled_step.cache_clear()
     got, want = (trained("numpy", rows, "float32", True, 60) for rows in (20, None))
     for a, b in zip(tree.leaves(got), tree.leaves(want), strict=True):
         np.testing.assert_array_equal(a, b)
-    nn.training.step._core.cache_clear()
+    nn.training.step.compiled_step.cache_clear()
 
 
 def test_no_part_is_larger(rng: np.random.Generator) -> None:

@@ -68,14 +68,8 @@ MAY_NAME_LIBRARIES = ("backends", "interop", "testing", "distributed._torch")
 MAY_USE_NUMPY = (
     *("backends", "cli", "compiler", "datasets", "distributed", "encoding", "initializers", "interop", "io.model_file"),
     *("io.safetensors", "layers._summary", "losses._labels", "learn", "model", "plot", "sklearn", "testing"),
-    *(
-        f"training.{name}"
-        for name in (
-            *("advice", "alike", "dataset", "labels", "lbfgs", "loop", "numeric", "progress", "rate_range", "state"),
-            "step",
-            "validation",
-        )
-    ),
+    *(f"training.{name}" for name in ("advice", "consistency", "dataset", "labels", "lbfgs", "loop", "numeric")),
+    *(f"training.{name}" for name in ("progress", "rate_range", "state", "step", "validation")),
 )
 
 OPTIONAL = (

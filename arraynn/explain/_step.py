@@ -12,7 +12,7 @@ from ..backends import of
 from ..optimizers import Groups
 from ..random import Key
 from ..schedules import rate_at
-from ..training.dataset import Border
+from ..training.dataset import InputSpec
 from ..training.step import clip
 from ..training.validation import as_array, as_inputs
 from ._formula import backward_formula, formula
@@ -67,7 +67,7 @@ def explain(model: Any, x: Any = None, y: Any = None, sample_weight: Any = None)
     if x is None or model.params is None or model.seed is None:
         why = NO_INPUT if x is None else NO_WEIGHTS
         return Explanation([_input_stage(NO_INPUT if x is None else as_inputs(x)), *_missing(model, why, forward=True)])
-    border = Border(
+    spec = InputSpec(
         backend=model.backend,
         dtype=model.dtype,
         loss=model.loss,
@@ -77,17 +77,17 @@ def explain(model: Any, x: Any = None, y: Any = None, sample_weight: Any = None)
         vocabulary=model.vocabulary,
         classes=model.classes,
     )
-    x = border.by_part(lambda leaf, part: border.input(leaf, part=part), as_inputs(x))
+    x = spec.by_part(lambda leaf, part: spec.input(leaf, part=part), as_inputs(x))
     stages = [_input_stage(x)]
     with model.backend.context():
         network = recorded(model.network, "", stages)  # its layers add their own stages, both ways
         outputs, backward = network(model.params, x, Key(model.seed).fold_in(model.step))
         if y is None:
             return Explanation([*stages, *_missing(model, NO_TARGETS, forward=False)])
-        border = replace(border, output_shape=tuple(outputs.shape[1:]))
-        targets = border.targets(border.numbers(y))
+        spec = replace(spec, output_shape=tuple(outputs.shape[1:]))
+        targets = spec.targets(spec.numbers(y))
         weight = None if sample_weight is None else as_array("sample_weight", sample_weight)
-        weight = border.weights(weight, int(targets.shape[0]))
+        weight = spec.weights(weight, int(targets.shape[0]))
         value, loss_backward = model.loss(outputs, targets, sample_weight=weight)
         doutputs = loss_backward()
         stages += _loss_stages(model, outputs, targets, weight, value, doutputs)

@@ -15,7 +15,7 @@ from ..backends import for_type
 from ..errors import DataError
 from ..io.atomic import write_whole
 from ..random import Key
-from ..training.step import _core
+from ..training.step import compiled_step
 from ._need import need
 
 
@@ -92,7 +92,7 @@ def training_step_to_onnx(
     weight = argument("sample_weight", (batch_size,)) if sample_weight else None
     params, slots = arguments("params", model.params), arguments("slots", model.state["slots"])
 
-    core = cast(Any, _core)(  # the step as a function of nests and scalars alone
+    core = cast(Any, compiled_step)(  # the step as a function of nests and scalars alone
         for_type(type(step)), model.network, model.loss, model.optimizer, model.clip_norm, model.clip_value, ()
     )
     scalars = _scalars(model.optimizer, step, steps)

@@ -18,7 +18,7 @@ class Hooks:
 
     def __init__(self, est: Any, run: Any) -> None:
         self.est, self.run = est, run
-        self.told = Dispatcher(est.callbacks)
+        self.dispatcher = Dispatcher(est.callbacks)
         self.root: Any = None
         self.model: Any = None
         self.stopped = False  #: whether a callback of either kind has asked for the end
@@ -28,12 +28,12 @@ class Hooks:
         if hasattr(est, "_init_callback_context"):
             self.root = est._init_callback_context(max_subtasks=1 if run.incremental else est.max_iter)
             self.root.call_on_fit_task_begin(estimator=est, **self.shown())
-        if self.told.callbacks:
+        if self.dispatcher.callbacks:
             self.model = make_model(est, run.optimizer, run.engine, run.task.dtype, run.batch_size)
             self.model.hold(run.params, run.state)
             self.model.epoch, self.model.history = len(est.loss_curve_), self.past()
-            self.told.check(self.logs(), self.model)
-            self.told.begin(self.model)
+            self.dispatcher.check(self.logs(), self.model)
+            self.dispatcher.begin(self.model)
 
     def begin_epoch(self) -> None:
         if self.root is not None:
@@ -44,9 +44,9 @@ class Hooks:
         """Tell everyone; returns whether someone asks to stop."""
         if self.model is not None:
             self.model.hold(self.run.params, self.run.state)
-            self.stopped = self.told.batch(self.model)
+            self.stopped = self.dispatcher.batch(self.model)
             self.take_back()
-            self.told.save_after_step(self.save)
+            self.dispatcher.save_after_step(self.save)
         return self.stopped
 
     def end_epoch(self) -> bool:
@@ -55,10 +55,10 @@ class Hooks:
             logs, epoch = self.logs(), self.model.epoch
             self.model.append(logs)
             self.model.epoch += 1
-            self.told.epoch(self.model, epoch, logs)
+            self.dispatcher.epoch(self.model, epoch, logs)
             self.take_back()
-            self.told.save_after_epoch(self.save)
-            self.stopped = self.told.stopped
+            self.dispatcher.save_after_epoch(self.save)
+            self.stopped = self.dispatcher.stopped
         if self.root is not None:
             self.stopped |= bool(
                 self.task.call_on_fit_task_end(
@@ -71,7 +71,7 @@ class Hooks:
         """Tell everyone. raised : why it ends, None where it is done; whole : whether no step was broken off."""
         try:
             if self.model is not None:
-                self.told.leave(self.model, raised, save=self.save if whole else None)
+                self.dispatcher.finalize(self.model, raised, save=self.save if whole else None)
         finally:
             if self.model is not None:
                 self.take_back()

@@ -1,4 +1,4 @@
-"""Batches that come one by one from an iterable of the user's, gone through anew each epoch."""
+"""Batches from an iterable of the user's, which is iterated once an epoch."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .._array import is_array
 from ..distributed import Team
 from ..errors import DataError
 from ..losses import Loss
-from .dataset import Border, Rows, rows_of, unpack
+from .dataset import ArrayDataset, InputSpec, rows_of, unpack
 from .step import Batch
 
 
 @dataclass(frozen=True)
-class Stream:
-    """An iterable of (x, targets) or (x, targets, sample_weight) batches, gone through once an epoch."""
+class BatchIterable:
+    """An iterable of (x, targets) or (x, targets, sample_weight) batches, iterated once an epoch."""
 
-    border: Border
+    spec: InputSpec
     batches: Iterable[Any]
     class_weight: Any = None
 
@@ -29,14 +29,14 @@ class Stream:
     def epoch(self, epoch: int) -> Iterator[Callable[..., Any]]:
         number = -1
         for number, item in enumerate(self.batches):
-            yield partial(_same, self.rows(item, number).take(slice(0, None)), self.border.loss)
+            yield partial(_same, self.rows(item, number).take(slice(0, None)), self.spec.loss)
         if number < 0:
             raise DataError(f"the iterable gave no batch in epoch {epoch}: it must start anew each time it is iterated")
 
-    def rows(self, item: Any, number: int) -> Rows:
+    def rows(self, item: Any, number: int) -> ArrayDataset:
         """The rows of the batch of that number in its epoch; a DataError names it, as its rows are counted within."""
         try:
-            return rows_of(self.border, *unpack("an iterable", item)).with_classes(self.class_weight)
+            return rows_of(self.spec, *unpack("an iterable", item)).with_classes(self.class_weight)
         except DataError as error:
             raise DataError(f"in batch {number}: {error}") from None
 

@@ -1,8 +1,8 @@
 """Checkpoints: all that a running fit needs to go on from where it was, in one file, bit for bit.
 
 A checkpoint is a saved model (`arraynn.io.model_file`), so `Model.load` takes it too, with one more entry in its
-description, "run": where in which epoch the fit is, the sums of that epoch, and what the callbacks have noted; arrays
-that these keep, such as EarlyStopping's best weights, are tensors under "callbacks".
+description, "run": the epoch and the position in it, the totals of that epoch, and the callbacks' state; arrays of that
+state, such as EarlyStopping's best weights, are tensors under "callbacks".
 """
 
 from __future__ import annotations
@@ -89,8 +89,9 @@ class Checkpoint(Callback):
         return isinstance(self.every, int) and self.steps % self.every == 0
 
     def save(self, model: Any, last: bool, run: Any = None) -> None:
-        """Write down a fit that has told everybody of all it has done. last : it is leaving. run : the `loop.Fit`,
-        which can be resumed; None saves the model alone."""
+        """Save the model, and the run where there is one.
+
+        last : the fit is ending. run : the `loop.Trainer`, with nothing pending; None saves the model alone."""
         header, parts = model_file.described(model)
         if run is not None:
             self.describe(run, header, parts)
@@ -104,8 +105,8 @@ class Checkpoint(Callback):
 
     @staticmethod
     def describe(run: Any, header: dict[str, Any], parts: dict[str, Nest]) -> None:
-        """Add where the fit is, what else was asked of it, and what the callbacks have noted."""
-        notes = [(callback, callback.notes()) for callback in run.told.callbacks if callback.kept]
+        """Add the position of the run, its options, and the state of its callbacks."""
+        notes = [(callback, callback.notes()) for callback in run.dispatcher.callbacks if callback.kept]
         arrays = [{name: value for name, value in noted.items() if _is_nest(value)} for _, noted in notes]
         header["run"] = {
             "progress": {name: _encoded(value) for name, value in vars(run.progress()).items()},
@@ -120,8 +121,8 @@ class Checkpoint(Callback):
         parts["callbacks"] = tree.map(run.model.backend.to_numpy, arrays)
 
 
-class Saved:
-    """A checkpoint that has been read, and fits the model and the fit that are to go on from it."""
+class LoadedCheckpoint:
+    """A checkpoint read from a file; `check` compares it with the model and the fit that resume from it."""
 
     def __init__(self, path: str | Path, header: dict[str, Any], parts: dict[str, Nest]) -> None:
         self.path, self.header, self.parts = path, header, parts
@@ -181,7 +182,7 @@ class Saved:
         ]
 
     def into(self, model: Any) -> None:
-        """Give the model what was saved."""
+        """Restore the model's weights, optimizer, counts and history."""
         before = model.optimizer
         try:
             if "learning_rate" not in self.changed:  # else that of the model, as it was given
@@ -191,12 +192,13 @@ class Saved:
             model.optimizer = before
             raise CheckpointError(f"{self.path} does not hold together: {type(error).__name__}: {error}") from None
 
-    def tell(self, model: Any, callbacks: list[Callback], told: list[Callback]) -> None:
-        """Give the callbacks what they had noted, on the model's backend. told : those of them that are to know."""
+    def restore_callbacks(self, model: Any, callbacks: list[Callback], restored: list[Callback]) -> None:
+        """Restore the callbacks' state, its arrays on the model's backend. restored : those of them that are
+        in the fit.."""
         notes = iter(self.notes)
         for callback in callbacks:
             noted = next(notes)[1] if callback.kept else {}
-            if callback not in told:
+            if callback not in restored:
                 continue
             here = {
                 name: tree.map(lambda leaf: model.backend.asarray(leaf, model.dtype, copy=True), value)
@@ -210,7 +212,7 @@ class Saved:
                 raise CheckpointError(f"{self.path} does not hold together: {error}") from None
 
 
-def stored(path: str | Path, team: Team | None = None) -> tuple[dict[str, Any], dict[str, Nest]] | None:
+def read_checkpoint(path: str | Path, team: Team | None = None) -> tuple[dict[str, Any], dict[str, Nest]] | None:
     """What is saved at `path`, unchecked; None where there is nothing yet. CheckpointError for a file that is broken.
 
     team : worker 0 reads it and tells the others, as it may be on that one's disk alone.
@@ -222,7 +224,7 @@ def stored(path: str | Path, team: Team | None = None) -> tuple[dict[str, Any], 
     return found if team is None else team.group.bcast(found)
 
 
-def resumed(
+def load_checkpoint(
     path: str | Path,
     found: tuple[dict[str, Any], dict[str, Nest]] | None,
     model: Any,
@@ -230,10 +232,10 @@ def resumed(
     callbacks: list[Callback],
     epochs: int,
     change: Any = (),
-) -> Saved | None:
+) -> LoadedCheckpoint | None:
     """What is saved at `path`, checked against the fit that is to go on; None where there is nothing yet.
 
-    found : what `stored` has read there.
+    found : what `read_checkpoint` has read there.
     epochs : that are asked for now. change : names of CHANGEABLE that may differ from what was saved. What differs is
     told by a line of the log.
     Raises CheckpointError for a file that is broken, or of another fit.
@@ -244,7 +246,7 @@ def resumed(
     if found is None:
         log.info("there is no checkpoint at %s yet; training begins", path)
         return None
-    saved = Saved(path, *found)
+    saved = LoadedCheckpoint(path, *found)
     try:
         saved.check(model, plan, callbacks, change)
     except BackendUnavailable:
@@ -263,7 +265,7 @@ def resumed(
 
 
 def begun_at(path: str | Path) -> int:
-    """The epoch that the saved fit began with, from which its epochs count; 0 where `resumed` will say what is wrong.
+    """The epoch that the saved fit began with, from which its epochs count; 0 where `load_checkpoint` refuses the file.
 
     Raises CheckpointError for a file that cannot be read.
     """

@@ -1,4 +1,4 @@
-"""The border of training: data are checked, cast and moved once, and come back as batches on the device."""
+"""Data sets: arrays are checked, cast and moved to the device once, and come back as batches."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from .validation import as_array, as_inputs, count_rows, distributions, finite, 
 
 
 @dataclass(frozen=True)
-class Border:
-    """What data must become to be trained on: where, in which dtype, for which loss, which inputs and outputs.
+class InputSpec:
+    """What training data must be: backend, dtype, the loss they are for, shapes of inputs and outputs.
 
-    input_shape, output_shape : of a row. first : the kind and the place of the layer that takes x, for errors.
+    input_shape, output_shape : of a row. first : class and path of the layer that takes x, for errors.
     integer_input : the network looks numbers up (an embedding), so integers stay integers. vocabulary : how many there
         are to look up, where that is known. Both are tuples, by part of x, where its parts differ in that.
     columns : the names of x's columns, where they are known; x with others, or in another order, is refused.
@@ -59,7 +59,7 @@ class Border:
         most = self.backend.room() / 2 / np.dtype(self.dtype).itemsize  # the other half is for the training
         return self.by_part(
             lambda leaf, part: (
-                OnDisk(cast(np.ndarray, leaf), part=part) if _stays(leaf, most) else self.input(leaf, part=part)
+                HostArray(cast(np.ndarray, leaf), part=part) if _stays(leaf, most) else self.input(leaf, part=part)
             ),
             x,
         )
@@ -168,31 +168,31 @@ class Border:
 
 
 @dataclass(frozen=True)
-class OnDisk:
-    """Some rows of a memory-mapped array, or of one that is too large for the device, read a batch at a time.
+class HostArray:
+    """Rows of an array that stays on the host: memory-mapped, or too large for the device. Read a batch at a time.
 
-    rows : their places in it; None is all, in order. part : of x, where parts differ.
+    rows : their indices in it; None is all, in order. part : the index of this part of x, where parts differ.
     """
 
     array: np.ndarray
     rows: np.ndarray | None = None
     part: int | None = None
 
-    def read(self, rows: Any, border: Border) -> Array:
+    def read(self, rows: Any, spec: InputSpec) -> Array:
         if self.rows is not None:
             rows = self.rows[rows]
         places = np.arange(*rows.indices(len(self.array))) if isinstance(rows, slice) else rows
-        return border.input(np.asarray(self.array[rows]), places, self.part)
+        return spec.input(np.asarray(self.array[rows]), places, self.part)
 
-    def take(self, rows: np.ndarray) -> OnDisk:
-        return OnDisk(self.array, rows if self.rows is None else self.rows[rows], self.part)
+    def take(self, rows: np.ndarray) -> HostArray:
+        return HostArray(self.array, rows if self.rows is None else self.rows[rows], self.part)
 
 
 @dataclass(frozen=True)
-class Rows:
-    """A data set whose rows can be picked: x and targets and weights at the border's backend."""
+class ArrayDataset:
+    """Arrays of x, targets and weights on the spec's backend, whose rows are taken in batches."""
 
-    border: Border
+    spec: InputSpec
     x: Nest
     targets: Array
     weight: Array | None
@@ -215,7 +215,7 @@ class Rows:
             for part in blocks(self.count, self.batch_size):
                 yield partial(self.take, part)
             return
-        host, backend = _permutation([self.seed, epoch], self.count), self.border.backend
+        host, backend = _permutation([self.seed, epoch], self.count), self.spec.backend
         order = host if backend.owns(host) else backend.asarray(host, backend.index_dtype)
         for part in blocks(self.count, self.batch_size):
             yield partial(self._shuffled, order, host, part)
@@ -235,53 +235,53 @@ class Rows:
             x = self.inputs(slice(rows.start + own.start, rows.start + own.stop))
         else:
             x = self.inputs(rows[own], host[own])
-        return team.share(self.border.loss, ((), targets, weight), x)
+        return team.share(self.spec.loss, ((), targets, weight), x)
 
     def inputs(self, rows: Any, host: Any = None) -> Nest:
         """x alone, of these rows."""
 
         def read(leaf: Any) -> Array:
-            if isinstance(leaf, OnDisk):
-                return leaf.read(rows if host is None else host, self.border)
+            if isinstance(leaf, HostArray):
+                return leaf.read(rows if host is None else host, self.spec)
             return _pick(leaf, rows, host)
 
         return tree.map(read, self.x)
 
-    def split(self, fraction: float, seed: int) -> tuple[Rows, Rows]:
+    def split(self, fraction: float, seed: int) -> tuple[ArrayDataset, ArrayDataset]:
         """(the rest, this fraction of the rows, drawn by the seed); each keeps the order of the whole."""
         held = round(self.count * fraction)
         if not 0 < held < self.count:
             raise DataError(f"validation_split {fraction} of {self.count} rows leaves no row on one side")
         order = _permutation([seed, 2**32], self.count)  # no epoch has this number
 
-        def part(rows: np.ndarray) -> Rows:  # within the backend's context
-            places = self.border.backend.asarray(rows, self.border.backend.index_dtype)
+        def part(rows: np.ndarray) -> ArrayDataset:  # within the backend's context
+            places = self.spec.backend.asarray(rows, self.spec.backend.index_dtype)
 
             def pick(leaf: Any) -> Any:
-                return leaf.take(rows) if isinstance(leaf, OnDisk) else _pick(leaf, places, rows)
+                return leaf.take(rows) if isinstance(leaf, HostArray) else _pick(leaf, places, rows)
 
-            weight = None if self.weight is None else self.border.weights(pick(self.weight), len(rows))
+            weight = None if self.weight is None else self.spec.weights(pick(self.weight), len(rows))
             return replace(self, x=tree.map(pick, self.x), targets=pick(self.targets), weight=weight)
 
-        with self.border.backend.context():
+        with self.spec.backend.context():
             return part(np.sort(order[held:])), part(np.sort(order[:held]))
 
-    def with_classes(self, class_weight: Any) -> Rows:
+    def with_classes(self, class_weight: Any) -> ArrayDataset:
         """Sample weights times the weight of each row's class; "balanced" weighs a class by N / (K · its rows)."""
         if class_weight is None:
             return self
         labels = of(self.targets).to_numpy(self.targets).reshape(self.count, -1)
-        binary = self.border.loss.targets == "binary" and bool(np.isin(labels, (0, 1)).all())
-        if labels.shape[1] != 1 or not (binary or self.border.loss.targets == "classes"):
+        binary = self.spec.loss.targets == "binary" and bool(np.isin(labels, (0, 1)).all())
+        if labels.shape[1] != 1 or not (binary or self.spec.loss.targets == "classes"):
             raise DataError("class_weight needs class labels of shape (N,); give sample_weight instead")
         labels = labels[:, 0].astype(np.int64)
-        counted = labels != getattr(self.border.loss, "ignore_label", None)
-        if self.border.classes is not None:
-            class_weight = weights_by_place(self.border.classes, class_weight)
-        table = class_table(class_weight, labels[counted], 2 if binary else int(self.border.output_shape[-1]))
+        counted = labels != getattr(self.spec.loss, "ignore_label", None)
+        if self.spec.classes is not None:
+            class_weight = weights_by_place(self.spec.classes, class_weight)
+        table = class_table(class_weight, labels[counted], 2 if binary else int(self.spec.output_shape[-1]))
         own = 1.0 if self.weight is None else of(self.weight).to_numpy(self.weight)
         weight = own * table[np.where(counted, labels, 0)]  # of an ignored row, any: it does not count
-        return replace(self, weight=self.border.weights(weight, self.count))
+        return replace(self, weight=self.spec.weights(weight, self.count))
 
 
 def _permutation(seed: list[int], count: int) -> np.ndarray:
@@ -303,20 +303,20 @@ def _pick(leaf: Array, rows: Any, host: Any) -> Array:
     return leaf if whole else leaf[(rows, *[slice(None)] * (len(leaf.shape) - 1))]
 
 
-def rows_of(border: Border, x: Nest, y: Any, sample_weight: Any = None) -> Rows:
+def rows_of(spec: InputSpec, x: Nest, y: Any, sample_weight: Any = None) -> ArrayDataset:
     """Data checked, cast and moved. DataError or ShapeError says what is wrong and what would be right."""
-    x, y = rows_of_table(border.encoding, x, y)
-    y = border.numbers(y)
-    not_a_list_of_inputs(x, border.input_shape, y)
-    same_columns(border.columns, column_names(x))
+    x, y = rows_of_table(spec.encoding, x, y)
+    y = spec.numbers(y)
+    not_a_list_of_inputs(x, spec.input_shape, y)
+    same_columns(spec.columns, column_names(x))
     x = as_inputs(x)
     weight = None if sample_weight is None else as_array("sample_weight", sample_weight)
     same_place(*tree.leaves(x), y, weight)
     rows = count_rows(x)
     if not y.shape or y.shape[0] != rows:
         raise ShapeError(f"x has {rows} rows, the targets have shape {tuple(y.shape)}; they must agree")
-    targets = border.targets(y)
-    return Rows(border, border.inputs(x), targets, border.weights(weight, rows))
+    targets = spec.targets(y)
+    return ArrayDataset(spec, spec.inputs(x), targets, spec.weights(weight, rows))
 
 
 def shape_of_rows(x: Nest) -> Any:

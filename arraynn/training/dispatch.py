@@ -1,4 +1,4 @@
-"""Who tells callbacks what, and when: one dispatcher for `Model.fit` and for the estimators of `arraynn.sklearn`."""
+"""Calls the hooks of callbacks in order, for `Model.fit` and for the estimators of `arraynn.sklearn`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ Save = Callable[[Checkpoint, bool], None]
 
 
 class Dispatcher:
-    """Tells the callbacks of one fit.
+    """The callbacks of one fit.
 
-    callbacks : see `as_callbacks`. begun : those that have heard the beginning. stopped : whether one has asked for the
-    end. Where a method takes `save`, this writes the fit into a Checkpoint; it is called with the Checkpoint and
-    whether the fit is leaving.
+    callbacks : see `as_callbacks`. begun : those whose `on_fit_begin` returned. stopped : one has asked to stop.
+    Where a method takes `save`, that is called with a Checkpoint and whether the fit is ending.
     """
 
     def __init__(self, callbacks: Any) -> None:
@@ -28,7 +27,7 @@ class Dispatcher:
 
     @property
     def eager(self) -> bool:
-        """Whether one of them must be told at the end of each epoch."""
+        """Whether one of them must be called at the end of each epoch."""
         return any(callback.every_epoch for callback in self.callbacks)
 
     def check(self, names: Iterable[str], model: Any) -> None:
@@ -46,13 +45,13 @@ class Dispatcher:
             self.begun.append(callback)
 
     def batch(self, model: Any) -> bool:
-        """Whether one has asked for the end."""
+        """Call `on_batch_end` of all; returns whether one has asked to stop."""
         for callback in self.callbacks:
             self.stopped |= callback.on_batch_end(model) is True
         return self.stopped
 
     def epoch(self, model: Any, epoch: int, logs: Mapping[str, float]) -> None:
-        """All are told, whatever one of them raises; the first error is raised after that."""
+        """Call `on_epoch_end` of all, whatever one of them raises; the first error is raised after that."""
         failed: Exception | None = None
         for callback in self.callbacks:
             try:
@@ -63,7 +62,7 @@ class Dispatcher:
             raise failed
 
     def due(self) -> list[Checkpoint]:
-        """The checkpoints that are to be written after this step; asked once a step."""
+        """The checkpoints due after this step; call it once a step."""
         return [checkpoint for checkpoint in self.checkpoints if checkpoint.due()]
 
     def save_after_step(self, save: Save) -> None:
@@ -75,7 +74,7 @@ class Dispatcher:
             if checkpoint.every_epoch:
                 save(checkpoint, False)
 
-    def leave(
+    def finalize(
         self,
         model: Any,
         raised: BaseException | None,
@@ -83,12 +82,11 @@ class Dispatcher:
         first: Sequence[Callable[[], Any]] = (),
         save: Save | None = None,
     ) -> None:
-        """On the way out, of whatever kind: checkpoints are saved, as the end may restore the best weights, and every
-        callback that has heard the beginning hears the end.
+        """End the fit: call `first`, save the checkpoints, then call `on_fit_end` of every callback in `begun`.
 
-        raised : why it ends, None where it is done. first : what else is to be done, before that. save : None where
-        the fit is at no place to go on from.
-        What goes wrong here is noted on what was raised before; where nothing was, the first of it is raised.
+        Checkpoints come before that, as `on_fit_end` may restore the best weights.
+        raised : the error that ends the fit, None where it is done. save : None where the fit cannot be resumed.
+        An error here is added as a note to `raised`; where that is None, the first error is raised.
         """
         later: list[BaseException] = []
         acts = list(first)

@@ -1,4 +1,4 @@
-"""What a trained network says: its outputs where x came from, and its figures on data with targets."""
+"""Inference: a network's outputs, in the library of x, and its loss and metrics on data with targets."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .._coupling import batch_coupled, coupled_in_inference
 from .._types import Nest
 from ..backends import of
 from ..distributed import Group
-from .dataset import Border, Rows, blocks
+from .dataset import ArrayDataset, InputSpec, blocks
 from .step import placed
 
 
-def measure(model: Any, rows: Rows, group: Group | None = None) -> dict[str, float]:
+def measure(model: Any, rows: ArrayDataset, group: Group | None = None) -> dict[str, float]:
     """The loss without penalty, and the metrics, over all rows, as Python floats.
 
     group : workers that share the blocks of rows; their sums are rounded once, so they have the bits of one worker's.
@@ -63,10 +63,10 @@ def _in_order(kept: list[list[Any]], count: int, group: Group | None) -> list[An
     return [of(one[0]).to_numpy(namespace(one[0]).concat(one)) for one in zip(*kept, strict=True)]
 
 
-def answer(model: Any, border: Border, x: Nest, function: Callable[[Nest], Nest]) -> Nest:
-    """function of the network's outputs in inference, block by block, joined, and in the library and place of x."""
+def infer(model: Any, spec: InputSpec, x: Nest, function: Callable[[Nest], Nest]) -> Nest:
+    """function(outputs) in inference, computed in blocks of rows and joined, in the library and on the device of x."""
     home, backend = of(tree.leaves(x)[0]), model.backend
-    rows = Rows(border, border.inputs(x), tree.leaves(x)[0], None)
+    rows = ArrayDataset(spec, spec.inputs(x), tree.leaves(x)[0], None)
     forward, params = inference(backend, model.network), model.params
     # what a loss makes of a row's outputs may depend on other rows
     inside, after = (_same, function) if batch_coupled(model.loss) else (function, _same)

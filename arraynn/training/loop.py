@@ -1,8 +1,8 @@
-"""The loop that `Model.fit` runs: epochs of steps, what they report, and what is kept when they fail.
+"""The training loop of `Model.fit`: epochs of steps, their logs, and recovery when a step fails.
 
-Steps report 0-d arrays, which stay on the device until they are fetched together: at the end of an epoch for
-callbacks that ask for it, and else at most ten times a second. At each fetch that is finite the weights are copied,
-so a run that leaves the finite numbers loses little, and can be replayed from there to see where it happened.
+Steps report 0-d arrays. They stay on the device and are fetched together: at the end of an epoch for callbacks that ask
+for it, else at most ten times a second. Each fetch checks that loss and weights are finite and copies the weights. A
+run that diverges returns to that copy, and is replayed from it to find the first value that is not finite.
 """
 
 from __future__ import annotations
@@ -25,24 +25,27 @@ from ..schedules import rate_at
 from . import advice
 from .batch_iterable import with_last
 from .callbacks import Callback
-from .checkpoint import Checkpoint, Progress, Saved
+from .checkpoint import Checkpoint, LoadedCheckpoint, Progress
 from .dispatch import Dispatcher
-from .nan_trace import first_not_finite
+from .nan_trace import first_non_finite
+from .pending import EpochTotals, PendingStep
 from .signals import Interrupt, deferred_interrupts
 from .step import make_unchecked_step
-from .taken import Sums, Taken
 
 FETCH_SECONDS = 0.1
-FETCH_COST = 0.005  #: seconds that a fetch may take; to look at large weights and copy them takes longer, and is rarer
-FETCH_STEPS = 1000  #: and at least this often, so that waiting reports take no memory to speak of
+FETCH_COST = (
+    0.005  #: seconds a fetch may take before the next is put off: checking and copying large weights takes longer
+)
+FETCH_STEPS = 1000  #: most steps between fetches, which bounds the memory of pending logs
 
 
-class Fit:
-    """One call of `Model.fit`. model : the Model; batches : `Rows` or `Stream`; validate : () -> logs, or None.
+class Trainer:
+    """One call of `Model.fit`.
 
-    plan : what else was asked for; a fit that resumes this one must ask for the same.
-    team : the workers that share each batch. What they decide, they decide together: after each step, and after each
-        epoch, all tell all by one sum whether they want to stop, to fetch, to save, or have got a signal.
+    model : the Model. batches : `ArrayDataset` or `BatchIterable`. validate : () -> logs, or None.
+    plan : the other options; a fit that resumes this one must have the same.
+    team : the workers that share each batch. They decide together: after each step and each epoch one sum over all
+        workers says whether any wants to stop, fetch or save, or has received a signal.
     """
 
     def __init__(
@@ -59,39 +62,41 @@ class Fit:
         self.model, self.batches, self.team = model, batches, team
         self.callbacks = list(callbacks)
         first = team is None or team.group.rank == 0
-        self.told = Dispatcher([callback for callback in callbacks if first or not callback.first_worker_only])
+        self.dispatcher = Dispatcher([callback for callback in callbacks if first or not callback.first_worker_only])
         self.validate, self.every, self.plan = validate, every, plan or {}
         self.micro_batch = micro_batch
-        self.begin, self.position = model.epoch, 0  # the first epoch, and the steps taken in the one at hand
-        self.epochs = 0  # of this fit, those before a break included
+        self.begin, self.position = model.epoch, 0  # the first epoch; steps taken in the current one
+        self.epochs = 0  # of this fit, those before a resume included
         self.first_optimizer = model.optimizer
-        self.exact = True  # the model is where the steps counted have brought it
+        self.exact = True  # the weights are those after the counted steps
         self.most = getattr(batches, "fetch_steps", FETCH_STEPS)
-        self.waiting: list[Taken] = []
-        self.finished: list[int] = []  # epochs that history does not have yet
-        self.untold: list[tuple[int, dict[str, float]]] = []  # epochs that the callbacks do not know of yet
-        self.sums: dict[int, Sums] = {}
+        self.pending: list[PendingStep] = []
+        self.finished: list[int] = []  # complete epochs that are not in the history yet
+        self.unreported: list[
+            tuple[int, dict[str, float]]
+        ] = []  # epochs in the history that callbacks have not heard of
+        self.totals: dict[int, EpochTotals] = {}
         self.stepping = False
-        self.outer: Outer | None = None  # of workers that take steps on their own
-        self.common = False  # what is raised now is raised by every worker
+        self.outer: Outer | None = None  # for workers that take several steps between exchanges
+        self.common = False  # an error raised now is raised by every worker
         self.optimizer: Any = None
         self.key = Key(model.seed)
         self.check()
 
     def check(self) -> None:
-        """Raise DataError for what would only be seen at the end of the first epoch."""
+        """Raise DataError now for mistakes that would else show at the end of the first epoch."""
         added = [metric.name for metric in self.added()]
         names = ["loss", "data_loss", "penalty", *added, "learning_rate"]
         if self.validate:
             names += [f"val_{name}" for name in ["loss", *self.metric_names()]]
-        self.told.check(names, self.model)
+        self.dispatcher.check(names, self.model)
         if not tree.leaves(tree.trained(self.model.params)):
             raise DataError("the network has no parameters to train; add a layer that has, such as nn.Dense(3)")
 
-    def run(self, epochs: int, saved: Saved | None = None) -> None:
-        """Train for this many more epochs. Whatever is raised, the model's weights and history can be used.
+    def run(self, epochs: int, saved: LoadedCheckpoint | None = None) -> None:
+        """Train for this many more epochs. After any error the model's weights and history are usable.
 
-        saved : a checkpoint to go on from; its epochs count too.
+        saved : the checkpoint to resume from; its epochs count too.
         """
         model, self.epochs = self.model, epochs
         if saved is not None:
@@ -104,40 +109,40 @@ class Fit:
                 self.start(saved)
                 self.train(self.begin + epochs, interrupt)
             except BaseException as error:
-                if self.stepping:  # the step broke off halfway, and it consumes what it works on
+                if self.stepping:  # a step consumes its arrays, so one that failed halfway leaves none
                     self.go_back()
-                self.leave(error, interrupt.leaving)
+                self.finalize(error, interrupt.leaving)
                 if self.team is not None:
                     self.team.group.part(error, everywhere=self.common or interrupt.leaving)
                 raise
-            self.leave(None, True)
+            self.finalize(None, True)
 
-    def start(self, saved: Saved | None) -> None:
-        """Tell the callbacks of the beginning."""
+    def start(self, saved: LoadedCheckpoint | None) -> None:
+        """Call `on_fit_begin` of the callbacks, and restore their state."""
         self.common = True
         with nullcontext() if self.team is None else self.team.group.together():
-            self.told.begin(self.model)
+            self.dispatcher.begin(self.model)
             if saved is not None:
-                saved.tell(self.model, self.callbacks, self.told.callbacks)
+                saved.restore_callbacks(self.model, self.callbacks, self.dispatcher.callbacks)
         self.common = False
         if self.team is not None and self.team.local is not None:
             self.outer = Outer(self.team, self.team.local, self.model.params, self.model.step)
 
     def progress(self) -> Progress:
-        """Where the fit is, when nothing waits to be told."""
-        sums = vars(self.sums.get(self.model.epoch, Sums()))
-        return Progress(self.begin, self.position, self.told.stopped, **sums)
+        """The position of the fit, when nothing is pending."""
+        sums = vars(self.totals.get(self.model.epoch, EpochTotals()))
+        return Progress(self.begin, self.position, self.dispatcher.stopped, **sums)
 
     def resume(self, progress: Progress) -> None:
-        """Take up where a fit was."""
-        self.begin, self.position, self.told.stopped = progress.begin, progress.position, progress.stopped
-        sums = {name: value for name, value in vars(progress).items() if name in vars(Sums())}
+        """Set position and totals to those of a saved fit."""
+        self.begin, self.position, self.dispatcher.stopped = progress.begin, progress.position, progress.stopped
+        sums = {name: value for name, value in vars(progress).items() if name in vars(EpochTotals())}
         if self.position:
-            self.sums[self.model.epoch] = Sums(**sums)
+            self.totals[self.model.epoch] = EpochTotals(**sums)
 
     def save(self, checkpoint: Checkpoint, last: bool) -> None:
-        """Save, with everybody told of all that is done."""
-        self.settle()
+        """Write a checkpoint, after all pending steps are in the history and the callbacks have heard of them."""
+        self.sync()
         self.report()
         if self.exact:
             checkpoint.save(self.model, last, self)
@@ -146,36 +151,36 @@ class Fit:
         model = self.model
         self.fetched, self.pause = time.monotonic(), FETCH_SECONDS
         self.reported = self.fetched
-        while model.epoch < end and not self.told.stopped:
+        while model.epoch < end and not self.dispatcher.stopped:
             self.epoch(model.epoch, interrupt)
             self.exchange()
             self.finished.append(model.epoch)
             model.epoch += 1
             self.position = 0
-            last = model.epoch == end or self.told.stopped
+            last = model.epoch == end or self.dispatcher.stopped
             validating = self.validate is not None and (model.epoch % self.every == 0 or last)
-            # by a clock of its own: the steps' fetches, within epochs, would else put the reports off for ever
+            # by a clock of its own: fetches within epochs would else put reports off for ever
             if (
                 self.team is not None
-                or self.told.eager
+                or self.dispatcher.eager
                 or validating
                 or last
                 or time.monotonic() - self.reported > FETCH_SECONDS
             ):
-                self.settle(together=True)
+                self.sync(together=True)
                 self.report(validating)
                 self.reported = time.monotonic()
-            self.told.save_after_epoch(self.save)
-            told = self.agree(interrupt, stop=self.told.stopped)
-            interrupt.agreed(told["signal"])
-            self.told.stopped = told["stop"]
+            self.dispatcher.save_after_epoch(self.save)
+            agreed = self.agree(interrupt, stop=self.dispatcher.stopped)
+            interrupt.agreed(agreed["signal"])
+            self.dispatcher.stopped = agreed["stop"]
 
     def epoch(self, epoch: int, interrupt: Interrupt) -> None:
         model, team = self.model, self.team
         for make, last in with_last(islice(self.batches.epoch(epoch), self.position, None), ahead=team is not None):
-            if self.told.stopped:  # a fit that was resumed, and had been asked to end
+            if self.dispatcher.stopped:  # a resumed fit that a callback had stopped
                 break
-            if model.optimizer is not self.optimizer:  # a callback may have exchanged it
+            if model.optimizer is not self.optimizer:  # a callback may have replaced it
                 self.optimizer, self.take_step = model.optimizer, self.make_step()
             batch, number = make() if team is None else make(team=team), model.state["step"]
             self.stepping = True
@@ -183,38 +188,38 @@ class Fit:
             model.hold(params, state)
             if self.outer is not None and self.outer.due(model.step):
                 self.exchange()
-            self.waiting.append(Taken(epoch, number, self.optimizer, make, logs))
+            self.pending.append(PendingStep(epoch, number, self.optimizer, make, logs))
             self.stepping = False
             self.position += 1
-            stop, due = self.told.batch(model), self.told.due()
-            told = self.agree(interrupt, self.waiting[-1], stop=stop, ended=last, fetch=self.due(), save=due)
-            if told["save"] or told["signal"]:
+            stop, due = self.dispatcher.batch(model), self.dispatcher.due()
+            agreed = self.agree(interrupt, self.pending[-1], stop=stop, ended=last, fetch=self.due(), save=due)
+            if agreed["save"] or agreed["signal"]:
                 self.exchange()
-            if told["fetch"] or told["save"]:
-                self.settle(together=True)
+            if agreed["fetch"] or agreed["save"]:
+                self.sync(together=True)
             for checkpoint in due:
                 self.save(checkpoint, False)
-            interrupt.agreed(told["signal"])
-            self.told.stopped = told["stop"]
-            if told["stop"] or told["ended"]:
+            interrupt.agreed(agreed["signal"])
+            self.dispatcher.stopped = agreed["stop"]
+            if agreed["stop"] or agreed["ended"]:
                 break
 
-    def agree(self, interrupt: Interrupt, taken: Taken | None = None, **flags: Any) -> dict[str, Any]:
-        """The flags, as any worker raises them, and under "signal" the one that any has got, 0 for none.
+    def agree(self, interrupt: Interrupt, taken: PendingStep | None = None, **flags: Any) -> dict[str, Any]:
+        """The flags, each true where any worker raised it; "signal" is the number of a received signal, 0 for none.
 
-        taken : a step, whose sums become those of the whole batch.
+        taken : a step; its sums become those of the whole batch.
         """
         signals = {"interrupt": signal.SIGINT, "terminate": signal.SIGTERM}
         flags |= {name: interrupt.requested == number for name, number in signals.items()}
-        told: dict[str, Any] = flags
+        agreed: dict[str, Any] = flags
         if self.team is not None:
-            logs, told = self.team.agree({} if taken is None else taken.logs, flags)
+            logs, agreed = self.team.agree({} if taken is None else taken.logs, flags)
             if taken is not None:
                 taken.logs = logs
-        return told | {"signal": next((int(number) for name, number in signals.items() if told[name]), 0)}
+        return agreed | {"signal": next((int(number) for name, number in signals.items() if agreed[name]), 0)}
 
     def exchange(self) -> None:
-        """Where workers take steps on their own: exchange weights now, unless that is done."""
+        """With LocalSGD, exchange weights now, unless that is done."""
         if self.outer is not None:
             self.model.hold(self.outer.exchange(self.model.params, self.model.step), self.model.state)
 
@@ -225,14 +230,14 @@ class Fit:
         return make_unchecked_step(model.network, model.loss, model.optimizer, **options)
 
     def due(self) -> bool:
-        return time.monotonic() - self.fetched > self.pause or len(self.waiting) >= self.most
+        return time.monotonic() - self.fetched > self.pause or len(self.pending) >= self.most
 
-    def settle(self, together: bool = False) -> None:
-        """Fetch what waits; keep a copy of weights that are finite; raise DivergedError where they are not.
+    def sync(self, together: bool = False) -> None:
+        """Fetch the pending logs. Copy the weights if they are finite, else raise DivergedError.
 
-        together : all workers do so now, so weights that are not finite on one of them are everybody's divergence.
+        together : all workers do so now, so weights that are not finite on one of them diverge on all.
         """
-        model, taken, began = self.model, self.waiting, time.monotonic()
+        model, taken, began = self.model, self.pending, time.monotonic()
         if not taken:
             return
         reports = [one.logs for one in taken]
@@ -243,20 +248,20 @@ class Fit:
         if together and self.team is not None:
             finite = not self.team.agree({}, {"diverged": not finite})[1]["diverged"]
         if not finite:
-            self.common = together  # of all workers, after the same step
+            self.common = together  # all workers raise it, after the same step
             self.diverged()
-        # finite they are: they stand for their copies until these are there, and at no time are there two sets of them
+        # the old copies are freed before the new ones are made, so there is one set at a time
         self.good = model.params, model.state
         self.good = tree.copy(model.params), _copy_state(model.state)
         for one, own in zip(taken, logs, strict=True):
             rate = rate_at(one.optimizer.learning_rate, one.step)
-            self.sums.setdefault(one.epoch, Sums()).add(own, rate)
-        self.waiting, self.fetched = [], time.monotonic()
+            self.totals.setdefault(one.epoch, EpochTotals()).add(own, rate)
+        self.pending, self.fetched = [], time.monotonic()
         self.pause = FETCH_SECONDS * max(1.0, (self.fetched - began) / FETCH_COST)
 
-    def go_back(self) -> list[Taken]:
-        """The model as it was at the last finite fetch; returns the steps that are lost by it."""
-        lost, self.waiting = self.waiting, []
+    def go_back(self) -> list[PendingStep]:
+        """Restore the weights of the last finite fetch; returns the steps lost by that."""
+        lost, self.pending = self.pending, []
         self.model.hold(*self.good)
         if lost:
             self.model.epoch = lost[0].epoch
@@ -265,20 +270,20 @@ class Fit:
         return lost
 
     def diverged(self) -> None:
-        """Go back to the last finite weights, replay from there to the first number that is not, and say where."""
+        """Restore the last finite weights, replay the steps since then, and raise DivergedError with step and layer."""
         lost = self.go_back()
-        found = first_not_finite(self.model, [(one.step, one.optimizer, one.make) for one in lost])
+        found = first_non_finite(self.model, [(one.step, one.optimizer, one.make) for one in lost])
         at = next((one for one in lost if one.step == found.step), lost[-1])
         x, targets, _ = at.make()
         remedy = advice.remedy(x, targets, values=self.model.loss.targets not in ("classes", "binary"))
         raise DivergedError(at.epoch, at.step, found.layer, found.what, remedy)
 
-    def leave(self, raised: BaseException | None, save: bool) -> None:
-        """On the way out: history gets the epochs that are complete, then every callback hears the end."""
-        self.told.leave(self.model, raised, first=[self.settle, self.report], save=self.save if save else None)
+    def finalize(self, raised: BaseException | None, save: bool) -> None:
+        """End the fit: complete epochs enter the history, then every callback hears `on_fit_end`."""
+        self.dispatcher.finalize(self.model, raised, first=[self.sync, self.report], save=self.save if save else None)
 
     def report(self, validating: bool = False) -> None:
-        """Tell history, then the callbacks, of the epochs that are complete."""
+        """Append complete epochs to the history, then call `on_epoch_end` of the callbacks."""
         model = self.model
         while self.finished:
             epoch = self.finished[0]
@@ -288,19 +293,19 @@ class Fit:
                 values = self.validate() if fresh else dict.fromkeys(["loss", *self.metric_names()], math.nan)
                 logs |= {f"val_{name}": value for name, value in values.items()}
             model.append(logs)
-            self.untold.append((epoch, logs))
-            del self.finished[0], self.sums[epoch]
+            self.unreported.append((epoch, logs))
+            del self.finished[0], self.totals[epoch]
         failed: Exception | None = None
-        while self.untold:
+        while self.unreported:
             try:
-                self.told.epoch(model, *self.untold.pop(0))
-            except Exception as error:  # of the later epochs they are told all the same
+                self.dispatcher.epoch(model, *self.unreported.pop(0))
+            except Exception as error:  # callbacks hear of the later epochs all the same
                 failed = failed or error
         if failed is not None:
             raise failed
 
     def logs(self, epoch: int) -> dict[str, float]:
-        sums = self.sums[epoch]
+        sums = self.totals[epoch]
         total = sums.total or 1.0
         data_loss, penalty = (sums.losses[name] / total for name in ("data_loss", "penalty"))
         logs = {"loss": data_loss + penalty, "data_loss": data_loss, "penalty": penalty}
@@ -309,7 +314,7 @@ class Fit:
         return logs | {"learning_rate": sums.learning_rate}
 
     def added(self) -> tuple[Any, ...]:
-        """The metrics that a step reports: those whose sums over batches add up."""
+        """The metrics that a step reports: those that are sums over rows."""
         return tuple(metric for metric in self.model.prepared_metrics if not metric.whole_set)
 
     def metric_names(self) -> list[str]:
@@ -326,7 +331,7 @@ def _copy_state(state: Nest) -> Nest:
 
 
 def _fitting_state(model: Any) -> Nest:
-    """A copy of the optimizer's state; a new one, with the step that it was, where the optimizer is of another kind."""
+    """A copy of the optimizer's state; where the optimizer is of another kind, its initial slots at the same step."""
     fresh = model.optimizer.init(model.params)["slots"]
     if set(tree.paths(fresh)) == set(tree.paths(model.state["slots"])):  # JAX's jit sorts the keys of a dict
         return _copy_state(model.state)

@@ -1,4 +1,4 @@
-"""Where training left the finite numbers: the last steps once more, with a look after each layer."""
+"""Finds the first value that is not finite, by replaying the last steps with a check after each layer."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ..random import Key
 from .step import Batch, clip
 
 
-class Found(Exception):
-    """The first thing that is not finite. layer : where, such as "layers.2"; what : in words; step : which."""
+class NonFinite(Exception):
+    """The first value that is not finite. layer : its path, such as "layers.2"; what : in words; step : its number."""
 
     def __init__(self, layer: str, what: str, step: int = -1) -> None:
         super().__init__(layer, what, step)
@@ -26,8 +26,8 @@ class Found(Exception):
 
 
 @dataclass(frozen=True)
-class Watched(Layer):
-    """A layer that raises Found as soon as its value or a gradient it returns is not finite."""
+class CheckedLayer(Layer):
+    """A layer that raises NonFinite as soon as its value or a gradient it returns is not finite."""
 
     layer: Any
     path: str
@@ -35,22 +35,22 @@ class Watched(Layer):
     def __call__(self, params: Nest, x: Nest, key: Any = None) -> tuple[Nest, Backward]:
         name = f"{type(self.layer).__name__} {self.path!r}"
         y, backward = self.layer(params, x, key)
-        look(y, self.path, f"the value of {name}")
+        check_finite(y, self.path, f"the value of {name}")
 
-        def watched_backward(dy: Nest, need_dx: bool = True) -> tuple[Nest, Nest]:
+        def checked_backward(dy: Nest, need_dx: bool = True) -> tuple[Nest, Nest]:
             dx, grads = backward(dy, need_dx)
-            look((dx, tree.trained(grads)), self.path, f"the gradient of {name}")
+            check_finite((dx, tree.trained(grads)), self.path, f"the gradient of {name}")
             return dx, grads
 
-        return y, watched_backward
+        return y, checked_backward
 
 
-def watched(network: Any, path: str = "") -> Any:
-    """The network with every layer watched, inside combinators too."""
+def checked(network: Any, path: str = "") -> Any:
+    """The network with every layer checked, inside combinators too."""
     if _is_combinator(network):
-        inner = [watched(layer, f"{path}.layers.{i}".lstrip(".")) for i, layer in enumerate(network.layers)]
+        inner = [checked(layer, f"{path}.layers.{i}".lstrip(".")) for i, layer in enumerate(network.layers)]
         return type(network)(*inner)
-    return Watched(network, path or "network")
+    return CheckedLayer(network, path or "network")
 
 
 def layer_of(network: Any, path: str) -> str:
@@ -62,48 +62,48 @@ def layer_of(network: Any, path: str) -> str:
     return f"layers.{first}.{inside}".rstrip(".")
 
 
-def look(nest: Nest, layer: str, what: str) -> None:
+def check_finite(nest: Nest, layer: str, what: str) -> None:
     """Raise Found where a float array of the nest is not finite."""
     for leaf in tree.leaves(nest):
         if leaf is not None and not isinstance(leaf, (int, float)) and is_float(leaf):
             xp = namespace(leaf)
             if not number(xp.all(xp.isfinite(leaf))):
-                raise Found(layer, what)
+                raise NonFinite(layer, what)
 
 
-def first_not_finite(model: Any, steps: Sequence[tuple[int, Optimizer, Callable[[], Batch]]]) -> Found:
+def first_non_finite(model: Any, steps: Sequence[tuple[int, Optimizer, Callable[[], Batch]]]) -> NonFinite:
     """Replay (step, optimizer, make batch) from the model's weights, on copies, by plain calls of the blocks.
 
     Keys make the replay exact but for rounding, where the steps themselves were split into blocks or compiled.
     """
-    network = watched(model.network)
+    network = checked(model.network)
     params, state = tree.copy(model.params), {**model.state, "slots": tree.copy(model.state["slots"])}
     for step, optimizer, make in steps:
         try:
-            params, state = _watched_step(model, network, optimizer, params, state, make())
-        except Found as found:
-            return Found(found.layer, found.what, step)
-    return Found("loss", "the loss")
+            params, state = _checked_step(model, network, optimizer, params, state, make())
+        except NonFinite as found:
+            return NonFinite(found.layer, found.what, step)
+    return NonFinite("loss", "the loss")
 
 
-def _watched_step(model: Any, network: Any, optimizer: Optimizer, params: Nest, state: Any, batch: Batch) -> Any:
+def _checked_step(model: Any, network: Any, optimizer: Optimizer, params: Nest, state: Any, batch: Batch) -> Any:
     x, targets, weight = batch
     outputs, backward = network(params, x, Key(model.seed).fold_in(state["step"]))
     value, loss_backward = model.loss(outputs, targets, sample_weight=weight)
-    look(value, "loss", "the loss")
+    check_finite(value, "loss", "the loss")
     doutputs = loss_backward()
-    look(doutputs, "loss", "the gradient of the loss")
+    check_finite(doutputs, "loss", "the gradient of the loss")
     grads = backward(doutputs, need_dx=False)[1]
     penalty, penalty_backward = model.network.penalty(params)
-    look(penalty, "penalty", "the penalty")
+    check_finite(penalty, "penalty", "the penalty")
     grads = clip(tree.add(grads, penalty_backward()), model.clip_norm, model.clip_value)
     params, state = optimizer.update(params, grads, state)
     for nest, what in ((params, "parameter"), (state["slots"], "optimizer state")):
         for path, leaf in tree.items(nest):
-            look(leaf, layer_of(model.network, path) or "network", f"{what} {path!r} after the update")
+            check_finite(leaf, layer_of(model.network, path) or "network", f"{what} {path!r} after the update")
     return params, state
 
 
 def _is_combinator(network: Any) -> bool:
-    """Whether it is made of layers and nothing else, so that it can be made again of others."""
+    """Whether its only field is `layers`, so that it can be rebuilt of others."""
     return isinstance(network, Combinator) and [field.name for field in fields(network)] == ["layers"]

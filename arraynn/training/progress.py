@@ -118,40 +118,40 @@ class Lines(Callback):
 
     def on_fit_begin(self, model: Any) -> None:
         self.pace = Pace(model, self.epochs)
-        self.waiting: tuple[int, dict[str, float]] | None = None
-        self.told = time.monotonic()
+        self.pending: tuple[int, dict[str, float]] | None = None
+        self.printed = time.monotonic()
 
     def on_resume(self, model: Any, done: range, notes: Mapping[str, Any]) -> None:
         self.pace.resume(done)
 
     def on_batch_end(self, model: Any) -> None:
         self.pace.note(model)
-        if not self.within or time.monotonic() - self.told < LINE_SECONDS:
+        if not self.within or time.monotonic() - self.printed < LINE_SECONDS:
             return
         self.pace.update(model)
         if where := self.pace.step_in_epoch():
             self.tell(model.epoch, [where])
 
     def on_epoch_end(self, model: Any, epoch: int, logs: Mapping[str, float]) -> None:
-        self.waiting = epoch, dict(logs)
+        self.pending = epoch, dict(logs)
         if epoch == self.pace.first_epoch or (epoch + 1) % self.every == 0 or epoch + 1 == self.pace.last_epoch:
-            self.settle(model)
+            self.print_pending(model)
 
     def on_fit_end(self, model: Any) -> None:
-        if self.waiting:  # stopped early: its last epoch is of interest too
-            self.settle(model)
+        if self.pending:  # stopped early: its last epoch is of interest too
+            self.print_pending(model)
 
-    def settle(self, model: Any) -> None:
-        assert self.waiting is not None
-        epoch, logs = self.waiting
-        self.waiting = None
+    def print_pending(self, model: Any) -> None:
+        assert self.pending is not None
+        epoch, logs = self.pending
+        self.pending = None
         self.pace.update(model)
         self.tell(epoch, figures(logs))
 
     def tell(self, epoch: int, parts: list[str]) -> None:
         number = f"epoch {epoch + 1:>{len(str(self.pace.last_epoch))}}/{self.pace.last_epoch}"
         print("  ".join([number, *parts, self.pace.rate()]).rstrip(), file=self.stream, flush=True)
-        self.told = time.monotonic()
+        self.printed = time.monotonic()
 
 
 class Bar(Callback):

@@ -21,8 +21,8 @@ from .dataset import shape_of_rows
 from .validation import as_array, count_rows, finite, same_place
 
 
-class Holder:
-    """What `Model` says of itself under network, backend, dtype and seed; params and state stand here.
+class ModelState:
+    """Network, weights, optimizer state, backend, dtype and seed of a Model.
 
     Weights are drawn, and the backend is taken, when the first data come.
     """

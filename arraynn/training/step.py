@@ -22,7 +22,7 @@ from ..losses._labels import are_host_labels, check_host_labels
 from ..metrics import Metric, as_metric
 from ..optimizers import Optimizer, as_optimizer
 from ..random import Key, checked_key
-from .links import warn_of_the_link
+from .link_check import warn_of_the_link
 from .sharded_step import agreeing, sharded
 
 Batch = tuple[Nest, Array, Array | None]  #: x, targets, sample weights
@@ -30,8 +30,7 @@ Step = Callable[[Nest, Mapping[str, Any], Any, Key], tuple[Nest, dict[str, Any],
 
 
 class _InScalars:
-    """What stands for the learning rate in a compiled rule: whatever reads it, as a number or a schedule, is told where
-    the rate is."""
+    """Placeholder of the learning rate in a compiled rule. Reading it raises an error that says where it is."""
 
     __array_ufunc__ = None  # NumPy leaves the operation to this class
 
@@ -193,7 +192,7 @@ def make_unchecked_step(
         kind = type(tree.first(params))
         if kind not in cores:
             engine: Any = for_type(kind)
-            cores[kind] = _core(engine, *options) if team is None else _team_core(engine, team, *options[:-1])
+            cores[kind] = compiled_step(engine, *options) if team is None else _team_step(engine, team, *options[:-1])
         scalars = python_numbers(optimizer.scalars(step))
         params, slots, logs = cores[kind](params, state["slots"], batch, key.fold_in(step), scalars)
         return params, {"step": step + 1, "slots": slots}, logs
@@ -202,7 +201,7 @@ def make_unchecked_step(
 
 
 @lru_cache(maxsize=64)
-def _core(
+def compiled_step(
     engine: type[Backend],
     network: LayerLike,
     loss: Loss,
@@ -247,7 +246,7 @@ def _core(
 
 
 @lru_cache(maxsize=64)
-def _team_core(
+def _team_step(
     engine: type[Backend],
     team: Team,
     network: LayerLike,

@@ -22,7 +22,7 @@ import pytest
 from arraynn.backends import registry
 from arraynn.backends.cupy import backend as cupy_backend
 from arraynn.backends.cupy.backend import CuPy
-from arraynn.training.step import _core
+from arraynn.training.step import compiled_step
 
 from . import kernels
 
@@ -329,12 +329,12 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
     cupy_backend._kernel.cache_clear()
     CALLS.clear()
     MADE.append([] if made is None else made)
-    _core.cache_clear()  # a step keeps its programs, and they their kernels
+    compiled_step.cache_clear()  # a step keeps its programs, and they their kernels
     try:
         yield CuPy(NAMESPACE, Device(number), version="recorded", reason="a test")
     finally:
         MADE.pop()
-        _core.cache_clear()
+        compiled_step.cache_clear()
         registry.by_type = by_type
         if before is missing:
             del sys.modules["cupy"]

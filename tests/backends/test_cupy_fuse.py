@@ -19,7 +19,7 @@ from arraynn.compiler import cuda_schedule, opaque
 from arraynn.compiler.graph import Graph, Node
 from arraynn.compiler.program import Traced
 from arraynn.compiler.signature import Signature
-from arraynn.training.step import _core
+from arraynn.training.step import compiled_step
 from tests.backends import kernels, recording
 from tests.backends.test_cuda_kernels import needs_compiler
 from tests.backends.test_cupy_conformance import LABELS, RUNS, VALUES, every_run, trained
@@ -176,9 +176,9 @@ def test_on_a_gpu_fused_steps_give_the_numbers_of_its_own_functions(run: str, mo
     args, options = RUNS[run]
     fused = tree.leaves(trained("cupy", *args, **options))
     monkeypatch.setattr(CuPy, "compile", Backend.compile)
-    _core.cache_clear()
+    compiled_step.cache_clear()
     plain = tree.leaves(trained("cupy", *args, **options))
-    _core.cache_clear()
+    compiled_step.cache_clear()
     for a, b in zip(fused, plain, strict=True):
         a, b = (x.get() if hasattr(x, "get") else x for x in (a, b))
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)

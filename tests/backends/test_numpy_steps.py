@@ -22,7 +22,7 @@ from arraynn.backends.base import Backend
 from arraynn.backends.numpy import NumPy
 from arraynn.compiler import memory, tuning
 from arraynn.compiler.signature import GuardFailed
-from arraynn.training.step import _core
+from arraynn.training.step import compiled_step
 from tests.backends.test_cupy_conformance import AS_THEY_ARE, RUNS, every_run, trained
 
 NETWORK = nn.Sequential(nn.Dense(5, weight_regularizer=nn.L2(1e-2)), nn.ReLU(), nn.Dropout(0.3), nn.Dense(3))
@@ -32,7 +32,7 @@ def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on, steps run as blocks do in other people's hands."""
     monkeypatch.setattr(NumPy, "compile", Backend.compile)
     monkeypatch.setattr(numpy_backend, "compiled", Backend.compile)
-    _core.cache_clear()
+    compiled_step.cache_clear()
     numpy_backend._of_rows.cache_clear()
     numpy_backend._in_place.cache_clear()
 
@@ -62,23 +62,23 @@ def test_every_block_has_its_bits(run: str, monkeypatch: pytest.MonkeyPatch, cap
     x = options.get("x", RUNS_X)
     options = {**options, "x": tuple(map(many, x)) if isinstance(x, tuple) else many(x)}
     y = many(y)
-    _core.cache_clear()
+    compiled_step.cache_clear()
     with caplog.at_level(logging.INFO, "arraynn"):
         got = trained("numpy", network, loss, y, *rule, **options)
     assert "runs as it is" not in caplog.text
     plainly(monkeypatch)
     same(got, trained("numpy", network, loss, y, *rule, **options))
-    _core.cache_clear()
+    compiled_step.cache_clear()
 
 
 @pytest.mark.parametrize("run", AS_THEY_ARE)
 def test_a_step_that_is_not_written_down_runs_as_it_is(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     args, options = AS_THEY_ARE[run]
-    _core.cache_clear()
+    compiled_step.cache_clear()
     got = trained("numpy", *args, **options)
     plainly(monkeypatch)
     same(got, trained("numpy", *args, **options))
-    _core.cache_clear()
+    compiled_step.cache_clear()
 
 
 RUNS_X = np.random.default_rng(5).standard_normal((8, 4)).astype("float32")
@@ -107,13 +107,13 @@ def run(steps: int, seed: int = 0, network: Any = NETWORK, keep: list[Any] | Non
 def test_row_blocks_have_the_bits_of_plain_row_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numpy_backend, "BLOCK", 100)
     assert NumPy.plan(NETWORK.init(np.random.default_rng(0), (2,))[0], batch(), False).blocks
-    _core.cache_clear()
+    compiled_step.cache_clear()
     with NumPy.open().context():
         got = run(4)
         plainly(monkeypatch)
         same(got, run(4))
     assert got[2]["accuracy"]["weight"] == ROWS  # of all blocks, not of one
-    _core.cache_clear()
+    compiled_step.cache_clear()
 
 
 def test_what_a_step_reports_stays_when_the_next_one_runs() -> None:
@@ -159,7 +159,7 @@ def test_weights_that_are_written_to_between_steps_are_the_ones_that_count(monke
     got = changed()
     plainly(monkeypatch)
     same(got, changed())
-    _core.cache_clear()
+    compiled_step.cache_clear()
 
 
 def test_other_shapes_are_other_programs_and_nothing_is_written_before_that_is_seen() -> None:
@@ -235,7 +235,7 @@ def test_a_layer_that_cannot_be_written_down_runs_as_it_is(caplog: pytest.LogCap
 
 def test_large_memory_is_given_back_after_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "KEPT", 100)
-    _core.cache_clear()
+    compiled_step.cache_clear()
     gc.collect()
     before = len(memory._large)
     with NumPy.open().context():
@@ -246,7 +246,7 @@ def test_large_memory_is_given_back_after_a_run(monkeypatch: pytest.MonkeyPatch)
     assert not any(mine)
     same(run(3), result)
     assert not any(mine)  # and outside of a run not at all
-    _core.cache_clear()
+    compiled_step.cache_clear()
 
 
 def plain_loop(source: str) -> Any:
@@ -266,7 +266,7 @@ def test_with_numba_loops_have_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(numba_loops, "compiled", lambda source: made.append(source) or numba_compiled(source))
 
     def steps() -> Any:
-        _core.cache_clear()
+        compiled_step.cache_clear()
         params, _ = network.init(np.random.default_rng(0), (2,))
         optimizer = nn.Adam(0.05)
         state, step = optimizer.init(params), nn.make_train_step(network, nn.softmax_cross_entropy, optimizer)
@@ -278,7 +278,7 @@ def test_with_numba_loops_have_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch
     assert len(made) >= 3
     monkeypatch.setattr(numba_loops, "available", lambda: False)
     same(got, steps())
-    _core.cache_clear()
+    compiled_step.cache_clear()
 
 
 @pytest.mark.parametrize("columns", [6, 7])

@@ -99,14 +99,14 @@ def trained(network: Any, loss: Any, optimizer: Any, data: list[Rows], dtype: st
 
 def check_step(network: Any, loss: Any, optimizer: Any, data: list[Rows], dtype: str = "float32") -> None:
     """The compiled step against the step that is not compiled, and is not split, packed or cut."""
-    nn.training.step._core.cache_clear()
+    nn.training.step.compiled_step.cache_clear()
     got = trained(network, loss, optimizer, data, dtype)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ENGINE, "compile", Backend.compile)
         patch.setattr(ENGINE, "elementwise", Backend.elementwise)
-        nn.training.step._core.cache_clear()
+        nn.training.step.compiled_step.cache_clear()
         expected = trained(network, loss, optimizer, data, dtype)
-    nn.training.step._core.cache_clear()
+    nn.training.step.compiled_step.cache_clear()
     same(got, expected)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import arraynn as nn
 from arraynn.backends.overlap import Disjoint, overlapping
-from arraynn.training.step import _core
+from arraynn.training.step import compiled_step
 
 SIZES = {"small": 6, "large": 300}
 
@@ -39,7 +39,7 @@ def tie(params: Any, how: str) -> None:
 @pytest.mark.parametrize("how", ["the same", "a view", "transposed", "overlapping"])
 @pytest.mark.parametrize("late", [0, 3])
 def test_tied_weights_are_refused_by_name(size: str, how: str, late: int) -> None:
-    _core.cache_clear()
+    compiled_step.cache_clear()
     network, params, batch = nets(SIZES[size])
     optimizer = nn.Adam(0.1)
     state, step = optimizer.init(params), nn.make_train_step(network, nn.mean_squared_error, optimizer)

@@ -20,7 +20,7 @@ from arraynn.backends.numpy import NumPy
 from arraynn.layers import Activation, Layer
 from arraynn.losses import Loss
 from arraynn.metrics import Metric
-from arraynn.training.step import _core
+from arraynn.training.step import compiled_step
 
 ROWS, WIDTH = 6000, 200  # split into row blocks, where that is allowed
 
@@ -170,9 +170,9 @@ def assert_plain(monkeypatch: pytest.MonkeyPatch, *arguments: Any) -> None:
     got = trained(*arguments)
     monkeypatch.setattr(NumPy, "plan", Backend.plan)
     monkeypatch.setattr(NumPy, "compile", Backend.compile)
-    _core.cache_clear()
+    compiled_step.cache_clear()
     expected = trained(*arguments)
-    _core.cache_clear()
+    compiled_step.cache_clear()
     for (path, a), (_, b) in zip(tree.items(got), tree.items(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13, err_msg=path)
 
@@ -185,9 +185,9 @@ def was_split(monkeypatch: pytest.MonkeyPatch, *arguments: Any) -> bool:
         return plans[-1]
 
     monkeypatch.setattr(NumPy, "plan", seen)
-    _core.cache_clear()
+    compiled_step.cache_clear()
     trained(*arguments)
-    _core.cache_clear()
+    compiled_step.cache_clear()
     return any(plan.blocks for plan in plans)
 
 

@@ -14,7 +14,7 @@ from arraynn._array import namespace
 from arraynn.backends import is_elementwise
 from arraynn.backends.numpy import SMALL
 from arraynn.optimizers import Optimizer
-from arraynn.training.step import _core
+from arraynn.training.step import compiled_step
 
 COEFFICIENT = {"value": 0.5}
 
@@ -171,7 +171,7 @@ def assert_same(got: Any, expected: Any) -> None:
 @pytest.mark.parametrize("sizes", [SMALL_ONE, LARGE_ONE], ids=["small", "large"])
 @pytest.mark.parametrize("optimizer", RULES, ids=name)
 def test_a_step_applies_a_rule_as_it_is_written(optimizer: Any, sizes: Any) -> None:
-    _core.cache_clear()
+    compiled_step.cache_clear()
     network, params, batch = start(sizes)
     state, step = optimizer.init(params), nn.make_train_step(network, nn.mean_squared_error, optimizer)
     for _ in range(4):

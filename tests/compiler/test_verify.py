@@ -22,7 +22,7 @@ from arraynn.backends.base import Backend
 from arraynn.backends.numpy import NumPy
 from arraynn.compiler import numpy_codegen
 from arraynn.layers import Activation
-from arraynn.training.step import _core
+from arraynn.training.step import compiled_step
 
 STEPS = 9
 COEFFICIENT = 0.5
@@ -88,10 +88,10 @@ def anneal(i: int) -> None:
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    _core.cache_clear()
+    compiled_step.cache_clear()
     anneal(0)
     yield
-    _core.cache_clear()
+    compiled_step.cache_clear()
 
 
 def trained(layer: Any, steps: int = STEPS, change: Any = anneal, loss: Any = nn.mean_squared_error) -> Any:
@@ -111,9 +111,9 @@ def trained(layer: Any, steps: int = STEPS, change: Any = anneal, loss: Any = nn
 def plainly(monkeypatch: pytest.MonkeyPatch, *arguments: Any, **options: Any) -> Any:
     with monkeypatch.context() as patch:
         patch.setattr(NumPy, "compile", Backend.compile)
-        _core.cache_clear()
+        compiled_step.cache_clear()
         expected = trained(*arguments, **options)
-    _core.cache_clear()
+    compiled_step.cache_clear()
     return expected
 
 
@@ -218,7 +218,7 @@ def test_it_is_compared_at_calls_that_double(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_library_is_not_compared_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numpy_backend, "Verified", None)
     assert np.isfinite(trained(nn.Dropout(0.5))[-1])
-    core = _core.__wrapped__(NumPy, nn.ReLU(), nn.losses.Huber(), nn.EMA(nn.Adam()), None, None, ())
+    core = compiled_step.__wrapped__(NumPy, nn.ReLU(), nn.losses.Huber(), nn.EMA(nn.Adam()), None, None, ())
     monkeypatch.undo()
     assert not verify.Foreign(core).names
 

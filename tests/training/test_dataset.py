@@ -1,4 +1,4 @@
-"""The border: what data become, and every way in which they may be refused."""
+"""The spec: what data become, and every way in which they may be refused."""
 
 import re
 import tracemalloc
@@ -10,17 +10,17 @@ import pytest
 
 import arraynn as nn
 from arraynn.losses import as_loss
-from arraynn.training.batch_iterable import Stream
-from arraynn.training.dataset import Border, OnDisk, Rows, blocks, rows_of, unpack
+from arraynn.training.batch_iterable import BatchIterable
+from arraynn.training.dataset import ArrayDataset, HostArray, InputSpec, blocks, rows_of, unpack
 from arraynn.training.validation import CHUNK, as_array, as_inputs, count_rows, distributions, finite, same_place
 
 X = np.arange(12.0, dtype=np.float32).reshape(6, 2)
 LABELS = np.asarray([0, 2, 1, 1, 0, 2])
 
 
-def border(backend="numpy", loss=nn.softmax_cross_entropy, output_shape=(3,), input_shape=(2,), **options):
+def spec_of(backend="numpy", loss=nn.softmax_cross_entropy, output_shape=(3,), input_shape=(2,), **options):
     dtype = options.pop("dtype", "float32")
-    return Border(nn.backend(backend), dtype, as_loss(loss), input_shape, output_shape, **options)
+    return InputSpec(nn.backend(backend), dtype, as_loss(loss), input_shape, output_shape, **options)
 
 
 def host(backend, x):
@@ -30,7 +30,7 @@ def host(backend, x):
 def refused(problem, *parts, kind=nn.DataError, **options):
     """The error of rows_of: one line that holds `problem`."""
     with pytest.raises(kind, match=problem) as caught:
-        rows_of(border(**options), *parts)
+        rows_of(spec_of(**options), *parts)
     assert "\n" not in str(caught.value)
     return caught.value
 
@@ -39,7 +39,7 @@ def refused(problem, *parts, kind=nn.DataError, **options):
 
 
 def test_rows_are_floats_of_the_dtype_and_labels_of_the_index_dtype(backend):
-    rows = rows_of(border(backend), X.astype(np.float64), LABELS.astype(np.int8), [1, 2, 1, 1, 1, 1])
+    rows = rows_of(spec_of(backend), X.astype(np.float64), LABELS.astype(np.int8), [1, 2, 1, 1, 1, 1])
     place = nn.backend(backend)
     assert rows.x.dtype == rows.weight.dtype == place.dtype("float32")
     assert rows.targets.dtype == place.index_dtype
@@ -49,7 +49,7 @@ def test_rows_are_floats_of_the_dtype_and_labels_of_the_index_dtype(backend):
 
 
 def test_a_device_is_kept(xp):
-    rows = rows_of(border(xp.asarray(X)), xp.asarray(X), xp.asarray(LABELS), xp.asarray(np.ones(6)))
+    rows = rows_of(spec_of(xp.asarray(X)), xp.asarray(X), xp.asarray(LABELS), xp.asarray(np.ones(6)))
     expected = str(nn.backend(xp.asarray(X)).device)
     assert {str(nn.backend(leaf).device) for leaf in (rows.x, rows.targets, rows.weight)} == {expected}
 
@@ -57,31 +57,31 @@ def test_a_device_is_kept(xp):
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.bool_])
 def test_integer_images_become_floats(xp, dtype):
     images = (X % 2).astype(dtype)
-    rows = rows_of(border(xp.asarray(X)), xp.asarray(images), LABELS)
+    rows = rows_of(spec_of(xp.asarray(X)), xp.asarray(images), LABELS)
     assert "float32" in str(rows.x.dtype)
     np.testing.assert_array_equal(xp.to_numpy(rows.x), images.astype(np.float32))
 
 
 def test_integers_stay_integers_where_the_network_looks_them_up(backend):
-    rows = rows_of(border(backend, integer_input=True), X.astype(np.uint8), LABELS)
+    rows = rows_of(spec_of(backend, integer_input=True), X.astype(np.uint8), LABELS)
     assert rows.x.dtype == nn.backend(backend).index_dtype
 
 
 def test_boolean_labels_are_classes(backend):
-    rows = rows_of(border(backend, output_shape=(2,)), X, LABELS > 0)
+    rows = rows_of(spec_of(backend, output_shape=(2,)), X, LABELS > 0)
     np.testing.assert_array_equal(host(backend, rows.targets), [0, 1, 1, 1, 0, 1])
 
 
 def test_one_output_takes_targets_n_and_n_1(backend):
     for targets in (np.ones(6), np.ones((6, 1)), [1] * 6):
-        rows = rows_of(border(backend, nn.mean_squared_error, (1,)), X, targets)
+        rows = rows_of(spec_of(backend, nn.mean_squared_error, (1,)), X, targets)
         assert tuple(rows.targets.shape) == (6, 1)
         assert rows.targets.dtype == nn.backend(backend).dtype("float32")
 
 
 def test_big_endian_and_strided_arrays_are_taken(backend):
     x = X.astype(">f8")[::2, ::-1]
-    rows = rows_of(border(backend), x, LABELS[::2])
+    rows = rows_of(spec_of(backend), x, LABELS[::2])
     np.testing.assert_array_equal(host(backend, rows.x), X[::2, ::-1])
 
 
@@ -102,7 +102,7 @@ def test_a_tuple_is_several_inputs_and_a_list_is_one_array():
 
 
 def test_nothing_is_copied_that_need_not_be():
-    assert np.shares_memory(rows_of(border(), X, LABELS).x, X)
+    assert np.shares_memory(rows_of(spec_of(), X, LABELS).x, X)
 
 
 # ---------------------------------------------------------------- batches
@@ -113,15 +113,15 @@ def batches(rows, epoch=0):
 
 
 def test_no_batch_size_is_the_whole_set_in_order():
-    ((x, targets, weight),) = batches(Rows(border(), X, LABELS, None, None, seed=5))
+    ((x, targets, weight),) = batches(ArrayDataset(spec_of(), X, LABELS, None, None, seed=5))
     np.testing.assert_array_equal(x, X)
     np.testing.assert_array_equal(targets, LABELS)
     assert weight is None
 
 
 def test_the_permutation_of_an_epoch_comes_from_seed_and_epoch(backend):
-    rows = rows_of(border(backend), X, LABELS, np.arange(1.0, 7.0))
-    rows = Rows(rows.border, rows.x, rows.targets, rows.weight, batch_size=4, seed=7)
+    rows = rows_of(spec_of(backend), X, LABELS, np.arange(1.0, 7.0))
+    rows = ArrayDataset(rows.spec, rows.x, rows.targets, rows.weight, batch_size=4, seed=7)
     for epoch in (0, 3):
         order = np.random.default_rng([7, epoch]).permutation(6)
         made = batches(rows, epoch)
@@ -132,20 +132,20 @@ def test_the_permutation_of_an_epoch_comes_from_seed_and_epoch(backend):
 
 
 def test_a_permutation_of_many_rows_is_numpys():
-    rows = Rows(border(), X, np.zeros(70_000, np.int64), None, batch_size=70_000, seed=7)
+    rows = ArrayDataset(spec_of(), X, np.zeros(70_000, np.int64), None, batch_size=70_000, seed=7)
     (make,) = rows.epoch(2)
     np.testing.assert_array_equal(make.args[1], np.random.default_rng([7, 2]).permutation(70_000))
 
 
 def test_a_batch_can_be_made_again():
-    rows = Rows(border(), X, LABELS, None, batch_size=4, seed=7)
+    rows = ArrayDataset(spec_of(), X, LABELS, None, batch_size=4, seed=7)
     makers = list(rows.epoch(1))
     first, again = ([make()[0] for make in makers] for _ in range(2))
     np.testing.assert_array_equal(np.concatenate(first), np.concatenate(again))
 
 
 def test_a_split_is_drawn_by_the_seed_and_loses_no_row(backend):
-    rows = rows_of(border(backend), X, LABELS, np.arange(1.0, 7.0))
+    rows = rows_of(spec_of(backend), X, LABELS, np.arange(1.0, 7.0))
     train, held = rows.split(0.34, seed=3)
     order = np.random.default_rng([3, 2**32]).permutation(6)
     for part, places in ((train, np.sort(order[2:])), (held, np.sort(order[:2]))):
@@ -157,13 +157,13 @@ def test_a_split_is_drawn_by_the_seed_and_loses_no_row(backend):
 @pytest.mark.parametrize("fraction", [0.01, 0.99])
 def test_a_split_that_leaves_a_side_empty_is_refused(fraction):
     with pytest.raises(nn.DataError, match=f"validation_split {fraction} of 6 rows leaves no row on one side"):
-        rows_of(border(), X, LABELS).split(fraction, 0)
+        rows_of(spec_of(), X, LABELS).split(fraction, 0)
 
 
 def test_a_split_whose_training_rows_have_no_weight_is_refused():
     held = np.sort(np.random.default_rng([0, 2**32]).permutation(6)[:2])
     with pytest.raises(nn.DataError, match="not all 0"):
-        rows_of(border(), X, LABELS, np.isin(np.arange(6), held)).split(1 / 3, 0)
+        rows_of(spec_of(), X, LABELS, np.isin(np.arange(6), held)).split(1 / 3, 0)
 
 
 def test_blocks_cover_all_rows():
@@ -180,18 +180,18 @@ def on_disk(tmp_path):
 
 
 def test_a_memory_mapped_array_is_read_a_batch_at_a_time(backend, on_disk):
-    rows = rows_of(border(backend), on_disk, LABELS)
-    assert isinstance(rows.x, OnDisk)
+    rows = rows_of(spec_of(backend), on_disk, LABELS)
+    assert isinstance(rows.x, HostArray)
     order = np.random.default_rng([1, 0]).permutation(6)
-    made = batches(Rows(rows.border, rows.x, rows.targets, None, batch_size=4, seed=1))
+    made = batches(ArrayDataset(rows.spec, rows.x, rows.targets, None, batch_size=4, seed=1))
     np.testing.assert_array_equal(np.concatenate([host(backend, x) for x, _, _ in made]), X[order])
     assert made[0][0].dtype == nn.backend(backend).dtype("float32")
 
 
 def test_a_memory_mapped_split_stays_on_disk(on_disk):
-    train, held = rows_of(border(), on_disk, LABELS).split(0.34, seed=3)
-    assert isinstance(train.x, OnDisk)
-    assert isinstance(held.x, OnDisk)
+    train, held = rows_of(spec_of(), on_disk, LABELS).split(0.34, seed=3)
+    assert isinstance(train.x, HostArray)
+    assert isinstance(held.x, HostArray)
     kept = np.sort(np.random.default_rng([3, 2**32]).permutation(6)[2:])
     np.testing.assert_array_equal(train.take(slice(1, 3))[0], X[kept][1:3])
     np.testing.assert_array_equal(train.take(np.asarray([2, 0]), np.asarray([2, 0]))[0], X[kept][[2, 0]])
@@ -212,7 +212,7 @@ def most_bytes():
 def test_an_epoch_of_a_memory_mapped_array_costs_four_bytes_a_row_and_a_batch_its_own_rows(tmp_path):
     count = 100_000
     x = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (count, 2))
-    data = replace(rows_of(border(), x, np.zeros(count, np.int64)), batch_size=count - 4, seed=1)
+    data = replace(rows_of(spec_of(), x, np.zeros(count, np.int64)), batch_size=count - 4, seed=1)
     with most_bytes() as epoch:
         *_, last = data.epoch(0)
     assert 4 * count <= epoch[0] < 5 * count
@@ -225,20 +225,20 @@ def test_nan_in_a_memory_mapped_array_is_named_by_its_row_in_the_file(tmp_path):
     x = X.copy()
     x[4, 1] = np.nan
     np.save(tmp_path / "x.npy", x)
-    rows = rows_of(border(), np.load(tmp_path / "x.npy", mmap_mode="r"), LABELS)
+    rows = rows_of(spec_of(), np.load(tmp_path / "x.npy", mmap_mode="r"), LABELS)
     with pytest.raises(nn.DataError, match="x holds nan in row 4"):
         rows.take(slice(3, 6))
     with pytest.raises(nn.DataError, match="x holds nan in row 4"):
         rows.take(None, np.asarray([5, 4]))
     with pytest.raises(nn.DataError, match="x holds nan in row 4"):
-        batches(Rows(rows.border, rows.x, rows.targets, None, batch_size=2, seed=0))
+        batches(ArrayDataset(rows.spec, rows.x, rows.targets, None, batch_size=2, seed=0))
 
 
 # ---------------------------------------------------------------- streams
 
 
 def test_a_stream_gives_the_batches_of_each_epoch_anew(backend):
-    stream = Stream(border(backend), [(X[:4], LABELS[:4]), [X[4:], LABELS[4:], [1, 2]]])
+    stream = BatchIterable(spec_of(backend), [(X[:4], LABELS[:4]), [X[4:], LABELS[4:], [1, 2]]])
     for epoch in range(2):
         made = batches(stream, epoch)
         np.testing.assert_array_equal(host(backend, made[1][0]), X[4:])
@@ -247,14 +247,14 @@ def test_a_stream_gives_the_batches_of_each_epoch_anew(backend):
 
 
 def test_a_stream_that_is_spent_says_so():
-    stream = Stream(border(), iter([(X, LABELS)]))
+    stream = BatchIterable(spec_of(), iter([(X, LABELS)]))
     assert len(batches(stream, 0)) == 1
     with pytest.raises(nn.DataError, match=r"gave no batch in epoch 1: it must start anew"):
         batches(stream, 1)
 
 
 def test_one_batch_of_a_stream_may_weigh_nothing():
-    ((_, _, weight),) = batches(Stream(border(partial=True), [(X, LABELS, np.zeros(6))]))
+    ((_, _, weight),) = batches(BatchIterable(spec_of(partial=True), [(X, LABELS, np.zeros(6))]))
     np.testing.assert_array_equal(weight, np.zeros(6))
 
 
@@ -270,17 +270,17 @@ def test_a_stream_of_something_else_is_refused(item, told):
 
 
 def test_balanced_classes_weigh_the_same_in_sum(backend):
-    rows = rows_of(border(backend), X, [0, 0, 0, 2, 2, 0]).with_classes("balanced")
+    rows = rows_of(spec_of(backend), X, [0, 0, 0, 2, 2, 0]).with_classes("balanced")
     np.testing.assert_allclose(host(backend, rows.weight), [0.75, 0.75, 0.75, 1.5, 1.5, 0.75])
 
 
 def test_class_weights_multiply_sample_weights(backend):
-    rows = rows_of(border(backend), X, LABELS, np.arange(1.0, 7.0)).with_classes({1: 10, 2: 0.5})
+    rows = rows_of(spec_of(backend), X, LABELS, np.arange(1.0, 7.0)).with_classes({1: 10, 2: 0.5})
     np.testing.assert_allclose(host(backend, rows.weight), [1, 1, 30, 40, 5, 3])
 
 
 def test_yes_or_no_targets_have_two_classes(backend):
-    rows = rows_of(border(backend, nn.sigmoid_cross_entropy, (1,)), X, [0, 1, 0, 0, 0, 0]).with_classes("balanced")
+    rows = rows_of(spec_of(backend, nn.sigmoid_cross_entropy, (1,)), X, [0, 1, 0, 0, 0, 0]).with_classes("balanced")
     np.testing.assert_allclose(host(backend, rows.weight), [0.6, 3, 0.6, 0.6, 0.6, 0.6], rtol=1e-6)
 
 
@@ -299,14 +299,14 @@ def test_yes_or_no_targets_have_two_classes(backend):
 )
 def test_class_weights_that_are_none_are_refused(given, told):
     with pytest.raises(nn.DataError, match=re.escape(told)):
-        rows_of(border(), X, LABELS).with_classes(given)
+        rows_of(spec_of(), X, LABELS).with_classes(given)
 
 
 def test_class_weights_need_classes():
     with pytest.raises(nn.DataError, match="class_weight needs class labels"):
-        rows_of(border(loss=nn.mean_squared_error, output_shape=(1,)), X, np.ones(6)).with_classes("balanced")
+        rows_of(spec_of(loss=nn.mean_squared_error, output_shape=(1,)), X, np.ones(6)).with_classes("balanced")
     with pytest.raises(nn.DataError, match="class_weight needs class labels"):
-        rows_of(border(), X, np.eye(3)[LABELS]).with_classes("balanced")
+        rows_of(spec_of(), X, np.eye(3)[LABELS]).with_classes("balanced")
 
 
 # ---------------------------------------------------------------- refusals
@@ -319,14 +319,14 @@ def test_labels_outside_the_classes_are_refused(xp, label, told):
     with pytest.raises(
         nn.DataError, match=rf"class labels must lie in \[0, 2\], got {told}; the network has 3 outputs"
     ):
-        rows_of(border(xp.asarray(X)), X, xp.asarray(labels))
+        rows_of(spec_of(xp.asarray(X)), X, xp.asarray(labels))
 
 
 def test_float_labels_are_refused(xp):
     with pytest.raises(
         nn.DataError, match=r"must be integers in \[0, 3\), got .*float32; convert them, as by y.astype\(int\)"
     ):
-        rows_of(border(xp.asarray(X)), X, xp.asarray(LABELS.astype(np.float32)))
+        rows_of(spec_of(xp.asarray(X)), X, xp.asarray(LABELS.astype(np.float32)))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -334,7 +334,7 @@ def test_numbers_that_are_not_finite_are_refused_by_row(xp, value):
     x = X.copy()
     x[4, 1] = value
     with pytest.raises(nn.DataError, match=f"x holds {value} in row 4; every number must be finite: drop such rows"):
-        rows_of(border(xp.asarray(X)), xp.asarray(x), LABELS)
+        rows_of(spec_of(xp.asarray(X)), xp.asarray(x), LABELS)
 
 
 def test_nan_is_found_beyond_the_first_chunk():
@@ -350,7 +350,7 @@ def test_numbers_beyond_the_dtype_are_refused(xp):
     if not xp.has_float64:
         pytest.skip("this kind has no float64")
     with pytest.raises(nn.DataError, match=r"x holds 1e\+39 in row 2; float32 cannot hold it: .* dtype='float64'"):
-        rows_of(border(xp.asarray(X.astype(np.float64))), xp.asarray(x), LABELS)
+        rows_of(spec_of(xp.asarray(X.astype(np.float64))), xp.asarray(x), LABELS)
     finite("x", xp.asarray(x), "float64")
 
 
@@ -373,15 +373,15 @@ def test_yes_or_no_targets_outside_0_and_1_are_refused():
 
 def test_distributions_that_do_not_sum_to_one_are_refused(xp):
     targets = np.eye(3, dtype=np.float32)[LABELS]
-    rows_of(border(xp.asarray(X)), X, xp.asarray(targets * 0.9995))
+    rows_of(spec_of(xp.asarray(X)), X, xp.asarray(targets * 0.9995))
     targets[2] *= 0.99
     with pytest.raises(nn.DataError, match=r"each row must sum to 1, but row 2 sums to 0.99; divide the rows"):
-        rows_of(border(xp.asarray(X)), X, xp.asarray(targets))
+        rows_of(spec_of(xp.asarray(X)), X, xp.asarray(targets))
 
 
 def test_one_hot_integers_and_booleans_are_distributions(xp):
     for dtype in (np.int32, np.bool_):
-        rows = rows_of(border(xp.asarray(X)), X, xp.asarray(np.eye(3)[LABELS].astype(dtype)))
+        rows = rows_of(spec_of(xp.asarray(X)), X, xp.asarray(np.eye(3)[LABELS].astype(dtype)))
         np.testing.assert_array_equal(xp.to_numpy(rows.targets), np.eye(3)[LABELS])
     distributions(xp.asarray(np.eye(3, dtype=np.float32)))
 
@@ -426,7 +426,7 @@ def test_sample_weights_that_are_none_are_refused(weight, told, kind):
 
 
 def test_a_mask_is_a_sample_weight(backend):
-    rows = rows_of(border(backend), X, LABELS, LABELS > 0)
+    rows = rows_of(spec_of(backend), X, LABELS, LABELS > 0)
     np.testing.assert_array_equal(host(backend, rows.weight), [0, 1, 1, 1, 0, 1])
 
 
@@ -474,7 +474,7 @@ def test_mixed_devices_are_refused():
         nn.DataError,
         match=r"the data are mixed: array_api_strict on .*device1.* and array_api_strict on .*nn.backend\(x\)",
     ):
-        rows_of(border(x), x, strict.asarray(LABELS))
+        rows_of(spec_of(x), x, strict.asarray(LABELS))
     same_place(x, X, None)  # NumPy arrays go along with any
 
 
@@ -485,7 +485,7 @@ def test_mixed_libraries_are_refused(xp):
         pytest.skip("one library, or NumPy, which goes along with any")
     x = xp.asarray(X)
     with pytest.raises(nn.DataError, match=f"the data are mixed: {xp.name} on .* and array_api_strict on"):
-        rows_of(border(x), x, strict.asarray(LABELS))
+        rows_of(spec_of(x), x, strict.asarray(LABELS))
 
 
 # ---------------------------------------------------------------- rows in messages

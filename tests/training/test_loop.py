@@ -18,7 +18,8 @@ import pytest
 import arraynn as nn
 from arraynn import tree
 from arraynn.backends import Backend, of
-from arraynn.training import loop, taken
+from arraynn.training import loop
+from arraynn.training.pending import EpochTotals
 
 ROOT = Path(__file__).parents[2]
 X, Y = nn.datasets.spiral(10, 3)
@@ -108,13 +109,13 @@ def test_the_last_copies_are_given_back_before_there_are_new_ones(monkeypatch):
     model, alive, copies = model_of(), [], []
     copy = loop._copy_state
 
-    def watched(state):
+    def checked(state):
         alive.append(sum(made() is not None for made in copies))
         copied = copy(state)
         copies[:] = map(weakref.ref, tree.leaves(copied["slots"]))
         return copied
 
-    monkeypatch.setattr(loop, "_copy_state", watched)
+    monkeypatch.setattr(loop, "_copy_state", checked)
     model.fit(X, Y, epochs=4, callbacks=[nn.Callback()])
     # the fit's own state is the first copy; a step that joins it to one array gives the parts back
     assert alive == [0] * 5
@@ -390,7 +391,7 @@ def test_a_fit_in_a_worker_process_is_right(tmp_path):
 
 
 def test_sums_of_nothing_are_no_division_by_zero():
-    sums = taken.Sums()
+    sums = EpochTotals()
     sums.add({"total": 0.0, "data_loss": 0.0, "penalty": 0.0}, 0.1)
     assert sums.losses == {"data_loss": 0.0, "penalty": 0.0}
     assert math.isfinite(sums.total)

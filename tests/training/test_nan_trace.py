@@ -12,7 +12,7 @@ from arraynn.layers import Layer
 from arraynn.layers._base import Activation
 from arraynn.losses import Loss
 from arraynn.training import loop
-from arraynn.training.nan_trace import layer_of, watched
+from arraynn.training.nan_trace import checked, layer_of
 
 X, Y = nn.datasets.spiral(10, 3)
 
@@ -172,7 +172,7 @@ def test_watching_changes_no_number(rng):
         nn.Dense(4), nn.Residual(nn.ReLU()), nn.Dropout(0.5), nn.Concatenate(nn.Tanh(), nn.Dense(2))
     )
     params, _ = network.init(rng, (2,))
-    one, other = (net(params, X, nn.Key(1)) for net in (network, watched(network)))
+    one, other = (net(params, X, nn.Key(1)) for net in (network, checked(network)))
     np.testing.assert_array_equal(one[0], other[0])
     for a, b in zip(tree.leaves(one[1](one[0])), tree.leaves(other[1](one[0])), strict=True):
         np.testing.assert_array_equal(a, b)

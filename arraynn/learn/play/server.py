@@ -17,6 +17,7 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ POLICY = (
 LARGEST = 262_144  #: bytes of a request's body
 SESSIONS = 8  #: the oldest goes when there are more
 PATIENCE = 30  #: seconds for a request to arrive
+SIGNAL_SECONDS = 0.2  #: until Ctrl-C is heard, at most
 
 
 class Refused(Exception):
@@ -170,12 +172,19 @@ class Server(ThreadingHTTPServer):
         listener = threading.Thread(target=self.serve_forever, daemon=True)
         listener.start()
         try:
-            while (job := self.jobs.get()) is not None:
+            while (job := self._next()) is not None:
                 job.run()
         finally:
             self.shutdown()
             self.server_close()
             listener.join()
+
+    def _next(self) -> _Job | None:
+        """The next job, None at the end. The wait has a limit: a signal that arrives just before it begins, or in
+        another thread, would not end it."""
+        while True:
+            with suppress(queue.Empty):
+                return self.jobs.get(timeout=SIGNAL_SECONDS)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A tab that was closed before its answer came is no error; others are shown."""

@@ -15,9 +15,9 @@ from ..._array import is_float
 from ...errors import DataError, DivergedError
 from ...random import Key
 from ...schedules import rate_at
-from ...training.nan_trace import first_not_finite
+from ...training.nan_trace import first_non_finite
+from ...training.pending import EpochTotals
 from ...training.step import Batch, make_train_step
-from ...training.taken import Sums
 
 
 class Stepper:
@@ -36,7 +36,7 @@ class Stepper:
         y = y if whole else np.reshape(y, (len(y), -1))
         self.x = backend.asarray(x, model.dtype)
         self.y = backend.asarray(y, backend.index_dtype if whole else model.dtype)
-        self.count, self.sums = len(x), Sums()
+        self.count, self.sums = len(x), EpochTotals()
         model.prepared_metrics = tuple(metric.prepare(self.y) for metric in model.metrics)
         self.order: tuple[int, Any] = (-1, None)
         self.renew()
@@ -94,14 +94,14 @@ class Stepper:
             if not (_finite(model) and all(math.isfinite(one["data_loss"] + one["penalty"]) for one in numbers)):
                 model.hold(*before[:2])
                 model.epoch, self.position = before[2:]
-                found = first_not_finite(model, [(one.step, model.optimizer, one.make) for one in taken])
+                found = first_non_finite(model, [(one.step, model.optimizer, one.make) for one in taken])
                 at = next((one for one in taken if one.step == found.step), taken[-1])
                 raise DivergedError(at.epoch, found.step, found.layer, found.what)
         for one, own in zip(taken, numbers, strict=True):
             self.sums.add(own, rate_at(model.optimizer.learning_rate, one.step))
             if one.last:
                 model.append(self.logs())
-                self.sums = Sums()
+                self.sums = EpochTotals()
         return len(taken)
 
     def logs(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""How a model shows itself, and what it answers when it is asked for a method of other libraries."""
+"""The repr of a Model, and its answer to method names of other libraries."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .._hyperparameters import brief
 from .._names import METHODS, guess
 
 
-class Shown:
-    """The part of a Model that is read by people."""
+class ModelRepr:
+    """Mixin: `repr`, and AttributeError that names the method meant."""
 
     if TYPE_CHECKING:
         network: Any
@@ -25,7 +25,7 @@ class Shown:
         _wanted: Any
 
     def __repr__(self) -> str:
-        """The network, the loss and the optimizer, and after them where and how far they are."""
+        """The network, loss and optimizer, then backend, parameters and epochs."""
         known = self._backend is not None
         parts = [repr(self.network), f"loss={brief(self.loss)}", f"optimizer={brief(self.optimizer)}"]
         where = f"backend {self.backend.name}" if known else f"backend {self._wanted} (taken when the first data come)"
@@ -37,6 +37,6 @@ class Shown:
     if not TYPE_CHECKING:  # so that a type checker reports a name that does not exist
 
         def __getattr__(self, name: str) -> Any:
-            told = METHODS.get(name)
-            more = f"; {told}" if told else guess(name, [one for one in dir(type(self)) if not one.startswith("_")])
+            known = METHODS.get(name)
+            more = f"; {known}" if known else guess(name, [one for one in dir(type(self)) if not one.startswith("_")])
             raise AttributeError(f"Model has no {name!r}{more}", name=name, obj=self)

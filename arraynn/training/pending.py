@@ -1,4 +1,4 @@
-"""What the steps of a fit report: each one, until it is fetched, and an epoch's sums."""
+"""Reports of training steps: those not fetched from the device yet, and an epoch's totals."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .step import Batch
 
 
 @dataclass
-class Taken:
-    """A step whose report waits on the device."""
+class PendingStep:
+    """A step that was taken, and whose logs are still on the device."""
 
     epoch: int
     step: int
@@ -24,8 +24,8 @@ class Taken:
 
 
 @dataclass
-class Sums:
-    """An epoch's report so far, on the host."""
+class EpochTotals:
+    """Sums over the steps of an epoch, on the host."""
 
     total: float = 0.0
     losses: dict[str, float] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What workers that train together must have alike, compared before the first step."""
+"""Checks before the first step that all workers have the same data, weights, options and versions."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 
 from ..distributed import Team, digest
 from ..io.model_file import own_version
-from .dataset import Rows
+from .dataset import ArrayDataset
 
 
-class Alike:
-    """Gathers, by name, what is compared."""
+class WorkerFacts:
+    """What is compared between workers, by name."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
         self.facts: dict[str, str] = {}
         self.wanted = True
 
-    def of(self, batches: Any, validation: Any, metrics: Any, plan: dict[str, Any]) -> None:
+    def note(self, batches: Any, validation: Any, metrics: Any, plan: dict[str, Any]) -> None:
         """Note a fit on these batches, with these validation rows, metrics and options."""
         if not self.wanted:
             return
@@ -38,18 +38,18 @@ class Alike:
             **{f"a value of {name}": repr(value) for name, value in plan.items()},
         }
         for name, rows in (("training data", batches), ("validation data", validation)):
-            if isinstance(rows, Rows):
+            if isinstance(rows, ArrayDataset):
                 self.facts[name] = digest([rows.x, rows.targets, rows.weight])
 
 
 @contextmanager
-def prepared_alike(team: Team | None, model: Any) -> Iterator[Alike]:
-    """Where what stands within fails on one worker, all raise; so they do where the facts that are noted differ."""
-    alike = Alike(model)
+def consistent_workers(team: Team | None, model: Any) -> Iterator[WorkerFacts]:
+    """Context in which an error on one worker is raised on all; at its end all raise where their facts differ."""
+    facts = WorkerFacts(model)
     if team is None:
-        alike.wanted = False
-        yield alike
+        facts.wanted = False
+        yield facts
         return
     with team.group.together():
-        yield alike
-    team.group.agreed(alike.facts)
+        yield facts
+    team.group.agreed(facts.facts)

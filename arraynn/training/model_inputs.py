@@ -1,4 +1,4 @@
-"""A model's border: what comes in becomes arrays of the columns it knows, and answers go back where x came from."""
+"""The data side of a Model: inputs are checked and cast, and predictions return to the library and device of x."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from .._types import Array, Nest
 from ..encoding import TableEncoding, is_table, rows_of_table
 from ..losses import Loss
 from ..metrics import Metric
-from .batch_iterable import Stream, restartable
+from .batch_iterable import BatchIterable, restartable
 from .columns import column_names, not_a_list_of_inputs, same_columns
-from .dataset import Border, unpack
-from .inference import answer
+from .dataset import InputSpec, unpack
+from .inference import infer
 from .labels import check_outputs
-from .state import Holder
+from .state import ModelState
 from .validation import as_inputs, count_rows, enough_rows
 
 
-class Bordered(Holder):
-    """A holder with a loss, metrics, labels and an encoding, by which data are checked on their way in."""
+class ModelInputs(ModelState):
+    """A ModelState with a loss, metrics, labels and an encoding, against which data are checked."""
 
     loss: Loss
     metrics: tuple[Metric, ...]
@@ -42,9 +42,9 @@ class Bordered(Holder):
         same_columns(self.columns, column_names(x))
         return as_inputs(x)
 
-    def _border(self, partial: bool = False, columns: Any = None) -> Border:
+    def _input_spec(self, partial: bool = False, columns: Any = None) -> InputSpec:
         first = (getattr(self.network, "layers", ()) or (self.network,))[0]
-        return Border(
+        return InputSpec(
             self.backend,
             self.dtype,
             self.loss,
@@ -59,21 +59,21 @@ class Bordered(Holder):
             encoding=self.encoding,
         )
 
-    def _stream(
+    def _batch_iterable(
         self, batches: Any, epochs: int, sample_weight: Any, class_weight: Any
-    ) -> tuple[Stream, Array, Array | None]:
+    ) -> tuple[BatchIterable, Array, Array | None]:
         first, again = restartable(batches, epochs, sample_weight, class_weight)
         x, y, _ = unpack("an iterable", first)
         x, y = rows_of_table(self.encoding, x, y)
-        inputs = self._inputs(x, self._border().numbers(y))
+        inputs = self._inputs(x, self._input_spec().numbers(y))
         self._ready(inputs)
         enough_rows(self.network, count_rows(inputs))
-        stream = Stream(self._border(partial=True, columns=column_names(x)), again, class_weight)
+        stream = BatchIterable(self._input_spec(partial=True, columns=column_names(x)), again, class_weight)
         rows = stream.rows(first, 0)
         return stream, rows.targets, rows.weight
 
-    def _answer(self, x: Any, function: Callable[[Nest], Nest]) -> Nest:
+    def _infer(self, x: Any, function: Callable[[Nest], Nest]) -> Nest:
         with self._unless_refused():
             x = self._inputs(self.encoding.encode(x) if self.encoding and is_table(x) else x)
             self._ready(x)
-            return answer(self, self._border(), x, function)
+            return infer(self, self._input_spec(), x, function)
