@@ -11,7 +11,7 @@ import pytest
 import arraynn as nn
 from arraynn import initializers, layers, losses, metrics, optimizers, regularizers, schedules
 from arraynn._hyperparameters import PLAIN, held_number, python_number
-from arraynn.layers._combinator import Combinator
+from arraynn.layers.combinator import Combinator
 from arraynn.schedules import Scaled
 
 #: what must be given, beside what has a default

@@ -49,8 +49,8 @@ FLOORS = (
 # Files of blocks import none beside them, but what is made to be shared; a combinator holds other layers.
 BLOCKS = ("layers", "losses", "optimizers")
 SHARED = {
-    "layers": {"_base", "_combinator", "_convolve", "_logistic", "_pool", "_recurrent", "_summary", "_window"},
-    "losses": {"_base", "_binary", "_clip", "_domain", "_labels"},
+    "layers": {"_base", "_convolve", "_logistic", "_pool", "_recurrent", "_summary", "_window", "combinator"},
+    "losses": {"_base", "_clip", "_domain", "binary", "labels", "reduction"},
     "optimizers": {"_averaging", "_base", "_moments"},
 }
 COMBINATORS = {
@@ -67,7 +67,7 @@ MAY_NAME_LIBRARIES = ("backends", "interop", "testing", "distributed._torch")
 # On the host and only there: files, data, numbers drawn, pictures. Whatever else touches arrays asks them.
 MAY_USE_NUMPY = (
     *("backends", "cli", "compiler", "datasets", "distributed", "encoding", "initializers", "interop", "io.model_file"),
-    *("io.safetensors", "layers._summary", "losses._labels", "learn", "model", "plot", "sklearn", "testing"),
+    *("io.safetensors", "layers._summary", "losses.labels", "learn", "model", "plot", "sklearn", "testing"),
     *(f"training.{name}" for name in ("advice", "consistency", "dataset", "labels", "lbfgs", "loop", "numeric")),
     *(f"training.{name}" for name in ("progress", "rate_range", "state", "step", "validation")),
 )
@@ -147,6 +147,23 @@ def test_imports_run_only_downward():
             if target != unit and level.get(target, 0) >= level.get(unit, len(FLOORS)):
                 upward.append(f"{dotted(file)} imports {target}")
     assert upward == []
+
+
+def test_private_names_are_not_imported_across_packages():
+    """`_types` and others beside the packages are everybody's; a name with an underscore in a package is its own."""
+    across = []
+    for file in FILES:
+        package = [PACKAGE.name, *file.relative_to(PACKAGE).parts[:-1]]
+        for node in ast.walk(parsed(file)):
+            if not isinstance(node, ast.ImportFrom) or not node.level:
+                continue
+            source = [*package[: len(package) + 1 - node.level], *(node.module or "").split(".")]
+            for name in node.names:
+                parts = [part for part in (*source, name.name) if part]
+                private = [i for i, part in enumerate(parts) if part.startswith("_") and not part.startswith("__")]
+                if any(i > 1 and package[:2] != parts[:2] for i in private):
+                    across.append(f"{dotted(file)} imports {'.'.join(parts)}")
+    assert across == [], "give the name no underscore, or take what its package offers"
 
 
 @pytest.mark.parametrize("package", BLOCKS)

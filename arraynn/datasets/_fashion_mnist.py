@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ._checks import Floats, Labels
-from ._mnist_files import Source, load
+from .mnist_files import Source, load
 
 _SOURCE = Source(
     name="fashion_mnist",

@@ -9,7 +9,7 @@ from typing import Any
 from .._coupling import batch_coupled
 from .._types import Backward, Nest
 from ..layers import Layer
-from ..layers._combinator import Combinator
+from ..layers.combinator import Combinator
 from ._formula import backward_formula, formula
 from ._plain import by_path, gradients, plain, settings
 
@@ -66,11 +66,7 @@ def recorded(network: Any, path: str, log: list[dict[str, Any]]) -> Any:
     """The network with each layer recorded, the layers inside of combinators too."""
     if not isinstance(network, Combinator):
         return Recorded(network, path or "network", log, network)
-    made = object.__new__(type(network))  # a copy without what the network may have cached of its own layers
-    for field in fields(network):
-        object.__setattr__(made, field.name, getattr(network, field.name))
-    inner = tuple(recorded(layer, inside(path, i), log) for i, layer in enumerate(network.layers))
-    object.__setattr__(made, "layers", inner)
+    made = network.with_layers(recorded(layer, inside(path, i), log) for i, layer in enumerate(network.layers))
     return made if network.transparent else Recorded(network, path or "network", log, made)
 
 
@@ -92,8 +88,5 @@ def _penalties(layer: Any) -> str:
 
 def layers_of(network: Any, path: str) -> Iterator[tuple[str, Any]]:
     """(kind and path, layer) of the layers that are no combinators, in order."""
-    if not isinstance(network, Combinator):
-        yield f"{type(network).__name__} '{path or 'network'}'", network
-        return
-    for i, layer in enumerate(network.layers):
-        yield from layers_of(layer, inside(path, i))
+    walked = network.walk(path) if isinstance(network, Combinator) else [(path or "network", network)]
+    yield from ((f"{type(layer).__name__} {own!r}", layer) for own, layer in walked)

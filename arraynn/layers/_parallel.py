@@ -9,7 +9,7 @@ from .._array import namespace
 from .._types import Array, Backward, LayerLike, Nest, Shape
 from ..errors import ShapeError
 from ..random import Key
-from ._combinator import Combinator, joined
+from .combinator import Combinator, joined
 
 
 @dataclass(frozen=True, init=False)

@@ -9,8 +9,8 @@ from typing import Any
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ..random import Key
-from ._combinator import Combinator
 from ._sequential import Sequential
+from .combinator import Combinator
 
 
 @dataclass(frozen=True, init=False, repr=False)

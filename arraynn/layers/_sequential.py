@@ -9,7 +9,7 @@ from .. import tree
 from .._types import Backward, Nest, Shape
 from ..errors import Placed
 from ..random import Key
-from ._combinator import Combinator
+from .combinator import Combinator
 
 
 @dataclass(frozen=True, init=False, repr=False)

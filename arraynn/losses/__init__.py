@@ -11,7 +11,6 @@ from ._focal import Focal, focal
 from ._hinge import Hinge, hinge
 from ._huber import Huber, huber
 from ._kl_divergence import KLDivergence, kl_divergence
-from ._labels import check_labels
 from ._log_cosh import LogCosh, log_cosh
 from ._mean_absolute_error import MeanAbsoluteError, mean_absolute_error
 from ._mean_squared_error import MeanSquaredError, mean_squared_error
@@ -19,6 +18,7 @@ from ._poisson import Poisson, poisson
 from ._quantile import Quantile, quantile
 from ._sigmoid_cross_entropy import SigmoidCrossEntropy, sigmoid_cross_entropy
 from ._softmax_cross_entropy import SoftmaxCrossEntropy, softmax_cross_entropy
+from .labels import check_labels
 
 __all__ = [
     "BinaryCrossEntropy",

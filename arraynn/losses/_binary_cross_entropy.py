@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from .._array import namespace
 from .._types import Array, Backward
-from ._base import row_means, spread, weighted_mean
-from ._binary import BinaryLoss, binary_pair
 from ._clip import clipped
+from .binary import BinaryLoss
+from .reduction import binary_pair, row_means, spread, weighted_mean
 
 
 def binary_cross_entropy(

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from .._array import namespace
 from .._types import Array, Backward
-from ._base import ClassLoss, counted, target_distribution, weighted_mean
+from ._base import ClassLoss
 from ._clip import clipped
+from .reduction import counted, target_distribution, weighted_mean
 
 
 def cross_entropy(

@@ -10,9 +10,9 @@ from .._array import namespace, zero_like
 from .._hyperparameters import python_number
 from .._types import Array, Backward
 from ..layers import sigmoid
-from ._base import row_means, spread, weighted_mean
-from ._binary import BinaryLoss, binary_pair
 from ._domain import Domain
+from .binary import BinaryLoss
+from .reduction import binary_pair, row_means, spread, weighted_mean
 
 
 def focal(

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from .._array import namespace, same_shape, zero_like
 from .._types import Array, Backward
-from ._base import counted, row_means, spread, weighted_mean
-from ._binary import BinaryLoss
 from ._domain import Domain
+from .binary import BinaryLoss
+from .reduction import counted, row_means, spread, weighted_mean
 
 
 def hinge(

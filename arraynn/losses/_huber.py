@@ -10,7 +10,8 @@ from .. import metrics
 from .._array import device, namespace, same_shape
 from .._hyperparameters import python_number
 from .._types import Array, Backward
-from ._base import Loss, counted, row_means, spread, weighted_mean
+from ._base import Loss
+from .reduction import counted, row_means, spread, weighted_mean
 
 
 def huber(

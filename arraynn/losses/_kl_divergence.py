@@ -8,7 +8,8 @@ from typing import Any
 from .._array import namespace, zero_like
 from .._types import Array, Backward
 from ..layers import softmax
-from ._base import ClassLoss, counted, target_distribution, weighted_mean
+from ._base import ClassLoss
+from .reduction import counted, target_distribution, weighted_mean
 
 
 def kl_divergence(

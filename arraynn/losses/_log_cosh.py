@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from .. import metrics
 from .._array import namespace, same_shape
 from .._types import Array, Backward
-from ._base import Loss, counted, row_means, spread, weighted_mean
+from ._base import Loss
+from .reduction import counted, row_means, spread, weighted_mean
 
 
 def log_cosh(

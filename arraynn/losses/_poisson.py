@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from .._array import namespace, same_shape
 from .._types import Array, Backward
-from ._base import Loss, counted, row_means, spread, weighted_mean
+from ._base import Loss
 from ._domain import Domain
+from .reduction import counted, row_means, spread, weighted_mean
 
 
 def poisson(

@@ -9,7 +9,8 @@ from .. import metrics
 from .._array import namespace, same_shape, zero_like
 from .._hyperparameters import python_number
 from .._types import Array, Backward
-from ._base import Loss, counted, row_means, spread, weighted_mean
+from ._base import Loss
+from .reduction import counted, row_means, spread, weighted_mean
 
 
 def quantile(

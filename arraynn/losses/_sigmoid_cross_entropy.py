@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from .._array import namespace, zero_like
 from .._types import Array, Backward
 from ..layers import sigmoid
-from ._base import row_means, spread, weighted_mean
-from ._binary import BinaryLoss, binary_pair
+from .binary import BinaryLoss
+from .reduction import binary_pair, row_means, spread, weighted_mean
 
 
 def sigmoid_cross_entropy(

@@ -12,7 +12,8 @@ from .._hyperparameters import python_number
 from .._types import Array, Backward
 from ..errors import DataError, ShapeError
 from ..layers import softmax
-from ._base import ClassLoss, counted, target_distribution, weighted_mean
+from ._base import ClassLoss
+from .reduction import counted, target_distribution, weighted_mean
 
 
 def softmax_cross_entropy(

@@ -14,8 +14,7 @@ from .._array import device, namespace
 from .._types import Array
 from ..layers import sigmoid, softmax
 from ..losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
-from ..losses._base import counted, row_means, spread, target_distribution, weighted_mean
-from ..losses._binary import binary_pair
+from ..losses.reduction import binary_pair, counted, row_means, spread, target_distribution, weighted_mean
 from ._conventions import Summed
 
 

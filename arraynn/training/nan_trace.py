@@ -11,7 +11,7 @@ from .._array import is_float, namespace
 from .._types import Backward, Nest
 from ..backends import number
 from ..layers import Layer
-from ..layers._combinator import Combinator
+from ..layers.combinator import Combinator
 from ..optimizers import Optimizer
 from ..random import Key
 from .step import Batch, clip
@@ -48,8 +48,8 @@ class CheckedLayer(Layer):
 def checked(network: Any, path: str = "") -> Any:
     """The network with every layer checked, inside combinators too."""
     if _is_combinator(network):
-        inner = [checked(layer, f"{path}.layers.{i}".lstrip(".")) for i, layer in enumerate(network.layers)]
-        return type(network)(*inner)
+        inside = f"{path}.layers".lstrip(".")
+        return network.with_layers(checked(layer, f"{inside}.{i}") for i, layer in enumerate(network.layers))
     return CheckedLayer(network, path or "network")
 
 

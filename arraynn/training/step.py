@@ -18,7 +18,7 @@ from ..backends import Backend, for_type, of
 from ..distributed import Team, team_of
 from ..errors import ContractError, DataError
 from ..losses import ClassLoss, Loss, as_loss
-from ..losses._labels import are_host_labels, check_host_labels
+from ..losses.labels import are_host_labels, check_host_labels
 from ..metrics import Metric, as_metric
 from ..optimizers import Optimizer, as_optimizer
 from ..random import Key, checked_key

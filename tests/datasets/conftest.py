@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arraynn.datasets._mnist_files import FILES
+from arraynn.datasets.mnist_files import FILES
 
 
 class Small:

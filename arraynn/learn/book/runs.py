@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ... import datasets, initializers, layers, optimizers
-from ...datasets import _mnist_files
+from ...datasets import mnist_files
 from ...errors import DataError, DivergedError
 from ...losses import binary_cross_entropy, mean_squared_error, softmax_cross_entropy
 from ...metrics import regression_accuracy
@@ -217,8 +217,8 @@ def _curve(history: dict[str, list[float]]) -> Any:
 def fashion_folder() -> Path | None:
     """Where the four files of Fashion-MNIST lie, or None. Nothing is downloaded."""
     root = os.environ.get("ARRAYNN_DATA")
-    folder = Path(root, "fashion_mnist") if root else _mnist_files._cache() / "fashion_mnist"
-    return folder if all(_mnist_files._find(folder, stem) for stem in _mnist_files.FILES) else None
+    folder = Path(root, "fashion_mnist") if root else mnist_files.cache_folder() / "fashion_mnist"
+    return folder if all(mnist_files.find(folder, stem) for stem in mnist_files.FILES) else None
 
 
 def missing(row: Row) -> str:

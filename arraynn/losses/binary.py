@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from .. import metrics
-from .._array import namespace, same_shape
 from .._types import Array
 from ..metrics import BinaryAccuracy, Metric
-from ._base import Loss, counted
+from ._base import Loss
 from ._domain import Domain
 
 
@@ -34,10 +33,3 @@ class BinaryLoss(Loss):
 
     def prediction(self, outputs: Array) -> Any:
         return outputs > self.threshold
-
-
-def binary_pair(outputs: Array, targets: Array, sample_weight: Array | None) -> tuple[Any, Array]:
-    """(outputs, targets) in the outputs' dtype, 0 in rows of weight 0; ShapeError unless the shapes are the same."""
-    same_shape("targets", targets, "outputs", outputs)
-    targets = namespace(outputs).astype(targets, outputs.dtype, copy=False)
-    return counted(outputs, sample_weight), counted(targets, sample_weight)

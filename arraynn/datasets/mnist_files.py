@@ -58,9 +58,9 @@ def _paths(source: Source, folder: str | os.PathLike[str] | None) -> list[Path]:
         if not os.path.isdir(root):
             raise DataError(f"ARRAYNN_DATA is {root!r}, which is not a folder. Correct it, or unset it")
         for candidate in [Path(root, source.name), *([Path(root)] if source.at_root else [])]:
-            if any(_find(candidate, stem) for stem in FILES):
+            if any(find(candidate, stem) for stem in FILES):
                 return _whole(candidate, source)
-    cache = _cache() / source.name
+    cache = cache_folder() / source.name
     _complete(cache, source)
     return _whole(cache, source)
 
@@ -70,7 +70,7 @@ def _complete(cache: Path, source: Source) -> None:
     from ._download import download  # here, since http and ssl cost 20 ms of import that few runs need
 
     for stem, md5 in zip(FILES, source.md5, strict=True):
-        if not _find(cache, stem):
+        if not find(cache, stem):
             urls = [mirror + stem + ".gz" for mirror in source.mirrors]
             try:
                 download(urls, cache / (stem + ".gz"), md5, of_unpacked=source.of_unpacked)
@@ -83,19 +83,20 @@ def _complete(cache: Path, source: Source) -> None:
 
 
 def _whole(folder: Path, source: Source) -> list[Path]:
-    found = [_find(folder, stem) for stem in FILES]
+    found = [find(folder, stem) for stem in FILES]
     if missing := [stem for stem, path in zip(FILES, found, strict=True) if path is None]:
         raise DataError(f"{source.name}: {folder} has no {', '.join(missing)} (as it is or with .gz). Put them there")
     return [path for path in found if path is not None]
 
 
-def _find(folder: Path, stem: str) -> Path | None:
+def find(folder: Path, stem: str) -> Path | None:
+    """The file of that stem in the folder, packed or not; None where there is none."""
     dotted = stem.replace("-idx", ".idx")  # the name in some copies
     names = (stem, stem + ".gz", dotted, dotted + ".gz")
     return next((path for name in names if (path := folder / name).is_file()), None)
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
     """The user's own folder for what can be fetched again."""
     named = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", "")
     if os.path.isabs(named):  # the XDG specification: a relative path is to be ignored

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from textwrap import indent
 from typing import Any, ClassVar, Self, overload
 
@@ -104,13 +104,27 @@ class Combinator(Layer):
         wide = [one if isinstance(one, tuple) else (one,) * parts for one in said]
         return tuple(merged(own) for own in zip(*wide, strict=False))
 
-    def coupling(self) -> str:
-        """Kind and place of the first layer inside that says it couples rows, "" of none: "BatchNorm 'layers.1'"."""
+    def walk(self, path: str = "") -> Iterator[tuple[str, LayerLike]]:
+        """(path, layer) of the layers that are no combinators, in order, such as "layers.2.layers.0"."""
         for i, layer in enumerate(self.layers):
-            inner = layer.coupling() if isinstance(layer, Combinator) else ""
-            if inner or (says_coupled(layer) and not isinstance(layer, Combinator)):
-                return inner.replace("'", f"'layers.{i}.", 1) if inner else f"{type(layer).__name__} 'layers.{i}'"
-        return ""
+            inner = f"{path}.layers.{i}".lstrip(".")
+            if isinstance(layer, Combinator):
+                yield from layer.walk(inner)
+            else:
+                yield inner, layer
+
+    def with_layers(self, layers: Iterable[LayerLike]) -> Self:
+        """A copy with these layers, and without what it may have cached of its own."""
+        made = object.__new__(type(self))
+        for field in fields(self):
+            object.__setattr__(made, field.name, getattr(self, field.name))
+        object.__setattr__(made, "layers", tuple(layers))
+        return made
+
+    def coupling(self) -> str:
+        """Kind and path of the first layer inside that says it couples rows, "" of none: "BatchNorm 'layers.1'"."""
+        found = (f"{type(layer).__name__} {path!r}" for path, layer in self.walk() if says_coupled(layer))
+        return next(found, "")
 
     def _first(self) -> tuple[LayerLike, ...]:
         return self.layers if self.parallel else self.layers[:1]
