@@ -121,11 +121,8 @@ PAIRS = {
 }
 
 
-#: the layers that an activation's name may mean
-ACTIVATIONS = (
-    *("ELU", "GELU", "HardSigmoid", "Identity", "LeakyReLU", "ReLU", "SELU", "SiLU", "Sigmoid", "Softmax"),
-    *("Softplus", "Tanh"),
-)
+#: the layers that an activation's name may mean: each elementwise one of the library adds its own
+ACTIVATIONS = {"Softmax"}
 
 
 def plain(name: str) -> str:
@@ -190,7 +187,7 @@ def unexpected(kind: str, name: str, value: Any, accepted: Iterable[str]) -> str
     ours = next((own for own in ARGUMENTS.get(name, "").split(" or ") if own in accepted), "")
     if name == "activation" and isinstance(value, str):
         layer = {"softmax": "Softmax", "linear": "Identity", "swish": "SiLU"}.get(value.lower())
-        layer = layer or next(iter(nearest(value, ACTIVATIONS, 1)), "ReLU")
+        layer = layer or next(iter(nearest(value, sorted(ACTIVATIONS), 1)), "ReLU")
         example = "64" if kind == "Dense" else "…"
         return f"{said}an activation is a layer of its own: nn.{kind}({example}), nn.{layer}()"
     if ours:

@@ -18,13 +18,7 @@ from ..training.validation import finite
 from ._say import UsageError
 
 #: the layers that stand between dense ones, by their names in small letters
-ACTIVATIONS: dict[str, Any] = {
-    kind.__name__.lower(): kind
-    for kind in (
-        *(layers.ELU, layers.GELU, layers.HardSigmoid, layers.Identity, layers.LeakyReLU, layers.ReLU, layers.SELU),
-        *(layers.SiLU, layers.Sigmoid, layers.Softplus, layers.Tanh),
-    )
-}
+ACTIVATIONS: dict[str, Any] = dict(layers.named_activations())
 RECTIFIERS = ("relu", "leakyrelu", "elu", "gelu", "silu", "softplus")  #: He weights keep their signals' size
 OPTIMIZERS: dict[str, Any] = optimizers.named_optimizers()
 #: losses by their blocks' names, "mse" and "mae"

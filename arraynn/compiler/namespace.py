@@ -10,10 +10,12 @@ import numpy as np
 
 from .. import tree
 from .graph import Graph
-from .ops import ELEMENTWISE, LIBRARY
+from .ops import ELEMENTWISE, LIBRARY, SHORT_POWERS
 from .trace import Element, Storage, Tracer, filled, flattened, operands_of
 
 ABOUT = {"finfo", "iinfo", "isdtype", "result_type"}  # asked of dtypes, answered at once
+#: whether pow takes the functions of SHORT_POWERS as ** does: from NumPy 2.3 on
+POW_IS_OPERATOR = np.lib.NumpyVersion(np.__version__) >= "2.3.0"
 
 
 class Namespace:
@@ -46,6 +48,14 @@ class Namespace:
         if not any(isinstance(x, Tracer) for x in values):
             raise self._graph.refuse(f"{op} of {values}")
         lead, nodes = operands_of(*values)
+        if (
+            op == "pow"
+            and nodes[1].op == "constant"
+            and nodes[1].weak
+            and nodes[1].value in SHORT_POWERS
+            and not POW_IS_OPERATOR
+        ):
+            raise self._graph.refuse("a power of which this NumPy's pow and ** differ in the last bit")
         node = self._graph.elementwise(op, nodes)
         # NumPy's where makes an array, where its other functions make a number
         array = op == "where" and not node.shape

@@ -14,7 +14,7 @@ from .arena import Arena
 from .fusion import Step
 from .graph import Node, Operand, TraceError, compute_dtype
 from .memory import MemoryPlan
-from .ops import CONSTANT
+from .ops import CONSTANT, SHORT_POWERS
 from .render import Source, index_source
 from .short_rows import Ref, broadcast_column, by_columns, collapsed, reduced_by_columns, reduced_transposed
 
@@ -140,8 +140,8 @@ class NumPyCalls(Source):
         operands, name, dtype = list(node.operands), node.row.ufunc, compute_dtype(node)
         if node.op == "pow" and operands[1].op == "constant" and operands[1].weak:
             x, exponent = operands
-            if exponent.value == 2 and x.dtype == node.dtype:
-                operands, name = [x], "square"  # as NumPy's ** does
+            if exponent.value in SHORT_POWERS and x.dtype == node.dtype:
+                operands, name = [x], SHORT_POWERS[exponent.value]  # as NumPy's ** does
             else:  # a number, not an array: NumPy takes other functions for some exponents
                 self._call(node, name, f"{self._argument(x, dtype).name}, {self.object(exponent.value)}, ")
                 return None

@@ -113,3 +113,6 @@ LIBRARY = frozenset(op.name for op in _TABLE if op.kind in ("library", "reductio
 }
 #: made once for all calls, and never written to
 CONSTANT = frozenset({"constant", "arange", "full"})
+
+#: the functions that NumPy's ** takes instead of a power with these exponents
+SHORT_POWERS = {2: "square", 0.5: "sqrt", -1: "reciprocal"}

@@ -122,3 +122,13 @@ __all__ = [
     "softplus",
     "tanh",
 ]
+
+
+def named_activations() -> dict[str, type[Activation]]:
+    """The elementwise activations, by their names in small letters."""
+    kinds = [globals()[name] for name in sorted(__all__, key=str.lower)]
+    return {
+        kind.__name__.lower(): kind
+        for kind in kinds
+        if isinstance(kind, type) and issubclass(kind, Activation) and kind.elementwise
+    }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from .._coupling import Splittable
 from .._hyperparameters import Hyperparameters
+from .._names import ACTIVATIONS
 from .._types import Array, Backward, Nest, Shape
 
 
@@ -40,7 +41,18 @@ class Layer(Splittable, Hyperparameters):
 
 
 class Activation(Layer):
-    """A layer that applies one block, given by `function`, and has no parameters."""
+    """A layer that applies one block, given by `function`, and has no parameters.
+
+    elementwise : whether each number of the output depends on the same number of the input alone, as in `ReLU`; such a
+        layer of the library may stand between dense ones wherever an activation is chosen by its name.
+    """
+
+    elementwise: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.elementwise and cls.__module__.startswith(__package__):
+            ACTIVATIONS.add(cls.__name__)
 
     def function(self, x: Array, /) -> tuple[Any, Backward]:
         raise NotImplementedError(f"{type(self).__name__} must define function")

@@ -49,6 +49,8 @@ def elu(x: Array, alpha: float = 1.0, /) -> tuple[Any, Backward]:
 class ELU(Activation):
     """The layer of `elu`. alpha : finite, at least 0."""
 
+    elementwise = True
+
     alpha: float = 1.0
 
     def __post_init__(self) -> None:

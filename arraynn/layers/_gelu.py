@@ -56,5 +56,7 @@ def gelu(x: Array, /) -> tuple[Any, Backward]:
 class GELU(Activation):
     """The layer of `gelu`, in its tanh form."""
 
+    elementwise = True
+
     def function(self, x: Array, /) -> tuple[Any, Backward]:
         return gelu(x)

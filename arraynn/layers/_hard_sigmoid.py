@@ -41,5 +41,7 @@ def hard_sigmoid(x: Array, /) -> tuple[Any, Backward]:
 class HardSigmoid(Activation):
     """The layer of `hard_sigmoid`: x/6 + 1/2 between 0 and 1."""
 
+    elementwise = True
+
     def function(self, x: Array, /) -> tuple[Any, Backward]:
         return hard_sigmoid(x)

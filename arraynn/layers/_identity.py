@@ -27,5 +27,7 @@ def identity(x: Array, /) -> tuple[Any, Backward]:
 class Identity(Activation):
     """The layer of `identity`."""
 
+    elementwise = True
+
     def function(self, x: Array, /) -> tuple[Any, Backward]:
         return identity(x)

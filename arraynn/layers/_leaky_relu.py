@@ -41,6 +41,8 @@ def leaky_relu(x: Array, slope: float = 0.01, /) -> tuple[Any, Backward]:
 class LeakyReLU(Activation):
     """The layer of `leaky_relu`. slope : in [0, 1]."""
 
+    elementwise = True
+
     slope: float = 0.01
 
     def __post_init__(self) -> None:

@@ -41,5 +41,7 @@ def relu(x: Array, /) -> tuple[Any, Backward]:
 class ReLU(Activation):
     """The layer of `relu`."""
 
+    elementwise = True
+
     def function(self, x: Array, /) -> tuple[Any, Backward]:
         return relu(x)

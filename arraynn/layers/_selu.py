@@ -51,5 +51,7 @@ def selu(x: Array, /) -> tuple[Any, Backward]:
 class SELU(Activation):
     """The layer of `selu`."""
 
+    elementwise = True
+
     def function(self, x: Array, /) -> tuple[Any, Backward]:
         return selu(x)

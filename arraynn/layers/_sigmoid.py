@@ -41,5 +41,7 @@ def sigmoid(x: Array, /) -> tuple[Any, Backward]:
 class Sigmoid(Activation):
     """The layer of `sigmoid`."""
 
+    elementwise = True
+
     def function(self, x: Array, /) -> tuple[Any, Backward]:
         return sigmoid(x)

@@ -38,5 +38,7 @@ def silu(x: Array, /) -> tuple[Any, Backward]:
 class SiLU(Activation):
     """The layer of `silu`."""
 
+    elementwise = True
+
     def function(self, x: Array, /) -> tuple[Any, Backward]:
         return silu(x)

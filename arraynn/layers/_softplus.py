@@ -42,5 +42,7 @@ def softplus(x: Array, /) -> tuple[Any, Backward]:
 class Softplus(Activation):
     """The layer of `softplus`."""
 
+    elementwise = True
+
     def function(self, x: Array, /) -> tuple[Any, Backward]:
         return softplus(x)

@@ -37,5 +37,7 @@ def tanh(x: Array, /) -> tuple[Any, Backward]:
 class Tanh(Activation):
     """The layer of `tanh`."""
 
+    elementwise = True
+
     def function(self, x: Array, /) -> tuple[Any, Backward]:
         return tanh(x)

@@ -190,6 +190,6 @@ def _no_layer(given: Any) -> str:
         return f"the class {given.__name__}; give a layer of it, {given.__name__}(…)"
     if isinstance(given, (list, tuple)):
         return f"a {type(given).__name__}; unpack it with *"
-    if name := nearest(given if isinstance(given, str) else getattr(given, "__name__", ""), ACTIVATIONS, 1):
+    if name := nearest(given if isinstance(given, str) else getattr(given, "__name__", ""), sorted(ACTIVATIONS), 1):
         return f"{getattr(given, '__name__', repr(given))}; give the layer {name[0]}()"
     return repr(given)

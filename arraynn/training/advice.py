@@ -50,7 +50,7 @@ def of_digits(what: str, values: Array, dtype: str) -> None:
     if dtype != "float32" or not math.prod(values.shape) or not _wider(values):
         return
     columns = math.prod(values.shape[1:])
-    rows = values[: max(LOOKED_AT // columns, 1)]
+    rows = values[: min(max(LOOKED_AT // columns, 1), values.shape[0]), ...]  # the standard allows no shorter index
     host = np.asarray(of(rows).to_numpy(rows)).reshape(-1, columns)
     low, high = host.min(axis=0).astype(np.float64), host.max(axis=0).astype(np.float64)
     # fewer float32 numbers between the least and the greatest than two for each row: only then it is worth to count

@@ -34,6 +34,8 @@ RULES = [
     nn.EMA(nn.Adam(0.1), decay=0.9),
     nn.SWA(nn.SGD(0.1, momentum=0.9), start=2, every=2),
 ]
+SEEN = {type(rule) for rule in RULES}
+RULES += [kind(0.1) for kind in nn.optimizers.named_optimizers().values() if kind not in SEEN]
 NAMES = [f"{type(rule).__name__}{i}" for i, rule in enumerate(RULES)]
 SHAPES = [(7, 5), (5,), (3, 0), (600, 1), ()]
 needs_compiler = pytest.mark.skipif(kernels.compiler() is None, reason="no C++ compiler: g++ or clang++")

@@ -27,6 +27,8 @@ OPTIMIZERS = [
     nn.Lion(0.1),
     nn.RAdam(0.1),
 ]
+SEEN = {type(optimizer) for optimizer in OPTIMIZERS}
+OPTIMIZERS += [kind(0.1) for kind in nn.optimizers.named_optimizers().values() if kind not in SEEN]
 
 
 def traced(rule, slots, scalars, dtype="float32"):

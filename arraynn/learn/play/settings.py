@@ -11,11 +11,9 @@ import numpy as np
 
 from ... import datasets, initializers, layers, losses, optimizers, regularizers, schedules
 from ...errors import DataError
-from ...layers import Sequential
+from ...layers import Sequential, named_activations
 
-ACTIVATIONS = (
-    *("ReLU", "LeakyReLU", "ELU", "SELU", "GELU", "SiLU", "Softplus", "Tanh", "Sigmoid", "HardSigmoid", "Identity"),
-)
+ACTIVATIONS = tuple(kind.__name__ for kind in named_activations().values())
 OPTIMIZERS = ("SGD", "RMSProp", "Adagrad", "Adadelta", "Adam", "AdamW", "AMSGrad", "NAdam", "RAdam", "Lion")
 SCHEDULES = ("InverseTimeDecay", "ExponentialDecay", "StepDecay", "CosineDecay", "PolynomialDecay", "OneCycle")
 LOSSES = {
