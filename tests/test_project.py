@@ -49,7 +49,17 @@ FLOORS = (
 # Files of blocks import none beside them, but what is made to be shared; a combinator holds other layers.
 BLOCKS = ("layers", "losses", "optimizers")
 SHARED = {
-    "layers": {"_base", "_combinator", "_convolve", "_logistic", "_pool", "_recurrent", "_summary", "_window"},
+    "layers": {
+        "_base",
+        "_combinator",
+        "_convolve",
+        "_logistic",
+        "_pool",
+        "_recurrent",
+        "_shapes",
+        "_summary",
+        "_window",
+    },
     "losses": {"_base", "_binary", "_clip", "_domain", "_labels"},
     "optimizers": {"_averaging", "_base", "_moments"},
 }
