@@ -98,7 +98,8 @@ class Placed(ArraynnError):
     def __init__(self, problem: str, *, layer: str = "", path: str = "", source: str = "") -> None:
         self.problem, self.layer, self.path, self.source = problem, layer, path, source
         where = f"{layer} {path!r}: " if layer else ""
-        super().__init__(where + problem + (f" from {source}" if source else ""))
+        wrong, mark, remedy = problem.partition("; ")
+        super().__init__(where + wrong + (f" from {source}" if source else "") + mark + remedy)
 
     def inside(self, layer: str, path: str, source: str = "") -> Self:
         """The same problem, told by a combinator that knows the layer, its place and where its input came from."""

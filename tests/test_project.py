@@ -49,7 +49,7 @@ FLOORS = (
 # Files of blocks import none beside them, but what is made to be shared; a combinator holds other layers.
 BLOCKS = ("layers", "losses", "optimizers")
 SHARED = {
-    "layers": {"_base", "_convolve", "_logistic", "_pool", "_recurrent", "_summary", "_window", "combinator"},
+    "layers": {"_base", "_convolve", "_logistic", "_pool", "_recurrent", "_shapes", "_summary", "_window", "combinator"},
     "losses": {"_base", "_clip", "_domain", "binary", "labels", "reduction"},
     "optimizers": {"_averaging", "_base", "_moments"},
 }

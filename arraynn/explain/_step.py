@@ -75,6 +75,7 @@ def explain(model: Any, x: Any = None, y: Any = None, sample_weight: Any = None)
         output_shape=(),  # known when the network has answered
         integer_input=model.integer_input,
         vocabulary=model.vocabulary,
+        longest=model.longest,
         classes=model.classes,
     )
     x = spec.by_part(lambda leaf, part: spec.input(leaf, part=part), as_inputs(x))

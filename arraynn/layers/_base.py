@@ -34,6 +34,11 @@ class Layer(Splittable, Hyperparameters):
         """y and backward(dy, need_dx=True) -> dx, grads. key: randomness of a training pass; None is inference."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__")
 
+    def longest(self, input_shape: Any) -> tuple[int | None, ...] | None:
+        """The largest length that each part of such an input may hold, None of a part that holds none; None of an
+        input without lengths. What is checked where data come in, as a step reads no values."""
+        return None
+
     def penalty(self, params: Nest) -> tuple[Any, Backward]:
         """The regularization term and backward(dpenalty=1.0) -> gradients, made anew, of the leaves that have one,
         in a nest like params that may lack the others; None where no leaf has."""
@@ -64,6 +69,12 @@ class Activation(Layer):
             return function_backward(dy) if need_dx else None, {}
 
         return y, activation_backward
+
+
+def longest(layer: Any, input_shape: Any) -> tuple[int | None, ...] | None:
+    """What a layer says of the lengths in its input; None of one from outside that says nothing."""
+    found: tuple[int | None, ...] | None = layer.longest(input_shape) if hasattr(layer, "longest") else None
+    return found
 
 
 def no_penalty_backward(dpenalty: Any = 1.0) -> None:

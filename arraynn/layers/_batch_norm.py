@@ -12,6 +12,7 @@ from .._hyperparameters import python_number
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
+from ._shapes import check_vectors, told
 
 
 def batch_norm(
@@ -65,8 +66,9 @@ def batch_norm(
     (None, array([-1.]), array([1.]), array([0.2]), array([1.1]))
     """
     if len(x.shape) < 2 or tuple(x.shape[-1:]) != tuple(scale.shape):
-        rows = ", ".join(["N", *map(str, x.shape[1:])])
-        raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got ({rows})")
+        check_vectors(math.prod(scale.shape), scale=scale)
+        raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got {told(x.shape[1:])}")
+    check_vectors(scale.shape[0], bias=bias, mean=mean, variance=variance)
     if mask is not None and tuple(mask.shape) != tuple(x.shape[:1]):
         raise ShapeError(f"mask must have one element a row, {tuple(x.shape[:1])}, got {tuple(mask.shape)}")
     xp, momentum, epsilon = namespace(x), python_number(momentum), python_number(epsilon)

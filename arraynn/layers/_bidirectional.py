@@ -69,6 +69,9 @@ class Bidirectional(Layer):
 
         return namespace(first).concat((first, second), axis=-1), bidirectional_backward
 
+    def longest(self, input_shape: Any) -> tuple[int | None, ...] | None:
+        return self.layer.longest(input_shape)
+
     def penalty(self, params: Nest) -> tuple[Any, Backward]:
         parts = {name: layer.penalty(params[name]) for name, layer in self.directions}
 

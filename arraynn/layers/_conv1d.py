@@ -40,7 +40,7 @@ def conv1d(
     >>> y[0, :, 0], backward(np.ones((1, 3, 1)))[0][0, :, 0]
     (array([1., 2., 4.]), array([-1.,  0.,  0.,  1.]))
     """
-    return convolve(x, w, b, strides, padding, dilation, groups)
+    return convolve(x, w, b, 1, strides, padding, dilation, groups)
 
 
 @dataclass(frozen=True)

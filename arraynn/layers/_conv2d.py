@@ -53,7 +53,7 @@ def conv2d(
            [2., 4., 2.],
            [1., 2., 1.]])
     """
-    return convolve(x, w, b, strides, padding, dilation, groups)
+    return convolve(x, w, b, 2, strides, padding, dilation, groups)
 
 
 @dataclass(frozen=True)

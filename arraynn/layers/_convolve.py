@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from .. import initializers
 from .._array import namespace, sum_of_rows
@@ -13,22 +13,34 @@ from ..backends import Windows, for_type
 from ..errors import ShapeError
 from ..regularizers import penalty_of
 from ._base import Layer
-from ._window import Padding, check_padding, check_rank, sizes, windows_over
+from ._shapes import check_rules, check_vectors, told
+from ._window import Padding, check_padding, check_rank, sizes, warn_of_channels_first, windows_over
+
+KERNEL = {1: "k", 2: "kh, kw"}
 
 
 def convolve(
-    x: Array, w: Array, b: Array, /, strides: Any, padding: Padding, dilation: Any, groups: int
+    x: Array, w: Array, b: Array, rank: int, /, strides: Any, padding: Padding, dilation: Any, groups: int
 ) -> tuple[Array, Backward]:
-    """y and backward(dy, need_dx=True) -> dx, dw, db, as `conv2d` tells, for as many spatial axes as w has.
+    """y and backward(dy, need_dx=True) -> dx, dw, db, as `conv2d` tells, for `rank` spatial axes.
 
     A window's C k numbers are a row of a matrix, its patches, and the filters are the columns of another, so a
     convolution is a product of the two. The patches have each element of x up to k times: they are made for some rows
     of the batch at a time (`Backend.patch_numbers`), and once more for the backward.
     """
+    if len(w.shape) != rank + 2:
+        raise ShapeError(f"w must be ({KERNEL[rank]}, C / groups, filters), got {tuple(w.shape)}")
     *size, channels, filters = w.shape
     if groups < 1 or filters % groups:
-        raise ShapeError(f"groups must be at least 1 and divide the {filters} filters, got {groups}")
-    check_rank(tuple(x.shape[1:]), len(size), channels * groups)
+        raise ShapeError(f"groups must be at least 1 and divide the {filters} filters of w, got {groups}")
+    if tuple(b.shape) == (w.shape[0],) != (filters,):
+        raise ShapeError(
+            f"w must be ({KERNEL[rank]}, C / groups, filters) and b (filters,), got {tuple(w.shape)} and "
+            f"{tuple(b.shape)}; w looks like PyTorch's, whose filters come first: permute_dims(w, "
+            f"{(*range(2, rank + 2), 1, 0)}) turns it"
+        )
+    check_vectors(filters, b=b)
+    check_rank(tuple(x.shape[1:]), rank, channels * groups)
     xp, engine = namespace(x), for_type(type(x))
     windows = windows_over(tuple(x.shape[1:]), tuple(size), strides, padding, dilation)
     count, out, rows = windows.count, windows.out, x.shape[0]
@@ -92,7 +104,22 @@ class Convolution(Layer):
 
     rank: ClassVar[int]
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if len(args) > 2:  # Keras's activation, or PyTorch's order of arguments
+            name, wrong = cls.__name__, args[2]
+            if isinstance(wrong, str) or callable(wrong):
+                raise TypeError(
+                    f"{name} takes filters and kernel_size; an activation is a layer of its own: "
+                    f"{name}({args[0]}, {args[1]}), ReLU()"
+                )
+            raise TypeError(
+                f"{name} takes filters and kernel_size, all else by name; the channels of the input are inferred: "
+                f"{name}({args[1]}, {wrong})"
+            )
+        return super().__new__(cls, *args, **kwargs)
+
     def __post_init__(self) -> None:
+        check_rules(self)
         for name in ("filters", "groups"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
@@ -107,7 +134,10 @@ class Convolution(Layer):
         """The windows over rows of this shape."""
         check_rank(tuple(input_shape), self.rank)
         if input_shape[-1] % self.groups:
-            raise ShapeError(f"groups must divide the channels, got {self.groups} groups of {input_shape[-1]} channels")
+            raise ShapeError(
+                f"groups must divide the channels, got {self.groups} groups of {input_shape[-1]} channels, the last "
+                f"axis of the input {told(input_shape)}"
+            )
         return windows_over(tuple(input_shape), self.kernel_size, self.strides, self.padding, self.dilation)
 
     def shapes(self, input_shape: Shape) -> tuple[dict[str, Shape], Shape]:
@@ -118,13 +148,14 @@ class Convolution(Layer):
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         shapes, output_shape = self.shapes(input_shape)
+        warn_of_channels_first(tuple(input_shape), self.kernel_size)
         weight = self.weight_initializer(rng, shapes["weight"])
         bias = self.bias_initializer(rng, shapes["bias"])
         return {"weight": weight.astype(dtype), "bias": bias.astype(dtype)}, output_shape
 
     def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:
         y, convolve_backward = convolve(
-            x, params["weight"], params["bias"], self.strides, self.padding, self.dilation, self.groups
+            x, params["weight"], params["bias"], self.rank, self.strides, self.padding, self.dilation, self.groups
         )
 
         def layer_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Nest]:

@@ -10,8 +10,9 @@ from .. import initializers
 from .._array import namespace, sum_of_rows
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
-from ..regularizers import checked, penalty_of
+from ..regularizers import penalty_of
 from ._base import Layer
+from ._shapes import check_rules
 
 
 def dense(x: Array, w: Array, b: Array, /) -> tuple[Any, Backward]:
@@ -37,6 +38,8 @@ def dense(x: Array, w: Array, b: Array, /) -> tuple[Any, Backward]:
     if len(shape) < 2 or shape[-1] != w.shape[0]:
         rows, places = ", ".join(["N", *map(str, shape[1:])]), "N" if len(shape) < 3 else "N, …"
         raise ShapeError(f"expected input ({places}, {w.shape[0]}), got ({rows})")
+    if tuple(b.shape) != (n_out,):  # a single number would broadcast, and have a gradient of another shape
+        raise ShapeError(f"b must have the shape ({n_out},), as w is {tuple(w.shape)}, got {tuple(b.shape)}")
     xp = namespace(x)
     if len(shape) > 2:  # each place is a row of one matrix
         x = xp.reshape(x, (math.prod(shape[:-1]), shape[-1]))
@@ -81,9 +84,7 @@ class Dense(Layer):
         return super().__new__(cls, *args, **kwargs)
 
     def __post_init__(self) -> None:
-        for what in ("weight", "bias"):
-            initializers.checked(f"{what}_initializer", getattr(self, f"{what}_initializer"))
-            checked(f"{what}_regularizer", getattr(self, f"{what}_regularizer"))
+        check_rules(self)
         if isinstance(self.units, bool) or not isinstance(self.units, int) or self.units < 1:
             raise ValueError(f"units must be an integer of at least 1, got {self.units!r}")
 

@@ -12,6 +12,7 @@ from .._types import Array, Backward, Nest, Shape
 from ..errors import DataError
 from ..regularizers import penalty_of
 from ._base import Layer
+from ._shapes import check_rules
 
 STANDARD_NORMAL = initializers.normal(1.0)
 BLOCK = 2**24  # elements of the one-hot matrix that are made at a time: 64 MiB of float32
@@ -87,6 +88,7 @@ class Embedding(Layer):
     integer_input: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        check_rules(self)
         for name in ("vocabulary", "units"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import tree
 from .._types import Backward, LayerLike, Nest, Shape
-from ._base import Layer
+from ._base import Layer, longest
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,9 @@ class Freeze(Layer):
     def vocabulary(self) -> int | None:
         """As the layer says."""
         return getattr(self.layer, "vocabulary", None)
+
+    def longest(self, input_shape: Any) -> tuple[int | None, ...] | None:
+        return longest(self.layer, input_shape)
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         params, output_shape = self.layer.init(rng, input_shape, dtype)

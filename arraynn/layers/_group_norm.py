@@ -11,6 +11,7 @@ from .._array import namespace
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
+from ._shapes import check_vectors, told
 
 
 def group_norm(x: Array, scale: Array, bias: Array, groups: int, epsilon: float = 1e-5, /) -> tuple[Array, Backward]:
@@ -33,6 +34,7 @@ def group_norm(x: Array, scale: Array, bias: Array, groups: int, epsilon: float 
     >>> np.round(y, 6)
     array([[-1.,  1.,  0.,  0.]])
     """
+    check_vectors(math.prod(scale.shape), scale=scale, bias=bias)
     channels = check_groups(tuple(x.shape[1:]), groups, scale.shape[0])
     xp = namespace(x)
     shape, axes = tuple(x.shape), tuple(range(len(x.shape) - 1))
@@ -68,10 +70,12 @@ def group_norm(x: Array, scale: Array, bias: Array, groups: int, epsilon: float 
 def check_groups(shape: Shape, groups: int, channels: int | None = None) -> int:
     """The channels of rows of this shape; ShapeError where they are others, or the groups do not divide them."""
     if not shape or channels not in (None, shape[-1]):
-        rows = ", ".join(["N", *map(str, shape)])
-        raise ShapeError(f"expected input (N, …, {'C' if channels is None else channels}), got ({rows})")
-    if shape[-1] % groups:
-        raise ShapeError(f"groups must divide the channels, got {groups} groups of {shape[-1]} channels")
+        raise ShapeError(f"expected input (N, …, {'C' if channels is None else channels}), got {told(shape)}")
+    if groups < 1 or shape[-1] % groups:
+        raise ShapeError(
+            f"groups must be at least 1 and divide the channels, got {groups} groups of {shape[-1]} channels, the last "
+            f"axis of the input {told(shape)}"
+        )
     return shape[-1]
 
 

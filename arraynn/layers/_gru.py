@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from .._array import namespace, sum_of_rows
 from .._types import Array, Backward, Nest, Shape
 from ..backends import for_type
-from ..errors import ShapeError
 from ._logistic import logistic
 from ._recurrent import Recurrent, check_steps, chosen, states_before, steps_of, time_first
+from ._shapes import check_vectors
 
 
 def gru(
@@ -38,11 +38,10 @@ def gru(
     >>> np.round(h[0, :, 0], 4)
     array([0.3808, 0.5712])
     """
-    check_steps(x, w, u, 3)
+    check_steps(x, w, u, b, 3)
     xp, scan = namespace(x), for_type(type(x)).scan
     (rows, steps, width), units = x.shape, u.shape[0]
-    if tuple(b.shape) != (3 * units,) or tuple(d.shape) != (units,):
-        raise ShapeError(f"biases are (3 H,) and (H,), here ({3 * units},) and ({units},), got {b.shape} and {d.shape}")
+    check_vectors(units, d=d)
     flat, m = xp.reshape(time_first(x), (steps * rows, width)), steps_of(mask, x)
     inputs = xp.reshape(flat @ w + b, (steps, rows, 3 * units))  # what does not wait for the state, all steps at once
 

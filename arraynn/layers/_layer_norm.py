@@ -12,6 +12,7 @@ from .._hyperparameters import python_number
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
+from ._shapes import check_vectors, told
 
 
 def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) -> tuple[Any, Backward]:
@@ -34,8 +35,9 @@ def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) ->
     (array([[-1.,  1.]]), (array([[0., 0.]]), array([-1.,  0.]), array([1., 0.])))
     """
     if len(x.shape) < 2 or tuple(x.shape[-1:]) != tuple(scale.shape):
-        rows = ", ".join(["N", *map(str, x.shape[1:])])
-        raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got ({rows})")
+        check_vectors(math.prod(scale.shape), scale=scale)
+        raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got {told(x.shape[1:])}")
+    check_vectors(scale.shape[0], bias=bias)
     xp, epsilon = namespace(x), python_number(epsilon)
     axes = tuple(range(len(x.shape) - 1))
     normal = x - xp.mean(x, axis=-1, keepdims=True)

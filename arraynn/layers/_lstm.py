@@ -38,7 +38,7 @@ def lstm(
     >>> np.round(h[0, :, 0], 4)
     array([0.1817, 0.2581])
     """
-    check_steps(x, w, u, 4)
+    check_steps(x, w, u, b, 4)
     xp, scan = namespace(x), for_type(type(x)).scan
     (rows, steps, width), units = x.shape, u.shape[0]
     flat, m = xp.reshape(time_first(x), (steps * rows, width)), steps_of(mask, x)

@@ -14,6 +14,7 @@ from ..regularizers import penalty_of
 from ._base import Layer
 from ._dense import dense
 from ._scaled_dot_product_attention import scaled_dot_product_attention
+from ._shapes import check_flags, check_rules, told
 
 PROJECTIONS = "query", "key", "value", "output"
 
@@ -26,6 +27,7 @@ class MultiHeadAttention(Layer):
         (x, mask), to itself where the mask allows; (query, memory), from each query (N, T, D) to a memory (N, S, M);
         (query, memory, mask). mask : (N, S), which keys there are, or (N,), how many; with a memory also (N, T, S),
         which a query may attend to. True, or 1, is yes, as in Keras; PyTorch's key_padding_mask marks what is left out.
+        `Model` refuses lengths outside [0, S]; a layer that is called by hand sees all S keys where there are more.
     heads : h, at least 1. key_units : of a head's queries and keys; None takes D / h, which must be whole.
     value_units : of a head's values; None takes key_units. (Keras's key_dim and value_dim.)
     causal : query t attends to keys 0 to t only. dropout : probability of dropping a weight, in training.
@@ -51,6 +53,8 @@ class MultiHeadAttention(Layer):
     bias_regularizer: Any = None
 
     def __post_init__(self) -> None:
+        check_rules(self)
+        check_flags(self, "causal")
         for name in ("heads", "key_units", "value_units"):
             value = getattr(self, name)
             if (value is not None or name == "heads") and (type(value) is not int or value < 1):
@@ -64,11 +68,15 @@ class MultiHeadAttention(Layer):
         query, *others = input_shape if several else (input_shape,)
         memory = next((shape for shape in others[:1] if len(shape) == 2), query)
         if len(query) != 2 or len(memory) != 2 or len(others) > 2:
-            told = " and ".join(f"({', '.join(['N', *map(str, shape)])})" for shape in (query, *others))
-            raise ShapeError(f"expected input (N, T, D), alone or with a mask, a memory (N, S, M), or both, got {told}")
+            given = " and ".join(map(told, (query, *others)))
+            remedy = "; rows of numbers become sequences by Reshape((T, D)) before it" if len(query) == 1 else ""
+            raise ShapeError(
+                f"expected input (N, T, D), alone or in a tuple with a mask, a memory (N, S, M), or both, got "
+                f"{given}{remedy}"
+            )
         if self.key_units is None and query[1] % self.heads:
             raise ShapeError(
-                f"{self.heads} heads do not divide the {query[1]} numbers of each place; "
+                f"{self.heads} heads do not divide the {query[1]} numbers of each place of the input {told(query)}; "
                 f"take a number of heads that does, or say key_units"
             )
         units = self.key_units or query[1] // self.heads
@@ -92,6 +100,7 @@ class MultiHeadAttention(Layer):
         self.shapes(tuple(tuple(part.shape[1:]) for part in (query, *others)))
         crossed = bool(others) and len(others[0].shape) == 3
         memory = others.pop(0) if crossed else query
+        self._check(params, query, memory)
         mask = _mask(others[0], memory) if others else None
 
         def project(name: str, a: Array) -> tuple[Array, Backward]:
@@ -124,6 +133,24 @@ class MultiHeadAttention(Layer):
 
         return y, layer_backward
 
+    def longest(self, input_shape: Any) -> tuple[int | None, ...] | None:
+        if len(input_shape) < 2 or input_shape[-1] != ():
+            return None
+        return (*[None] * (len(input_shape) - 1), input_shape[-2][0])
+
+    def _check(self, params: Nest, query: Array, memory: Array) -> None:
+        """ShapeError where the weights are for places of other widths, or the memory has other rows."""
+        width, wide = params["query_weight"].shape[0], params["key_weight"].shape[0]
+        if query.shape[2] != width:
+            raise ShapeError(f"expected input (N, T, {width}), got {told(query.shape[1:])}")
+        if memory.shape[2] != wide:
+            raise ShapeError(
+                f"expected a memory (N, S, {wide}), got {told(memory.shape[1:])}; a mask (N, T, S) stands behind a "
+                f"memory, as in (x, x, mask)"
+            )
+        if memory.shape[0] != query.shape[0]:
+            raise ShapeError(f"query and memory must have the same rows, got {query.shape[0]} and {memory.shape[0]}")
+
     def _split(self, a: Array) -> Array:
         """(N, T, heads · units) as (N, heads, T, units)."""
         xp, (rows, steps, width) = namespace(a), a.shape
@@ -148,8 +175,8 @@ def _mask(mask: Array, memory: Array) -> Array:
         mask = places[None, :] < xp.astype(mask, xp.int32)[:, None]
     if mask.shape[0] != rows or mask.shape[-1] != steps or len(mask.shape) not in (2, 3):
         raise ShapeError(
-            f"a mask of {steps} keys must have the shape (N,) of lengths, (N, {steps}) or (N, T, {steps}), "
-            f"got {tuple(mask.shape)} for {rows} rows"
+            f"a mask of {steps} keys must be ({rows},), the lengths, ({rows}, {steps}) or ({rows}, T, {steps}), got "
+            f"{tuple(mask.shape)}; keys and values are both made of the memory: give (query, memory, mask)"
         )
     shape = (rows, 1, 1, steps) if len(mask.shape) == 2 else (rows, 1, *mask.shape[1:])
     return xp.reshape(mask, shape)

@@ -9,7 +9,8 @@ from .._types import Nest, Shape
 from ..backends import Windows
 from ..errors import ShapeError
 from ._base import Activation
-from ._window import Padding, check_padding, check_rank, sizes, windows_over
+from ._shapes import told
+from ._window import Padding, check_padding, check_rank, sizes, warn_of_channels_first, windows_over
 
 
 def pool_windows(shape: Shape, size: Any, strides: Any, padding: Padding, rank: int) -> Windows:
@@ -20,15 +21,20 @@ def pool_windows(shape: Shape, size: Any, strides: Any, padding: Padding, rank: 
     check_rank(tuple(shape), rank)
     windows = windows_over(tuple(shape), size, size if strides is None else strides, padding)
     if any(n >= k for k, pads in zip(windows.size, windows.pads, strict=True) for n in pads):
-        raise ShapeError(f"padding must be less than the window, which is {windows.size}, got {windows.pads}")
+        raise ShapeError(
+            f"padding must be less than the window, which is {windows.size}, got {windows.pads}; what is padded never "
+            f"counts, so such a window could hold nothing"
+        )
     return windows
 
 
 def pooled_shape(shape: Shape) -> Shape:
     """(C,) for rows of the shape (…, C)."""
     if len(shape) < 2 or 0 in shape[:-1]:
-        rows = ", ".join(["N", *map(str, shape)])
-        raise ShapeError(f"expected input (N, …, C) with at least one place for each channel, got ({rows})")
+        raise ShapeError(
+            f"expected input (N, …, C), such as (N, H, W, C) or (N, T, C), with at least one place for each channel, "
+            f"got {told(shape)}; it goes before Flatten, and makes it needless"
+        )
     return shape[-1:]
 
 
@@ -58,4 +64,6 @@ class Pooling(Activation):
         return pool_windows(tuple(input_shape), self.pool_size, self.strides, self.padding, self.rank)
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
-        return {}, (*self.windows(input_shape).out, input_shape[-1])
+        output_shape = (*self.windows(input_shape).out, input_shape[-1])
+        warn_of_channels_first(tuple(input_shape), self.pool_size)
+        return {}, output_shape

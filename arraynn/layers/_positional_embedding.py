@@ -11,6 +11,7 @@ from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ..regularizers import penalty_of
 from ._base import Layer
+from ._shapes import check_rules, told
 
 SMALL_NORMAL = initializers.normal(0.02)
 KINDS = "learned", "sinusoidal"
@@ -47,10 +48,12 @@ def positional_embedding(x: Array, table: Array, /) -> tuple[Array, Backward]:
 
 def _check(shape: Shape, length: int, units: int | None = None) -> None:
     if len(shape) != 2 or units not in (None, shape[1]):
-        rows = ", ".join(["N", *map(str, shape)])
-        raise ShapeError(f"expected input (N, T, {'D' if units is None else units}), got ({rows})")
+        raise ShapeError(f"expected input (N, T, {'D' if units is None else units}), got {told(shape)}")
     if shape[0] > length:
-        raise ShapeError(f"sequences of {shape[0]} places are longer than the {length} that there are vectors for")
+        raise ShapeError(
+            f"sequences of {shape[0]} places, input {told(shape)}, are longer than the {length} that there are vectors "
+            f"for; take a length of at least {shape[0]}, or shorter sequences"
+        )
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class PositionalEmbedding(Layer):
     weight_regularizer: Any = None
 
     def __post_init__(self) -> None:
+        check_rules(self)
         if type(self.length) is not int or self.length < 1:
             raise ValueError(f"length must be an integer of at least 1, got {self.length!r}")
         if self.kind not in KINDS:

@@ -11,6 +11,7 @@ from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ..regularizers import penalty_of
 from ._base import Layer
+from ._shapes import check_flags, check_rules, check_vectors, told
 
 ORTHOGONAL = initializers.orthogonal()
 
@@ -32,7 +33,11 @@ def steps_of(mask: Array | None, x: Array) -> Array | None:
     if mask is None:
         return None
     if tuple(mask.shape) != tuple(x.shape[:2]):
-        raise ShapeError(f"a mask must have one element a step, {tuple(x.shape[:2])}, got {tuple(mask.shape)}")
+        rows, steps = x.shape[:2]
+        raise ShapeError(
+            f"a mask must be {(rows, steps)}, one number a step, or for a layer ({rows},), the lengths, got "
+            f"{tuple(mask.shape)}"
+        )
     xp = namespace(x)
     steps = xp.astype(xp.astype(mask, xp.bool), x.dtype)
     return xp.reshape(time_first(steps), (x.shape[1], x.shape[0], 1))
@@ -43,16 +48,17 @@ def chosen(m: Array | None, new: Array, old: Array) -> Array:
     return new if m is None else new * m + old * (1 - m)
 
 
-def check_steps(x: Array, w: Array, u: Array, gates: int) -> None:
+def check_steps(x: Array, w: Array, u: Array, b: Array, gates: int) -> None:
     """ShapeError where x is not (N, T, D) with at least one step, or weights are not those of so many gates."""
+    if len(w.shape) != 2 or len(u.shape) != 2:
+        raise ShapeError(f"w must be (D, {gates} H) and u (H, {gates} H), got {tuple(w.shape)} and {tuple(u.shape)}")
     units = u.shape[0]
     if len(x.shape) != 3 or x.shape[2] != w.shape[0] or x.shape[1] == 0:
-        rows = ", ".join(["N", *map(str, x.shape[1:])])
-        raise ShapeError(f"expected input (N, T, {w.shape[0]}) with at least one step, got ({rows})")
+        raise ShapeError(f"expected input (N, T, {w.shape[0]}) with at least one step, got {told(x.shape[1:])}")
     if tuple(u.shape) != (units, gates * units) or w.shape[1] != gates * units:
-        raise ShapeError(
-            f"weights of {gates} gates are (D, {gates} H) and (H, {gates} H), got {tuple(w.shape)} and {tuple(u.shape)}"
-        )
+        wide = "H" if gates == 1 else f"{gates} H"
+        raise ShapeError(f"w must be (D, {wide}) and u (H, {wide}), got {tuple(w.shape)} and {tuple(u.shape)}")
+    check_vectors(gates * units, b=b)
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,8 @@ class Recurrent(Layer):
     """A recurrent layer: x (N, T, D), or a pair (x, mask).
 
     mask : (N, T), which steps count, or (N,), how many do, from the first. A step that does not count leaves the state
-        as it is, and its output is 0, as in PyTorch's packed sequences (Keras repeats the output before it).
+        as it is, and its output is 0, as in PyTorch's packed sequences (Keras repeats the output before it). `Model`
+        refuses lengths outside [0, T]; a layer that is called by hand counts all T steps where there are more.
     units : H, at least 1. return_sequences : True gives the states of all steps, (N, T, H), False the last one, (N, H).
     reverse : from the last step to the first; states stay in the order of time (Keras's go_backwards turns them).
     weight_initializer : of x's weights; recurrent_initializer : of the state's. bias_initializer : of biases.
@@ -82,6 +89,10 @@ class Recurrent(Layer):
     gates: ClassVar[int]
 
     def __post_init__(self) -> None:
+        check_rules(self)
+        kind = type(self).__name__
+        remedy = f"; {kind} takes the units of its state only, those of the input are inferred: {kind}(64)"
+        check_flags(self, "return_sequences", "reverse", remedy=remedy)
         if type(self.units) is not int or self.units < 1:
             raise ValueError(f"units must be an integer of at least 1, got {self.units!r}")
 
@@ -92,9 +103,15 @@ class Recurrent(Layer):
     def shapes(self, input_shape: Any) -> tuple[dict[str, Shape], Shape]:
         """The shapes of the weights, by their names, and of an output row, for rows of this shape, or these."""
         shape, *others = input_shape if input_shape and isinstance(input_shape[0], tuple) else (input_shape,)
-        if len(shape) != 2 or shape[0] == 0 or len(others) > 1:
-            told = ", ".join(["N", *map(str, shape)])
-            raise ShapeError(f"expected input (N, T, D) with at least one step, alone or with a mask, got ({told})")
+        if len(shape) != 2 or shape[0] == 0 or len(others) > 1 or (others and others[0] not in ((), shape[:1])):
+            given = " and ".join(map(told, (shape, *others)))
+            remedy = "; rows of numbers become sequences by Reshape((T, D)) before it" if len(shape) == 1 else ""
+            if len(shape) > 2:
+                remedy = "; the places of an image become steps by Reshape((-1, D)) before it"
+            raise ShapeError(
+                f"expected input (N, T, D) with at least one step, alone or in a tuple with a mask (N, T) or lengths "
+                f"(N,), got {given}{remedy}"
+            )
         wide = self.gates * self.units
         found: dict[str, Shape] = {"weight": (shape[1], wide), "recurrent_weight": (self.units, wide), "bias": (wide,)}
         return found, (shape[0], self.units) if self.return_sequences else (self.units,)
@@ -107,9 +124,9 @@ class Recurrent(Layer):
 
     def __call__(self, params: Nest, x: Nest, key: Any = None) -> tuple[Array, Backward]:
         paired = isinstance(x, tuple)
+        self.shapes(tuple(tuple(part.shape[1:]) for part in (x if paired else (x,))))
         x, mask = x if paired else (x, None)
         xp = namespace(x)
-        self.shapes(tuple(x.shape[1:]))
         if mask is not None and tuple(mask.shape) == tuple(x.shape[:1]):  # lengths
             places = xp.arange(x.shape[1], dtype=xp.int32, device=device(x))
             mask = places[None, :] < xp.astype(mask, xp.int32)[:, None]
@@ -132,6 +149,11 @@ class Recurrent(Layer):
             return (dx, None) if paired and need_dx else dx, grads
 
         return y, layer_backward
+
+    def longest(self, input_shape: Any) -> tuple[int | None, ...] | None:
+        if len(input_shape) != 2 or input_shape[1] != ():
+            return None
+        return None, input_shape[0][0]
 
     def penalty(self, params: Nest) -> tuple[Any, Backward]:
         rules = {"weight": self.weight_regularizer, "recurrent_weight": self.recurrent_regularizer}

@@ -11,6 +11,7 @@ from .._array import namespace
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
+from ._shapes import check_vectors, told
 
 
 def rms_norm(x: Array, scale: Array, epsilon: float = 1e-6, /) -> tuple[Array, Backward]:
@@ -32,8 +33,8 @@ def rms_norm(x: Array, scale: Array, epsilon: float = 1e-6, /) -> tuple[Array, B
     (array([[1.5, 0.5, 0.5, 0.5]]), array([1.5, 0. , 0. , 0. ]))
     """
     if len(x.shape) < 2 or tuple(x.shape[-1:]) != tuple(scale.shape):
-        rows = ", ".join(["N", *map(str, x.shape[1:])])
-        raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got ({rows})")
+        check_vectors(math.prod(scale.shape), scale=scale)
+        raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got {told(x.shape[1:])}")
     xp = namespace(x)
     size = xp.sqrt(xp.mean(x * x, axis=-1, keepdims=True) + epsilon)
     normal = x / size

@@ -33,7 +33,7 @@ def rnn(
     >>> np.round(h[0, :, 0], 4)
     array([0.7616, 0.9427])
     """
-    check_steps(x, w, u, 1)
+    check_steps(x, w, u, b, 1)
     xp, scan = namespace(x), for_type(type(x)).scan
     (rows, steps, width), units = x.shape, u.shape[0]
     flat, m = xp.reshape(time_first(x), (steps * rows, width)), steps_of(mask, x)

@@ -6,10 +6,12 @@ from typing import Any
 
 from .._types import Shape
 from ..backends import Windows
-from ..errors import ShapeError
+from ..errors import ShapeError, warn_of_data
+from ._shapes import told
 
 Padding = Any  #: "valid", "same", a number, or a pair (before, after) for each spatial axis
 AXES = {1: "T", 2: "H, W"}
+TURNED = "that looks like channels first, as PyTorch has them: put Permute({}) before it"
 
 
 def sizes(name: str, value: Any, rank: int) -> tuple[int, ...]:
@@ -55,12 +57,12 @@ def windows_over(shape: Shape, size: Any, strides: Any, padding: Padding, dilati
         padding = ((0, 0),) * rank
     windows = Windows(spatial, size, strides, dilation, padding)
     if any(span > n for span, n in zip(windows.span, windows.padded, strict=True)):
-        spread = f" at dilation {dilation}" if max(dilation) > 1 else ""
-        raise ShapeError(
-            f"a window of {size}{spread} spans {windows.span}, more than input {told(shape)} padded to "
-            f"{windows.padded}; take a smaller one, or padding='same'. Channels come last: an array of channels "
-            f"first, as PyTorch has them, is turned by Permute({turned(rank)})"
-        )
+        spread = f" at dilation {dilation} spans {windows.span}, which" if max(dilation) > 1 else ""
+        padded = f", padded to {windows.padded}" if windows.padding else ""
+        remedy = "; take a smaller window, or padding='same'"
+        if channels_first(shape):
+            remedy = f"; {TURNED.format(turned(rank))}"
+        raise ShapeError(f"a window of {size}{spread} is larger than the input {told(shape)}{padded}{remedy}")
     return windows
 
 
@@ -70,18 +72,33 @@ def check_rank(shape: Shape, rank: int, channels: int | None = None) -> None:
         return
     wanted = f"(N, {AXES[rank]}, {'C' if channels is None else channels})"
     remedy = ""
-    if len(shape) == rank:
+    if len(shape) == 1:
+        remedy = f"; rows of numbers become images or sequences by Reshape(({AXES[rank]}, C)) before it"
+    elif len(shape) == rank and channels == shape[-1]:
+        remedy = "; a single one is a batch of one row, as by x[None, ...]"
+    elif len(shape) == rank:
         remedy = f"; an image of one channel has an axis for it too, as by Reshape({(*shape, 1)})"
     elif len(shape) == rank + 1 and channels == shape[0]:
-        remedy = f"; that looks like channels first, as PyTorch has them: put Permute({turned(rank)}) before it"
+        remedy = f"; {TURNED.format(turned(rank))}"
     raise ShapeError(f"expected input {wanted}, channels last, got {told(shape)}{remedy}")
+
+
+def warn_of_channels_first(shape: Shape, size: Any) -> None:
+    """DataWarning for square images with 1, 3 or 4 rows and as many channels as columns, under a window of more than
+    one row: they can be computed with, but are probably images whose channels come first."""
+    rank = len(shape) - 1
+    if rank == 2 and channels_first(shape) and shape[1] == shape[2] and sizes("the window's size", size, rank)[0] > 1:
+        warn_of_data(
+            f"input {told(shape)} is taken as {shape[0]} rows, {shape[1]} columns and {shape[2]} channels, channels "
+            f"last; {TURNED.format(turned(rank))}"
+        )
+
+
+def channels_first(shape: Shape) -> bool:
+    """Whether rows of this shape look as images, or series, whose channels come first: few, before long axes."""
+    return len(shape) > 1 and shape[0] in (1, 3, 4) and min(shape[1:]) > 4
 
 
 def turned(rank: int) -> tuple[int, ...]:
     """What `Permute` takes to put channels last."""
     return (*range(2, rank + 2), 1)
-
-
-def told(shape: Shape) -> str:
-    """A row's shape as people write it, with N for the batch."""
-    return "(" + ", ".join(["N", *map(str, shape)]) + ")"

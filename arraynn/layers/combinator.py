@@ -14,7 +14,7 @@ from .._names import ACTIVATIONS, nearest
 from .._types import Backward, LayerLike, Nest, Shape
 from ..errors import Placed, ShapeError
 from ..random import Key, checked_key
-from ._base import Layer
+from ._base import Layer, longest
 from ._summary import summary
 
 
@@ -92,6 +92,12 @@ class Combinator(Layer):
         """How many words all tables know in which what comes in is looked up; None where there is no table; a tuple by
         part."""
         return self._asked("vocabulary", None, _fewest)
+
+    def longest(self, input_shape: Any) -> tuple[int | None, ...] | None:
+        """As the first layer says that knows of lengths, of those that take the input."""
+        if self.by_part:
+            return None  # a part of its own is no sequence with lengths
+        return next((found for layer in self._first() if (found := longest(layer, input_shape))), None)
 
     def _asked(self, name: str, default: Any, merged: Any) -> Any:
         """What the layers that take the input say of it: of one part each, or of the same input, all together."""

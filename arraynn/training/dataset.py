@@ -20,6 +20,7 @@ from ..errors import DataError, ShapeError
 from ..losses import Domain, Loss
 from .columns import column_names, not_a_list_of_inputs, same_columns
 from .labels import class_table, numbered, weights_by_place
+from .lengths import check_lengths
 from .validation import as_array, as_inputs, count_rows, distributions, finite, in_domain, in_range, same_place
 
 
@@ -30,6 +31,7 @@ class InputSpec:
     input_shape, output_shape : of a row. first : class and path of the layer that takes x, for errors.
     integer_input : the network looks numbers up (an embedding), so integers stay integers. vocabulary : how many there
         are to look up, where that is known. Both are tuples, by part of x, where its parts differ in that.
+    longest : by part of x, the largest length that it may hold, None of a part that holds no lengths.
     columns : the names of x's columns, where they are known; x with others, or in another order, is refused.
     partial : these are batches of a whole that is never seen; the weights of one of them may all be 0.
     classes : the labels that targets are given by, in the order of the outputs; None takes the outputs' numbers.
@@ -44,6 +46,7 @@ class InputSpec:
     first: tuple[str, str] = ("", "")
     integer_input: bool | tuple[bool, ...] = False
     vocabulary: int | tuple[int | None, ...] | None = None
+    longest: tuple[int | None, ...] | None = None
     columns: Any = None
     partial: bool = False
     classes: tuple[Any, ...] | None = None
@@ -66,7 +69,7 @@ class InputSpec:
 
     def by_part(self, function: Callable[[Array, int | None], Any], x: Nest) -> Nest:
         """function(leaf, part) of each leaf of x; the part is None where all of x is taken in the same way."""
-        if not isinstance(self.integer_input, tuple):
+        if not isinstance(self.integer_input, tuple) and self.longest is None:
             return tree.map(lambda leaf: function(leaf, None), x)
         return tuple(tree.map(lambda leaf, i=i: function(leaf, i), part) for i, part in enumerate(x))
 
@@ -80,6 +83,7 @@ class InputSpec:
         whole = integers and namespace(leaf).isdtype(leaf.dtype, "integral")
         if whole and isinstance(words, int) and math.prod(leaf.shape):
             in_range("x", leaf, 0, words - 1, f"the embedding has {words} words")
+        check_lengths(leaf, self.longest[part] if self.longest and part is not None else None)
         return self.backend.asarray(leaf, self.backend.index_dtype if whole else self.dtype)
 
     def numbers(self, y: Any) -> Array:

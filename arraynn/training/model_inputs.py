@@ -53,6 +53,7 @@ class ModelInputs(ModelState):
             first=(type(first).__name__, "network" if first is self.network else "layers.0"),
             integer_input=self.integer_input,
             vocabulary=self.vocabulary,
+            longest=self.longest,
             columns=columns or self.columns,
             partial=partial,
             classes=self.classes,

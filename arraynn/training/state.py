@@ -206,6 +206,13 @@ class ModelState:
         """How many words there are to look up, where the network says so; by part of x, where parts differ."""
         return getattr(self.network, "vocabulary", None)
 
+    @property
+    def longest(self) -> tuple[int | None, ...] | None:
+        """The largest length that each part of x may hold, None of one that holds none; None of an x without."""
+        asked = getattr(self.network, "longest", None)
+        found: tuple[int | None, ...] | None = asked(self.input_shape) if asked and self.input_shape else None
+        return found
+
 
 def _seeded(seed: Any) -> tuple[Any, int | None]:
     """(generator of the weights, integer seed, None where the generator gives it once the weights are drawn)."""

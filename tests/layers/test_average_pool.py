@@ -39,7 +39,7 @@ def test_an_empty_batch_is_fine(xp):
 
 
 def test_what_does_not_fit_is_told():
-    with pytest.raises(nn.ShapeError, match=r"a window of \(3, 3\) spans \(3, 3\), more than input \(N, 2, 8, 8\)"):
+    with pytest.raises(nn.ShapeError, match=r"a window of \(3, 3\) is larger than the input \(N, 2, 8, 8\)"):
         nn.average_pool2d(np.zeros((1, 2, 8, 8)), 3)
     with pytest.raises(nn.ShapeError, match=r"padding must be less than the window, which is \(2,\), got"):
         nn.average_pool1d(np.zeros((1, 8, 1)), 2, padding=((0, 2),))

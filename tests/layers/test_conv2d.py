@@ -170,13 +170,13 @@ def test_what_does_not_fit_is_told(rng):
         nn.conv2d(np.zeros((2, 3, 8, 8)), w, b)
     with pytest.raises(nn.ShapeError, match=r"got \(N, 8, 8\); an image of one channel .* Reshape\(\(8, 8, 1\)\)"):
         nn.conv2d(np.zeros((2, 8, 8)), w, b)
-    with pytest.raises(nn.ShapeError, match=r"spans \(9, 9\) at|\(5, 5\) at dilation \(2, 2\) spans \(9, 9\), more"):
+    with pytest.raises(nn.ShapeError, match=r"\(5, 5\) at dilation \(2, 2\) spans \(9, 9\), which is larger"):
         nn.conv2d(x, np.zeros((5, 5, 3, 4)), b, dilation=2)
-    with pytest.raises(nn.ShapeError, match=r"padded to \(1, 28\).*Permute\(\(2, 3, 1\)\)"):
+    with pytest.raises(nn.ShapeError, match=r"input \(N, 1, 28, 28\); .*Permute\(\(2, 3, 1\)\)"):
         nn.Conv2D(4, 5).init(rng, (1, 28, 28))
     with pytest.raises(nn.ShapeError, match=r"groups must be at least 1 and divide the 4 filters, got 3"):
         nn.conv2d(x, w, b, groups=3)
-    with pytest.raises(nn.ShapeError, match=r"groups must divide the channels, got 2 groups of 3"):
+    with pytest.raises(nn.ShapeError, match=r"got 2 groups of 3"):
         nn.Conv2D(4, 3, groups=2).init(rng, (8, 8, 3))
     with pytest.raises(nn.ShapeError, match=r"Conv2D 'layers\.1'.* from Dense 'layers\.0'"):
         nn.Sequential(nn.Dense(4), nn.Conv2D(4, 3)).init(rng, (8,))

@@ -108,13 +108,15 @@ def test_a_row_without_keys_gives_the_bias(rng):
 
 
 def test_what_does_not_fit_is_told(rng):
-    with pytest.raises(nn.ShapeError, match=r"3 heads do not divide the 4 numbers of each place; .* say key_units"):
+    with pytest.raises(
+        nn.ShapeError, match=r"3 heads do not divide the 4 numbers of each place of the input .* say key_units"
+    ):
         nn.MultiHeadAttention(3).init(rng, (5, 4))
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, T, D\), alone or .*got \(N, 4\)"):
         nn.MultiHeadAttention(2).init(rng, (4,))
     layer = nn.MultiHeadAttention(2)
     params, _ = layer.init(rng, (3, 4))
-    with pytest.raises(nn.ShapeError, match=r"a mask of 3 keys must have the shape \(N,\) of lengths, .*got \(2, 5\)"):
+    with pytest.raises(nn.ShapeError, match=r"a mask of 3 keys must be \(2,\), the lengths, .*got \(2, 5\)"):
         layer(params, (np.zeros((2, 3, 4)), np.ones((2, 5))))
     for wrong in ({"heads": 0}, {"key_units": 0}, {"value_units": 1.5}):
         with pytest.raises(ValueError, match="must be an integer of at least 1"):

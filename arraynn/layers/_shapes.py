@@ -1,0 +1,43 @@
+"""Shapes as errors tell them, and what the shapes and hyperparameters of blocks must be."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from .. import initializers, regularizers
+from .._types import Array, Shape
+from ..errors import ShapeError
+
+
+def told(shape: Shape) -> str:
+    """A row's shape as people write it, with N for the batch.
+
+    >>> told((28, 28, 1)), told(())
+    ('(N, 28, 28, 1)', '(N)')
+    """
+    return "(" + ", ".join(["N", *map(str, shape)]) + ")"
+
+
+def check_vectors(length: int, **vectors: Array) -> None:
+    """ShapeError unless each is a vector of that length: one of another length may broadcast, to wrong gradients."""
+    for name, vector in vectors.items():
+        if tuple(vector.shape) != (length,):
+            raise ShapeError(f"{name} must have the shape ({length},), got {tuple(vector.shape)}")
+
+
+def check_rules(layer: Any) -> None:
+    """TypeError unless all initializers and regularizers of a layer are what their names say."""
+    for field in fields(layer):
+        if field.name.endswith("_initializer"):
+            initializers.checked(field.name, getattr(layer, field.name))
+        elif field.name.endswith("_regularizer"):
+            regularizers.checked(field.name, getattr(layer, field.name))
+
+
+def check_flags(layer: Any, *names: str, remedy: str = "") -> None:
+    """TypeError unless these hyperparameters are True or False."""
+    for name in names:
+        value = getattr(layer, name)
+        if type(value) is not bool:
+            raise TypeError(f"{name} must be True or False, got {value!r}{remedy}")
