@@ -19,7 +19,7 @@ from ..compiler import memory, numpy_codegen, opaque, program, signature, trace
 from ..compiler.rules import rule_of
 from ..errors import BackendUnavailable
 from . import numba as numba_loops
-from . import threads
+from . import products, threads
 from . import windows as sliding
 from .base import Backend, Plan
 from .overlap import Disjoint
@@ -83,8 +83,7 @@ class NumPy(Backend):
     @classmethod
     @contextmanager
     def single_threaded_products(cls) -> Iterator[None]:
-        with threads.limit() as limit:
-            limit.take()
+        with threads.limit():
             yield
 
     @classmethod
@@ -123,8 +122,17 @@ class NumPy(Backend):
     @classmethod
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
         """The step as NumPy calls in a row, for each form and shape of its arguments: the same bits, with less of
-        Python between them, and in memory that is used again."""
-        return compiled(step, donate)
+        Python between them, and in memory that is used again. Products have the bits that they have on one thread of
+        BLAS, on any number of cores, whether the step is compiled or runs as it is, in a run or by itself."""
+        program = compiled(step, donate)
+
+        def run(*arguments: Any) -> Any:
+            if threads.within():
+                return program(*arguments)
+            with threads.limit():
+                return program(*arguments)
+
+        return run
 
     @classmethod
     def elementwise(cls, rule: Callable[..., Any]) -> Callable[[Sequence[tuple[Any, ...]], Any], list[Any]]:
@@ -147,7 +155,7 @@ class NumPy(Backend):
         """Row blocks where a batch's intermediate arrays outgrow the cache; from shapes alone, never from the cores.
 
         A block costs a pass over all parameters, to add its gradients, so it is at least twice as large as they are:
-        where products dominate, one pass with BLAS's own threads is left alone.
+        where products dominate, a batch is taken in one pass, and its products in tiles.
         """
         shapes = [leaf.shape for leaf in tree.leaves(tree.trained(params)) if len(leaf.shape) > 1]
         rows, width = batch[1].shape[0], _width(tree.first(batch[0]), shapes)
@@ -263,7 +271,8 @@ def numpy_program(
     the two differ."""
     loop = numba_loops.compiled if numba_loops.available() else None
     known = {} if packs is None else packs
-    options = numpy_codegen.Options(donate, small, _update, loop, known, Disjoint if apart else None)
+    apart_by = Disjoint if apart else None
+    options = numpy_codegen.Options(donate, small, _update, loop, known, apart_by, products.product, products.WHOLE)
     return program.make(
         function,
         lambda graph: signature.Signature(graph, arguments, donate),
@@ -272,19 +281,8 @@ def numpy_program(
     )
 
 
-def _update(
-    rule: Callable[..., Any],
-    p: np.ndarray,
-    g: np.ndarray,
-    slots: dict[str, np.ndarray],
-    scalars: Any,
-    parallel: bool = True,
-) -> Any:
-    """rule(p, g, slots, scalars), slice by slice in place; by one call where an array's memory does not allow that.
-
-    parallel : whether the workers take part. Behind a product they had better not: BLAS's own threads keep turning on
-    the other cores, for milliseconds, and the system then lets all workers share one.
-    """
+def _update(rule: Callable[..., Any], p: np.ndarray, g: np.ndarray, slots: dict[str, np.ndarray], scalars: Any) -> Any:
+    """rule(p, g, slots, scalars), slice by slice in place; by one call where an array's memory does not allow that."""
     arrays = (p, g, *slots.values())
     if not all(x.flags.c_contiguous and (x.shape, x.dtype) == (p.shape, p.dtype) for x in arrays):
         return rule(p, g, slots, scalars)
@@ -298,11 +296,7 @@ def _update(
     def one(part: slice) -> None:
         loop(flat[part], gradient[part], {name: slot[part] for name, slot in own.items()}, scalars)
 
-    if parallel:
-        threads.run(one, _slices(p.size), blas=False)
-    else:
-        for part in _slices(p.size):
-            one(part)
+    threads.run(one, _slices(p.size))
     return p, slots
 
 

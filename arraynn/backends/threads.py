@@ -1,186 +1,241 @@
-"""Threads for row blocks and slices, and BLAS held to one thread while they work.
+"""arraynn's own threads, and BLAS at one thread while arraynn computes.
 
-One pool for the process, made when first needed, remade after a fork. `limit` may be nested: it counts, takes BLAS down
-with the first and gives it back, as found, with the last, all on the main thread.
+The bits of a product depend on how many threads BLAS takes for it. So BLAS has one, always, and what there is to do at
+the same time goes to threads of arraynn's own. One pool for the process, made when first needed, remade after a fork.
+Its threads block while idle, and never spin.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from functools import lru_cache
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-import threadpoolctl
+
+from .cores import available, blas_libraries, cores, share_machine
+
+__all__ = ["available", "cores", "helpers", "limit", "run", "share_machine", "together"]
 
 _lock = threading.Lock()
-_holders = 0
-_workers = 1
-_limiter: Any = None
-_pool: ThreadPoolExecutor | None = None
-_sharing = 1  #: processes of one job on this machine, which share its cores
-_inside = threading.local()
-
-
-def available() -> int:
-    """How many threads may compute at once, asked while BLAS is as it was found.
-
-    What ARRAYNN_NUM_THREADS says, or the cores this process may use, but no more than BLAS was allowed (joblib and
-    OMP_NUM_THREADS speak to it). 1 where BLAS cannot be held to one thread. ValueError for a wrong ARRAYNN_NUM_THREADS.
-    """
-    wanted = os.environ.get("ARRAYNN_NUM_THREADS", "")
-    if wanted and not (wanted.isdigit() and int(wanted) > 0):
-        raise ValueError(f"ARRAYNN_NUM_THREADS must be an integer of at least 1, got {wanted!r}")
-    blas = [library.num_threads for library in _blas().lib_controllers]
-    if not blas or sys.platform == "emscripten":
-        return 1
-    return int(wanted) if wanted else max(min(*blas, cores()) // _sharing, 1)
-
-
-def share_machine(processes: int) -> None:
-    """Take only this process's part of the cores from now on. processes : how many of one job share the machine."""
-    global _sharing
-    _sharing = max(processes, 1)
-
-
-def _blas() -> Any:
-    """The BLAS libraries of the process, as threadpoolctl knows them. Looking for them takes milliseconds, so that is
-    done again only when modules have been imported since: SciPy, or Numba, may have brought one along."""
-    return _found(len(sys.modules))
-
-
-@lru_cache(maxsize=1)
-def _found(modules: int) -> Any:
-    return threadpoolctl.ThreadpoolController().select(user_api="blas")
-
-
-def cores() -> int:
-    """The cores that this process may use: its affinity, and its control group's share, rounded up."""
-    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
-            quota, period = file.read().split()
-        if quota != "max":
-            found = min(found, -(-int(quota) // int(period)))
-    except (OSError, ValueError):
-        pass  # no control groups here
-    return max(found, 1)
+_holders = 0  #: threads that are within `limit`
+_workers = 1  #: threads that may compute at once
+_found: list[tuple[Any, int]] = []  #: the BLAS libraries that are held, and the threads that each had
+_pool: Pool | None = None
+_inside = threading.local()  #: limit : the innermost one of this thread; working : whether it is at a task
 
 
 class limit:  # noqa: N801 - used as `with limit():`
-    """BLAS at one thread, for the process, from the first `take` within it to the end of the outermost one.
-
-    A fit that never splits a batch never takes it.
-    """
+    """BLAS at one thread, for the process, while any thread is within it; then as it was found."""
 
     def __enter__(self) -> limit:
-        self.taken = self.asked = False
         self.outer = getattr(_inside, "limit", None)
+        if self.outer is None:
+            _hold()
         _inside.limit = self
         return self
 
     def __exit__(self, *error: object) -> None:
-        global _holders, _limiter
         _inside.limit = self.outer
-        if self.taken:
-            with _lock:
-                _holders -= 1
-                if not _holders:
-                    _limiter.restore_original_limits()
-                    _limiter = None
-
-    def take(self) -> int:
-        """Hold BLAS from now on; returns how many threads may work.
-
-        Off the main thread nothing is held: OpenBLAS does not listen there, so what another thread takes, or gives
-        back, would be wrong for good.
-        """
-        global _holders, _limiter
-        count = self.threads()
-        if not self.taken and threading.current_thread() is threading.main_thread():
-            with _lock:
-                if not _holders:
-                    _limiter = _blas().limit(limits=1)
-                _holders += 1
-                self.taken = True
-        return count
-
-    def threads(self) -> int:
-        """How many threads may work: 1 off the main thread, else what `available` says when the limit is entered."""
-        global _workers
-        if threading.current_thread() is not threading.main_thread():
-            return 1
-        if not self.asked:
-            with _lock:
-                if not _holders:
-                    _workers = available()
-                self.asked = True
-        return _workers
+        if self.outer is None:
+            _give_back()
 
 
-def run(function: Callable[[Any], Any], items: Sequence[Any], *, blas: bool = True) -> list[Any]:
-    """[function(item) for item in items]; within `limit` by the caller's thread and the pool's, whoever is free first.
+def within() -> bool:
+    """Whether this thread is within `limit`."""
+    return getattr(_inside, "limit", None) is not None
 
-    blas : whether the function multiplies matrices, so that BLAS must be held to one thread meanwhile.
-    Results stand in the order of the items whoever makes them, so what is folded over them does not depend on that.
-    When one of them fails, or is interrupted, no other is begun, and all have ended when the error is raised.
-    """
-    held = getattr(_inside, "limit", None)
-    if held is None or len(items) == 1:
-        return list(map(function, items))
-    count = held.take() if blas else held.threads()
-    if count == 1:
+
+def _hold() -> None:
+    global _found, _holders, _workers
+    with _lock:
+        if not _holders:
+            _workers = available()
+            _found = [(library, library.num_threads) for library in blas_libraries()]
+        for library, threads in _found:
+            if threads != 1 and (not _holders or _by_thread(library)):
+                _set(library, 1)
+        _holders += 1
+
+
+def _give_back() -> None:
+    global _holders
+    with _lock:
+        _holders -= 1
+        for library, threads in _found:
+            if threads != 1 and (not _holders or _by_thread(library)):
+                _set(library, threads)
+
+
+def _set(library: Any, threads: int) -> None:
+    """Tell BLAS. OpenBLAS listens to any thread; threadpoolctl lets only the one speak that spoke first, unless it is
+    told that this one is done. It is told so again afterwards, or nobody else could give BLAS back what they took."""
+    clear = getattr(library, "clear_controlling_thread", lambda force: None)
+    clear(force=True)
+    library.set_num_threads(threads)
+    clear(force=True)
+
+
+def _by_thread(library: Any) -> bool:
+    """Whether the number is that of the calling thread: OpenMP keeps one for each."""
+    return getattr(library, "threading_layer", None) == "openmp"
+
+
+# ---------------------------------------------------------------- tasks
+
+
+def helpers() -> int:
+    """How many threads would help this one: none outside of `limit`, within a task, and where the others that are
+    within `limit` have all cores."""
+    if getattr(_inside, "limit", None) is None or getattr(_inside, "working", False):
+        return 0
+    return max(_workers - _holders, 0)
+
+
+def run(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """[function(item) for item in items], by `together`. Results stand in the order of the items whoever makes them, so
+    what is folded over them does not depend on that."""
+    if len(items) < 2 or not helpers():
         return list(map(function, items))
     results: list[Any] = [None] * len(items)
-    left = deque(enumerate(items))
 
-    def work() -> None:
-        try:
-            while left:
-                try:
-                    i, item = left.popleft()
-                except IndexError:  # another thread was quicker
-                    return
-                results[i] = function(item)
-        finally:
-            left.clear()
+    def one(i: int, item: Any) -> None:
+        results[i] = function(item)
 
-    def quiet() -> None:
-        with np.errstate(all="ignore"):  # the caller's setting does not reach other threads
-            work()
-
-    pool = _executor(count)
-    helpers = [pool.submit(quiet) for _ in range(min(count, len(items)) - 1)]
-    try:
-        work()
-    finally:
-        late = [helper for helper in helpers if not helper.cancel()]  # the others have not begun, and need not
-        wait(late)
-    for helper in late:
-        helper.result()
+    together([partial(one, i, item) for i, item in enumerate(items)])
     return results
 
 
-def _executor(count: int) -> ThreadPoolExecutor:
+def together(tasks: Sequence[Callable[[], Any]]) -> None:
+    """Call the tasks, which have nothing to do with each other: within `limit` in the caller's thread and the pool's,
+    whoever is free takes the next one, the caller first.
+
+    It waits for nobody but those that are at a task when none is left. When one fails, or is interrupted, no other is
+    begun, and all have ended when the error is raised.
+    """
+    count = min(helpers(), len(tasks) - 1)
+    if count < 1:
+        for task in tasks:
+            task()
+        return
+    work = Work(tasks, count)
+    pool = _of(_workers - 1)
+    for _ in range(count):
+        pool.calls.put(work)
+    _inside.working = True
+    try:
+        work.lead()
+    finally:
+        _inside.working = False
+
+
+class Work:
+    """Tasks, and up to so many helpers, who may come too late."""
+
+    def __init__(self, tasks: Sequence[Callable[[], Any]], count: int) -> None:
+        self.left, self.count = deque(tasks), len(tasks)
+        self.ended: list[None] = []  # one for each task that has ended
+        self.seats, self.seated = deque(range(count)), count  # for helpers; one that finds none stays away
+        self.gone: SimpleQueue[None] = SimpleQueue()  # one for each helper that came and left
+        self.errors: list[BaseException] = []
+
+    def take(self) -> None:
+        while True:
+            try:
+                task = self.left.popleft()
+            except IndexError:
+                return
+            task()
+            self.ended.append(None)
+
+    def help(self) -> None:
+        try:
+            self.seats.pop()
+        except IndexError:
+            return
+        try:
+            self.take()
+        except BaseException as error:
+            self.errors.append(error)
+            self.left.clear()
+        finally:
+            self.gone.put(None)
+
+    def lead(self) -> None:
+        gone = 0
+        try:
+            self.take()
+            while len(self.ended) < self.count and not self.errors:  # a helper is at the rest
+                self.gone.get()
+                gone += 1
+        except BaseException as error:
+            self.errors.insert(0, error)
+        if self.errors:
+            self.left.clear()
+            for _ in range(self._came() - gone):
+                self.gone.get()
+            raise self.errors[0]
+
+    def _came(self) -> int:
+        """How many helpers have come. No other will."""
+        came = self.seated
+        while True:
+            try:
+                self.seats.pop()
+            except IndexError:
+                return came
+            came -= 1
+
+
+class Pool:
+    """So many threads, which help with what stands in `calls`."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.calls: SimpleQueue[Work | None] = SimpleQueue()
+        for i in range(size):
+            threading.Thread(target=self._serve, daemon=True, name=f"arraynn_{i}").start()
+
+    def _serve(self) -> None:
+        np.seterr(all="ignore")  # the caller's setting does not reach other threads
+        _inside.limit, _inside.working = limit(), True
+        for library, _ in _found:
+            if _by_thread(library):
+                _set(library, 1)
+        while True:
+            work = self.calls.get()
+            if work is None:
+                return
+            work.help()
+            del work  # or its arrays would stay while nobody calls
+
+    def close(self) -> None:
+        for _ in range(self.size):
+            self.calls.put(None)
+
+
+def _of(size: int) -> Pool:
     global _pool
     with _lock:
-        if _pool is None or _pool._max_workers != count - 1:
-            _pool = ThreadPoolExecutor(count - 1, thread_name_prefix="arraynn")
+        if _pool is None or _pool.size != size:
+            if _pool is not None:
+                _pool.close()
+            _pool = Pool(size)
         return _pool
 
 
 def _after_fork() -> None:
     # The threads did not come along, the lock may be held by one of them, and whoever limited BLAS is not here.
-    global _holders, _limiter, _lock, _pool
-    if _limiter is not None:
-        _limiter.restore_original_limits()
-    _holders, _limiter, _lock, _pool = 0, None, threading.Lock(), None
-    _inside.limit = None
+    global _found, _holders, _lock, _pool
+    if _holders:
+        for library, threads in _found:
+            _set(library, threads)
+    _found, _holders, _lock, _pool = [], 0, threading.Lock(), None
+    _inside.limit, _inside.working = None, False
 
 
 if hasattr(os, "register_at_fork"):

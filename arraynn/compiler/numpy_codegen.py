@@ -7,6 +7,7 @@ What goes is Python's work in between, new arrays, and what is computed twice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,10 +29,10 @@ from .render import numba_loop
 class Options:
     """How a function becomes NumPy calls. donated : places of the arguments that it consumes.
 
-    small : the most elements of a parameter that is updated packed, with others. update(rule, p, g, slots, scalars,
-    threads) -> p, slots updates a larger one, by threads where the program has no products. loop(source) -> the
-    compiled loop; None where there is no compiler. packs : what lays parameters end to end, shared by the programs of a
-    function.
+    small : the most elements of a parameter that is updated packed, with others. update(rule, p, g, slots, scalars) ->
+    p, slots updates a larger one. loop(source) -> the compiled loop; None where there is no compiler. packs : what lays
+    parameters end to end, shared by the programs of a function. product(a, b, out) writes a matrix product of at least
+    `whole` multiplications, in the bits of one call.
     """
 
     donated: tuple[int, ...] = ()
@@ -40,6 +41,8 @@ class Options:
     loop: Callable[[str], Callable[..., Any]] | None = None
     packs: dict[Any, ParameterPack] = field(default_factory=dict)
     apart: Callable[[Sequence[str]], Callable[[Sequence[Any]], None]] | None = None
+    product: Callable[..., None] | None = None
+    whole: int = 0
 
 
 def lower(traced: Traced, options: Options) -> Program:
@@ -67,7 +70,6 @@ class NumPyCodegen(NumPyCalls):
         self.checks = dict(self.signature.checks)
         self.packed: list[str] = []  # the lines that pack parameters
         self.packs: list[tuple[ParameterPack, list[Node]]] = []  # and what they pack
-        self.products = any(node.op == "matmul" for step in steps for node in step.nodes)
         self._pack()
         for self.i, step in enumerate(steps):
             if step.fused:
@@ -180,8 +182,7 @@ class NumPyCodegen(NumPyCalls):
         elif node.kind == "view":
             self._view(node)
         elif node.op == "matmul":
-            a, b = map(self.name, node.operands)
-            self._call(node, self._product(node), f"{a}, {b}, ")
+            self._matmul(node)
         elif node.kind == "reduction":
             self._reduction(node)
         elif node.op == "pack":
@@ -200,13 +201,23 @@ class NumPyCodegen(NumPyCalls):
             self.scope[node.op] = getattr(host, node.op)
             self.names[node.serial] = self.line(f"r{node.serial}", self.library(node))
 
+    def _matmul(self, node: Node) -> None:
+        a, b = map(self.name, node.operands)
+        work = math.prod(node.shape) * node.operands[0].shape[-1]
+        floats = node.dtype in (np.float32, np.float64)
+        if self.options.product is None or work < self.options.whole or node.ndim != 2 or not floats:
+            self._call(node, self._product(node), f"{a}, {b}, ")
+            return
+        self.scope["product"] = self.options.product
+        self.lines.append(f"product({a}, {b}, {self._target_or_new(node).name})")
+
     def _update(self, node: Node) -> None:
         (leaf,) = leaves_of(node)
         own = ", ".join(f"{name!r}: {self.name(x)}" for name, x in leaf.slots.items())
         scalars = self.nest(node.attributes["scalars"], [self.names.get(x.serial, "") for x in node.operands])
         self.scope["update"] = self.options.update
         text = f"{self.object(node.attributes['rule'])}, {self.name(leaf.p)}, {self.name(leaf.g)}, {{{own}}}, {scalars}"
-        self.names[node.serial] = self.line(f"u{node.serial}", f"update({text}, {not self.products})")
+        self.names[node.serial] = self.line(f"u{node.serial}", f"update({text})")
 
     def _side_by_side(self, node: Node) -> None:
         """Gradients end to end: copied there, where they were not computed there."""

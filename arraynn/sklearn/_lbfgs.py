@@ -12,7 +12,7 @@ from ..training.lbfgs import minimize_lbfgs
 from ._clipped import exact
 from ._network import to_attributes
 from ._objective import PerSample, WithWeights
-from ._stochastic import _draws, penalty_of, steady
+from ._stochastic import _draws, penalty_of
 
 LOSS_TOLERANCE = 2.220446049250313e-09  #: SciPy's own default, which scikit-learn leaves alone
 
@@ -49,7 +49,7 @@ def fit_lbfgs(est: Any, task: Any) -> None:
 
     key = Key(int(est._random_state.randint(2**31 - 1))) if _draws(est.network_) else None
     params = est._params(task.engine, task.dtype)
-    with task.engine.context(), steady(task.engine, params, task.count):
+    with task.engine.context():
         params, result = minimize_lbfgs(
             network,
             PerSample(consistent, penalty),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +14,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import gen_batches
 
 from .. import tree
-from .._types import Nest
-from ..backends.threads import limit
 from ..layers import Activation, Dense
 from ..optimizers import Optimizer
 from ..random import Key
@@ -31,9 +28,6 @@ from ._hooks import Hooks
 from ._objective import PerSample, WithWeights
 
 SMALLEST_RATE = 1e-6  #: where scikit-learn's adaptive learning rate gives up
-
-#: multiplications of a step's largest product, below which BLAS is held to one thread
-SMALL_PRODUCT = 1 << 23
 
 
 def make_optimizer(est: Any) -> Optimizer:
@@ -124,11 +118,7 @@ class Stochastic:
     def run(self) -> None:
         est = self.est
         try:
-            with (
-                self.engine.context(),
-                steady(self.engine, self.params, self.batch_size),
-                deferred_interrupts() as interrupt,
-            ):
+            with self.engine.context(), deferred_interrupts() as interrupt:
                 try:
                     self.epochs(interrupt.check)
                 except BaseException as error:
@@ -269,20 +259,6 @@ class Stochastic:
             kept = {"step": self.state["step"], "slots": slots, "factor": self.factor, "waited": self.waited}
             kept |= {"history": self.hooks.history(), "best": self.best if self.est.early_stopping else None}
             self.est._training = kept
-
-
-@contextmanager
-def steady(engine: Any, params: Nest, rows: int) -> Iterator[None]:
-    """Within it NumPy's products run in one thread, where those of a step are small.
-
-    BLAS's threads wait for each other by spinning. On cores that are shared with anything, a product that takes a
-    fraction of a millisecond then takes tens of them; what is lost where the cores are idle is less than half.
-    """
-    largest = rows * max((math.prod(leaf.shape) for leaf in tree.leaves(params)), default=0)
-    with limit() as held:
-        if engine.name == "numpy" and largest < SMALL_PRODUCT:
-            held.take()
-        yield
 
 
 def penalty_of(est: Any) -> L1L2:

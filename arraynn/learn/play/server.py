@@ -4,8 +4,7 @@ The server listens on 127.0.0.1 only. A call needs the token that the printed ad
 machine's (a foreign name bound to 127.0.0.1 is refused), the Origin, where a browser sends one, too. The page's policy
 allows scripts, styles and connections of this server alone. Whatever is malformed is one 4xx answer.
 
-Threads receive requests; the thread that calls `serve` does the training. It is the main one of `arraynn play`, as of
-an exported program: BLAS takes orders there only, and the bits are the same.
+Threads receive requests; the thread that calls `serve` does the training. An exported program gives the same bits.
 """
 
 from __future__ import annotations
