@@ -35,6 +35,11 @@ def python_number(value: Any) -> Any:
     return value
 
 
+def is_integer(value: Any, low: int) -> bool:
+    """Whether value is Python's int of at least `low`; True and False are not."""
+    return type(value) is int and value >= low
+
+
 def held_number(value: Any) -> Any:
     """The same for what a dataclass holds: 0-d arrays are numbers too, and tuples are gone through."""
     if isinstance(value, tuple) and type(value) is tuple:

@@ -20,7 +20,7 @@ import math
 from typing import Any
 
 from ._array import device, namespace
-from ._hyperparameters import python_number
+from ._hyperparameters import is_integer, python_number
 from .backends import for_type
 
 _MULTIPLIERS = 0x7FEB352D, 0x846CA68B - 2**32
@@ -81,7 +81,7 @@ def _fold(words: tuple[Any, Any], number: int) -> tuple[Any, Any]:
 
 def _checked(number: int) -> int:
     number = python_number(number)
-    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+    if not is_integer(number, 0):
         raise ValueError(f"a key takes integers of at least 0, got {number!r}")
     return number
 

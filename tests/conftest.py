@@ -62,6 +62,7 @@ EXTRAS = {  # what a machine can be asked to have, and what must be there then
 }
 INSTALLED = [library for library in ("torch", "jax", "dpnp") if installed(library)]
 KINDS = ["numpy", "numpy-readonly", "strict", "strict-rebinding", "strict-no_float64", *INSTALLED, CUPY]
+THOROUGH = ("strict-rebinding", "strict-no_float64")  #: kinds that take long, and seldom find what the others do not
 BACKENDS = ["numpy", "array_api_strict:device1", *INSTALLED, CUPY]
 
 
@@ -72,21 +73,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("numpy", "strict", "torch", "jax", "dpnp", "cupy"),
         help="of the tests that take each kind of arrays in turn, those of this library's; all others run, too",
     )
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help=f"also the tests marked 'thorough': those that take long, and the kinds {' and '.join(THOROUGH)}",
+    )
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    only = config.getoption("--only")
-    if only is None:
-        return
+    only, thorough = config.getoption("--only"), config.getoption("--thorough")
     left: list[pytest.Item] = []
     others: list[pytest.Item] = []
     for item in items:
         chosen = getattr(item, "callspec", None)
         given = [chosen.params[name] for name in ("xp", "backend") if name in chosen.params] if chosen else []
         kinds = [kind for kind in given if isinstance(kind, str)]
-        (others if kinds and not any(only in kind for kind in kinds) else left).append(item)
+        if any(kind in THOROUGH for kind in kinds):
+            item.add_marker("thorough")
+        late = item.get_closest_marker("thorough") is not None and not thorough and not _asked_for(config, item)
+        (others if late or (only and kinds and not any(only in kind for kind in kinds)) else left).append(item)
     config.hook.pytest_deselected(items=others)
     items[:] = left
+
+
+def _asked_for(config: pytest.Config, item: pytest.Item) -> bool:
+    """Whether the test was named on the command line, as by tests/test_tree.py::test_paths."""
+    return any(argument.partition("::")[2] and item.nodeid.startswith(argument) for argument in config.args)
 
 
 def pytest_configure(config: pytest.Config) -> None:

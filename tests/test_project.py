@@ -25,7 +25,7 @@ COMMANDS = ('pip install ".[plot]" && arraynn train spiral', 'pip install -e ".[
 
 # Each floor may import what lies above it in this list, and nothing on its own floor or below.
 FLOORS = (
-    {"errors", "_names", "_types"},
+    {"errors", "_names", "_text", "_types"},
     {"_array", "_coupling", "_hyperparameters"},
     {"tree"},
     {"compiler", "_contract"},
@@ -49,7 +49,9 @@ FLOORS = (
 # Files of blocks import none beside them, but what is made to be shared; a combinator holds other layers.
 BLOCKS = ("layers", "losses", "optimizers")
 SHARED = {
-    "layers": {"_base", "_convolve", "_logistic", "_pool", "_recurrent", "_shapes", "_summary", "_window", "combinator"},
+    "layers": {
+        *("_base", "_convolve", "_logistic", "_pool", "_recurrent", "_shapes", "_summary", "_window", "combinator"),
+    },
     "losses": {"_base", "_clip", "_domain", "binary", "labels", "reduction"},
     "optimizers": {"_averaging", "_base", "_moments"},
 }

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends, tree
+from .._text import table
 from ..backends import Backend
 from ..errors import BackendUnavailable
 from ..layers import Dense, ReLU, Sequential
@@ -23,7 +24,7 @@ from ..optimizers import Adam
 from ..random import Key
 from ..training.progress import short
 from ..training.step import make_train_step
-from ._say import UsageError, table
+from ._say import UsageError
 
 #: name : (widths of inputs, hidden layers and outputs, rows of a batch)
 WORKLOADS: dict[str, tuple[tuple[int, ...], int]] = {

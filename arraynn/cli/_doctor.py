@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from .. import backends
+from .._text import table
 from ..errors import BackendUnavailable
 from ..io.model_file import own_version
-from ._say import table
 
 PACKAGES = ("numpy", "array-api-compat", "safetensors", "threadpoolctl", "rich", "matplotlib", "numba")
 

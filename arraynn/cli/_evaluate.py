@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .._text import table
 from ..metrics import as_metric
 from ..model import Model
 from ..training.progress import short
 from ._folder import MODEL
 from ._recipes import load
-from ._say import UsageError, table
+from ._say import UsageError
 from ._train import check
 
 

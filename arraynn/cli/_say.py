@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from ..errors import DataWarning
@@ -14,16 +14,6 @@ from ..errors import DataWarning
 
 class UsageError(Exception):
     """The command line asks for something that cannot be: exit code 2."""
-
-
-def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Rows of cells as aligned lines; the columns in `right` are aligned to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    aligned = ["rjust" if i in right else "ljust" for i in range(len(widths))]
-    return "\n".join(
-        "  ".join(getattr(cell, to)(width) for cell, to, width in zip(row, aligned, widths, strict=True)).rstrip()
-        for row in rows
-    )
 
 
 def silence() -> None:

@@ -6,9 +6,10 @@ import argparse
 import statistics
 from pathlib import Path
 
+from .._text import table
 from ..training.progress import short
 from ._folder import claimed
-from ._say import UsageError, table
+from ._say import UsageError
 from ._train import run_once
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .._text import table
 from ..layers import Dense, Sequential
 from ..losses import mean_squared_error, softmax_cross_entropy
 from ..metrics import r2
@@ -18,7 +19,6 @@ from ..training.callbacks import EarlyStopping
 from ..training.progress import clock, short
 from ._folder import keep
 from ._recipes import TABLE, Data, Recipe
-from ._say import table
 from ._splits import duplicates
 from ._table_data import TableData, table_data
 from ._table_figures import answers, baselines, confusion, figures, importance, per_class

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .._text import table
 from ..backends import backend
 from ..datasets.tables import is_table_file
 from ..distributed import Group
@@ -23,7 +24,7 @@ from ..training.checkpoint import Checkpoint, begun_at
 from ..training.progress import clock, short, shown_on
 from ._folder import CHECKPOINT, MODEL, claimed, keep
 from ._recipes import FILE, GENERATED, RECIPES, TABLE, Data, Recipe, load
-from ._say import UsageError, silence, table
+from ._say import UsageError, silence
 from ._table_arguments import TABLE_OPTIONS
 from ._workers import as_one_of, only_first
 

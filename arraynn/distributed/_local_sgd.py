@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .. import tree
+from .._hyperparameters import is_integer
 from .._types import Nest
 from ..errors import DataError
 from ..optimizers import SGD, Optimizer
@@ -37,7 +38,7 @@ class LocalSGD:
     outer: Optimizer = field(default_factory=lambda: SGD(0.7, momentum=0.9, nesterov=True))
 
     def __post_init__(self) -> None:
-        if isinstance(self.every, bool) or not isinstance(self.every, int) or self.every < 1:
+        if not is_integer(self.every, 1):
             raise DataError(f"every must be an integer of at least 1, got {self.every!r}")
         if not isinstance(self.outer, Optimizer):
             raise DataError(f"outer must be an Optimizer, such as nn.SGD(0.7, momentum=0.9), got {self.outer!r}")

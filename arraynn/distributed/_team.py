@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import tree
 from .._coupling import batch_coupled, exchanges_parts
+from .._hyperparameters import is_integer
 from .._types import Array, Nest
 from ..backends import for_type, of
 from ..errors import DataError, WorkerError
@@ -61,7 +62,7 @@ class Team:
     reduction: str | LocalSGD = "exact"
 
     def __post_init__(self) -> None:
-        if isinstance(self.shards, bool) or not isinstance(self.shards, int) or self.shards < 1:
+        if not is_integer(self.shards, 1):
             raise DataError(f"shards must be an integer of at least 1, got {self.shards!r}")
         if self.group.size > self.shards:
             few = WorkerError(

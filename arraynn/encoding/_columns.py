@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._hyperparameters import is_integer
 from ..errors import DataError
 from ._frame import Column, spelled
 from ._values import FLAGS, date, is_missing
@@ -150,7 +151,7 @@ class EmbeddedColumn(Encoded):
     def __post_init__(self) -> None:
         _checked(self.name)
         _checked_values(self.values)
-        if type(self.units) is not int or self.units < 1:
+        if not is_integer(self.units, 1):
             raise ValueError(f"units must be an integer of at least 1, got {self.units!r}")
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._text import table
 from ..errors import DataError
 from ._columns import (
     CategoryColumn,
@@ -40,8 +41,7 @@ class Learnt:
 
     def __str__(self) -> str:
         told = [(one.name, one.told(), self.why[one.name]) for one in (*self.encoding.columns, *self.encoding.targets)]
-        widths = [max(len(row[i]) for row in told) for i in range(2)]
-        return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}".rstrip() for a, b, c in told)
+        return table(told)
 
 
 def learn(

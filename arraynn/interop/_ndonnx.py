@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from .. import random, tree
-from .._hyperparameters import python_number
+from .._hyperparameters import is_integer, python_number
 from .._types import Nest
 from ..backends import for_type
 from ..errors import DataError
@@ -64,7 +64,7 @@ def training_step_to_onnx(
         raise DataError("the model has no weights yet; fit it, or call build(input_shape), before exporting")
     batch_size, steps = python_number(batch_size), python_number(steps)
     for name, value in (("batch_size", batch_size), ("steps", steps)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if not is_integer(value, 1):
             raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
     inputs: dict[str, Any] = {}
 

@@ -9,10 +9,11 @@ from typing import Any
 from .. import initializers
 from .._array import device, namespace, sum_of_rows
 from .._hyperparameters import python_number
+from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
-from ._shapes import check_vectors, told
+from ._shapes import check_vectors
 
 
 def batch_norm(
@@ -67,7 +68,7 @@ def batch_norm(
     """
     if len(x.shape) < 2 or tuple(x.shape[-1:]) != tuple(scale.shape):
         check_vectors(math.prod(scale.shape), scale=scale)
-        raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got {told(x.shape[1:])}")
+        raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got {row_shape(x.shape[1:])}")
     check_vectors(scale.shape[0], bias=bias, mean=mean, variance=variance)
     if mask is not None and tuple(mask.shape) != tuple(x.shape[:1]):
         raise ShapeError(f"mask must have one element a row, {tuple(x.shape[:1])}, got {tuple(mask.shape)}")

@@ -8,12 +8,14 @@ from typing import Any, ClassVar, Self
 
 from .. import initializers
 from .._array import namespace, sum_of_rows
+from .._hyperparameters import is_integer
+from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..backends import Windows, for_type
 from ..errors import ShapeError
 from ..regularizers import penalty_of
 from ._base import Layer
-from ._shapes import check_rules, check_vectors, told
+from ._shapes import check_rules, check_vectors
 from ._window import Padding, check_padding, check_rank, sizes, warn_of_channels_first, windows_over
 
 KERNEL = {1: "k", 2: "kh, kw"}
@@ -122,7 +124,7 @@ class Convolution(Layer):
         check_rules(self)
         for name in ("filters", "groups"):
             value = getattr(self, name)
-            if type(value) is not int or value < 1:
+            if not is_integer(value, 1):
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
         for name in ("kernel_size", "strides", "dilation"):
             sizes(name, getattr(self, name), self.rank)
@@ -136,7 +138,7 @@ class Convolution(Layer):
         if input_shape[-1] % self.groups:
             raise ShapeError(
                 f"groups must divide the channels, got {self.groups} groups of {input_shape[-1]} channels, the last "
-                f"axis of the input {told(input_shape)}"
+                f"axis of the input {row_shape(input_shape)}"
             )
         return windows_over(tuple(input_shape), self.kernel_size, self.strides, self.padding, self.dilation)
 

@@ -8,6 +8,8 @@ from typing import Any, Self
 
 from .. import initializers
 from .._array import namespace, sum_of_rows
+from .._hyperparameters import is_integer
+from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ..regularizers import penalty_of
@@ -36,8 +38,8 @@ def dense(x: Array, w: Array, b: Array, /) -> tuple[Any, Backward]:
     """
     shape, n_out = tuple(x.shape), w.shape[1]
     if len(shape) < 2 or shape[-1] != w.shape[0]:
-        rows, places = ", ".join(["N", *map(str, shape[1:])]), "N" if len(shape) < 3 else "N, …"
-        raise ShapeError(f"expected input ({places}, {w.shape[0]}), got ({rows})")
+        places = "N" if len(shape) < 3 else "N, …"
+        raise ShapeError(f"expected input ({places}, {w.shape[0]}), got {row_shape(shape[1:])}")
     if tuple(b.shape) != (n_out,):  # a single number would broadcast, and have a gradient of another shape
         raise ShapeError(f"b must have the shape ({n_out},), as w is {tuple(w.shape)}, got {tuple(b.shape)}")
     xp = namespace(x)
@@ -85,7 +87,7 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         check_rules(self)
-        if isinstance(self.units, bool) or not isinstance(self.units, int) or self.units < 1:
+        if not is_integer(self.units, 1):
             raise ValueError(f"units must be an integer of at least 1, got {self.units!r}")
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:

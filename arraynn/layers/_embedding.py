@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from .. import initializers
 from .._array import device, namespace
+from .._hyperparameters import is_integer
 from .._types import Array, Backward, Nest, Shape
 from ..errors import DataError
 from ..regularizers import penalty_of
@@ -91,7 +92,7 @@ class Embedding(Layer):
         check_rules(self)
         for name in ("vocabulary", "units"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if not is_integer(value, 1):
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:

@@ -8,10 +8,12 @@ from typing import Any
 
 from .. import initializers
 from .._array import namespace
+from .._hyperparameters import is_integer
+from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
-from ._shapes import check_vectors, told
+from ._shapes import check_vectors
 
 
 def group_norm(x: Array, scale: Array, bias: Array, groups: int, epsilon: float = 1e-5, /) -> tuple[Array, Backward]:
@@ -70,11 +72,11 @@ def group_norm(x: Array, scale: Array, bias: Array, groups: int, epsilon: float 
 def check_groups(shape: Shape, groups: int, channels: int | None = None) -> int:
     """The channels of rows of this shape; ShapeError where they are others, or the groups do not divide them."""
     if not shape or channels not in (None, shape[-1]):
-        raise ShapeError(f"expected input (N, …, {'C' if channels is None else channels}), got {told(shape)}")
+        raise ShapeError(f"expected input (N, …, {'C' if channels is None else channels}), got {row_shape(shape)}")
     if groups < 1 or shape[-1] % groups:
         raise ShapeError(
             f"groups must be at least 1 and divide the channels, got {groups} groups of {shape[-1]} channels, the last "
-            f"axis of the input {told(shape)}"
+            f"axis of the input {row_shape(shape)}"
         )
     return shape[-1]
 
@@ -90,7 +92,7 @@ class GroupNorm(Layer):
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
-        if type(self.groups) is not int or self.groups < 1:
+        if not is_integer(self.groups, 1):
             raise ValueError(f"groups must be an integer of at least 1, got {self.groups!r}")
         if not 0 < self.epsilon < math.inf:
             raise ValueError(f"epsilon must be a finite number above 0, got {self.epsilon!r}")

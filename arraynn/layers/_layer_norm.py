@@ -9,10 +9,11 @@ from typing import Any
 from .. import initializers
 from .._array import namespace
 from .._hyperparameters import python_number
+from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
-from ._shapes import check_vectors, told
+from ._shapes import check_vectors
 
 
 def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) -> tuple[Any, Backward]:
@@ -36,7 +37,7 @@ def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) ->
     """
     if len(x.shape) < 2 or tuple(x.shape[-1:]) != tuple(scale.shape):
         check_vectors(math.prod(scale.shape), scale=scale)
-        raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got {told(x.shape[1:])}")
+        raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got {row_shape(x.shape[1:])}")
     check_vectors(scale.shape[0], bias=bias)
     xp, epsilon = namespace(x), python_number(epsilon)
     axes = tuple(range(len(x.shape) - 1))

@@ -7,6 +7,8 @@ from typing import Any
 
 from .. import initializers
 from .._array import device, namespace
+from .._hyperparameters import is_integer
+from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ..random import Key
@@ -14,7 +16,7 @@ from ..regularizers import penalty_of
 from ._base import Layer
 from ._dense import dense
 from ._scaled_dot_product_attention import scaled_dot_product_attention
-from ._shapes import check_flags, check_rules, told
+from ._shapes import check_flags, check_rules
 
 PROJECTIONS = "query", "key", "value", "output"
 
@@ -57,7 +59,7 @@ class MultiHeadAttention(Layer):
         check_flags(self, "causal")
         for name in ("heads", "key_units", "value_units"):
             value = getattr(self, name)
-            if (value is not None or name == "heads") and (type(value) is not int or value < 1):
+            if (value is not None or name == "heads") and (not is_integer(value, 1)):
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is the probability of dropping and must lie in [0, 1), got {self.dropout!r}")
@@ -68,7 +70,7 @@ class MultiHeadAttention(Layer):
         query, *others = input_shape if several else (input_shape,)
         memory = next((shape for shape in others[:1] if len(shape) == 2), query)
         if len(query) != 2 or len(memory) != 2 or len(others) > 2:
-            given = " and ".join(map(told, (query, *others)))
+            given = " and ".join(map(row_shape, (query, *others)))
             remedy = "; rows of numbers become sequences by Reshape((T, D)) before it" if len(query) == 1 else ""
             raise ShapeError(
                 f"expected input (N, T, D), alone or in a tuple with a mask, a memory (N, S, M), or both, got "
@@ -76,8 +78,8 @@ class MultiHeadAttention(Layer):
             )
         if self.key_units is None and query[1] % self.heads:
             raise ShapeError(
-                f"{self.heads} heads do not divide the {query[1]} numbers of each place of the input {told(query)}; "
-                f"take a number of heads that does, or say key_units"
+                f"{self.heads} heads do not divide the {query[1]} numbers of each place of the input "
+                f"{row_shape(query)}; take a number of heads that does, or say key_units"
             )
         units = self.key_units or query[1] // self.heads
         wide = {"query": self.heads * units, "key": self.heads * units}
@@ -142,11 +144,11 @@ class MultiHeadAttention(Layer):
         """ShapeError where the weights are for places of other widths, or the memory has other rows."""
         width, wide = params["query_weight"].shape[0], params["key_weight"].shape[0]
         if query.shape[2] != width:
-            raise ShapeError(f"expected input (N, T, {width}), got {told(query.shape[1:])}")
+            raise ShapeError(f"expected input (N, T, {width}), got {row_shape(query.shape[1:])}")
         if memory.shape[2] != wide:
             raise ShapeError(
-                f"expected a memory (N, S, {wide}), got {told(memory.shape[1:])}; a mask (N, T, S) stands behind a "
-                f"memory, as in (x, x, mask)"
+                f"expected a memory (N, S, {wide}), got {row_shape(memory.shape[1:])}; a mask (N, T, S) stands "
+                f"behind a memory, as in (x, x, mask)"
             )
         if memory.shape[0] != query.shape[0]:
             raise ShapeError(f"query and memory must have the same rows, got {query.shape[0]} and {memory.shape[0]}")

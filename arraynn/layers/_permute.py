@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._array import namespace
+from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Activation
@@ -39,8 +40,9 @@ def permute(x: Array, axes: tuple[int, ...], /) -> tuple[Array, Backward]:
 def permuted(before: Shape, axes: Shape) -> Shape:
     """The shape of a row whose axes are put in this order."""
     if len(before) != len(axes):
-        rows = ", ".join(["N", *map(str, before)])
-        raise ShapeError(f"axes {axes} are an order of {len(axes)} axes behind the batch's, got input ({rows})")
+        raise ShapeError(
+            f"axes {axes} are an order of {len(axes)} axes behind the batch's, got input {row_shape(before)}"
+        )
     return tuple(before[i - 1] for i in axes)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
+from .._text import row_shape
 from .._types import Nest, Shape
 from ..backends import Windows
 from ..errors import ShapeError
 from ._base import Activation
-from ._shapes import told
 from ._window import Padding, check_padding, check_rank, sizes, warn_of_channels_first, windows_over
 
 
@@ -33,7 +33,7 @@ def pooled_shape(shape: Shape) -> Shape:
     if len(shape) < 2 or 0 in shape[:-1]:
         raise ShapeError(
             f"expected input (N, …, C), such as (N, H, W, C) or (N, T, C), with at least one place for each channel, "
-            f"got {told(shape)}; it goes before Flatten, and makes it needless"
+            f"got {row_shape(shape)}; it goes before Flatten, and makes it needless"
         )
     return shape[-1:]
 

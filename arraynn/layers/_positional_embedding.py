@@ -7,11 +7,13 @@ from typing import Any
 
 from .. import initializers
 from .._array import device, namespace
+from .._hyperparameters import is_integer
+from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ..regularizers import penalty_of
 from ._base import Layer
-from ._shapes import check_rules, told
+from ._shapes import check_rules
 
 SMALL_NORMAL = initializers.normal(0.02)
 KINDS = "learned", "sinusoidal"
@@ -48,11 +50,11 @@ def positional_embedding(x: Array, table: Array, /) -> tuple[Array, Backward]:
 
 def _check(shape: Shape, length: int, units: int | None = None) -> None:
     if len(shape) != 2 or units not in (None, shape[1]):
-        raise ShapeError(f"expected input (N, T, {'D' if units is None else units}), got {told(shape)}")
+        raise ShapeError(f"expected input (N, T, {'D' if units is None else units}), got {row_shape(shape)}")
     if shape[0] > length:
         raise ShapeError(
-            f"sequences of {shape[0]} places, input {told(shape)}, are longer than the {length} that there are vectors "
-            f"for; take a length of at least {shape[0]}, or shorter sequences"
+            f"sequences of {shape[0]} places, input {row_shape(shape)}, are longer than the {length} that there are "
+            f"vectors for; take a length of at least {shape[0]}, or shorter sequences"
         )
 
 
@@ -75,7 +77,7 @@ class PositionalEmbedding(Layer):
 
     def __post_init__(self) -> None:
         check_rules(self)
-        if type(self.length) is not int or self.length < 1:
+        if not is_integer(self.length, 1):
             raise ValueError(f"length must be an integer of at least 1, got {self.length!r}")
         if self.kind not in KINDS:
             raise ValueError(f"kind must be 'learned' or 'sinusoidal', got {self.kind!r}")

@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 
 from .. import initializers
 from .._array import device, namespace
+from .._hyperparameters import is_integer
+from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ..regularizers import penalty_of
 from ._base import Layer
-from ._shapes import check_flags, check_rules, check_vectors, told
+from ._shapes import check_flags, check_rules, check_vectors
 
 ORTHOGONAL = initializers.orthogonal()
 
@@ -54,7 +56,7 @@ def check_steps(x: Array, w: Array, u: Array, b: Array, gates: int) -> None:
         raise ShapeError(f"w must be (D, {gates} H) and u (H, {gates} H), got {tuple(w.shape)} and {tuple(u.shape)}")
     units = u.shape[0]
     if len(x.shape) != 3 or x.shape[2] != w.shape[0] or x.shape[1] == 0:
-        raise ShapeError(f"expected input (N, T, {w.shape[0]}) with at least one step, got {told(x.shape[1:])}")
+        raise ShapeError(f"expected input (N, T, {w.shape[0]}) with at least one step, got {row_shape(x.shape[1:])}")
     if tuple(u.shape) != (units, gates * units) or w.shape[1] != gates * units:
         wide = "H" if gates == 1 else f"{gates} H"
         raise ShapeError(f"w must be (D, {wide}) and u (H, {wide}), got {tuple(w.shape)} and {tuple(u.shape)}")
@@ -93,7 +95,7 @@ class Recurrent(Layer):
         kind = type(self).__name__
         remedy = f"; {kind} takes the units of its state only, those of the input are inferred: {kind}(64)"
         check_flags(self, "return_sequences", "reverse", remedy=remedy)
-        if type(self.units) is not int or self.units < 1:
+        if not is_integer(self.units, 1):
             raise ValueError(f"units must be an integer of at least 1, got {self.units!r}")
 
     def block(self, params: Nest, x: Array, mask: Array | None) -> tuple[Array, Backward]:
@@ -104,7 +106,7 @@ class Recurrent(Layer):
         """The shapes of the weights, by their names, and of an output row, for rows of this shape, or these."""
         shape, *others = input_shape if input_shape and isinstance(input_shape[0], tuple) else (input_shape,)
         if len(shape) != 2 or shape[0] == 0 or len(others) > 1 or (others and others[0] not in ((), shape[:1])):
-            given = " and ".join(map(told, (shape, *others)))
+            given = " and ".join(map(row_shape, (shape, *others)))
             remedy = "; rows of numbers become sequences by Reshape((T, D)) before it" if len(shape) == 1 else ""
             if len(shape) > 2:
                 remedy = "; the places of an image become steps by Reshape((-1, D)) before it"

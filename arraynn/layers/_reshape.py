@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._array import namespace
+from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Activation
@@ -41,8 +42,7 @@ def reshaped(before: Shape, shape: Shape) -> Shape:
     known, size = math.prod(n for n in shape if n != -1), math.prod(before)
     wanted = tuple(size // known if n == -1 and known else n for n in shape)
     if math.prod(wanted) != size or -1 in wanted:
-        rows = ", ".join(["N", *map(str, before)])
-        raise ShapeError(f"input ({rows}) has {size} numbers a row, which cannot take the shape {shape}")
+        raise ShapeError(f"input {row_shape(before)} has {size} numbers a row, which cannot take the shape {shape}")
     return wanted
 
 

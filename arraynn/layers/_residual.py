@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ..random import Key
@@ -54,5 +55,5 @@ class Residual(Combinator):
 
 def _keeps_shape(before: Shape, after: Shape) -> None:
     if before != after:
-        x, f = (", ".join(["N", *map(str, shape)]) for shape in (before, after))
-        raise ShapeError(f"y = x + f(x) takes an f that keeps the shape, got x ({x}) and f(x) ({f})")
+        x, f = map(row_shape, (before, after))
+        raise ShapeError(f"y = x + f(x) takes an f that keeps the shape, got x {x} and f(x) {f}")

@@ -8,10 +8,11 @@ from typing import Any
 
 from .. import initializers
 from .._array import namespace
+from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
-from ._shapes import check_vectors, told
+from ._shapes import check_vectors
 
 
 def rms_norm(x: Array, scale: Array, epsilon: float = 1e-6, /) -> tuple[Array, Backward]:
@@ -34,7 +35,7 @@ def rms_norm(x: Array, scale: Array, epsilon: float = 1e-6, /) -> tuple[Array, B
     """
     if len(x.shape) < 2 or tuple(x.shape[-1:]) != tuple(scale.shape):
         check_vectors(math.prod(scale.shape), scale=scale)
-        raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got {told(x.shape[1:])}")
+        raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got {row_shape(x.shape[1:])}")
     xp = namespace(x)
     size = xp.sqrt(xp.mean(x * x, axis=-1, keepdims=True) + epsilon)
     normal = x / size

@@ -6,17 +6,8 @@ from dataclasses import fields
 from typing import Any
 
 from .. import initializers, regularizers
-from .._types import Array, Shape
+from .._types import Array
 from ..errors import ShapeError
-
-
-def told(shape: Shape) -> str:
-    """A row's shape as people write it, with N for the batch.
-
-    >>> told((28, 28, 1)), told(())
-    ('(N, 28, 28, 1)', '(N)')
-    """
-    return "(" + ", ".join(["N", *map(str, shape)]) + ")"
 
 
 def check_vectors(length: int, **vectors: Array) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from .._text import row_shape, table
 from .._types import Nest, Shape
 
 
@@ -24,10 +25,7 @@ def summary(network: Any, input_shape: Shape, dtype: str) -> str:
     ]
     count, size = _cost(network.init(np.random.default_rng(0), tuple(input_shape), dtype)[0])
     rows.append(("", "total", "", f"{count:,}", f"{size:,}"))
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    aligned = ("<", "<", "<", ">", ">")
-    lines = ["  ".join(f"{c:{a}{w}}" for c, a, w in zip(row, aligned, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(lines)
+    return table(rows, right=(3, 4))
 
 
 def _lines(network: Any, shape: Shape, dtype: str, prefix: str) -> Iterator[tuple[str, str, Shape, int, int]]:
@@ -57,4 +55,4 @@ def _cost(params: Nest) -> tuple[int, int]:
 def _shape(shape: Any) -> str:
     if shape and isinstance(shape[0], tuple):
         return " and ".join(map(_shape, shape))
-    return "(" + ", ".join(["N", *map(str, shape)]) + ")"
+    return row_shape(shape)

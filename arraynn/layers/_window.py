@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._text import row_shape
 from .._types import Shape
 from ..backends import Windows
 from ..errors import ShapeError, warn_of_data
-from ._shapes import told
 
 Padding = Any  #: "valid", "same", a number, or a pair (before, after) for each spatial axis
 AXES = {1: "T", 2: "H, W"}
@@ -62,7 +62,7 @@ def windows_over(shape: Shape, size: Any, strides: Any, padding: Padding, dilati
         remedy = "; take a smaller window, or padding='same'"
         if channels_first(shape):
             remedy = f"; {TURNED.format(turned(rank))}"
-        raise ShapeError(f"a window of {size}{spread} is larger than the input {told(shape)}{padded}{remedy}")
+        raise ShapeError(f"a window of {size}{spread} is larger than the input {row_shape(shape)}{padded}{remedy}")
     return windows
 
 
@@ -80,7 +80,7 @@ def check_rank(shape: Shape, rank: int, channels: int | None = None) -> None:
         remedy = f"; an image of one channel has an axis for it too, as by Reshape({(*shape, 1)})"
     elif len(shape) == rank + 1 and channels == shape[0]:
         remedy = f"; {TURNED.format(turned(rank))}"
-    raise ShapeError(f"expected input {wanted}, channels last, got {told(shape)}{remedy}")
+    raise ShapeError(f"expected input {wanted}, channels last, got {row_shape(shape)}{remedy}")
 
 
 def warn_of_channels_first(shape: Shape, size: Any) -> None:
@@ -89,8 +89,8 @@ def warn_of_channels_first(shape: Shape, size: Any) -> None:
     rank = len(shape) - 1
     if rank == 2 and channels_first(shape) and shape[1] == shape[2] and sizes("the window's size", size, rank)[0] > 1:
         warn_of_data(
-            f"input {told(shape)} is taken as {shape[0]} rows, {shape[1]} columns and {shape[2]} channels, channels "
-            f"last; {TURNED.format(turned(rank))}"
+            f"input {row_shape(shape)} is taken as {shape[0]} rows, {shape[1]} columns and {shape[2]} channels, "
+            f"channels last; {TURNED.format(turned(rank))}"
         )
 
 

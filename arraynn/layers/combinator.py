@@ -11,6 +11,7 @@ from .._contract import called, initialized
 from .._coupling import batch_coupled, coupled_in_inference, exchanges_parts, says_coupled
 from .._hyperparameters import brief
 from .._names import ACTIVATIONS, nearest
+from .._text import row_shape
 from .._types import Backward, LayerLike, Nest, Shape
 from ..errors import Placed, ShapeError
 from ..random import Key, checked_key
@@ -185,7 +186,7 @@ def _fewest(known: list[int | None]) -> int | None:
 def joined(shapes: list[Shape]) -> Shape:
     """The shape of outputs side by side, without the batch axis."""
     if any(not shape or shape[:-1] != shapes[0][:-1] for shape in shapes):
-        told = " and ".join(f"({', '.join(['N', *map(str, shape)])})" for shape in shapes)
+        told = " and ".join(map(row_shape, shapes))
         raise ShapeError(f"branches joined along the last axis must agree on the others, got outputs {told}")
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .._array import device, is_float, namespace, same_shape, zero_like
+from .._hyperparameters import is_integer
 from .._types import Array
 from ..errors import DataError, ShapeError, warn_of_data
 from ._rows import Metric, row_means, weighted
@@ -193,7 +194,7 @@ class TopKAccuracy(Metric):
     mode: ClassVar[str | None] = "max"
 
     def __post_init__(self) -> None:
-        if isinstance(self.k, bool) or not isinstance(self.k, int) or self.k < 1:
+        if not is_integer(self.k, 1):
             raise ValueError(f"k must be an integer of at least 1, got {self.k!r}")
 
     @property

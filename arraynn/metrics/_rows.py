@@ -15,6 +15,7 @@ from .._array import is_float, namespace, same_shape, zero_like
 from .._coupling import Splittable, batch_coupled
 from .._hyperparameters import Hyperparameters
 from .._names import guess
+from .._text import row_shape
 from .._types import Array
 from ..backends import number, of
 from ..errors import ShapeError
@@ -131,8 +132,7 @@ class Accuracy(Metric):
                     "resolves, or nn.metrics.BinaryAccuracy(threshold=…): 0.5 for probabilities, 0 for logits"
                 )
             raise ShapeError(
-                f"accuracy takes outputs (N, K) with K of at least 2, got ({', '.join(['N', *map(str, output_shape)])}"
-                f"{'' if output_shape else ','}){remedy}"
+                f"accuracy takes outputs (N, K) with K of at least 2, got {row_shape(output_shape)}{remedy}"
             )
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:

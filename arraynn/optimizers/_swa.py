@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import tree
 from .._array import namespace
-from .._hyperparameters import held_number
+from .._hyperparameters import held_number, is_integer
 from .._types import Nest
 from ._averaging import Averaging
 from ._base import Optimizer
@@ -44,7 +44,7 @@ class SWA(Averaging):  # type: ignore[misc]  # the base has no default, as its _
         super().__init__(optimizer, learning_rate=learning_rate)
         for name, value, low in (("start", start, 0), ("every", every, 1)):
             value = held_number(value)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+            if not is_integer(value, low):
                 raise ValueError(f"{name} counts updates and must be an integer of at least {low}, got {value!r}")
             object.__setattr__(self, name, value)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._array import is_array
-from .._hyperparameters import python_number
+from .._hyperparameters import is_integer, python_number
 from ..backends import of
 from ..errors import DataError, ShapeError
 
@@ -59,7 +59,7 @@ def boundary(model: Any, x: Any, y: Any, *, resolution: int = 300) -> Any:
     """
     figure = _figure()
     resolution = python_number(resolution)
-    if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 2:
+    if not is_integer(resolution, 2):
         raise DataError(f"resolution must be an integer of at least 2, such as 300, got {resolution!r}")
     x, y = _host(x), _host(y)
     if x.ndim != 2 or x.shape[1] not in (1, 2):

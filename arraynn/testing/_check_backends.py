@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import tree
 from .._array import is_array, is_float
+from .._text import table
 from .._types import Array, LayerLike, Nest
 from ..backends import Backend, backend, of
 from ..layers import Sequential
@@ -64,10 +65,8 @@ class Parity:
             found = {row.backend: row for row in self.rows if (row.layer, row.quantity) == place}
             cells = [text for n in names for text in self._cells(found[n])]
             lines.append([*place, *cells])
-        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-        aligned = ["<", "<", *[">"] * (len(widths) - 2)]
-        table = ["  ".join(f"{c:{a}{w}}" for c, a, w in zip(line, aligned, widths, strict=True)) for line in lines]
-        return "\n".join([f"largest difference from {self.reference}, in {self.dtype}", *map(str.rstrip, table)])
+        title = f"largest difference from {self.reference}, in {self.dtype}"
+        return "\n".join([title, table(lines, right=range(2, len(lines[0])))])
 
     def _cells(self, row: ParityRow) -> tuple[str, str]:
         return f"{row.ulps:.4g}", "rounding" if self.is_rounding(row) else f"{row.relative:.1e}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .. import tree
-from .._hyperparameters import python_number
+from .._hyperparameters import is_integer, python_number
 from .._types import Nest
 from ..errors import CheckpointError, DataError
 from ..metrics import KNOWN
@@ -105,7 +105,7 @@ class Monitor(Callback):
     def on_resume(self, model: Any, done: range, notes: Mapping[str, Any]) -> None:
         super().on_resume(model, done, notes)
         best, waited = self.best, self.waited
-        if not isinstance(best, float) or math.isnan(best) or type(waited) is not int or waited < 0:
+        if not isinstance(best, float) or math.isnan(best) or not is_integer(waited, 0):
             raise CheckpointError(f"{type(self).__name__} cannot have noted {best!r:.80} and {waited!r:.80}")
 
     def known_in(self, names: Iterable[str]) -> None:
@@ -283,6 +283,6 @@ def _form(nest: Nest) -> dict[str, tuple[int, ...]]:
 
 def _checked_patience(patience: int) -> int:
     patience = python_number(patience)
-    if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
+    if not is_integer(patience, 1):
         raise ValueError(f"patience must be an integer of at least 1 epoch, got {patience!r}")
     return patience

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import tree
 from .._array import namespace
+from .._text import row_shape
 from .._types import Array, Nest, Shape
 from ..backends import Backend, number, of
 from ..distributed import Team
@@ -347,4 +348,4 @@ def _rows(shape: Any) -> str:
     """(N, 2) for (2,), and for several inputs (N, 2) and (N, 3)."""
     if shape and isinstance(shape[0], tuple):
         return " and ".join(map(_rows, shape))
-    return f"({', '.join(['N', *map(str, shape)])})" if shape else "(N,)"
+    return row_shape(shape) if shape else "(N,)"

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import tree
 from .._array import namespace
-from .._hyperparameters import python_number
+from .._hyperparameters import is_integer, python_number
 from .._types import Nest
 from ..backends import of
 from ..errors import DataError, DivergedError
@@ -60,7 +60,7 @@ def learning_rate_range(
     if not 0 < low < high < math.inf:
         raise DataError(f"rates must be finite and rise from above 0, got low={low!r} and high={high!r}")
     for name, value, least in (("steps", steps, 2), ("batch_size", batch_size, 1)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        if not is_integer(value, least):
             raise DataError(f"{name} must be an integer of at least {least}, got {value!r}")
     x, y = as_inputs(x), as_array("y", y)
     weight = None if sample_weight is None else as_array("sample_weight", sample_weight)

@@ -12,7 +12,7 @@ from .. import tree
 from .._array import device, is_float, namespace
 from .._contract import called, called_loss
 from .._coupling import batch_coupled
-from .._hyperparameters import python_number, python_numbers
+from .._hyperparameters import is_integer, python_number, python_numbers
 from .._types import Array, LayerLike, Nest
 from ..backends import Backend, for_type, of
 from ..distributed import Team, team_of
@@ -166,7 +166,7 @@ def make_unchecked_step(
     if isinstance(network, type) or not isinstance(network, LayerLike):
         raise TypeError(f"network must be a layer, such as nn.Sequential(nn.Dense(3)), got {network!r:.80}")
     if micro_batch is not None:
-        if type(micro_batch) is not int or micro_batch < 1:
+        if not is_integer(micro_batch, 1):
             raise ValueError(f"micro_batch must be an integer of at least 1, or None, got {micro_batch!r}")
         if team is not None:
             raise ValueError(

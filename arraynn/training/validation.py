@@ -12,7 +12,7 @@ import numpy as np
 from .. import tree
 from .._array import is_array, is_float, namespace
 from .._coupling import says_coupled
-from .._hyperparameters import python_number
+from .._hyperparameters import is_integer, python_number
 from .._types import Array, Nest
 from ..backends import number, of
 from ..errors import DataError, ShapeError
@@ -177,6 +177,6 @@ def distributions(y: Array) -> None:
 def at_least(name: str, value: Any, low: int, more: str = "") -> int:
     """value as a Python integer; DataError where it is none, or less than `low`. more : what else is allowed."""
     value = python_number(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+    if not is_integer(value, low):
         raise DataError(f"{name} must be an integer of at least {low}{more}, got {value!r}")
     return value

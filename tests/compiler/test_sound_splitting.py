@@ -243,6 +243,7 @@ def told(function: Any, name: str = "batch_coupled") -> Any:
     return says
 
 
+@pytest.mark.thorough
 def test_what_says_so_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
     @dataclass(frozen=True)
     class Independent(Activation):

@@ -241,6 +241,7 @@ def test_a_folder_that_may_not_be_written_to(model, kept):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+@pytest.mark.thorough
 def test_a_process_killed_while_it_saves_leaves_one_good_file(tmp_path):
     path = tmp_path / "m"
     program = "import sys, arraynn as nn\n" + (

@@ -34,6 +34,7 @@ ARRAYS = hnp.arrays(st.sampled_from([np.float32, np.float64]), hnp.array_shapes(
 @given(
     st.dictionaries(st.text(max_size=8), ARRAYS, max_size=5), st.dictionaries(st.text(max_size=5), st.text(max_size=9))
 )
+@pytest.mark.thorough
 def test_what_was_written_is_read(tmp_path_factory, tensors, metadata):
     tensors.pop("__metadata__", None)
     if not tensors:

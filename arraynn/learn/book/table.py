@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from ..._text import table
 from .row import Figures, Row
 from .runs import Result, missing
 
@@ -102,14 +103,10 @@ class Table:
                 cells.append([f"  {why}"])
                 continue
             cells += self._cells(row)
-        widths = [max(len(line[i]) for line in [head, *cells] if len(line) > 1) for i in range(len(head))]
-        out = ["  ".join(text.ljust(width) for text, width in zip(head, widths, strict=True)).rstrip()]
-        out.append("-" * (sum(widths) + 2 * (len(widths) - 1)))
-        for line in cells:
-            if len(line) == 1:
-                out.append(line[0])
-            else:
-                out.append("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        first, *aligned = table([head, *(line for line in cells if len(line) > 1)]).splitlines()
+        rows = iter(aligned)
+        out = [first, "-" * max(map(len, [first, *aligned]))]
+        out += [line[0] if len(line) == 1 else next(rows) for line in cells]
         return "\n".join([*out, "", *self.notes()])
 
     def _cells(self, row: Row) -> Iterator[list[str]]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ... import tree
 from ..._array import is_float
+from ..._hyperparameters import is_integer
 from ...errors import DataError, DivergedError
 from ...random import Key
 from ...schedules import rate_at
@@ -139,6 +140,6 @@ def advance(model: Any, x: Any, y: Any, *, steps: int, batch_size: int | None = 
     Raises DataError for counts out of range; DivergedError as `Model.fit` does.
     """
     for name, value, low in (("steps", steps, 1), ("position", position, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        if not is_integer(value, low):
             raise DataError(f"{name} must be an integer of at least {low}, got {value!r}")
     Stepper(model, np.asarray(x), np.asarray(y), batch_size, position).run(steps)

@@ -80,6 +80,7 @@ def test_the_longest_runs_come_first():
     assert [job.seconds for job in jobs] == sorted((job.seconds for job in jobs), reverse=True)
 
 
+@pytest.mark.thorough
 def test_processes_give_what_one_process_gives(monkeypatch, capsys):
     jobs = [Job("sgd", "book", "numpy", 30), Job("l2", "1", "numpy", 30)]
     found = {}

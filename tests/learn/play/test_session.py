@@ -83,6 +83,7 @@ START = st.fixed_dictionaries({
 })  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_random_sessions_and_their_programs_in_a_fresh_process_have_the_same_bits(tmp_path):
     sessions: list[Session] = []
 

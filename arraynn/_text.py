@@ -1,0 +1,27 @@
+"""Text for people: tables of aligned columns, and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+
+def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
+    """Rows of cells as lines of aligned columns, two spaces apart; the columns in `right` are aligned to the right.
+
+    >>> print(table([("layer", "parameters"), ("Dense", "12")], right=[1]))
+    layer  parameters
+    Dense          12
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    align = [str.rjust if i in right else str.ljust for i in range(len(widths))]
+    lines = ("  ".join(to(cell, w) for to, cell, w in zip(align, row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def row_shape(shape: Sequence[int]) -> str:
+    """The shape of a batch of such rows, with N for the batch axis.
+
+    >>> row_shape((28, 28, 1)), row_shape(())
+    ('(N, 28, 28, 1)', '(N)')
+    """
+    return "(" + ", ".join(["N", *map(str, shape)]) + ")"
