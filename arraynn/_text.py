@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 
 def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
@@ -18,10 +19,12 @@ def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def row_shape(shape: Sequence[int]) -> str:
-    """The shape of a batch of such rows, with N for the batch axis.
+def row_shape(shape: Sequence[Any]) -> str:
+    """The shape of a batch of such rows, with N for the batch axis; of several inputs, each one's.
 
-    >>> row_shape((28, 28, 1)), row_shape(())
-    ('(N, 28, 28, 1)', '(N)')
+    >>> row_shape((28, 28, 1)), row_shape(()), row_shape(((2,), (3,)))
+    ('(N, 28, 28, 1)', '(N,)', '(N, 2) and (N, 3)')
     """
-    return "(" + ", ".join(["N", *map(str, shape)]) + ")"
+    if shape and isinstance(shape[0], tuple):
+        return " and ".join(map(row_shape, shape))
+    return f"({', '.join(['N', *map(str, shape)])})" if shape else "(N,)"

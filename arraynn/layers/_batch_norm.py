@@ -185,7 +185,7 @@ class BatchNorm(Layer):
         if input_shape and isinstance(input_shape[0], tuple):
             input_shape = input_shape[0]  # of the pair (x, mask)
         if not input_shape:
-            raise ShapeError("expected input (N, …, D), got (N)")
+            raise ShapeError("expected input (N, …, D), got (N,)")
         zero, one = (initializers.constant(value)(rng, input_shape[-1:]).astype(dtype) for value in (0.0, 1.0))
         statistics = {"mean": zero, "variance": one}
         return {"scale": one.copy(), "bias": zero.copy(), "statistics": statistics}, tuple(input_shape)

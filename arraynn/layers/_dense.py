@@ -92,7 +92,7 @@ class Dense(Layer):
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         if not input_shape:
-            raise ShapeError("expected input (N, …, n_in), got (N)")
+            raise ShapeError("expected input (N, …, n_in), got (N,)")
         weight = self.weight_initializer(rng, (input_shape[-1], self.units))
         bias = self.bias_initializer(rng, (self.units,))
         return {"weight": weight.astype(dtype), "bias": bias.astype(dtype)}, (*input_shape[:-1], self.units)

@@ -81,7 +81,7 @@ class LayerNorm(Layer):
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         if not input_shape:
-            raise ShapeError("expected input (N, …, D), got (N)")
+            raise ShapeError("expected input (N, …, D), got (N,)")
         return {
             "scale": initializers.constant(1.0)(rng, input_shape[-1:]).astype(dtype),
             "bias": initializers.zeros(rng, input_shape[-1:]).astype(dtype),

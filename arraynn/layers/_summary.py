@@ -18,9 +18,9 @@ def summary(network: Any, input_shape: Shape, dtype: str) -> str:
 
     A Residual or a Concatenate has a line of its own, above those of its layers.
     """
-    rows = [("", "layer", "output", "parameters", "bytes"), ("", "input", _shape(input_shape), "", "")]
+    rows = [("", "layer", "output", "parameters", "bytes"), ("", "input", row_shape(input_shape), "", "")]
     rows += [
-        (path, kind, _shape(shape), f"{count:,}" if count else "", f"{size:,}" if size else "")
+        (path, kind, row_shape(shape), f"{count:,}" if count else "", f"{size:,}" if size else "")
         for path, kind, shape, count, size in _lines(network, tuple(input_shape), dtype, "")
     ]
     count, size = _cost(network.init(np.random.default_rng(0), tuple(input_shape), dtype)[0])
@@ -50,9 +50,3 @@ def _cost(params: Nest) -> tuple[int, int]:
     """How many numbers are trained, and the bytes of all, statistics too."""
     count = sum(math.prod(leaf.shape) for leaf in tree.leaves(tree.trained(params)))
     return count, sum(leaf.nbytes for leaf in tree.leaves(params))
-
-
-def _shape(shape: Any) -> str:
-    if shape and isinstance(shape[0], tuple):
-        return " and ".join(map(_shape, shape))
-    return row_shape(shape)

@@ -59,7 +59,9 @@ class InputSpec:
         shape = shape_of_rows(x)
         if shape != self.input_shape:
             layer, path = self.first
-            raise ShapeError(f"expected input {_rows(self.input_shape)}, got {_rows(shape)}", layer=layer, path=path)
+            raise ShapeError(
+                f"expected input {row_shape(self.input_shape)}, got {row_shape(shape)}", layer=layer, path=path
+            )
         most = self.backend.room() / 2 / np.dtype(self.dtype).itemsize  # the other half is for the training
         return self.by_part(
             lambda leaf, part: (
@@ -110,7 +112,7 @@ class InputSpec:
         if kind != "any" and shape != expected:
             if math.prod(shape) != shape[0] or math.prod(expected) != shape[0]:
                 raise ShapeError(
-                    f"targets have shape {_rows(shape[1:])}, the network's outputs {_rows(self.output_shape)}; "
+                    f"targets have shape {row_shape(shape[1:])}, the network's outputs {row_shape(self.output_shape)}; "
                     f"they must be the same"
                 )
             y = namespace(y).reshape(y, expected)  # one output a row: (N,) and (N, 1) mean the same
@@ -127,7 +129,7 @@ class InputSpec:
     def _labels(self, y: Array, expected: Shape, whole: bool) -> Array:
         if len(expected) < 2:
             raise ShapeError(
-                f"{type(self.loss).__name__} takes outputs (N, K), the network's are {_rows(expected[1:])}"
+                f"{type(self.loss).__name__} takes outputs (N, K), the network's are {row_shape(expected[1:])}"
             )
         (*places, classes), shape = expected, tuple(y.shape)
         if shape != tuple(places):
@@ -136,8 +138,8 @@ class InputSpec:
             if len(places) > 1 and shape == (rows,):
                 remedy = "; one label a row takes outputs (N, K): put Flatten() before the last layer"
             raise ShapeError(
-                f"class labels must have shape {_rows(places[1:])}, or {_rows(expected[1:])} for distributions, "
-                f"got {shape}{remedy}"
+                f"class labels must have shape {row_shape(places[1:])}, or {row_shape(expected[1:])} for "
+                f"distributions, got {shape}{remedy}"
             )
         if not whole:
             raise DataError(
@@ -342,10 +344,3 @@ def unpack(what: str, item: Any) -> tuple[Any, Any, Any]:
 def blocks(count: int, size: int) -> list[slice]:
     """Slices that cover `count` rows, `size` at a time."""
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
-
-
-def _rows(shape: Any) -> str:
-    """(N, 2) for (2,), and for several inputs (N, 2) and (N, 3)."""
-    if shape and isinstance(shape[0], tuple):
-        return " and ".join(map(_rows, shape))
-    return row_shape(shape) if shape else "(N,)"

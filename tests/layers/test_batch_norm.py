@@ -127,7 +127,7 @@ def test_what_does_not_fit_is_told(rng):
         nn.Sequential(layer)([params], np.zeros((3, 4), np.float32))
     with pytest.raises(nn.ShapeError, match=r"mask must have one element a row, \(3,\), got \(3, 1\)"):
         layer(params, (np.zeros((3, 5), np.float32), np.ones((3, 1))), nn.Key(0))
-    with pytest.raises(nn.ShapeError, match=r"got \(N\)"):
+    with pytest.raises(nn.ShapeError, match=r"got \(N,\)"):
         layer.init(rng, ())
 
 

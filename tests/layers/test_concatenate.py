@@ -65,7 +65,7 @@ def test_outputs_that_do_not_fit_are_told_with_the_place(rng):
     network = nn.Sequential(nn.Dense(4), nn.Concatenate(nn.Identity(), nn.Embedding(3, 2)))
     with pytest.raises(nn.ShapeError, match=r"Concatenate 'layers.1': .* got outputs \(N, 4\) and \(N, 4, 2\)"):
         network.init(rng, (3,))
-    with pytest.raises(nn.ShapeError, match=r"got outputs \(N\)"):  # the last axis would be the rows
+    with pytest.raises(nn.ShapeError, match=r"got outputs \(N,\)"):  # the last axis would be the rows
         nn.Concatenate(nn.Identity())([{}], np.zeros(3))
 
 

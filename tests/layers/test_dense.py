@@ -62,7 +62,7 @@ def test_what_does_not_fit_is_told_with_its_shapes(xp):
     w, b = xp.asarray(np.zeros((3, 2))), xp.asarray(np.zeros(2))
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, 3\), got \(N, 4\)"):
         nn.dense(xp.asarray(np.zeros((5, 4))), w, b)
-    with pytest.raises(nn.ShapeError, match=r"expected input \(N, 3\), got \(N\)"):
+    with pytest.raises(nn.ShapeError, match=r"expected input \(N, 3\), got \(N,\)"):
         nn.dense(xp.asarray(np.zeros(3)), w, b)
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, …, 3\), got \(N, 3, 2\)"):
         nn.dense(xp.asarray(np.zeros((5, 3, 2))), w, b)
@@ -113,7 +113,7 @@ def test_places_agree_with_torch(rng):
 
 
 def test_a_row_has_an_axis(rng):
-    with pytest.raises(nn.ShapeError, match=r"expected input \(N, …, n_in\), got \(N\)"):
+    with pytest.raises(nn.ShapeError, match=r"expected input \(N, …, n_in\), got \(N,\)"):
         nn.Dense(3).init(rng, ())
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, …, 3\), got \(N, 4, 2\)"):
         nn.dense(np.zeros((1, 4, 2)), np.zeros((3, 2)), np.zeros(2))

@@ -50,7 +50,7 @@ def test_what_does_not_fit_is_told(rng):
         nn.GroupNorm(4).init(rng, (5, 6))
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, …, 5\), got \(N, 4\)"):
         nn.group_norm(np.zeros((3, 4)), np.ones(5), np.zeros(5), 1)
-    with pytest.raises(nn.ShapeError, match=r"got \(N\)"):
+    with pytest.raises(nn.ShapeError, match=r"got \(N,\)"):
         nn.GroupNorm(2).init(rng, ())
     with pytest.raises(ValueError, match="groups must be an integer of at least 1, got 0"):
         nn.GroupNorm(0)

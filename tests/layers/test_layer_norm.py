@@ -54,9 +54,9 @@ def test_rows_do_not_see_each_other(rng):
 def test_what_does_not_fit_is_told(rng):
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, …, 5\), got \(N, 4\)"):
         nn.layer_norm(np.zeros((3, 4)), np.ones(5), np.zeros(5))
-    with pytest.raises(nn.ShapeError, match=r"got \(N\)"):
+    with pytest.raises(nn.ShapeError, match=r"got \(N,\)"):
         nn.layer_norm(np.zeros(5), np.ones(5), np.zeros(5))
-    with pytest.raises(nn.ShapeError, match=r"got \(N\)"):
+    with pytest.raises(nn.ShapeError, match=r"got \(N,\)"):
         nn.LayerNorm().init(rng, ())
     with pytest.raises(ValueError, match="epsilon must be a finite number above 0"):
         nn.LayerNorm(0.0)

@@ -90,7 +90,7 @@ def test_other_parts_are_told(rng):
 
 def test_the_summary_gives_each_layer_its_part():
     rows = [line.split() for line in MIXED.summary(((2,), (), ())).splitlines()]
-    assert rows[1] == ["input", "(N,", "2)", "and", "(N)", "and", "(N)"]
+    assert rows[1] == ["input", "(N,", "2)", "and", "(N,)", "and", "(N,)"]
     assert [row[:2] for row in rows[2:7]] == [
         ["0", "Parallel"],
         ["0.0", "Identity"],

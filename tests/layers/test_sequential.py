@@ -103,7 +103,7 @@ def test_each_layer_drops_by_its_own_key(rng):
 
 def test_a_shape_that_does_not_fit_is_told_with_layer_place_and_source(rng):
     network = nn.Sequential(nn.Dense(32), nn.ReLU(), nn.Dense(3))
-    with pytest.raises(nn.ShapeError, match=r"Dense 'layers.0': expected input \(N, …, n_in\), got \(N\)"):
+    with pytest.raises(nn.ShapeError, match=r"Dense 'layers.0': expected input \(N, …, n_in\), got \(N,\)"):
         network.init(rng, ())
     params, _ = network.init(rng, (4,))
     params[2], _ = nn.Dense(3).init(rng, (64,))
