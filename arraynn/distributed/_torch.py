@@ -25,7 +25,11 @@ class TorchGroup(Group):
     def __init__(self, torch: Any) -> None:
         self.torch, self.dist = torch, torch.distributed
         if not self.dist.is_initialized():
-            self.dist.init_process_group("gloo")
+            store, rank, size = next(self.dist.rendezvous("env://"))
+            # torchrun may keep the store when it starts the workers again, with the addresses of those that ended
+            attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+            store = self.dist.PrefixStore(f"arraynn/{attempt}", store)
+            self.dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
             atexit.register(self.dist.destroy_process_group)  # its threads must have ended before the process does
         # numbers lie on the host, which NCCL does not serve
         self.group = None if self.dist.get_backend() == "gloo" else self.dist.new_group(backend="gloo")

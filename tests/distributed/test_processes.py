@@ -100,7 +100,7 @@ def test_a_fault_of_one_worker_ends_all_and_any_number_goes_on(engine, fault, ti
     assert alone() not in done.stdout  # mpiexec tells there of a process that was killed
     assert done.stderr.count("has failed, so all end") == (fault not in ("SIGKILL", "SIGTERM"))
     assert ("a fault of one worker" in done.stderr) == (fault == "raise")
-    # the test's hand writes nan after step 22, so no replay finds it in a step: the last one that was looked at is named
+    # the test writes nan after step 22, so no replay finds it in a step: the last one that was fetched is named
     assert bool(re.search(r"training diverged at epoch 4, step 2[23]", done.stderr)) == (fault == "diverge")
     if fault == "diverge":
         return  # who goes on from there diverges again, but for the test's hand in it
