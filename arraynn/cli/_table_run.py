@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..encoding import forget
 from ..layers import Dense, Sequential
 from ..losses import mean_squared_error, softmax_cross_entropy
 from ..metrics import r2
@@ -147,6 +148,9 @@ class TableRun(Run):
     def keep(self) -> tuple[list[str], str]:
         from ._table_pictures import pictures
 
+        for x, _ in self.sets.values():
+            for part in x if isinstance(x, tuple) else (x,):
+                forget(part)  # an epoch reads its rows in an order of its own, and leaves them all in memory
         files, why = keep(self.folder, self.model, None, None)
         at = self.judged
         x, y = self.sets[at]

@@ -15,7 +15,7 @@ from .._array import namespace
 from .._types import Array, Nest, Shape
 from ..backends import Backend, number, of
 from ..distributed import Team
-from ..encoding import Places, TableEncoding, is_table, rows_of_table
+from ..encoding import Places, TableEncoding, forget, is_table, rows_of_table
 from ..errors import DataError, ShapeError
 from ..losses import Domain, Loss
 from .columns import column_names, not_a_list_of_inputs, same_columns
@@ -167,6 +167,9 @@ class Border:
         return weight
 
 
+FORGOTTEN = 2**24  #: bytes of a memory-mapped array that are read in order until their memory is given back
+
+
 @dataclass(frozen=True)
 class OnDisk:
     """Some rows of a memory-mapped array, or of one that is too large for the device, read a batch at a time.
@@ -182,6 +185,10 @@ class OnDisk:
         if self.rows is not None:
             rows = self.rows[rows]
         places = np.arange(*rows.indices(len(self.array))) if isinstance(rows, slice) else rows
+        if isinstance(rows, slice) and len(places) and self.array.nbytes:
+            window = max(1, FORGOTTEN * len(self.array) // self.array.nbytes)  # rows of it
+            if places[0] % window < len(places):
+                forget(self.array)  # what was read before, in order, is not needed soon
         return border.input(np.asarray(self.array[rows]), places, self.part)
 
     def take(self, rows: np.ndarray) -> OnDisk:
