@@ -18,6 +18,7 @@ from ._columns import Encoded
 from ._frame import Table, as_table, is_table
 from ._targets import ClassTarget, Places, ValueTarget
 
+WINDOW = 2**24  #: bytes of a mapped file that are read in order until their memory is given back
 MAPPED = 2**26  #: bytes of encoded numbers from which on they go to a temporary file
 
 
@@ -195,11 +196,15 @@ def rows_of_table(encoding: TableEncoding | None, x: Any, y: Any) -> tuple[Any, 
     return x, y
 
 
-def forget(array: Any) -> None:
+def forget(array: Any, first: int = 0, count: int = 0) -> None:
     """Give the memory of what was read of a memory-mapped array back to the system; its numbers stay in the file.
 
     array : any array; one that is not in a file's memory, or whose changes are not the file's, is left alone.
+    first, count : the rows that are read now, where it is read in order; the memory is then given back once in WINDOW
+        bytes.
     """
+    if count and first % max(1, WINDOW * len(array) // max(array.nbytes, 1)) >= count:
+        return
     while isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
         array = array.base
     mapping = getattr(array, "_mmap", None)

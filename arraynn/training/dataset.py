@@ -167,9 +167,6 @@ class Border:
         return weight
 
 
-FORGOTTEN = 2**24  #: bytes of a memory-mapped array that are read in order until their memory is given back
-
-
 @dataclass(frozen=True)
 class OnDisk:
     """Some rows of a memory-mapped array, or of one that is too large for the device, read a batch at a time.
@@ -185,10 +182,8 @@ class OnDisk:
         if self.rows is not None:
             rows = self.rows[rows]
         places = np.arange(*rows.indices(len(self.array))) if isinstance(rows, slice) else rows
-        if isinstance(rows, slice) and len(places) and self.array.nbytes:
-            window = max(1, FORGOTTEN * len(self.array) // self.array.nbytes)  # rows of it
-            if places[0] % window < len(places):
-                forget(self.array)  # what was read before, in order, is not needed soon
+        if isinstance(rows, slice) and len(places):
+            forget(self.array, int(places[0]), len(places))  # what was read before, in order, is not needed soon
         return border.input(np.asarray(self.array[rows]), places, self.part)
 
     def take(self, rows: np.ndarray) -> OnDisk:
