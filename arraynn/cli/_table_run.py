@@ -17,7 +17,7 @@ from ..model import Model
 from ..regularizers import L1L2
 from ..training.callbacks import EarlyStopping
 from ..training.progress import clock, short
-from ._folder import keep
+from ._folder import draw
 from ._recipes import TABLE, Data, Recipe
 from ._say import table
 from ._splits import duplicates
@@ -145,13 +145,13 @@ class TableRun(Run):
         self.say(table(lines))
         self.say(f"\n{model.summary()}\n")
 
-    def keep(self) -> tuple[list[str], str]:
+    def draw(self) -> tuple[list[str], str]:
         from ._table_pictures import pictures
 
         for x, _ in self.sets.values():
             for part in x if isinstance(x, tuple) else (x,):
                 forget(part)  # an epoch reads its rows in an order of its own, and leaves them all in memory
-        files, why = keep(self.folder, self.model, None, None)
+        files, why = draw(self.folder, self.model, None, None)
         at = self.judged
         x, y = self.sets[at]
         self.importance = importance(self.model, x, y, self.model.seed or 0)
