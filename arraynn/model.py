@@ -158,7 +158,8 @@ class Model(ModelRepr, ModelInputs):
             `epochs` counts from where the saved fit began, and may be more than then. Where there is no such file yet,
             begin.
         change : what a resumed fit may have otherwise than the saved one: "learning_rate" (or its schedule), "epochs",
-            "validation_freq". What differs is told in a line of the log; all else must be as it was.
+            "validation_freq". What differs is told in a line of the log; all else must be as it was. With more epochs
+            a schedule that was to end with the saved fit (CosineDecay, PolynomialDecay, OneCycle) ends with this one.
         workers : of `nn.workers`: processes that train this model together. Each is given the same data and takes its
             own rows of every batch (of memory-mapped x it reads no others); all end with the same weights and history.
             Worker 0 alone shows progress and writes files; all stop after the same step, and where one fails, all end.

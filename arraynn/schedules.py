@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import pairwise
+from typing import Any, ClassVar
 
 from ._hyperparameters import Hyperparameters, held_number
 
@@ -41,6 +42,7 @@ def checked_rate(learning_rate: float | Schedule) -> None:
 @dataclass(frozen=True)
 class _Schedule(Hyperparameters):
     learning_rate: float
+    ends: ClassVar[bool] = False  #: whether its last step is `steps`
 
     def __post_init__(self) -> None:
         checked_rate(self.learning_rate)
@@ -110,6 +112,8 @@ class CosineDecay(_Schedule):
     (1.0, 0.5, 0.0)
     """
 
+    ends = True
+
     steps: int = 1000
     final: float = 0.0
 
@@ -130,6 +134,8 @@ class PolynomialDecay(_Schedule):
     >>> [PolynomialDecay(1.0, steps=4, power=2.0)(step) for step in range(6)]
     [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0]
     """
+
+    ends = True
 
     steps: int = 1000
     final: float = 0.0
@@ -193,6 +199,8 @@ class OneCycle(_Schedule):
     [0.1, 0.411, 1.0, 0.352, 0.01, 0.01]
     """
 
+    ends = True
+
     steps: int = 1000
     warmup: float = 0.3
     start: float = 25.0
@@ -255,3 +263,23 @@ class Scaled(Hyperparameters):
 
     def __call__(self, step: int) -> float:
         return self.factor * rate_at(self.learning_rate, step)
+
+
+def stretched(thing: Any, before: int, after: int) -> Any:
+    """A schedule, or whatever holds schedules, in which each that ends at step `before` ends at `after`.
+
+    >>> stretched(LinearWarmup(CosineDecay(0.1, steps=80), steps=20), 100, 200).then.steps
+    180
+    """
+    if isinstance(thing, tuple):
+        parts = tuple(stretched(part, before, after) for part in thing)
+        return parts if any(new is not old for new, old in zip(parts, thing, strict=True)) else thing
+    if not is_dataclass(thing) or isinstance(thing, type):
+        return thing
+    if getattr(thing, "ends", False) and getattr(thing, "steps", None) == before:
+        return replace(thing, steps=max(after, 1))
+    late = thing.steps if isinstance(thing, LinearWarmup) else 0  # what it hands over to counts from there
+    held = {field.name: getattr(thing, field.name) for field in fields(thing) if field.init}
+    found = {name: stretched(value, before - late, after - late) for name, value in held.items()}
+    changed = {name: value for name, value in found.items() if value is not held[name]}
+    return replace(thing, **changed) if changed else thing

@@ -695,6 +695,30 @@ def test_after_ctrl_c_everything_is_saved(pictures):
     assert len(model.history["loss"]) == model.epoch
 
 
+@pytest.mark.parametrize("picture", ["curves", "boundary"])
+def test_ctrl_c_while_pictures_are_drawn_keeps_what_is_there(run, pictures, monkeypatch, picture):
+    from matplotlib.figure import Figure
+
+    whole, drawn = Figure.savefig, []
+
+    def interrupted(self, file, **options):
+        drawn.append(self)
+        if len(drawn) == 1 + (picture == "boundary"):
+            file.write(b"half") if hasattr(file, "write") else Path(file).write_bytes(b"half")
+            raise KeyboardInterrupt
+        whole(self, file, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Figure, "savefig", interrupted)
+        code, _, err = run("train", "vertical", "--epochs", 2, "--out", "run", "--checkpoint-every", 1)
+    told = "interrupted after all 2 epochs, while its pictures and figures were made; the model is in run"
+    assert (code, err) == (130, f"arraynn train: {told}\n")
+    made = ["curves.png"] if picture == "boundary" else []
+    assert names("run") == sorted(["history.csv", "model.safetensors", *made])
+    assert nn.Model.load("run/model.safetensors", backend="numpy").epoch == 2
+    assert "nothing to resume" in run("train", "vertical", "--epochs", 2, "--out", "run", "--resume")[1]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells of a closed pipe in another way")
 def test_a_reader_that_goes_away_is_no_news(pictures):
     with started(*LONG) as process:

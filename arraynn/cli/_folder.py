@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from ..io.atomic import write_whole
 from ._say import UsageError
 
 MODEL, HISTORY, CURVES = "model.safetensors", "history.csv", "curves.png"
@@ -70,17 +72,28 @@ def _numbered(name: str, made: list[Path]) -> Path:
     raise AssertionError("unreachable: there is always another number")
 
 
-def keep(folder: Path, model: Any, x: Any, y: Any) -> tuple[list[str], str]:
-    """Write all that is known of a run; returns the files' names, and why pictures were left out or ""."""
+def keep(folder: Path, model: Any) -> list[str]:
+    """Write the model and its history; returns the files' names."""
     model.save(folder / MODEL)
     with (folder / HISTORY).open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["epoch", *model.history])
         rows.writerows(enumerate_rows(model.history))
+    return [MODEL, HISTORY]
+
+
+def draw(folder: Path, model: Any, x: Any, y: Any) -> tuple[list[str], str]:
+    """Draw the pictures of a run; returns the files' names, and why they were left out or ""."""
     pictures, why = _pictures(folder, model, x, y)
     for stale in {CURVES, *ANSWERS.values()} - set(pictures):  # of a run that was overwritten
         (folder / stale).unlink(missing_ok=True)
-    return [MODEL, HISTORY, *pictures], why
+    return pictures, why
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure as a whole: what breaks off while it is drawn leaves no half of it."""
+    figure.savefig(file := io.BytesIO(), format=path.suffix[1:])
+    write_whole(path, file.getvalue())
 
 
 def enumerate_rows(history: dict[str, list[float]]) -> Iterator[list[float]]:
@@ -97,7 +110,7 @@ def _pictures(folder: Path, model: Any, x: Any, y: Any) -> tuple[list[str], str]
     try:
         for name in wanted:
             figure = plot.curves(model.history) if name == CURVES else plot.boundary(model, x, y)
-            figure.savefig(folder / name)
+            save_figure(figure, folder / name)
     except ImportError:
         return [], f'no {" and ".join(wanted)}: pip install "arraynn[plot]" brings what draws them'
     return wanted, ""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..encoding import forget
 from ..errors import DataError
 
 NAMES = ("training", "validation", "test")
@@ -113,4 +114,6 @@ def _keys(x: Any, y: Any) -> np.ndarray:
             1
         )
         found[start : start + len(wide)] = (wide * odd).sum(axis=1, dtype=np.uint64)  # modulo 2^64
+        for part in parts:
+            forget(part)
     return found

@@ -43,7 +43,12 @@ class TableData:
     def sets(self) -> dict[str, tuple[Any, Any]]:
         """x and y of each set, encoded, the file read once. Much goes to temporary files."""
         encoding, table = self.encoding, self.table
-        out = {name: Parts(len(rows), encoding.width, len(encoding.coded)) for name, rows in self.places.items()}
+        size = 4 * (encoding.width + len(encoding.coded))
+        total = size * sum(map(len, self.places.values()))
+        out = {
+            name: Parts(len(rows), encoding.width, len(encoding.coded), beside=total - size * len(rows))
+            for name, rows in self.places.items()
+        }
         targets: dict[str, list[np.ndarray]] = {name: [] for name in self.places}
         done = dict.fromkeys(self.places, 0)
         for chunk in table.chunks([one.name for one in (*encoding.used, *encoding.targets)]):

@@ -12,6 +12,7 @@ from ..encoding import TableEncoding
 ROWS = 2_000  #: rows on which a column's importance is measured, at most
 TURNS = 5  #: shuffles of each column
 BASELINE_ROWS = 100_000  #: rows that a baseline learns from, at most
+BLOCK = 2**14  #: rows for which a baseline predicts at a time
 BASELINE_WIDTH = 2_000  #: columns of numbers that a baseline takes, at most
 
 Sets = dict[str, tuple[Any, Any]]
@@ -65,29 +66,43 @@ def baselines(encoding: TableEncoding, sets: Sets, at: str) -> tuple[dict[str, d
     if width > BASELINE_WIDTH:
         return found, f"no linear baseline: {width:,} columns of numbers are more than {BASELINE_WIDTH:,}"
     try:
-        name, fitted = _linear(encoding, np.concatenate([wide(encoding, x) for x, _ in seen])[:BASELINE_ROWS], y)
+        name, fitted = _linear(encoding, *_spread(encoding, [x for x, _ in seen], y))
     except ImportError:
         return found, 'no linear baseline: pip install "arraynn[sklearn]" brings it'
-    own = wide(encoding, sets[at][0])
+    x = sets[at][0]
+    blocks = (wide(encoding, taken(x, slice(i, i + BLOCK))) for i in range(0, len(goal), BLOCK))
     if encoding.classes is None:
-        found[name] = figures(encoding, goal, encoding.decode(fitted.predict(own)))
+        values = np.concatenate([fitted.predict(block) for block in blocks])
+        found[name] = figures(encoding, goal, encoding.decode(values))
     else:
         probabilities = np.zeros((len(goal), len(encoding.classes)))
-        probabilities[:, fitted.classes_] = fitted.predict_proba(own)
+        probabilities[:, fitted.classes_] = np.concatenate([fitted.predict_proba(block) for block in blocks])
         found[name] = figures(encoding, goal, probabilities.argmax(axis=1), probabilities)
     return found, ""
+
+
+def _spread(encoding: TableEncoding, inputs: list[Any], y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """At most BASELINE_ROWS rows of all inputs together, evenly taken, wide, and their targets."""
+    rows = np.arange(len(y)) if len(y) <= BASELINE_ROWS else np.linspace(0, len(y) - 1, BASELINE_ROWS).astype(int)
+    parts, start = [], 0
+    for x in inputs:
+        count = len(x[0] if isinstance(x, tuple) else x)
+        own = rows[(rows >= start) & (rows < start + count)] - start
+        parts.append(wide(encoding, taken(x, own)))
+        start += count
+    return np.concatenate(parts), y[rows]
 
 
 def _linear(encoding: TableEncoding, x: Any, y: Any) -> tuple[str, Any]:
     from sklearn.linear_model import LogisticRegression, RidgeCV
 
     if encoding.classes is None:
-        return "ridge", RidgeCV(np.logspace(-3, 3, 13)).fit(x, y[: len(x)])
+        return "ridge", RidgeCV(np.logspace(-3, 3, 13)).fit(x, y)
     import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a fit that stops at its last step, which is good enough to compare with
-        return "logistic", LogisticRegression(max_iter=1000).fit(x, y[: len(x)])
+        return "logistic", LogisticRegression(max_iter=1000).fit(x, y)
 
 
 def wide(encoding: TableEncoding, x: Any) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..plot import DPI, FAINT, INK, MOST_POINTS, TRAINING
+from ._folder import save_figure
 from ._table_figures import answers, confusion
 
 IMPORTANCE, PREDICTED, CONFUSION = "importance.png", "predicted.png", "confusion.png"
@@ -20,16 +21,16 @@ def pictures(folder: Path, model: Any, x: Any, y: Any, importance: Any, at: str)
     last = PREDICTED if model.encoding.classes is None else CONFUSION
     (folder / (CONFUSION if last == PREDICTED else PREDICTED)).unlink(missing_ok=True)  # of a run that was overwritten
     try:
-        _importance([*importance.items()][:BARS]).savefig(folder / IMPORTANCE)
+        save_figure(_importance([*importance.items()][:BARS]), folder / IMPORTANCE)
         found = answers(model, x)[0]
         if last == PREDICTED:
             truth = np.asarray(model.encoding.decode(np.asarray(y)))
             names = [target.name for target in model.encoding.targets]
-            _predicted(truth, np.asarray(found), names, at).savefig(folder / last)
+            save_figure(_predicted(truth, np.asarray(found), names, at), folder / last)
         else:
             classes = model.encoding.classes
             counts = confusion(y, found, len(classes))
-            _confusion(counts, list(map(str, classes)), at).savefig(folder / last)
+            save_figure(_confusion(counts, list(map(str, classes)), at), folder / last)
     except ImportError:
         return [], f'no {IMPORTANCE} and {last}: pip install "arraynn[plot]" brings what draws them'
     return [IMPORTANCE, last], ""

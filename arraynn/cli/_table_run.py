@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._text import table
+from ..encoding import forget
 from ..layers import Dense, Sequential
 from ..losses import mean_squared_error, softmax_cross_entropy
 from ..metrics import r2
@@ -17,7 +18,7 @@ from ..model import Model
 from ..regularizers import L1L2
 from ..training.callbacks import EarlyStopping
 from ..training.progress import clock, short
-from ._folder import keep
+from ._folder import draw
 from ._recipes import TABLE, Data, Recipe
 from ._splits import duplicates
 from ._table_data import TableData, table_data
@@ -144,10 +145,13 @@ class TableRun(Run):
         self.say(table(lines))
         self.say(f"\n{model.summary()}\n")
 
-    def keep(self) -> tuple[list[str], str]:
+    def draw(self) -> tuple[list[str], str]:
         from ._table_pictures import pictures
 
-        files, why = keep(self.folder, self.model, None, None)
+        for x, _ in self.sets.values():
+            for part in x if isinstance(x, tuple) else (x,):
+                forget(part)  # an epoch reads its rows in an order of its own, and leaves them all in memory
+        files, why = draw(self.folder, self.model, None, None)
         at = self.judged
         x, y = self.sets[at]
         self.importance = importance(self.model, x, y, self.model.seed or 0)

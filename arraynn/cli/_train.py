@@ -22,7 +22,7 @@ from ..plot import Film
 from ..training.callbacks import EarlyStopping
 from ..training.checkpoint import Checkpoint, begun_at
 from ..training.progress import clock, short, shown_on
-from ._folder import CHECKPOINT, MODEL, claimed, keep
+from ._folder import CHECKPOINT, MODEL, claimed, draw, keep
 from ._recipes import FILE, GENERATED, RECIPES, TABLE, Data, Recipe, load
 from ._say import UsageError, silence
 from ._table_arguments import TABLE_OPTIONS
@@ -144,9 +144,9 @@ class Run:
         """What watches the run beside the lines and the checkpoint."""
         return []
 
-    def keep(self) -> tuple[list[str], str]:
-        """Write what is known; the files' names, and why some are missing or ""."""
-        return keep(self.folder, self.model, *self.sets["training"])
+    def draw(self) -> tuple[list[str], str]:
+        """Draw the pictures; their names, and why some are missing or ""."""
+        return draw(self.folder, self.model, *self.sets["training"])
 
     def measure(self) -> dict[str, dict[str, float]]:
         """The figures of each set."""
@@ -275,8 +275,17 @@ class Run:
             raise stopped  # there is nothing to keep
         if not first:
             return self.left(stopped)
-        files, why = self.keep()
-        self.tell([*files, *([FILM] if films else [])], why, time.monotonic() - began)
+        files = keep(self.folder, self.model)
+        try:
+            drawn, why = self.draw()
+            self.tell([*files, *drawn, *([FILM] if films else [])], why, time.monotonic() - began)
+        except KeyboardInterrupt as error:
+            if stopped is None:
+                checkpoint.path.unlink(missing_ok=True)
+                done = f"all {self.model.epoch} epochs, while its pictures and figures were made"
+                print(f"arraynn train: interrupted after {done}; the model is in {self.folder}", file=sys.stderr)
+                return 130
+            stopped = error if isinstance(stopped, KeyboardInterrupt) else stopped
         if isinstance(stopped, KeyboardInterrupt):
             done = f"{self.model.epoch} of {self.recipe.epochs} epochs"
             saved = f"all is saved in {self.folder}; --out {self.folder} --resume goes on"

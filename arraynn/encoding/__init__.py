@@ -4,7 +4,7 @@ from ._columns import CategoryColumn, DateColumn, EmbeddedColumn, FlagColumn, Le
 from ._frame import Column, Table, as_table, checked_names, is_table, of_objects
 from ._learn import Learnt, learn, learn_target, order_of
 from ._rules import RULES, rules_table
-from ._table import Parts, TableEncoding, rows_of_table
+from ._table import Parts, TableEncoding, forget, rows_of_table
 from ._targets import ClassTarget, Places, ValueTarget
 from ._values import MISSING, is_missing, is_padded, number
 
@@ -27,6 +27,7 @@ __all__ = [
     "ValueTarget",
     "as_table",
     "checked_names",
+    "forget",
     "is_missing",
     "is_padded",
     "is_table",

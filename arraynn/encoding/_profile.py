@@ -173,7 +173,7 @@ class TextProfile(Profile):
                 self.counts[text] = self.counts.get(text, 0) + count
             else:
                 self.more = True
-        self.sampled.append(np.asarray([*column.take(sampled).texts(), None], object)[:-1])
+        self.sampled.append(np.asarray([*words, None], object)[:-1][inverse[sampled]])  # one object for equal texts
 
     @property
     def flags(self) -> bool:

@@ -18,6 +18,7 @@ from ._columns import Encoded
 from ._frame import Table, as_table, is_table
 from ._targets import ClassTarget, Places, ValueTarget
 
+WINDOW = 2**24  #: bytes of a mapped file that are read in order until their memory is given back
 MAPPED = 2**26  #: bytes of encoded numbers from which on they go to a temporary file
 
 
@@ -195,16 +196,36 @@ def rows_of_table(encoding: TableEncoding | None, x: Any, y: Any) -> tuple[Any, 
     return x, y
 
 
-class Parts:
-    """The encoded rows of a table, filled chunk by chunk: in memory where they are few, else in a temporary file."""
+def forget(array: Any, first: int = 0, count: int = 0) -> None:
+    """Give the memory of what was read of a memory-mapped array back to the system; its numbers stay in the file.
 
-    def __init__(self, count: int, width: int, codes: int, into: Path | None = None) -> None:
+    array : any array; one that is not in a file's memory, or whose changes are not the file's, is left alone.
+    first, count : the rows that are read now, where it is read in order; the memory is then given back once in WINDOW
+        bytes.
+    """
+    if count and first % max(1, WINDOW * len(array) // max(array.nbytes, 1)) >= count:
+        return
+    while isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
+        array = array.base
+    mapping = getattr(array, "_mmap", None)
+    if mapping is not None and array.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)
+
+
+class Parts:
+    """The encoded rows of a table, filled chunk by chunk: in memory where they are few, else in a temporary file.
+
+    beside : bytes of other parts of the same table, which count too.
+    """
+
+    def __init__(self, count: int, width: int, codes: int, into: Path | None = None, beside: int = 0) -> None:
         self.count, self.width, self.into, self.written = count, width, into, 0
+        self.mapped = 4 * count * (width + codes) + beside >= MAPPED
         self.wide = self._room((count, width), np.float32)
         self.codes = [self._room((count,), np.int32) for _ in range(codes)]
 
     def _room(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        if not np.prod(shape) or np.prod(shape) * 4 < MAPPED:
+        if not np.prod(shape) or not self.mapped:
             return np.empty(shape, dtype)
         from tempfile import TemporaryFile  # half of the time that importing this module would take
 
@@ -221,8 +242,7 @@ class Parts:
         if self.written > MAPPED:  # what is written waits for the disk in the system's memory, not in this process's
             self.written = 0
             for array in (self.wide, *self.codes):
-                if isinstance(array, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
-                    array._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+                forget(array)
 
     @property
     def x(self) -> Any:

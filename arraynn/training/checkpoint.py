@@ -25,6 +25,7 @@ from ..distributed import Team
 from ..errors import BackendUnavailable, CheckpointError
 from ..io import model_file
 from ..io.registry import decode, encode
+from ..schedules import stretched
 from .callbacks import Callback
 
 log = logging.getLogger("arraynn")
@@ -129,6 +130,7 @@ class LoadedCheckpoint:
         self.progress: Progress
         self.notes: list[tuple[str, dict[str, Any]]]
         self.changed: dict[str, tuple[Any, Any]] = {}  #: what may differ, and does: what was saved, and what is asked
+        self.optimizer: Any = None  #: the saved one with its schedules drawn out to another end, where they are
 
     def check(
         self, model: Any, plan: Mapping[str, Any], callbacks: list[Callback], change: Collection[str] = ()
@@ -181,12 +183,30 @@ class LoadedCheckpoint:
             for (name, noted), nests in zip(run["callbacks"], arrays, strict=True)
         ]
 
+    def go_on(self, epochs: int) -> None:
+        """Note another number of epochs. A schedule that was to end with the saved fit ends with the longer one."""
+        before, plan = self.header["run"].get("epochs"), self.header["run"]["plan"]
+        if type(before) is not int or before == epochs:
+            return
+        self.changed["epochs"] = before, epochs
+        rows, size = plan.get("rows"), plan.get("batch_size")
+        if "learning_rate" in self.changed or type(rows) is not int:
+            return
+        steps = 1 if size is None else math.ceil(rows / size)  # of an epoch
+        done = (self.header["epoch"] - self.progress.begin) * steps + self.progress.position
+        start = self.header["step"] - done
+        saved = decode(self.header["optimizer"])
+        longer = stretched(saved, start + before * steps, start + epochs * steps)
+        if longer is not saved:
+            self.optimizer = longer
+            self.changed["optimizer"] = encode(saved), encode(longer)
+
     def into(self, model: Any) -> None:
         """Restore the model's weights, optimizer, counts and history."""
         before = model.optimizer
         try:
             if "learning_rate" not in self.changed:  # else that of the model, as it was given
-                model.optimizer = decode(self.header["optimizer"])
+                model.optimizer = decode(self.header["optimizer"]) if self.optimizer is None else self.optimizer
             model_file.restore(model, self.header, self.parts)
         except Exception as error:
             model.optimizer = before
@@ -249,14 +269,12 @@ def load_checkpoint(
     saved = LoadedCheckpoint(path, *found)
     try:
         saved.check(model, plan, callbacks, change)
+        saved.go_on(epochs)
     except BackendUnavailable:
         raise
     except Exception as error:  # a header from anywhere
         told = str(error) if isinstance(error, CheckpointError) else f"{type(error).__name__}: {error}"
         raise CheckpointError(f"{path} cannot be resumed: {told}") from None
-    before = saved.header["run"].get("epochs")
-    if type(before) is int and before != epochs:
-        saved.changed["epochs"] = before, epochs
     if saved.changed:
         log.info(
             "%s goes on with %s", path, "; ".join(f"{n} {_told(a)} → {_told(b)}" for n, (a, b) in saved.changed.items())

@@ -16,7 +16,7 @@ from .._text import row_shape
 from .._types import Array, Nest, Shape
 from ..backends import Backend, number, of
 from ..distributed import Team
-from ..encoding import Places, TableEncoding, is_table, rows_of_table
+from ..encoding import Places, TableEncoding, forget, is_table, rows_of_table
 from ..errors import DataError, ShapeError
 from ..losses import Domain, Loss
 from .columns import column_names, not_a_list_of_inputs, same_columns
@@ -189,6 +189,8 @@ class HostArray:
         if self.rows is not None:
             rows = self.rows[rows]
         places = np.arange(*rows.indices(len(self.array))) if isinstance(rows, slice) else rows
+        if isinstance(rows, slice) and len(places):
+            forget(self.array, int(places[0]), len(places))  # what was read before, in order, is not needed soon
         return spec.input(np.asarray(self.array[rows]), places, self.part)
 
     def take(self, rows: np.ndarray) -> HostArray:

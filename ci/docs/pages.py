@@ -3,7 +3,6 @@
 pages.py FOLDER. Run by ci/docs/build.
 """
 
-import ast
 import inspect
 import re
 import runpy
@@ -13,6 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+
+from lessons import cells, heading, prose  # noqa: E402
 
 import arraynn as nn  # noqa: E402
 
@@ -121,7 +122,8 @@ def course(folder):
     about = (
         "Eighteen lessons and one before them, row by row along *Neural Networks from Scratch in Python*. Each works "
         "one thing: the formula, the numbers, the common mistake, and the check that catches it. The numbers below a "
-        "program are checked: CI runs it and compares."
+        "program are checked: CI runs it and compares. "
+        '<a href="../notebooks/00_by_hand.ipynb">As notebooks</a> they lie in the folder `notebooks` of this site.'
     )
     write(folder / "index.md", f"# The course\n\n{about}\n\n```{{toctree}}\n:maxdepth: 1\n{names}\n```\n")
 
@@ -129,14 +131,12 @@ def course(folder):
 def lesson(path, target):
     """A script of `# %%` cells as a page: prose, programs, what they print, the picture."""
     text = path.read_text(encoding="utf-8")
-    said = ast.get_docstring(ast.parse(text)).split("\n", 1)
-    out = [f"# {said[0].rstrip('.')}", "", *(said[1].strip().splitlines() if len(said) > 1 else []), ""]
-    cells = re.split(r"^# %%", text.split('"""', 2)[2], flags=re.MULTILINE)
-    for head, cell in (["", cells[0]], *(cell.partition("\n")[::2] for cell in cells[1:])):
-        if "[markdown]" in head:
-            out += [*prose(cell.strip().splitlines()), ""]
-        elif cell.strip():
-            lines = cell.strip("\n").splitlines()
+    first, rest = heading(text)
+    out = [f"# {first}", "", *rest, ""]
+    for kind, lines in cells(text):
+        if kind == "markdown":
+            out += [*prose(lines), ""]
+        else:
             program = [line for line in lines if not line.startswith("# >")]
             printed = [line[4:] for line in lines if line.startswith("# >")]
             out += ["```python", *program, "```", ""]
@@ -150,30 +150,6 @@ def lesson(path, target):
     if number.isdigit() and int(number):
         out += [f"`arraynn play --preset {number}` opens this lesson on the live page.", ""]
     write(target, "\n".join(out))
-
-
-def prose(lines):
-    """A markdown cell. Indented formulas become blocks of text; * and [ are no markup outside of code."""
-    block = False
-    for line in (re.sub(r"^# ?", "", line) for line in lines):
-        indented = line.startswith("    ")
-        if indented != block:
-            if line.strip() or indented:
-                yield "```text" if indented else "```"
-                block = indented
-            elif block:
-                yield "```"
-                block = False
-        yield (
-            line[4:]
-            if indented
-            else "".join(
-                part if i % 2 else re.sub(r"([\[\]*_<$|])", r"\\\1", part)
-                for i, part in enumerate(re.split(r"(`[^`]*`)", line))
-            )
-        )
-    if block:
-        yield "```"
 
 
 def reference(folder):

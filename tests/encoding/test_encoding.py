@@ -246,3 +246,22 @@ def test_many_rows_are_told_from_a_sample_and_go_to_a_file(monkeypatch):
     monkeypatch.setattr(en._table, "MAPPED", 1000)
     assert isinstance(learn(FRAME, "price").encoding.encode(FRAME)[0], np.memmap)
     assert RULES.sample == 65_536
+
+
+def test_the_memory_of_a_mapped_file_is_given_back_and_its_numbers_stay(tmp_path):
+    made = np.memmap(tmp_path / "x", np.float32, "w+", shape=(1000, 8))
+    made[:] = np.arange(8000).reshape(1000, 8)
+    own = np.memmap(tmp_path / "x", np.float32, "c", shape=(1000, 8))
+    made.flush()
+    own[0] = -1.0  # which the file does not know of, so it must not be forgotten
+    for array in (made, made[5:], np.asarray(made), own, np.ones(3), 5):
+        en.forget(array)
+    en.forget(made, 0, 10)
+    np.testing.assert_array_equal(made, np.arange(8000).reshape(1000, 8))
+    assert (own[0] == -1.0).all()
+
+
+def test_sets_that_are_large_together_all_go_to_files(monkeypatch):
+    monkeypatch.setattr(en._table, "MAPPED", 1000)
+    assert not isinstance(en.Parts(5, 4, 0).wide, np.memmap)
+    assert isinstance(en.Parts(5, 4, 0, beside=990).wide, np.memmap)

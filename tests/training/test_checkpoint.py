@@ -283,6 +283,39 @@ def test_a_change_that_is_none_is_resumed_bit_for_bit(tmp_path, caplog):
     assert caplog.messages == [f"{path} goes on with epochs 1 → 3"]
 
 
+@pytest.mark.parametrize(
+    ("rule", "held"),
+    [
+        (lambda s: nn.Adam(nn.CosineDecay(0.02, steps=s)), lambda o: o.learning_rate),
+        (lambda s: nn.SGD(nn.LinearWarmup(nn.PolynomialDecay(0.02, steps=s - 3), steps=3)), lambda o: o.learning_rate),
+        (lambda s: nn.EMA(nn.Adam(nn.OneCycle(0.02, steps=s))), lambda o: o.optimizer.learning_rate),
+    ],
+    ids=["cosine", "after a warm-up", "in an average"],
+)
+def test_a_schedule_that_ends_with_the_fit_ends_with_the_longer_one(rule, held, tmp_path, caplog):
+    path, epoch = tmp_path / "run.safetensors", -(-len(X) // 7)
+    options = {"optimizer": rule(2 * epoch)}
+    plain(make(**options), path, epochs=2)
+    with caplog.at_level("INFO", logger="arraynn"):
+        model = plain(make(**options), path, resume=path, epochs=4)
+    longer = rule(4 * epoch)
+    assert model.optimizer == longer
+    assert caplog.messages == [f"{path} goes on with epochs 2 → 4; optimizer {options['optimizer']} → {longer}"]
+    rates = [held(rule(2 * epoch))(k * epoch - 1) for k in (1, 2)] + [held(longer)(k * epoch - 1) for k in (3, 4)]
+    assert model.history["learning_rate"] == pytest.approx(rates)
+    caplog.clear()
+    with caplog.at_level("INFO", logger="arraynn"):  # and what goes on unchanged is the same to the bit
+        same(plain(make(**options), path, resume=path, epochs=4), model)
+    assert caplog.messages == []
+
+
+def test_a_schedule_of_another_end_stays_as_it_is(tmp_path, caplog):
+    path = tmp_path / "run.safetensors"
+    options = {"optimizer": nn.Adam(nn.CosineDecay(0.02, steps=1000))}
+    plain(make(**options), path, epochs=1)
+    same(plain(make(**options), path, resume=path, epochs=3), plain(make(**options), tmp_path / "straight", epochs=3))
+
+
 def test_only_some_things_may_change(tmp_path):
     for change in ("batch_size", ["learning_rate", "seed"]):
         with pytest.raises(ValueError, match=r"change takes learning_rate, epochs, validation_freq, got '(batch|seed)"):
