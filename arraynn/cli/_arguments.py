@@ -35,6 +35,7 @@ DATA is one of
                                              generated
   digits, iris                               8 x 8 handwritten digits, 150 flowers: shipped
   mnist, fashion_mnist                       from $ARRAYNN_DATA or the user's cache, else downloaded
+  FOLDER                                     images, a subfolder for each class; or train/, and test/, with such
   FILE.npz                                   x, y or x_train, y_train [, x_test, y_test]; integer y is classification,
                                              float y regression
   FILE.csv, .tsv, .parquet, .jsonl, .xlsx    a table of your own, with --target
@@ -167,6 +168,8 @@ def _run_options(command: Parser) -> None:
         metavar="SHARE",
         help="hold out this share of the training rows; 0: none",
     )
+    images = command.add_argument_group("a folder of images")
+    images.add_argument("--size", type=whole(1, 28), metavar="N", help="height and width that they get [28]")
     net = command.add_argument_group("the network")
     net.add_argument(
         "--network", dest="architecture", choices=("mlp", "lenet"), metavar="mlp|lenet",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -204,7 +205,12 @@ def load(name: str, arguments: Any) -> Data:
     """The data set of that name, or in that file. Raises DataError."""
     if name in GENERATED:
         return GENERATED[name](arguments)
-    arrays = getattr(datasets, name)() if name in RECIPES else datasets.load_npz(name)
+    if name in RECIPES:
+        arrays: Any = getattr(datasets, name)()
+    elif Path(name).is_dir():
+        arrays = datasets.load_image_folder(name, getattr(arguments, "size", None) or 28, cache=True)
+    else:
+        arrays = datasets.load_npz(name)
     x, y, x_test, y_test = (*arrays, None, None)[:4]
     for what, array in (("x", x), ("y", y), ("x_test", x_test), ("y_test", y_test)):
         if array is not None:  # before rows are held out: a row that is named is one of the file

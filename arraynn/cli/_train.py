@@ -116,6 +116,10 @@ def check(arguments: argparse.Namespace) -> None:
         for option in TABLE_OPTIONS:
             if getattr(arguments, option, None) is not None:
                 raise UsageError(f"--{option.replace('_', '-')} goes with a table, such as FILE.csv")
+    if getattr(arguments, "size", None) is not None and not (
+        Path(arguments.data).is_dir() and arguments.data not in RECIPES
+    ):
+        raise UsageError(f"--size goes with a folder of images, not with {arguments.data}")
     for option, takers in (("samples", SIZED), ("classes", KINDS)):
         if getattr(arguments, option) is not None and arguments.data not in takers:
             raise UsageError(f"--{option} goes with {', '.join(sorted(takers))}, not with {arguments.data}")

@@ -11,6 +11,7 @@ from ._circles import circles
 from ._digits import digits
 from ._fashion_mnist import fashion_mnist
 from ._idx import read_idx
+from ._image_folder import ImageFolder, load_image_folder
 from ._iris import iris
 from ._mnist import mnist
 from ._moons import moons
@@ -22,12 +23,14 @@ from ._vertical import vertical
 from ._xor import xor
 
 __all__ = [
+    "ImageFolder",
     "NpzData",
     "blobs",
     "circles",
     "digits",
     "fashion_mnist",
     "iris",
+    "load_image_folder",
     "load_npz",
     "load_npz_inputs",
     "mnist",

@@ -60,7 +60,7 @@ def _paths(source: Source, folder: str | os.PathLike[str] | None) -> list[Path]:
         for candidate in [Path(root, source.name), *([Path(root)] if source.at_root else [])]:
             if any(find(candidate, stem) for stem in FILES):
                 return _whole(candidate, source)
-    cache = cache_folder() / source.name
+    cache = user_cache() / source.name
     _complete(cache, source)
     return _whole(cache, source)
 
@@ -96,7 +96,7 @@ def find(folder: Path, stem: str) -> Path | None:
     return next((path for name in names if (path := folder / name).is_file()), None)
 
 
-def cache_folder() -> Path:
+def user_cache() -> Path:
     """The user's own folder for what can be fetched again."""
     named = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", "")
     if os.path.isabs(named):  # the XDG specification: a relative path is to be ignored

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -66,22 +67,28 @@ def _sum(pairs: list[tuple[float, float]]) -> str:
 
 def _dense(stage: Any, _: Any) -> Iterator[str]:
     x, w, b, y = (entries(stage[name]) for name in ("x", "weight", "bias", "y"))
-    n_in, i, j = stage["weight"]["shape"][0], *_largest(y)
-    terms = _sum([(x[i, k], w[k, j]) for k in range(n_in)])
-    yield _line("y", (i, j), f"{terms} + {show(b[j,])}", y[i, j])
+    n_in, (*row, j) = stage["weight"]["shape"][0], _largest(y)
+    terms = _sum([(x[(*row, k)], w[k, j]) for k in range(n_in)])
+    yield _line("y", (*row, j), f"{terms} + {show(b[j,])}", y[(*row, j)])
 
 
 def _dense_backward(stage: Any, forward: Any) -> Iterator[str]:
     x, w, dy = entries(forward["x"]), entries(forward["weight"]), entries(stage["y gradient"])
-    (rows, n_out), dw, db = stage["y gradient"]["shape"], *(entries(stage[f"{n} gradient"]) for n in ("weight", "bias"))
+    (*shape, n_out), dw, db = (
+        stage["y gradient"]["shape"],
+        *(entries(stage[f"{n} gradient"]) for n in ("weight", "bias")),
+    )
+    if math.prod(shape) > MOST:
+        return
+    rows = list(itertools.product(*map(range, shape)))  # each place is a row of its own
     k, j = _largest(dw)
-    yield _line("weight gradient", (k, j), _sum([(x[i, k], dy[i, j]) for i in range(rows)]), dw[k, j])
+    yield _line("weight gradient", (k, j), _sum([(x[(*row, k)], dy[(*row, j)]) for row in rows]), dw[k, j])
     (j,) = _largest(db)
-    yield _line("bias gradient", (j,), " + ".join(show(dy[i, j]) for i in range(rows)), db[j,])
+    yield _line("bias gradient", (j,), " + ".join(show(dy[(*row, j)]) for row in rows), db[j,])
     if isinstance(stage["x gradient"], Mapping):
         dx = entries(stage["x gradient"])
-        i, k = _largest(dx)
-        yield _line("x gradient", (i, k), _sum([(dy[i, j], w[k, j]) for j in range(n_out)]), dx[i, k])
+        *row, k = _largest(dx)
+        yield _line("x gradient", (*row, k), _sum([(dy[(*row, j)], w[k, j]) for j in range(n_out)]), dx[(*row, k)])
 
 
 def _elementwise(formula: str) -> Any:
@@ -107,7 +114,7 @@ def _cross_entropy(stage: Any, _: Any) -> Iterator[str]:
     p, rows = entries(stage["probabilities"]), _labels(stage)
     if len(rows) > MOST or stage["settings"].get("label_smoothing") or "sample_weight" in stage:
         return
-    logs = " + ".join(f"log({show(p[i, t])})" for i, t in enumerate(rows))
+    logs = " + ".join(f"log({show(p[(*place, t)])})" for place, t in rows.items())
     yield _line("data_loss", (), f"-({logs}) / {len(rows)}", stage["data_loss"])
 
 
@@ -115,18 +122,26 @@ def _cross_entropy_backward(stage: Any, forward: Any) -> Iterator[str]:
     p, rows, dz = entries(forward["probabilities"]), _labels(forward), entries(stage["outputs gradient"])
     if forward["settings"].get("label_smoothing") or "sample_weight" in forward:
         return
-    i, k = _largest(dz)
+    *row, k = _largest(dz)
+    place, hit = (*row, k), int(rows[tuple(row)] == k)
     said = (
-        f"({show(p[i, k])} - {int(rows[i] == k)}) / {len(rows)}"
+        f"({show(p[place])} - {hit}) / {len(rows)}"
         if forward["what"].startswith("Softmax")
-        else f"-{int(rows[i] == k)} / {show(p[i, k])} / {len(rows)}"
+        else f"-{hit} / {show(p[place])} / {len(rows)}"
     )
-    yield _line("outputs gradient", (i, k), said, dz[i, k])
+    yield _line("outputs gradient", place, said, dz[place])
 
 
-def _labels(stage: Any) -> list[int]:
-    (count,), targets = stage["targets"]["shape"], entries(stage["targets"])
-    return [int(targets[i,]) for i in range(count)]
+def _labels(stage: Any) -> dict[tuple[int, ...], int]:
+    """The label of each row, or of each place of a sequence; KeyError where not all of them count, or are no labels."""
+    shape, ignored = stage["targets"]["shape"], stage["settings"].get("ignore_label")
+    if len(shape) == len(stage["probabilities"]["shape"]):
+        raise KeyError("distributions")
+    targets = entries(stage["targets"])
+    rows = {place: int(targets[place]) for place in itertools.product(*map(range, shape))}
+    if ignored is not None and ignored in rows.values():
+        raise KeyError("labels that do not count")
+    return rows
 
 
 def _squares(stage: Any, _: Any) -> Iterator[str]:

@@ -8,8 +8,7 @@ from typing import Any
 
 from .. import layers, tree
 from .._types import LayerLike, Nest
-from ..errors import ShapeError
-from . import _torch_modules
+from . import _from_torch, _to_torch
 from ._leaves import Arguments, forward
 from ._need import need
 
@@ -72,7 +71,7 @@ def _bridge() -> Any:
 # Modules. Each pair is read one way by `to_torch`, the other by `from_torch`.
 
 
-def from_torch(module: Any) -> tuple[Any, Nest]:
+def from_torch(module: Any, input_shape: Any = None) -> tuple[Any, Nest]:
     """An `nn.Sequential` of PyTorch as (network, params): a `Sequential` of the same layers, and copies of the weights.
 
     Dense weights are transposed to (n_in, n_out), those of convolutions to (kh, kw, C / groups, filters). A network of
@@ -80,28 +79,38 @@ def from_torch(module: Any) -> tuple[Any, Nest]:
     RNN, GRU and LSTM (batch_first, any number of layers, both directions) become layers that return all states; a
     MultiheadAttention (batch_first) takes x, or a tuple, as `MultiHeadAttention` does. The params are tensors where
     they were; `model.params = params` takes them to any backend.
+    input_shape : of a row of x, for norms that no layer before tells the number of axes of; without it BatchNorm1d is
+        taken to stand on rows (N, C).
     Raises ValueError, naming it, for a module that has no equal here: GELU without approximate="tanh", Linear and
-    convolutions without bias, pooling with ceil_mode, average pooling that counts its padding, GroupNorm on its own, a
-    Softmax over another axis than the last, a class of your own.
+    convolutions without bias, pooling with ceil_mode, average pooling that counts its padding, adaptive pooling to more
+    than one place, GroupNorm on its own without input_shape, a Softmax over another axis than the last, a class of your
+    own.
     """
     torch = need("torch", "torch")
+    rank = None if input_shape is None else len(input_shape) - 1
     with torch.no_grad():
-        layer, params = _from_module(torch.nn, module, type(module).__name__)
+        layer, params = _from_module(torch.nn, module, type(module).__name__, rank)
     return (layer, params) if isinstance(layer, layers.Sequential) else (layers.Sequential(layer), [params])
 
 
-def to_torch(network: Any, params: Nest) -> Any:
+def to_torch(network: Any, params: Nest, input_shape: Any = None) -> Any:
     """A network and its params (of any library) as an `nn.Sequential` of PyTorch: the inverse of `from_torch`.
 
     The tensors are copies on the CPU, in the params' dtype; the module is in training mode, as new modules are.
-    It takes the same x: convolutions and poolings stand between modules that put channels first and last again. What
-    is recurrent becomes PyTorch's RNN, GRU or LSTM, which gives a tuple, and so stands last.
-    Raises ValueError, naming it, for a layer that PyTorch has no module for: Residual, Concatenate, your own.
+    It takes the same x, and gives the same y: convolutions, poolings and norms of images stand between modules that put
+    channels first and last again; what PyTorch has no module for is a small module around those that it has (a residual
+    connection, attention and recurrence that give one array, positional embeddings, frozen parts).
+    input_shape : of a row of x, for global poolings and norms that no layer before tells the number of axes of; without
+        it BatchNorm is taken to stand on rows (N, C).
+    Raises ValueError, naming it, for a layer that PyTorch computes otherwise: padding that differs from side to side,
+    poolings with padding="same", heads that are not D / h wide, a layer of your own.
     """
     torch = need("torch", "torch")
     to = _tensor_of(torch)
+    several = bool(input_shape) and isinstance(input_shape[0], tuple)
+    rank = None if input_shape is None or several else len(input_shape) - 1
     with torch.no_grad():
-        module = _to_module(torch.nn, network, tree.map(to, params))
+        module = _to_module(torch.nn, network, tree.map(to, params), rank)
     return module if isinstance(module, torch.nn.Sequential) else torch.nn.Sequential(module)
 
 
@@ -111,21 +120,22 @@ def _tensor_of(torch: Any) -> Callable[[Any], Any]:
     return lambda leaf: torch.tensor(of(leaf).to_numpy(leaf))
 
 
-def _from_module(nn: Any, module: Any, what: str) -> tuple[Any, Nest]:
+def _from_module(nn: Any, module: Any, what: str, rank: int | None) -> tuple[Any, Nest]:
+    """rank : the spatial axes, or steps, of what the module takes, where that is known."""
     if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
         parts: list[tuple[Any, Nest]] = []
-        rank: int | None = None  # spatial axes, where they are known
         for name, inner in module.named_children():
-            found = _torch_modules.from_module(nn, inner, rank)
-            rank = found[1] if found else None if isinstance(inner, nn.Flatten) else rank
-            parts += found[0] if found else [_from_module(nn, inner, f"{what}[{name}]")]
-        parts = _torch_modules.simplified(parts)
+            found = _from_torch.from_module(nn, inner, rank)
+            parts += found[0] if found else [_from_module(nn, inner, f"{what}[{name}]", rank)]
+            rank = found[1] if found else _to_torch.rank_after(parts[-1][0], rank)
+        parts = _from_torch.simplified(parts)
         return layers.Sequential(*(layer for layer, _ in parts)), [own for _, own in parts]
-    found = _torch_modules.from_module(nn, module, None)
+    found = _from_torch.from_module(nn, module, rank)
     if found:
-        return _torch_modules.flattened(found[0])
-    if _torch_modules.is_permute(module):
-        return layers.Permute(tuple(module.axes)), {}
+        return _from_torch.flattened(found[0])
+    made = _from_torch.from_wrapper(module, lambda inner, place: _from_module(nn, inner, place, rank), what)
+    if made:
+        return made
     layer = _layer_of(nn, module)
     if layer is None:
         raise ValueError(f"{what} is a {module}, which has no equal layer here; write one, and register it")
@@ -133,9 +143,6 @@ def _from_module(nn: Any, module: Any, what: str) -> tuple[Any, Nest]:
     flat = {name: getattr(module, theirs).detach().clone() for name, theirs in names.items()}
     if isinstance(layer, layers.Dense):
         flat["weight"] = flat["weight"].T.contiguous()
-    if isinstance(layer, layers.BatchNorm):
-        statistics = {"mean": module.running_mean.clone(), "variance": module.running_var.clone()}
-        return layer, {**flat, "statistics": statistics}
     return layer, flat
 
 
@@ -163,8 +170,6 @@ def _layer_of(nn: Any, module: Any) -> Any:
         return layers.Reshape(tuple(map(int, module.unflattened_size)))
     if kind is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1):
         return layers.Flatten()
-    if kind is nn.BatchNorm1d and module.affine and module.track_running_stats and module.momentum is not None:
-        return layers.BatchNorm(momentum=1 - module.momentum, epsilon=module.eps)
     if kind is nn.LayerNorm and len(module.normalized_shape) == 1 and module.bias is not None:
         return layers.LayerNorm(module.eps)
     if kind is nn.Embedding and (module.padding_idx, module.max_norm) == (None, None):
@@ -172,14 +177,20 @@ def _layer_of(nn: Any, module: Any) -> Any:
     return None
 
 
-def _to_module(nn: Any, layer: Any, params: Nest) -> Any:
+def _to_module(nn: Any, layer: Any, params: Nest, rank: int | None) -> Any:
+    """rank : the spatial axes, or steps, of what the layer takes, where that is known."""
     kind = type(layer)
+
+    def inner(one: Any, own: Nest, rank: int | None) -> Any:
+        return _to_module(nn, one, own, rank)
+
     if kind is layers.Sequential:
         modules: list[Any] = []
-        for pair in zip(layer.layers, params, strict=True):
-            modules += _torch_modules.to_modules(nn, *pair) or [_to_module(nn, *pair)]
+        for one, own in zip(layer.layers, params, strict=True):
+            modules += _to_torch.to_modules(nn, one, own, rank, inner) or [inner(one, own, rank)]
+            rank = _to_torch.rank_after(one, rank)
         return nn.Sequential(*modules)
-    several = _torch_modules.to_modules(nn, layer, params)
+    several = _to_torch.to_modules(nn, layer, params, rank, inner)
     if several:
         return several[0] if len(several) == 1 else nn.Sequential(*several)
     module = next((theirs() for theirs, ours in _plain(nn).items() if ours is kind), None)
@@ -188,10 +199,6 @@ def _to_module(nn: Any, layer: Any, params: Nest) -> Any:
     for name, theirs in PARAMETERS.get(kind, {}).items():
         value = params[name].T.contiguous() if kind is layers.Dense and name == "weight" else params[name]
         setattr(module, theirs, nn.Parameter(value))
-    if kind is layers.BatchNorm:
-        if len(params["scale"].shape) != 1:
-            raise ShapeError("batch normalization has one scale a column")
-        module.running_mean, module.running_var = params["statistics"]["mean"], params["statistics"]["variance"]
     return module
 
 
@@ -209,8 +216,6 @@ def _made(nn: Any, layer: Any, params: Nest) -> Any:
             return nn.Softmax(dim=-1)
         case layers.Dropout(rate=rate):
             return nn.Dropout(rate)
-        case layers.BatchNorm(momentum=momentum, epsilon=epsilon):
-            return nn.BatchNorm1d(params["scale"].shape[0], eps=epsilon, momentum=1 - momentum)
         case layers.LayerNorm(epsilon=epsilon):
             return nn.LayerNorm(params["scale"].shape[0], eps=epsilon)
         case layers.Embedding():
@@ -238,5 +243,4 @@ PARAMETERS: dict[type, dict[str, str]] = {
     layers.Dense: {"weight": "weight", "bias": "bias"},
     layers.Embedding: {"weight": "weight"},
     layers.LayerNorm: {"scale": "weight", "bias": "bias"},
-    layers.BatchNorm: {"scale": "weight", "bias": "bias"},
 }

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from arraynn.datasets import _mnist, mnist
-from arraynn.datasets.mnist_files import FILES, cache_folder
+from arraynn.datasets.mnist_files import FILES, user_cache
 from arraynn.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("nowhere")
@@ -132,7 +132,7 @@ def test_the_cache_follows_the_system(tmp_path, monkeypatch):
     for platform, variable in (("linux", "XDG_CACHE_HOME"), ("win32", "LOCALAPPDATA")):
         monkeypatch.setattr(sys, "platform", platform)
         monkeypatch.setenv(variable, str(tmp_path / variable))
-        assert cache_folder() == tmp_path / variable / "arraynn"
+        assert user_cache() == tmp_path / variable / "arraynn"
         for unusable in ("", "relative"):
             monkeypatch.setenv(variable, unusable)
-            assert cache_folder() == tmp_path / "home" / ".cache" / "arraynn"
+            assert user_cache() == tmp_path / "home" / ".cache" / "arraynn"

@@ -117,7 +117,13 @@ def test_the_page_has_the_numbers_of_the_json_and_no_others(case):
     ("case", "optimizer"), [*((case, None) for case in CASES), *(("classes", rule) for rule in OPTIMIZERS)], ids=repr
 )
 def test_every_worked_line_is_true_by_its_own_formula(case, optimizer):
-    found = explained(case, optimizer)
+    lines = true_lines(explained(case, optimizer))
+    if case == "classes" and not isinstance(optimizer, nn.Lion):
+        assert len(lines) >= 14
+
+
+def true_lines(found):
+    """The worked lines of a page, each computed by what it says, and looked up in the data."""
     html = found.html(whole=False)
     names = {"max": max, "tanh": math.tanh, "exp": math.exp, "log": math.log}
     lines = read(html).texts.get("worked", [])
@@ -132,8 +138,27 @@ def test_every_worked_line_is_true_by_its_own_formula(case, optimizer):
         name, _, place = where.partition("[")
         value = stage[name] if not place else entries(stage[name])[tuple(map(int, place.rstrip("]").split(",")))]
         assert f"{value + 0.0:.6g}" == result
-    if case == "classes" and not isinstance(optimizer, nn.Lion):
-        assert len(lines) >= 14
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("labels", "loss", "worked"),
+    [
+        ([[0, 2, 1], [1, 1, 0]], nn.softmax_cross_entropy, True),
+        ([[0, 2, -1], [1, 1, -1]], nn.SoftmaxCrossEntropy(ignore_label=-1), False),
+        (np.full((2, 3, 3), 1 / 3), nn.softmax_cross_entropy, False),
+    ],
+    ids=["labels", "padding", "distributions"],
+)
+def test_worked_lines_of_sequences_are_true(labels, loss, worked):
+    """A dense layer on (N, T, D), and labels (N, T): each place is a row of its own."""
+    network = nn.Sequential(nn.Dense(2), nn.Tanh(), nn.Dense(3))
+    model = nn.Model(network, loss, nn.SGD(0.1), backend="numpy", seed=0).build((3, 2))
+    x = np.random.default_rng(0).standard_normal((2, 3, 2))
+    lines = true_lines(model.explain(x, np.asarray(labels)))
+    assert sum(line.startswith("y[") for line in lines) == 3
+    assert any(line.startswith("weight gradient[") for line in lines)
+    assert any(line.startswith("data_loss") for line in lines) == worked
 
 
 def _escaped(text: str) -> str:

@@ -177,10 +177,70 @@ def test_a_class_of_one_s_own_may_do_anything_and_is_refused():
         interop.from_torch(torch.nn.Sequential(torch.nn.Linear(2, 2), Doubled(torch.nn.ReLU())))
 
 
+class Bent(layers.Activation):
+    """A layer of one's own."""
+
+    def function(self, x):
+        return x * abs(x), lambda dy: 2 * dy * abs(x)
+
+
 def test_a_layer_without_an_equal_is_named(rng):
-    network = nn.Sequential(nn.Residual(nn.ReLU()))
-    with pytest.raises(ValueError, match="Residual"):
-        interop.to_torch(network, [[{}]])
+    with pytest.raises(ValueError, match=r"no module that does what .*Bent"):
+        interop.to_torch(nn.Sequential(nn.Residual(Bent())), [[{}]])
+
+
+def test_a_norm_behind_a_convolution_over_time_is_of_its_channels(rng):
+    """As many places as channels: taken over as one of the last axis, it would normalize the places."""
+    torch.manual_seed(0)
+    m = torch.nn
+    module = m.Sequential(m.Conv1d(2, 4, 2), m.BatchNorm1d(4), m.ReLU(), m.GroupNorm(2, 4)).double()
+    module(torch.randn(16, 2, 5, dtype=torch.float64))  # moves the running statistics
+    network, params = interop.from_torch(module)
+    agrees(module, network, params, rng.standard_normal((3, 2, 5)))
+
+
+def test_adaptive_pooling_to_one_place_is_global_pooling(rng):
+    m = torch.nn
+    module = m.Sequential(m.Conv2d(2, 4, 3), m.AdaptiveAvgPool2d(1), m.Flatten(), m.GroupNorm(2, 4), m.Linear(4, 3))
+    network, params = interop.from_torch(module.double())
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert kinds == ["Permute", "Conv2D", "GlobalAveragePool", "GroupNorm", "Dense"]
+    agrees(module, network, params, rng.standard_normal((3, 2, 6, 5)))
+    alone, none = interop.from_torch(m.AdaptiveMaxPool1d(1))
+    agrees(m.AdaptiveMaxPool1d(1), alone, none, rng.standard_normal((3, 2, 6)))
+
+
+def test_a_pooling_needs_to_know_the_axes(rng):
+    network = nn.Sequential(nn.GlobalAveragePool())
+    with pytest.raises(ValueError, match="give input_shape, that of a row of x"):
+        interop.to_torch(network, [{}])
+    assert interop.to_torch(network, [{}], (6, 5, 2))(torch.zeros(3, 6, 5, 2)).shape == (3, 2)
+
+
+def test_a_query_that_may_attend_to_nothing_gives_the_bias(rng):
+    layer = nn.MultiHeadAttention(2)
+    params, _ = layer.init(rng, (3, 4), "float64")
+    x, mask = rng.standard_normal((2, 3, 4)), np.asarray([[0, 0, 0], [1, 0, 1]])
+    module = interop.to_torch(nn.Sequential(layer), [params])
+    y = module((torch.tensor(x), torch.tensor(mask))).detach().numpy()
+    np.testing.assert_allclose(y, layer(params, (x, mask))[0], rtol=1e-10, atol=1e-12)
+
+
+def test_what_is_frozen_stays_in_inference_and_untrained(rng):
+    network = nn.Sequential(nn.Freeze(nn.Sequential(nn.Dense(4), nn.BatchNorm(), nn.Dropout(0.5))), nn.Dense(2))
+    params, _ = network.init(rng, (3,), "float64")
+    module = interop.to_torch(network, params).train()
+    x = rng.standard_normal((5, 3))
+    np.testing.assert_allclose(module(torch.tensor(x)).detach().numpy(), network(params, x)[0], rtol=1e-10)
+    assert [p.requires_grad for p in module.parameters()] == [False] * 4 + [True] * 2
+
+
+def test_a_module_with_parts_of_ours_can_be_saved(rng, tmp_path):
+    network = nn.Sequential(nn.Residual(nn.Dense(3)), nn.LSTM(2))
+    module = interop.to_torch(network, network.init(rng, (4, 3))[0], (4, 3))
+    torch.save(module, tmp_path / "module.pt")
+    x = torch.zeros(2, 4, 3)
+    assert torch.equal(torch.load(tmp_path / "module.pt", weights_only=False)(x), module(x))
 
 
 # ---------------------------------------------------------------- images and sequences
@@ -284,8 +344,7 @@ def test_layers_that_pytorch_computes_otherwise_are_refused(rng):
     for layer, shape, said in (
         (nn.Conv2D(2, 3, padding=((0, 1), (0, 1))), (5, 5, 1), "pads both sides alike"),
         (nn.MaxPool2D(2, padding="same"), (5, 5, 1), "no padding='same'"),
-        (nn.LSTM(3), (4, 2), "give all states"),
-        (nn.GRU(3, return_sequences=True, reverse=True), (4, 2), "from the first step on"),
+        (nn.MultiHeadAttention(2, 3), (4, 2), "heads as wide as the input"),
     ):
         network = nn.Sequential(layer)
         with pytest.raises(ValueError, match=said):

@@ -217,7 +217,7 @@ def _curve(history: dict[str, list[float]]) -> Any:
 def fashion_folder() -> Path | None:
     """Where the four files of Fashion-MNIST lie, or None. Nothing is downloaded."""
     root = os.environ.get("ARRAYNN_DATA")
-    folder = Path(root, "fashion_mnist") if root else mnist_files.cache_folder() / "fashion_mnist"
+    folder = Path(root, "fashion_mnist") if root else mnist_files.user_cache() / "fashion_mnist"
     return folder if all(mnist_files.find(folder, stem) for stem in mnist_files.FILES) else None
 
 

@@ -1,4 +1,4 @@
-"""PyTorch's modules of images and sequences, which have channels first and recurrent weights of their own layout.
+"""PyTorch's modules of images and sequences as layers: its channels come first, and recurrent weights lie otherwise.
 
 A layer of images stands between two `Permute`s, so that the network takes the same x as the module; those that meet and
 cancel, past layers that work element by element, are left out.
@@ -6,12 +6,12 @@ cancel, past layers that work element by element, are left out.
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from .. import layers
 from .._types import Nest
-from ._need import need
 
 #: layers that do not ask where the channels stand
 ELEMENTWISE = (
@@ -44,8 +44,20 @@ def simplified(pairs: list[tuple[Any, Nest]]) -> list[tuple[Any, Nest]]:
                 assert place is not None
                 del kept[place]
                 continue
+        pooled = len(kept) > 1 and isinstance(kept[-2][0], layers.GlobalAveragePool | layers.GlobalMaxPool)
+        if isinstance(layer, layers.Flatten) and pooled and isinstance(kept[-1][0], layers.Reshape):
+            kept.pop()  # (N, C) as an image of one place, flattened again
+            continue
         kept.append((layer, own))
     return kept
+
+
+def flattened(pairs: list[tuple[Any, Nest]]) -> tuple[Any, Nest]:
+    """The one layer and its params, or a Sequential of several."""
+    pairs = simplified(pairs)
+    if len(pairs) == 1:
+        return pairs[0]
+    return layers.Sequential(*(layer for layer, _ in pairs)), [own for _, own in pairs]
 
 
 def from_module(nn: Any, module: Any, rank: int | None) -> tuple[list[tuple[Any, Nest]], int | None] | None:
@@ -58,20 +70,13 @@ def from_module(nn: Any, module: Any, rank: int | None) -> tuple[list[tuple[Any,
         own = _from_conv(module)
     elif kind in (nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d):
         own = _from_pool(nn, module)
-    elif kind is nn.BatchNorm2d and module.affine and module.track_running_stats and module.momentum is not None:
-        statistics = {"mean": _copy(module.running_mean), "variance": _copy(module.running_var)}
-        norm = layers.BatchNorm(momentum=1 - module.momentum, epsilon=module.eps)
-        own = norm, {"scale": _copy(module.weight), "bias": _copy(module.bias), "statistics": statistics}, 2
-    elif kind is nn.GroupNorm and module.affine and rank is not None:
-        norm_ = layers.GroupNorm(module.num_groups, module.eps)
-        own = norm_, {"scale": _copy(module.weight), "bias": _copy(module.bias)}, rank
-    elif (
-        kind is nn.RMSNorm
-        and len(module.normalized_shape) == 1
-        and module.eps is not None
-        and module.weight is not None
-    ):
-        return [(layers.RMSNorm(module.eps), {"scale": _copy(module.weight)})], rank
+    elif kind in (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d):
+        return _from_global_pool(nn, module)
+    elif kind in (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm):
+        own = _from_norm(nn, module, rank)
+    elif kind is nn.RMSNorm and len(module.normalized_shape) == 1 and module.weight is not None:
+        epsilon = module.eps or _smallest_step(module.weight.dtype)
+        return [(layers.RMSNorm(epsilon), {"scale": _copy(module.weight)})], rank
     elif kind in (nn.RNN, nn.GRU, nn.LSTM):
         return _from_recurrent(module), None
     elif kind is nn.MultiheadAttention:
@@ -82,7 +87,77 @@ def from_module(nn: Any, module: Any, rank: int | None) -> tuple[list[tuple[Any,
     if own is None:
         return None
     layer, params, rank = own
+    if rank == 0:
+        return [(layer, params)], 0
     return [(last(rank), {}), (layer, params), (first(rank), {})], rank
+
+
+def _from_norm(nn: Any, module: Any, rank: int | None) -> Any:
+    if not module.affine:
+        return None
+    params = {"scale": _copy(module.weight), "bias": _copy(module.bias)}
+    if type(module) is nn.GroupNorm:
+        return None if rank is None else (layers.GroupNorm(module.num_groups, module.eps), params, rank)
+    if not module.track_running_stats or module.momentum is None:
+        return None
+    params["statistics"] = {"mean": _copy(module.running_mean), "variance": _copy(module.running_var)}
+    norm = layers.BatchNorm(momentum=1 - module.momentum, epsilon=module.eps)
+    return norm, params, 2 if type(module) is nn.BatchNorm2d else rank or 0
+
+
+def _smallest_step(dtype: Any) -> float:
+    """What RMSNorm takes for its epsilon where it is told none."""
+    import torch
+
+    return float(torch.finfo(dtype).eps)
+
+
+def _from_global_pool(nn: Any, module: Any) -> tuple[list[tuple[Any, Nest]], int] | None:
+    rank = 1 if type(module) in (nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d) else 2
+    largest = type(module) in (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d)
+    if module.output_size not in (1, (1,) * rank) or (largest and module.return_indices):
+        return None
+    pool = layers.GlobalMaxPool() if largest else layers.GlobalAveragePool()
+    return [(last(rank), {}), (pool, {}), (layers.Reshape((-1, *[1] * rank)), {})], rank
+
+
+def from_wrapper(module: Any, inner: Callable[[Any, str], tuple[Any, Nest]], what: str) -> tuple[Any, Nest] | None:
+    """(layer, params) of a module that `to_torch` made; None for others. inner : the same for a module within."""
+    from . import _torch_wrappers as wrappers
+
+    def layers_of(one: Any, name: str) -> tuple[list[Any], list[Nest]]:
+        layer, params = inner(one, f"{what}.{name}")
+        return (list(layer.layers), params) if isinstance(layer, layers.Sequential) else ([layer], [params])
+
+    match module:
+        case wrappers.Permute():
+            return layers.Permute(tuple(module.axes)), {}
+        case wrappers.PositionalEmbedding():
+            own = {"weight": _copy(module.weight)}
+            length = module.weight.shape[0]
+            if module.learned:
+                return layers.PositionalEmbedding(length), own
+            return layers.PositionalEmbedding(length, "sinusoidal"), {"statistics": own}
+        case wrappers.Attention():
+            pair = _from_attention(module.inner)
+            return None if pair is None else (replace(pair[0], causal=module.causal), pair[1])
+        case wrappers.Recurrent():
+            (layer, params), *_ = _from_recurrent(module.inner)
+            options: dict[str, Any] = {"return_sequences": module.return_sequences, "reverse": module.reverse}
+            if isinstance(layer, layers.Bidirectional):
+                return layers.Bidirectional(replace(layer.layer, **options)), params
+            return replace(layer, **options), params
+        case wrappers.Frozen():
+            layer, params = inner(module.inner, f"{what}.inner")
+            return layers.Freeze(layer), {"statistics": params}
+        case wrappers.Residual():
+            several, params = layers_of(module.inner, "inner")
+            return layers.Residual(*several), params
+        case wrappers.Concatenate():
+            pairs = [inner(branch, f"{what}.branches[{i}]") for i, branch in enumerate(module.branches)]
+            kind = layers.Parallel if module.by_part else layers.Concatenate
+            return kind(*(layer for layer, _ in pairs)), [own for _, own in pairs]
+    return None
 
 
 def _copy(tensor: Any) -> Any:
@@ -165,119 +240,3 @@ def _from_attention(module: Any) -> tuple[Any, Nest] | None:
     out = module.out_proj
     params |= {"output_weight": out.weight.detach().T.contiguous(), "output_bias": _copy(out.bias)}
     return layers.MultiHeadAttention(heads, dropout=float(module.dropout)), params
-
-
-def to_modules(nn: Any, layer: Any, params: Nest) -> list[Any] | None:
-    """The modules that do what the layer does; None for others."""
-    permute = permute_module()
-    match layer:
-        case layers.Permute(axes=axes):
-            return [permute(axes)]
-        case layers.Reshape(shape=shape):
-            return [nn.Flatten(), nn.Unflatten(1, shape)] if shape else None
-        case layers.RMSNorm(epsilon=epsilon):
-            module = nn.RMSNorm(params["scale"].shape[0], eps=epsilon)
-            module.weight = nn.Parameter(params["scale"])
-            return [module]
-        case layers.Conv1D() | layers.Conv2D():
-            return _around(permute, layer.rank, _to_conv(nn, layer, params))
-        case layers.MaxPool1D() | layers.MaxPool2D() | layers.AveragePool1D() | layers.AveragePool2D():
-            return _around(permute, layer.rank, _to_pool(nn, layer))
-        case layers.RNN() | layers.GRU() | layers.LSTM():
-            return [_to_recurrent(nn, layer, [params])]
-        case layers.Bidirectional(layer=inner):
-            return [_to_recurrent(nn, inner, [params["forward"], params["backward"]])]
-    return None
-
-
-@cache
-def permute_module() -> Any:
-    """A module that puts axes in another order, which PyTorch has none for."""
-    torch = need("torch", "torch")
-
-    class Permute(torch.nn.Module):  # type: ignore[misc,name-defined]
-        """Axis i behind the batch's is axis axes[i - 1] of x."""
-
-        def __init__(self, axes: tuple[int, ...]) -> None:
-            super().__init__()
-            self.axes = axes
-
-        def forward(self, x: Any) -> Any:
-            return x.permute(0, *self.axes)
-
-    return Permute
-
-
-def _around(permute: Any, rank: int, module: Any) -> list[Any]:
-    return [permute(first(rank).axes), module, permute(last(rank).axes)]
-
-
-def _symmetric(layer: Any, padding: Any) -> Any:
-    """Padding as PyTorch has it, one number an axis."""
-    if padding == "valid":
-        return 0
-    if padding == "same":
-        return padding
-    pairs = [(padding, padding)] * layer.rank if isinstance(padding, int) else padding
-    if any(before != after for before, after in pairs):
-        raise ValueError(f"PyTorch pads both sides alike, {layer!r} does not; as_torch makes a function of it")
-    return tuple(before for before, _ in pairs)
-
-
-def _to_conv(nn: Any, layer: Any, params: Nest) -> Any:
-    *size, channels, filters = params["weight"].shape
-    padding = _symmetric(layer, layer.padding)
-    module = (nn.Conv1d if layer.rank == 1 else nn.Conv2d)(
-        channels * layer.groups,
-        filters,
-        tuple(size),
-        stride=layer.strides,
-        padding=padding,
-        dilation=layer.dilation,
-        groups=layer.groups,
-    )
-    order = (layer.rank + 1, layer.rank, *range(layer.rank))
-    module.weight = nn.Parameter(params["weight"].permute(*order).contiguous())
-    module.bias = nn.Parameter(params["bias"])
-    return module
-
-
-def _to_pool(nn: Any, layer: Any) -> Any:
-    padding = _symmetric(layer, layer.padding)
-    if padding == "same":
-        raise ValueError(f"PyTorch's poolings have no padding='same'; as_torch makes a function of {layer!r}")
-    largest = isinstance(layer, layers.MaxPool1D | layers.MaxPool2D)
-    kind = getattr(nn, f"{'Max' if largest else 'Avg'}Pool{layer.rank}d")
-    rest = {} if largest else {"count_include_pad": False}
-    return kind(layer.pool_size, stride=layer.strides, padding=padding, **rest)
-
-
-def _to_recurrent(nn: Any, layer: Any, owns: list[Any]) -> Any:
-    if not layer.return_sequences or layer.reverse:
-        raise ValueError(
-            f"PyTorch's recurrent modules give all states, from the first step on; {layer!r} does not. "
-            f"as_torch makes a function of it"
-        )
-    width, units = owns[0]["weight"].shape[0], layer.units
-    module = getattr(nn, type(layer).__name__)(width, units, batch_first=True, bidirectional=len(owns) == 2)
-    for own, end in zip(owns, ("_l0", "_l0_reverse"), strict=False):
-        second = own["bias"] * 0
-        if isinstance(layer, layers.GRU):
-            second[2 * units :] = own["recurrent_bias"]
-        values = own["weight"].T.contiguous(), own["recurrent_weight"].T.contiguous(), own["bias"], second
-        for name, value in zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), values, strict=True):
-            setattr(module, f"{name}{end}", nn.Parameter(value))
-    return module
-
-
-def flattened(pairs: list[tuple[Any, Nest]]) -> tuple[Any, Nest]:
-    """The one layer and its params, or a Sequential of several."""
-    pairs = simplified(pairs)
-    if len(pairs) == 1:
-        return pairs[0]
-    return layers.Sequential(*(layer for layer, _ in pairs)), [own for _, own in pairs]
-
-
-def is_permute(module: Any) -> bool:
-    """Whether a module is one that `to_torch` made."""
-    return type(module) is permute_module()
