@@ -36,13 +36,9 @@ UNIT = 64
 PERIOD = 65521
 
 
-def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    """Write a b to out, in the bits of one call; in tiles where threads may help, and where that has the same bits."""
-    threads.together(tasks(a, b, out))
-
-
 def tasks(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> list[Callable[[], Any]]:
-    """The calls that write a b to out, whoever makes them."""
+    """The calls that write a b to out, in the bits of one call, whoever makes them: several where threads may help, and
+    where tiles have the same bits."""
     found = _tiling(a, b, out) if threads.helpers() else None
     if found is None:
         return [partial(np.matmul, a, b, out)]
