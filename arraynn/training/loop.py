@@ -97,7 +97,7 @@ class Fit:
         if saved is not None:
             saved.into(model)
             self.resume(saved.progress)
-        self.good = model.params, model.state
+        self.good, self.copied = (model.params, model.state), True  # the model works on copies of them
         with model.backend.context(), deferred_interrupts() as interrupt:
             try:
                 model.hold(tree.copy(model.params), _fitting_state(model))
@@ -178,6 +178,7 @@ class Fit:
             if model.optimizer is not self.optimizer:  # a callback may have exchanged it
                 self.optimizer, self.take_step = model.optimizer, self.make_step()
             batch, number = make() if team is None else make(team=team), model.state["step"]
+            self.keep_good()
             self.stepping = True
             params, state, logs = self.take_step(model.params, model.state, batch, self.key)
             model.hold(params, state)
@@ -232,7 +233,7 @@ class Fit:
 
         together : all workers do so now, so weights that are not finite on one of them are everybody's divergence.
         """
-        model, taken, began = self.model, self.waiting, time.monotonic()
+        model, team, taken, began = self.model, self.team, self.waiting, time.monotonic()
         if not taken:
             return
         reports = [one.logs for one in taken]
@@ -240,19 +241,32 @@ class Fit:
         fetched = iter(model.backend.fetch([*tree.leaves(reports), *health]))
         logs = tree.map(lambda _: next(fetched), reports)
         finite = all(fetched) and all(math.isfinite(one["data_loss"] + one["penalty"]) for one in logs)
-        if together and self.team is not None:
-            finite = not self.team.agree({}, {"diverged": not finite})[1]["diverged"]
+        if together and team is not None:
+            finite = not team.agree({}, {"diverged": not finite})[1]["diverged"]
         if not finite:
             self.common = together  # of all workers, after the same step
             self.diverged()
-        # finite they are: they stand for their copies until these are there, and at no time are there two sets of them
-        self.good = model.params, model.state
-        self.good = tree.copy(model.params), _copy_state(model.state)
+        # They are finite, and stand for their copies until the next step, which writes to them; after the last step
+        # there is none. So no two sets of copies are there at a time.
+        self.good, self.copied = (model.params, model.state), False
         for one, own in zip(taken, logs, strict=True):
             rate = rate_at(one.optimizer.learning_rate, one.step)
             self.sums.setdefault(one.epoch, Sums()).add(own, rate)
         self.waiting, self.fetched = [], time.monotonic()
-        self.pause = FETCH_SECONDS * max(1.0, (self.fetched - began) / FETCH_COST)
+        self.cost = self.fetched - began
+        self.pause = FETCH_SECONDS * max(1.0, self.cost / FETCH_COST)
+        if self.callbacks or team is not None:  # who may write to them sooner
+            self.keep_good()
+
+    def keep_good(self) -> None:
+        """Copy the last finite weights and state, if that is not done, as they are about to be written to."""
+        if self.copied:
+            return
+        began, (params, state) = time.monotonic(), self.good
+        self.good, self.copied = (tree.copy(params), _copy_state(state)), True
+        self.fetched = time.monotonic()
+        self.cost += self.fetched - began
+        self.pause = FETCH_SECONDS * max(1.0, self.cost / FETCH_COST)
 
     def go_back(self) -> list[Taken]:
         """The model as it was at the last finite fetch; returns the steps that are lost by it."""
