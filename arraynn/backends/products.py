@@ -3,8 +3,8 @@
 The canonical bits of a product are those of one call of BLAS on one thread. A product of some size may be cut into
 tiles, which threads take side by side. Tiles need not have the bits of the whole: a library may add up small products
 in another order. So a tiling is admitted only when, on random operands of the same shapes, dtype and layout, it gave
-the bits of one call in this process; where none does, the product stays whole. What is cut follows from shapes alone;
-who computes it changes no bit.
+the bits of one call in this process; where none does, the product stays whole. So neither the tiles nor who computes
+them changes a bit.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _tiling(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Tiling | None:
     orders = _order(a), _order(b)
     if not all(orders) or not out.flags.c_contiguous:
         return None
-    return _admitted(m, k, n, out.dtype, *orders)
+    return _admitted(m, k, n, out.dtype, *orders, threads.helpers() + 1)
 
 
 def _order(x: np.ndarray) -> str:
@@ -69,16 +69,18 @@ def _tiles(a: Any, b: Any, out: Any, tiling: Tiling) -> Iterator[tuple[Any, Any,
 
 
 @lru_cache(maxsize=1024)
-def _admitted(m: int, k: int, n: int, dtype: np.dtype, first: str, second: str) -> Tiling | None:
+def _admitted(m: int, k: int, n: int, dtype: np.dtype, first: str, second: str, workers: int) -> Tiling | None:
     """The first tiling that has the bits of one call, tried on random numbers."""
     a, b = _random((m, k), dtype, first, 0), _random((k, n), dtype, second, 1)
     whole = np.matmul(a, b)
-    return next((found for found in tilings(m, k, n) if _same(a, b, whole, found)), None)
+    return next((found for found in tilings(m, k, n, workers) if _same(a, b, whole, found)), None)
 
 
-def tilings(m: int, k: int, n: int) -> list[Tiling]:
-    """Ways to cut the result, the best first: the longer axis, into about as many tiles as are worth a thread."""
-    count = min(max(round(m * k * n / TILE), 2), MOST)
+def tilings(m: int, k: int, n: int, workers: int = 2) -> list[Tiling]:
+    """Ways to cut the result, the best first: the longer axis, into about as many tiles as are worth a thread, in
+    pairs, so that two workers end together, and at least one for each worker."""
+    work = m * k * n
+    count = max(min(2 * round(work / TILE / 2), MOST), min(workers, 2 * work // WHOLE), 2)
     counts = [count] if count == 2 else [count, 2]
     return [
         (axis, tuple(slice(s, e) for s, e in pairwise(edges)))
