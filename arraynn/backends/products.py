@@ -9,6 +9,7 @@ them changes a bit.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
@@ -72,8 +73,13 @@ def _tiles(a: Any, b: Any, out: Any, tiling: Tiling) -> Iterator[tuple[Any, Any,
 def _admitted(m: int, k: int, n: int, dtype: np.dtype, first: str, second: str, workers: int) -> Tiling | None:
     """The first tiling that has the bits of one call, tried on random numbers."""
     a, b = _random((m, k), dtype, first, 0), _random((k, n), dtype, second, 1)
-    whole = np.matmul(a, b)
-    return next((found for found in tilings(m, k, n, workers) if _same(a, b, whole, found)), None)
+    whole = np.empty((m, n), dtype)
+    beside: list[Callable[[], Any]] = [partial(np.matmul, a, b, whole)]
+    for found in tilings(m, k, n, workers):
+        if _same(a, b, whole, found, beside):
+            return found
+        beside = []
+    return None
 
 
 def tilings(m: int, k: int, n: int, workers: int = 2) -> list[Tiling]:
@@ -100,9 +106,21 @@ def _random(shape: tuple[int, int], dtype: np.dtype, order: str, seed: int) -> n
     return np.resize(numbers, math.prod(shape)).reshape(shape, order=order)  # type: ignore[call-overload]
 
 
-def _same(a: np.ndarray, b: np.ndarray, whole: np.ndarray, tiling: Tiling) -> bool:
-    bits = f"u{whole.itemsize}"
-    for one, other, there in _tiles(a, b, whole, tiling):
-        if not np.array_equal(np.matmul(one, other).view(bits), there.view(bits)):
-            return False
-    return True
+def _same(a: Any, b: Any, whole: np.ndarray, tiling: Tiling, beside: list[Callable[[], Any]]) -> bool:
+    """Whether each tile has the bits of its part of the whole. beside : what is still to do for the whole, meanwhile.
+
+    Of a tile its digest is kept: a second result of that size may be more memory than there is.
+    """
+    tiles = [*_tiles(a, b, whole, tiling)]
+
+    digests: list[bytes] = [b""] * len(tiles)
+
+    def tile(i: int, one: Any, other: Any) -> None:
+        digests[i] = _digest(np.matmul(one, other))
+
+    threads.together([*beside, *(partial(tile, i, one, other) for i, (one, other, _) in enumerate(tiles))])
+    return all(found == _digest(there) for found, (_, _, there) in zip(digests, tiles, strict=True))
+
+
+def _digest(x: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(x).data).digest()

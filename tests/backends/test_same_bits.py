@@ -182,7 +182,7 @@ def test_tiles_that_differ_are_not_taken(monkeypatch):
     monkeypatch.setenv("ARRAYNN_NUM_THREADS", "2")
     tried = []
 
-    def differs(a, b, whole, tiling):
+    def differs(a, b, whole, tiling, beside):
         tried.append(tiling)
         return tiling[0] == 0 and len(tiling[1]) == 2
 
