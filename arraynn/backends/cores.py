@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import threadpoolctl
@@ -45,17 +47,45 @@ def _blas(modules: int) -> list[Any]:
 
 
 def cores() -> int:
-    """The cores that this process may use: its affinity, and its control group's share, rounded up."""
+    """The cores that this process may use: its affinity, and its control groups' share, rounded up."""
     found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(min(found, _quota()), 1)
+    share = _quota()
+    return found if share >= found else max(math.ceil(share), 1)
 
 
 @lru_cache(maxsize=1)
-def _quota() -> int:
-    """The CPUs that the control group may use at a time; read once, as a small step would wait for the file."""
+def _quota() -> float:  # read once: a small step would wait for the files
+    return quota()
+
+
+def quota(root: str = "/") -> float:
+    """The CPUs that the control groups of this process may use at a time, infinity where none sets a limit: the least
+    of its group's and of those around it, version 2 (cpu.max) or 1 (cpu.cfs_quota_us).
+
+    root : where proc and sys are. A container may see its host's path, and its own group as the outermost one.
+    """
     try:
-        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
-            quota, period = file.read().split()
-        return sys.maxsize if quota == "max" else -(-int(quota) // int(period))
-    except (OSError, ValueError):
-        return sys.maxsize  # no control groups here
+        lines = Path(root, "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return math.inf  # no control groups here
+    least = math.inf
+    for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        for mount in {"", "unified"} if not controllers else {controllers, "cpu"}:
+            top = Path(root, "sys/fs/cgroup", mount)
+            own = top if ".." in path.split("/") else top / path.strip("/")  # a group outside of the container
+            least = min([least, *map(_limit, [own, *(p for p in own.parents if p == top or top in p.parents)])])
+    return least
+
+
+def _limit(group: Path) -> float:
+    """The CPUs of one control group; infinity where it sets no limit, or does not exist."""
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        try:
+            quota, period = " ".join((group / name).read_text(encoding="ascii") for name in names).split()
+            if quota != "max" and int(quota) > 0 and int(period) > 0:
+                return int(quota) / int(period)
+        except (OSError, ValueError):
+            continue
+    return math.inf

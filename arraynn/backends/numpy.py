@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import array_api_compat.numpy as xp
@@ -143,10 +143,9 @@ class NumPy(Backend):
         """
 
         def run(leaves: Sequence[tuple[Any, ...]], scalars: Any) -> list[Any]:
-            return [
-                _update(rule, p, g, slots, scalars) if p.size > SMALL and not plain() else rule(p, g, slots, scalars)
-                for p, g, slots in leaves
-            ]
+            large = [i for i, (p, _, _) in enumerate(leaves) if p.size > SMALL and not plain()]
+            done = dict(zip(large, _side_by_side((), [(rule, *leaves[i], scalars) for i in large]), strict=True))
+            return [done[i] if i in done else rule(*leaf, scalars) for i, leaf in enumerate(leaves)]
 
         return run
 
@@ -272,7 +271,7 @@ def numpy_program(
     loop = numba_loops.compiled if numba_loops.available() else None
     known = {} if packs is None else packs
     apart_by = Disjoint if apart else None
-    options = numpy_codegen.Options(donate, small, _update, loop, known, apart_by, products.product, products.WHOLE)
+    options = numpy_codegen.Options(donate, small, loop, known, apart_by, _side_by_side, products.WHOLE)
     return program.make(
         function,
         lambda graph: signature.Signature(graph, arguments, donate),
@@ -281,23 +280,40 @@ def numpy_program(
     )
 
 
-def _update(rule: Callable[..., Any], p: np.ndarray, g: np.ndarray, slots: dict[str, np.ndarray], scalars: Any) -> Any:
-    """rule(p, g, slots, scalars), slice by slice in place; by one call where an array's memory does not allow that."""
+def _side_by_side(multiplied: Sequence[tuple[Any, Any, Any]], updated: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Products (a, b, out) and updates (rule, p, g, slots, scalars), which have nothing to do with each other, in tiles
+    and slices, by whoever is free. Returns (p, slots) of each update."""
+    results: list[Any] = [(p, slots) for _, p, _, slots, _ in updated]
+    tasks = [task for one in multiplied for task in products.tasks(*one)]
+    for i, one in enumerate(updated):
+        tasks += _slices_of(*one) or [partial(_whole, results, i, *one)]
+    threads.together(tasks)
+    return results
+
+
+def _whole(results: list[Any], i: int, rule: Callable[..., Any], *arguments: Any) -> None:
+    results[i] = rule(*arguments)
+
+
+def _slices_of(
+    rule: Callable[..., Any], p: np.ndarray, g: np.ndarray, slots: dict[str, np.ndarray], scalars: Any
+) -> list[Callable[[], Any]]:
+    """The calls that compute rule(p, g, slots, scalars), slice by slice in place; none where an array's memory, or the
+    rule, does not allow that."""
     arrays = (p, g, *slots.values())
     if not all(x.flags.c_contiguous and (x.shape, x.dtype) == (p.shape, p.dtype) for x in arrays):
-        return rule(p, g, slots, scalars)
+        return []
     if not all(x.flags.writeable for x in (p, *slots.values())):
-        return rule(p, g, slots, scalars)
+        return []
     if rule_of(rule, tuple(slots), scalars, p.dtype) is None:  # it may look at more than one element
-        return rule(p, g, slots, scalars)
+        return []
     flat, gradient, own = p.reshape(-1), g.reshape(-1), {name: slot.reshape(-1) for name, slot in slots.items()}
     loop = (numba_loops.fused(rule, p, g, slots, scalars) if numba_loops.available() else None) or _in_place(rule)
 
     def one(part: slice) -> None:
         loop(flat[part], gradient[part], {name: slot[part] for name, slot in own.items()}, scalars)
 
-    threads.run(one, _slices(p.size))
-    return p, slots
+    return [partial(one, part) for part in _slices(p.size)]
 
 
 @lru_cache(maxsize=64)

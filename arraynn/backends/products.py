@@ -3,12 +3,13 @@
 The canonical bits of a product are those of one call of BLAS on one thread. A product of some size may be cut into
 tiles, which threads take side by side. Tiles need not have the bits of the whole: a library may add up small products
 in another order. So a tiling is admitted only when, on random operands of the same shapes, dtype and layout, it gave
-the bits of one call in this process; where none does, the product stays whole. What is cut follows from shapes alone;
-who computes it changes no bit.
+the bits of one call in this process; where none does, the product stays whole. So neither the tiles nor who computes
+them changes a bit.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
@@ -36,13 +37,9 @@ UNIT = 64
 PERIOD = 65521
 
 
-def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    """Write a b to out, in the bits of one call; in tiles where threads may help, and where that has the same bits."""
-    threads.together(tasks(a, b, out))
-
-
 def tasks(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> list[Callable[[], Any]]:
-    """The calls that write a b to out, whoever makes them."""
+    """The calls that write a b to out, in the bits of one call, whoever makes them: several where threads may help, and
+    where tiles have the same bits."""
     found = _tiling(a, b, out) if threads.helpers() else None
     if found is None:
         return [partial(np.matmul, a, b, out)]
@@ -59,7 +56,7 @@ def _tiling(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Tiling | None:
     orders = _order(a), _order(b)
     if not all(orders) or not out.flags.c_contiguous:
         return None
-    return _admitted(m, k, n, out.dtype, *orders)
+    return _admitted(m, k, n, out.dtype, *orders, threads.helpers() + 1)
 
 
 def _order(x: np.ndarray) -> str:
@@ -73,16 +70,23 @@ def _tiles(a: Any, b: Any, out: Any, tiling: Tiling) -> Iterator[tuple[Any, Any,
 
 
 @lru_cache(maxsize=1024)
-def _admitted(m: int, k: int, n: int, dtype: np.dtype, first: str, second: str) -> Tiling | None:
+def _admitted(m: int, k: int, n: int, dtype: np.dtype, first: str, second: str, workers: int) -> Tiling | None:
     """The first tiling that has the bits of one call, tried on random numbers."""
     a, b = _random((m, k), dtype, first, 0), _random((k, n), dtype, second, 1)
-    whole = np.matmul(a, b)
-    return next((found for found in tilings(m, k, n) if _same(a, b, whole, found)), None)
+    whole = np.empty((m, n), dtype)
+    beside: list[Callable[[], Any]] = [partial(np.matmul, a, b, whole)]
+    for found in tilings(m, k, n, workers):
+        if _same(a, b, whole, found, beside):
+            return found
+        beside = []
+    return None
 
 
-def tilings(m: int, k: int, n: int) -> list[Tiling]:
-    """Ways to cut the result, the best first: the longer axis, into about as many tiles as are worth a thread."""
-    count = min(max(round(m * k * n / TILE), 2), MOST)
+def tilings(m: int, k: int, n: int, workers: int = 2) -> list[Tiling]:
+    """Ways to cut the result, the best first: the longer axis, into about as many tiles as are worth a thread, in
+    pairs, so that two workers end together, and at least one for each worker."""
+    work = m * k * n
+    count = max(min(2 * round(work / TILE / 2), MOST), min(workers, 2 * work // WHOLE), 2)
     counts = [count] if count == 2 else [count, 2]
     return [
         (axis, tuple(slice(s, e) for s, e in pairwise(edges)))
@@ -102,9 +106,21 @@ def _random(shape: tuple[int, int], dtype: np.dtype, order: str, seed: int) -> n
     return np.resize(numbers, math.prod(shape)).reshape(shape, order=order)  # type: ignore[call-overload]
 
 
-def _same(a: np.ndarray, b: np.ndarray, whole: np.ndarray, tiling: Tiling) -> bool:
-    bits = f"u{whole.itemsize}"
-    for one, other, there in _tiles(a, b, whole, tiling):
-        if not np.array_equal(np.matmul(one, other).view(bits), there.view(bits)):
-            return False
-    return True
+def _same(a: Any, b: Any, whole: np.ndarray, tiling: Tiling, beside: list[Callable[[], Any]]) -> bool:
+    """Whether each tile has the bits of its part of the whole. beside : what is still to do for the whole, meanwhile.
+
+    Of a tile its digest is kept: a second result of that size may be more memory than there is.
+    """
+    tiles = [*_tiles(a, b, whole, tiling)]
+
+    digests: list[bytes] = [b""] * len(tiles)
+
+    def tile(i: int, one: Any, other: Any) -> None:
+        digests[i] = _digest(np.matmul(one, other))
+
+    threads.together([*beside, *(partial(tile, i, one, other) for i, (one, other, _) in enumerate(tiles))])
+    return all(found == _digest(there) for found, (_, _, there) in zip(digests, tiles, strict=True))
+
+
+def _digest(x: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(x).data).digest()

@@ -33,13 +33,15 @@ class limit:  # noqa: N801 - used as `with limit():`
     """BLAS at one thread, for the process, while any thread is within it; then as it was found."""
 
     def __enter__(self) -> limit:
-        self.outer = getattr(_inside, "limit", None)
+        self.outer, self.process = getattr(_inside, "limit", None), os.getpid()
         if self.outer is None:
             _hold()
         _inside.limit = self
         return self
 
     def __exit__(self, *error: object) -> None:
+        if self.process != os.getpid():
+            return  # a child that was forked within it holds nothing
         _inside.limit = self.outer
         if self.outer is None:
             _give_back()
@@ -198,7 +200,11 @@ class Pool:
         self.size = size
         self.calls: SimpleQueue[Work | None] = SimpleQueue()
         for i in range(size):
-            threading.Thread(target=self._serve, daemon=True, name=f"arraynn_{i}").start()
+            thread = threading.Thread(target=self._serve, daemon=True, name=f"arraynn_{i}")
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads here: those that there are, and the caller, do it all
+                break
 
     def _serve(self) -> None:
         np.seterr(all="ignore")  # the caller's setting does not reach other threads

@@ -14,7 +14,8 @@ DTYPES = frozenset({"float32", "float64", "int16", "int32", "bool"})
 
 @dataclass
 class Step:
-    """One entry of a schedule: a group of elementwise nodes of one shape that a loop computes, in order, or one node.
+    """One entry of a schedule: a group of elementwise nodes of one shape that a loop computes, in order; nodes that
+    threads compute side by side; or one node.
 
     outputs : those that later steps, or the caller, read.
     """
@@ -22,6 +23,7 @@ class Step:
     nodes: list[Node]
     fused: bool = False
     outputs: list[Node] = field(default_factory=list)
+    side_by_side: bool = False
 
     def reads(self) -> list[Node]:
         """What it takes from outside, each once."""
@@ -31,10 +33,11 @@ class Step:
         return list({x.serial: x for node in self.nodes for x in node.operands if x.serial not in inside}.values())
 
 
-def loops(order: list[Node], finals: set[int], available: bool) -> list[Step]:
+def loops(order: list[Node], finals: set[int], available: bool, stored: Iterable[int] = ()) -> list[Step]:
     """The nodes in order, as steps. available : whether loops can be compiled at all.
 
-    finals : serials of the nodes that the caller gets, which are new arrays, made by calls of the library.
+    finals : serials of the nodes that the caller gets, which are new arrays, made by calls of the library. stored : of
+    those that are stored where parameters lie, when all steps are done.
     """
     groups = _groups(order, finals) if available else {}
     inside = {node.serial for group in groups.values() for node in group}
@@ -49,8 +52,9 @@ def loops(order: list[Node], finals: set[int], available: bool) -> list[Step]:
         for x in step.reads():
             readers.setdefault(x.serial, []).append(step)
     made: set[int] = set()  # what a loop computes again, another has written
+    asked = {*readers, *finals, *stored}
     for step in steps:
-        wanted = [x for x in step.nodes if x.serial in readers or x.serial in finals or not step.fused]
+        wanted = [x for x in step.nodes if x.serial in asked or not step.fused]
         step.outputs = [x for x in wanted if x.serial not in made]
         made |= {x.serial for x in step.outputs}
         if step.fused and not step.outputs:

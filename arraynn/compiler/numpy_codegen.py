@@ -7,7 +7,6 @@ What goes is Python's work in between, new arrays, and what is computed twice.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,26 +22,34 @@ from .ops import CONSTANT
 from .passes import leaves_of, pack_updates
 from .program import Program, Traced
 from .render import numba_loop
+from .side_by_side import grouped
 
 
 @dataclass(frozen=True)
 class Options:
     """How a function becomes NumPy calls. donated : places of the arguments that it consumes.
 
-    small : the most elements of a parameter that is updated packed, with others. update(rule, p, g, slots, scalars) ->
-    p, slots updates a larger one. loop(source) -> the compiled loop; None where there is no compiler. packs : what lays
-    parameters end to end, shared by the programs of a function. product(a, b, out) writes a matrix product of at least
-    `whole` multiplications, in the bits of one call.
+    small : the most elements of a parameter that is updated packed, with others. loop(source) -> the compiled loop;
+    None where there is no compiler. packs : what lays parameters end to end, shared by the programs of a function.
+    side_by_side(products, updates) computes products (a, b, out) of at least `whole` multiplications, in the bits of
+    one call each, and updates of larger parameters (rule, p, g, slots, scalars), of which it returns (p, slots) each;
+    None where there are none.
     """
 
     donated: tuple[int, ...] = ()
     small: float = 0
-    update: Callable[..., Any] | None = None
     loop: Callable[[str], Callable[..., Any]] | None = None
     packs: dict[Any, ParameterPack] = field(default_factory=dict)
     apart: Callable[[Sequence[str]], Callable[[Sequence[Any]], None]] | None = None
-    product: Callable[..., None] | None = None
+    side_by_side: Callable[..., Any] | None = None
     whole: int = 0
+
+    def heavy(self, node: Node) -> bool:
+        """Whether a node is worth the threads that `side_by_side` has."""
+        if node.op != "matmul" or self.side_by_side is None:
+            return node.op == "update"
+        work = node.size * node.operands[0].shape[-1]
+        return node.ndim == 2 and node.dtype in (np.float32, np.float64) and work >= self.whole
 
 
 def lower(traced: Traced, options: Options) -> Program:
@@ -53,8 +60,10 @@ def lower(traced: Traced, options: Options) -> Program:
     order = traced.order()
     stores = [node for node in order if node.op == "store"]
     kept = [node for node in order if node.op not in ("store", "unpack")]
+    stored = [node.operands[1].serial for node in stores]
+    steps = grouped(loops(kept, finals, options.loop is not None, stored), options.heavy)
     # what is stored goes to memory that all else may read until then
-    steps = loops(kept, finals, options.loop is not None) + [Step([node], outputs=[node]) for node in stores]
+    steps += [Step([node], outputs=[node]) for node in stores]
     plan = MemoryPlan(steps, finals, over)
     return NumPyCodegen(traced, options, steps, plan).program
 
@@ -74,6 +83,8 @@ class NumPyCodegen(NumPyCalls):
         for self.i, step in enumerate(steps):
             if step.fused:
                 self._loop(step)
+            elif step.side_by_side:
+                self._together(step)
             else:
                 self._emit(step.nodes[0])
         self._store()
@@ -182,13 +193,12 @@ class NumPyCodegen(NumPyCalls):
         elif node.kind == "view":
             self._view(node)
         elif node.op == "matmul":
-            self._matmul(node)
+            a, b = map(self.name, node.operands)
+            self._call(node, self._product(node), f"{a}, {b}, ")
         elif node.kind == "reduction":
             self._reduction(node)
         elif node.op == "pack":
             self._side_by_side(node)
-        elif node.op == "update":
-            self._update(node)
         elif node.op == "result":
             name = node.attributes["name"]
             self.names[node.serial] = f"{self.name(node.operands[0])}[{0 if name is None else f'1][{name!r}'}]"
@@ -201,23 +211,24 @@ class NumPyCodegen(NumPyCalls):
             self.scope[node.op] = getattr(host, node.op)
             self.names[node.serial] = self.line(f"r{node.serial}", self.library(node))
 
-    def _matmul(self, node: Node) -> None:
-        a, b = map(self.name, node.operands)
-        work = math.prod(node.shape) * node.operands[0].shape[-1]
-        floats = node.dtype in (np.float32, np.float64)
-        if self.options.product is None or work < self.options.whole or node.ndim != 2 or not floats:
-            self._call(node, self._product(node), f"{a}, {b}, ")
-            return
-        self.scope["product"] = self.options.product
-        self.lines.append(f"product({a}, {b}, {self._target_or_new(node).name})")
-
-    def _update(self, node: Node) -> None:
-        (leaf,) = leaves_of(node)
-        own = ", ".join(f"{name!r}: {self.name(x)}" for name, x in leaf.slots.items())
-        scalars = self.nest(node.attributes["scalars"], [self.names.get(x.serial, "") for x in node.operands])
-        self.scope["update"] = self.options.update
-        text = f"{self.object(node.attributes['rule'])}, {self.name(leaf.p)}, {self.name(leaf.g)}, {{{own}}}, {scalars}"
-        self.names[node.serial] = self.line(f"u{node.serial}", f"update({text})")
+    def _together(self, step: Step) -> None:
+        """The call that computes a step's products and updates."""
+        products, updates, names = [], [], []
+        for node in step.nodes:
+            if node.op == "matmul":
+                a, b = map(self.name, node.operands)
+                products.append(f"({a}, {b}, {self._target_or_new(node).name}),")
+                continue
+            (leaf,) = leaves_of(node)
+            own = ", ".join(f"{name!r}: {self.name(x)}" for name, x in leaf.slots.items())
+            scalars = self.nest(node.attributes["scalars"], [self.names.get(x.serial, "") for x in node.operands])
+            rule = self.object(node.attributes["rule"])
+            updates.append(f"({rule}, {self.name(leaf.p)}, {self.name(leaf.g)}, {{{own}}}, {scalars}),")
+            self.names[node.serial] = f"u{node.serial}"
+            names.append(f"u{node.serial},")
+        self.scope["side_by_side"] = self.options.side_by_side
+        text = f"side_by_side(({' '.join(products)}), ({' '.join(updates)}))"
+        self.lines.append(f"{' '.join(names)} = {text}" if names else text)
 
     def _side_by_side(self, node: Node) -> None:
         """Gradients end to end: copied there, where they were not computed there."""

@@ -102,7 +102,7 @@ class Trainer:
         if saved is not None:
             saved.into(model)
             self.resume(saved.progress)
-        self.good = model.params, model.state
+        self.good, self.copied = (model.params, model.state), True  # the model works on copies of them
         with model.backend.context(), deferred_interrupts() as interrupt:
             try:
                 model.hold(tree.copy(model.params), _fitting_state(model))
@@ -183,6 +183,7 @@ class Trainer:
             if model.optimizer is not self.optimizer:  # a callback may have replaced it
                 self.optimizer, self.take_step = model.optimizer, self.make_step()
             batch, number = make() if team is None else make(team=team), model.state["step"]
+            self.keep_good()
             self.stepping = True
             params, state, logs = self.take_step(model.params, model.state, batch, self.key)
             model.hold(params, state)
@@ -237,7 +238,7 @@ class Trainer:
 
         together : all workers do so now, so weights that are not finite on one of them diverge on all.
         """
-        model, taken, began = self.model, self.pending, time.monotonic()
+        model, team, taken, began = self.model, self.team, self.pending, time.monotonic()
         if not taken:
             return
         reports = [one.logs for one in taken]
@@ -245,19 +246,31 @@ class Trainer:
         fetched = iter(model.backend.fetch([*tree.leaves(reports), *health]))
         logs = tree.map(lambda _: next(fetched), reports)
         finite = all(fetched) and all(math.isfinite(one["data_loss"] + one["penalty"]) for one in logs)
-        if together and self.team is not None:
-            finite = not self.team.agree({}, {"diverged": not finite})[1]["diverged"]
+        if together and team is not None:
+            finite = not team.agree({}, {"diverged": not finite})[1]["diverged"]
         if not finite:
             self.common = together  # all workers raise it, after the same step
             self.diverged()
-        # the old copies are freed before the new ones are made, so there is one set at a time
-        self.good = model.params, model.state
-        self.good = tree.copy(model.params), _copy_state(model.state)
+        # copied before the next step writes to them: so not after the last one, and there is one set of copies at a time
+        self.good, self.copied = (model.params, model.state), False
         for one, own in zip(taken, logs, strict=True):
             rate = rate_at(one.optimizer.learning_rate, one.step)
             self.totals.setdefault(one.epoch, EpochTotals()).add(own, rate)
         self.pending, self.fetched = [], time.monotonic()
-        self.pause = FETCH_SECONDS * max(1.0, (self.fetched - began) / FETCH_COST)
+        self.cost = self.fetched - began
+        self.pause = FETCH_SECONDS * max(1.0, self.cost / FETCH_COST)
+        if self.callbacks or team is not None:  # these may write to them sooner
+            self.keep_good()
+
+    def keep_good(self) -> None:
+        """Copy the last finite weights and state, unless that is done; called before something writes to them."""
+        if self.copied:
+            return
+        began, (params, state) = time.monotonic(), self.good
+        self.good, self.copied = (tree.copy(params), _copy_state(state)), True
+        self.fetched = time.monotonic()
+        self.cost += self.fetched - began
+        self.pause = FETCH_SECONDS * max(1.0, self.cost / FETCH_COST)
 
     def go_back(self) -> list[PendingStep]:
         """Restore the weights of the last finite fetch; returns the steps lost by that."""

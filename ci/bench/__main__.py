@@ -12,6 +12,7 @@ from typing import Any
 
 from . import costs, report
 from .lanes import UNSET, Lane
+from .load import busy, quota
 from .measure import Times, close, interleave, open_lanes, same_loss
 from .mnist import folder as mnist_folder
 from .peers import PEERS, installed
@@ -43,6 +44,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=15, metavar="N", help="times that each peer's turn comes")
     parser.add_argument("--seconds", type=float, default=0.2, metavar="S", help="that a turn takes, about")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="for everybody")
+    parser.add_argument("--busy", type=_counts, default=[0], metavar="N,…", help="processes that compute beside steps")
+    parser.add_argument("--quota", type=float, metavar="CPUS", help="steps also within this share of the machine")
     parser.add_argument(
         "--clock", choices=("wall", "processor"), default="wall", help="processor: of all threads, on a busy machine"
     )
@@ -53,6 +56,8 @@ def parse() -> argparse.Namespace:
         arguments.rounds, arguments.seconds = 5, 0.1
     if min(arguments.rounds, arguments.threads) < 1 or arguments.seconds <= 0:
         parser.error("--rounds, --threads and --seconds must be positive")
+    if arguments.quota is not None and not arguments.quota > 0:
+        parser.error("--quota must be positive")
     arguments.out = Path(os.environ.get("BENCH_HERE", "."), arguments.out)
     return arguments
 
@@ -65,6 +70,12 @@ def _names(known: Any) -> Any:
         return given
 
     return names
+
+
+def _counts(text: str) -> list[int]:
+    if not all(part.isdigit() for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers, such as 0,1,2")
+    return [int(part) for part in text.split(",")]
 
 
 class Bench:
@@ -84,12 +95,18 @@ class Bench:
         self.texts.append(text)
         print(f"\n{text}", flush=True)
 
-    def take(self, peers: list[str], work: Any, threads: int, what: tuple[str, ...]) -> dict[str, dict[str, Times]]:
-        """The times of `what` on a workload, after its losses have been compared."""
-        a, lanes = self.arguments, open_lanes(peers, work, threads, self.say)
+    def take(
+        self, peers: list[str], work: Any, threads: int, what: tuple[str, ...], others: int = 0, held: Any = None
+    ) -> dict[str, dict[str, Times]]:
+        """The times of `what` on a workload, after its losses have been compared.
+
+        others : busy processes beside them. held : a quota around the lanes.
+        """
+        a, lanes = self.arguments, open_lanes(peers, work, threads, self.say, held)
         try:
             losses = same_loss(lanes, work, self.say)
-            found = {one: interleave(lanes, one, a.rounds, a.seconds) for one in what}
+            with busy(others):
+                found = {one: interleave(lanes, one, a.rounds, a.seconds) for one in what}
         finally:
             close(lanes)
         self.results.setdefault("losses", {})[work.name] = losses
@@ -101,6 +118,9 @@ class Bench:
         what = ("step", "inference") if "inference" in a.only else ("step",)
         own = self.results["workloads"] = {}
         for name in a.workloads:
+            self.loaded(name)
+            if 0 not in a.busy:
+                continue
             found = self.take(self.peers, WORKLOADS[name], self.threads, what)
             own[name] = {one: {p: t.json() for p, t in times.items()} for one, times in found.items()}
             for one, times in found.items():
@@ -110,6 +130,21 @@ class Bench:
             pairs = {p: t.median / self.bars[DROP.name][p].median for p, t in self.bars[DROPPED.name].items()}
             rows = [["dropout", "step / step without"], *([p, f"{r:.2f}"] for p, r in pairs.items() if p != "products")]
             self.tell(report.table(rows))
+
+    def loaded(self, name: str) -> None:
+        """Steps of a workload beside busy processes, and within a quota."""
+        a, own = self.arguments, self.results.setdefault("loaded", {}).setdefault(name, {})
+        work = WORKLOADS[name]
+        for others in [n for n in a.busy if n]:
+            title = f"{name}: step beside {others} busy process{'es' if others > 1 else ''}"
+            found = self.take(self.peers, work, self.threads, ("step",), others)["step"]
+            own[f"busy {others}"] = {p: t.json() for p, t in found.items()}
+            self.tell(report.times(found, title))
+        if a.quota is not None:
+            with quota(a.quota) as held:
+                found = self.take(self.peers, work, self.threads, ("step",), 0, held)["step"]
+            own[f"quota {a.quota:g}"] = {p: t.json() for p, t in found.items()}
+            self.tell(report.times(found, f"{name}: step within {a.quota:g} CPU by {held.kind}"))
 
     def inference(self) -> None:
         if "step" not in self.arguments.only:

@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from typing import Any
 
+from .load import Quota
 from .workloads import Workload
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -18,13 +19,16 @@ PAUSE = 0.05  # seconds after which the idle threads of every pool have gone to 
 
 
 class Lane:
-    """One peer on one workload. Raises RuntimeError with what the process said where it cannot begin."""
+    """One peer on one workload. Raises RuntimeError with what the process said where it cannot begin.
 
-    def __init__(self, peer: str, work: Workload, threads: int) -> None:
+    quota : what its process is held to, beside the number of threads.
+    """
+
+    def __init__(self, peer: str, work: Workload, threads: int, quota: Quota | None = None) -> None:
         self.peer = peer
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, peer, work, threads), daemon=True)
+        self.process = context.Process(target=serve, args=(theirs, peer, work, threads, quota), daemon=True)
         with _environment(threads):
             self.process.start()
         theirs.close()
@@ -51,10 +55,12 @@ class Lane:
             self.process.terminate()
 
 
-def serve(pipe: Any, peer: str, work: Workload, threads: int) -> None:
+def serve(pipe: Any, peer: str, work: Workload, threads: int, quota: Quota | None = None) -> None:
     """Answer what is asked until the pipe ends: (True, value), or (False, what went wrong)."""
     if hasattr(os, "sched_setaffinity"):  # JAX takes as many threads as there are cores
         os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:threads]))
+    if quota is not None:
+        quota.enter()
     from .peers import make
 
     try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .lanes import PAUSE, Lane
+from .load import Quota
 from .workloads import Workload
 
 TOLERANCE = 1e-4
@@ -52,12 +53,12 @@ class Times:
         return self if clock == "wall" else Times(self.processor, self.processor)
 
 
-def open_lanes(peers: list[str], work: Workload, threads: int, say: Say) -> dict[str, Lane]:
+def open_lanes(peers: list[str], work: Workload, threads: int, say: Say, quota: Quota | None = None) -> dict[str, Lane]:
     """A lane for each peer that can do this; why the others cannot is said."""
     lanes = {}
     for peer in peers:
         try:
-            lanes[peer] = Lane(peer, work, threads)
+            lanes[peer] = Lane(peer, work, threads, quota)
         except RuntimeError as error:
             say(f"{work.name}: without {peer}: {error}")
     return lanes

@@ -267,6 +267,43 @@ def test_a_step_by_itself_holds_blas_and_gives_it_back():
     assert blas_threads() == before
 
 
+@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="fork is not safe here")
+def test_a_child_that_was_forked_within_a_run_leaves_it_and_holds_blas_anew():
+    code = """
+import os, sys
+import arraynn as nn
+from test_numpy_engine import blas_threads
+before = blas_threads()
+with nn.backend("numpy").context():
+    child = os.fork()
+if not child:
+    assert blas_threads() == before, "left"
+    with nn.backend("numpy").context():
+        assert blas_threads() == [1] * len(before), "held"
+    assert blas_threads() == before, "given back"
+    os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+assert blas_threads() == before
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_where_no_thread_can_be_started_the_caller_does_it_all(monkeypatch):
+    monkeypatch.setenv("ARRAYNN_NUM_THREADS", "5")
+
+    def refused(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with nn.backend("numpy").context():
+        assert threads.run(abs, range(-9, 0)) == [*range(9, 0, -1)]
+    monkeypatch.undo()
+    threads._of(0)  # that pool is nobody's
+
+
 def test_tasks_within_a_task_are_done_by_who_asks_for_them(monkeypatch):
     monkeypatch.setenv("ARRAYNN_NUM_THREADS", "2")
 

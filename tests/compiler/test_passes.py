@@ -100,3 +100,36 @@ def test_something_computed_from_what_an_update_returns_is_refused() -> None:
     found = traced(function, [X], [{}], [X], donated=(0, 1))
     with pytest.raises(TraceError, match="from what an update returns"):
         pack_updates(found.graph, found.outputs, found.signature.donated, 100)
+
+
+def test_a_loop_hands_out_what_is_stored_even_if_nobody_else_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New moments that a compiled loop kept to itself had no name, and the step ran as it was."""
+    from arraynn.backends import numba as numba_loops
+    from arraynn.backends import numpy as numpy_backend
+
+    made = []
+
+    def loop(source: str) -> Any:
+        import math
+
+        scope: dict[str, Any] = {"np": np, "math": math}
+        exec(source, scope)
+        made.append(source)
+        return scope["loop"]
+
+    monkeypatch.setattr(numba_loops, "available", lambda: True)
+    monkeypatch.setattr(numba_loops, "compiled", loop)
+    rule = nn.SGD(0.1, momentum=0.9)
+
+    def start() -> Any:
+        params = [{"w": np.full((150, 150), 1.5, "float32")}, {"w": np.full((150, 300), 0.5, "float32")}]
+        return params, nn.tree.map(rule.init_one, params), nn.tree.map(lambda p: p * 0.25, params)
+
+    def function(params: Any, slots: Any, grads: Any) -> Any:
+        return rule.apply(params, grads, slots, {"lr": 0.125})
+
+    program = numpy_backend.numpy_program(function, start(), (0, 1), 1e5)
+    assert program is not None
+    assert made
+    for a, b in zip(nn.tree.leaves(program.run(*start())), nn.tree.leaves(function(*start())), strict=True):
+        np.testing.assert_array_equal(a, b)

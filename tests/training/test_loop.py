@@ -402,3 +402,24 @@ def test_the_weights_of_a_run_live_where_its_data_do(xp):
     model.fit(xp.asarray(X), xp.asarray(Y), epochs=2)
     places = {(of(leaf).name, str(of(leaf).device)) for leaf in tree.leaves([model.params, model.state["slots"]])}
     assert places == {(of(xp.asarray(X)).name, str(of(xp.asarray(X)).device))}
+
+
+def test_weights_are_copied_before_a_step_that_writes_to_them_and_not_after_the_last(monkeypatch):
+    """A fit of a few steps on large weights took as long for its copies as for the steps."""
+    copies = []
+    plain = tree.copy
+    monkeypatch.setattr(loop, "FETCH_SECONDS", 0.0)
+    monkeypatch.setattr(loop.tree, "copy", lambda nest: copies.append(None) or plain(nest))
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((30, 2)).astype("float32"), rng.integers(0, 3, 30)
+
+    def fit(steps, **options):
+        model = nn.Model(nn.Sequential(nn.Dense(3)), optimizer=nn.SGD(0.1), seed=0, backend="numpy")
+        model.fit(x, y, epochs=1, batch_size=30 // steps, verbose=0, **options)
+        copies.clear()
+        model.fit(x, y, epochs=1, batch_size=30 // steps, verbose=0, **options)
+        return len(copies)
+
+    assert fit(1) == 2  # params and state, when the fit begins
+    assert fit(3) == 2 + 2 * 2
+    assert fit(3, callbacks=[nn.Callback()]) == 2 + 3 * 2  # a callback may write to them

@@ -1,7 +1,8 @@
-"""arraynn: as installed by default, with the extra `fast`, and through `Model.fit`."""
+"""arraynn: as installed by default, with the extra `fast`, and through `Model.fit`, also with one thread."""
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import AbstractContextManager
 from typing import Any
@@ -16,9 +17,11 @@ class Peer(Base):
     def open(self, threads: int, variant: str) -> None:
         if variant != "fast":
             sys.modules["numba"] = None  # type: ignore[assignment]  # as where it is not installed
+        if variant == "fit-1":
+            os.environ["ARRAYNN_NUM_THREADS"] = "1"
         import arraynn as nn
 
-        work, self.nn, self.through_fit = self.work, nn, variant == "fit"
+        work, self.nn, self.through_fit = self.work, nn, variant in ("fit", "fit-1")
         l2 = nn.L2(work.l2) if work.l2 else None
         layers: list[Any] = []
         for width in work.widths[1:-1]:
