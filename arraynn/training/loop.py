@@ -251,14 +251,13 @@ class Trainer:
         if not finite:
             self.common = together  # all workers raise it, after the same step
             self.diverged()
-        # copied before the next step writes to them: so not after the last one, and there is one set of copies at a time
+        # copied before the next step writes to them, not after the last: there is one set of copies at a time
         self.good, self.copied = (model.params, model.state), False
         for one, own in zip(taken, logs, strict=True):
             rate = rate_at(one.optimizer.learning_rate, one.step)
             self.totals.setdefault(one.epoch, EpochTotals()).add(own, rate)
         self.pending, self.fetched = [], time.monotonic()
         self.cost = self.fetched - began
-        self.pause = FETCH_SECONDS * max(1.0, self.cost / FETCH_COST)
         if self.callbacks or team is not None:  # these may write to them sooner
             self.keep_good()
 
