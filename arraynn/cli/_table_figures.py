@@ -61,7 +61,7 @@ def baselines(encoding: TableEncoding, sets: Sets, at: str) -> tuple[dict[str, d
     else:
         shares = np.bincount(y, minlength=len(encoding.classes)) / len(y)
         same = np.broadcast_to(shares, (len(goal), len(shares)))
-        found["majority"] = figures(encoding, goal, np.full(len(goal), shares.argmax()), same)
+        found["majority"] = figures(encoding, goal, np.full(len(goal), np.argmax(shares)), same)
     width = encoding.width + sum(one.vocabulary for one in encoding.coded)
     if width > BASELINE_WIDTH:
         return found, f"no linear baseline: {width:,} columns of numbers are more than {BASELINE_WIDTH:,}"

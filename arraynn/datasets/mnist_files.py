@@ -114,7 +114,7 @@ def _pair(images: Path, labels: Path, flatten: bool) -> tuple[Floats, Labels]:
     if len(x) != len(y):
         raise DataError(f"{images} holds {len(x)} images, but {labels} {len(y)} labels: they are not of one set")
     if y.max() > 9:
-        raise DataError(f"{labels}: label {y.max()} at row {y.argmax()}; labels are 0 to 9")
+        raise DataError(f"{labels}: label {y.max()} at row {np.argmax(y)}; labels are 0 to 9")
     return x.reshape((-1, 784) if flatten else x.shape).astype(np.float32), y.astype(np.int64)
 
 
