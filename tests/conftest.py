@@ -251,8 +251,7 @@ def xp(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Kind:
 @pytest.fixture
 def jax_x64() -> Iterator[None]:
     """64-bit numbers switched on in JAX, and afterwards as they were."""
-    import jax
-
+    jax = pytest.importorskip("jax")
     before = jax.config.jax_enable_x64
     jax.config.update("jax_enable_x64", True)
     yield
