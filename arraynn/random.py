@@ -177,7 +177,7 @@ class Key:
         """
         columns = math.prod(shape[1:])
         words = self.bits(shape[0], (columns + 1) // 2, like=like)
-        halves = for_type(type(words)).halves(words)
+        halves = for_type(type(words)).view_int16(words)
         halves = namespace(halves).reshape(halves[:, :columns] if columns % 2 else halves, shape)
         return halves >= quantized(rate)[0] - 2**15
 

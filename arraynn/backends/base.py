@@ -184,7 +184,7 @@ class Backend:
         """Within it, the device of the array x is the library's current one; few libraries have such a thing."""
         return nullcontext()
 
-    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    def parallel_map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """[function(item) for item in items], within `context`: blocks of rows that have nothing to do with each other,
         on a CPU by several threads."""
         return list(map(function, items))
@@ -195,7 +195,7 @@ class Backend:
         return nullcontext()
 
     @classmethod
-    def halves(cls, words: Any) -> Any:
+    def view_int16(cls, words: Any) -> Any:
         """int32 words (N, h) as their halves, read as signed numbers, (N, 2 h), the lower half of each first: how they
         lie in most machines' memory, so that libraries which can read that anew need not copy it."""
         xp = namespace(words)

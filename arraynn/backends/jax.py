@@ -76,7 +76,7 @@ class JAX(Backend):
         jax.device_put(0.0, self.device).block_until_ready()
 
     @classmethod
-    def halves(cls, words: Any) -> Any:
+    def view_int16(cls, words: Any) -> Any:
         import jax
 
         halves = jax.lax.bitcast_convert_type(words, "int16")  # the lower one first

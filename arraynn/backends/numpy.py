@@ -77,7 +77,7 @@ class NumPy(Backend):
         with np.errstate(all="ignore"), threads.limit(), memory.run():
             yield
 
-    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    def parallel_map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         return threads.run(function, items)
 
     @classmethod
@@ -87,8 +87,8 @@ class NumPy(Backend):
             yield
 
     @classmethod
-    def halves(cls, words: np.ndarray) -> np.ndarray:
-        return words.view("i2") if sys.byteorder == "little" else super().halves(words)
+    def view_int16(cls, words: np.ndarray) -> np.ndarray:
+        return words.view("i2") if sys.byteorder == "little" else super().view_int16(words)
 
     @classmethod
     def pad(cls, x: Any, windows: Windows, value: float = 0.0) -> Any:

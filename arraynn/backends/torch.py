@@ -53,7 +53,7 @@ class Torch(Backend):
         return array
 
     @classmethod
-    def halves(cls, words: Any) -> Any:
+    def view_int16(cls, words: Any) -> Any:
         import torch
 
         flat = words.reshape(-1)  # a column may have a stride of 0, which `view` refuses

@@ -23,7 +23,7 @@ class Arena:
         self.made: list[str] = []
         self.bytes = 0
         self.outer = scope
-        self.scope = {"aligned": aligned, "array": np.ndarray, "empty": np.empty}
+        self.scope = {"aligned": aligned, "array": np.ndarray, "broadcast_to": np.broadcast_to, "empty": np.empty}
         self.views: dict[str, str] = {}
         self.source = ""
 

@@ -200,6 +200,8 @@ class _Codegen(Source):
         texts = [self.name(x) for x in node.operands]
         if op in ("call", "part"):
             return self.called(node)
+        if op == "kernel":
+            return self.kernel(node)
         if op == "update":
             leaves, scalars = (self.nest(node.attributes[name], texts) for name in ("leaves", "scalars"))
             return self.line(f"u{node.serial}", f"update({self.object(node.attributes['rule'])}, {leaves}, {scalars})")
@@ -208,15 +210,15 @@ class _Codegen(Source):
             return f"{texts[0]}[{node.attributes['leaf']}][{0 if name is None else f'1][{name!r}'}]"
         if op == "getitem":
             return self.line(own, f"{texts[0]}[{index_source(node.attributes['index'])}]")
-        if op == "halves":
+        if op == "view_int16":
             return self.line(own, f"{texts[0]}.view('int16')")
         if op == "gather":
             raise TraceError("an index of integers from the host")
         if any(isinstance(x, np.ndarray) for x in tree.leaves(node.attributes.get("args"))):
             raise TraceError(f"{op} of an array of the host's")
         self.scope[op] = getattr(self.xp, op)
-        if op == "reshape":
-            return self.line(own, f"reshape({texts[0]}, {node.shape})")
+        if op in ("broadcast_to", "reshape"):
+            return self.line(own, f"{op}({texts[0]}, {node.shape})")
         if op == "permute_dims":
             return self.line(own, f"permute_dims({texts[0]}, {node.attributes['axes']})")
         if op in ("matmul", "matrix_transpose"):

@@ -93,10 +93,15 @@ class Namespace:
     def matmul(self, a: Any, b: Any) -> Tracer:
         if not isinstance(a, Tracer) or not isinstance(b, Tracer):
             raise self._graph.refuse("a product with what is no traced array")
-        if a.ndim not in (1, 2) or b.ndim != 2 or a.shape[-1] != b.shape[0] or a.dtype != b.dtype:
+        lead = a.shape[:-2]
+        fits = b.ndim == max(a.ndim, 2) and b.shape[:-2] == lead and a.ndim > 0
+        if not fits or a.shape[-1] != b.shape[-2] or a.dtype != b.dtype:
             raise self._graph.refuse(f"a product of {a.shape} {a.dtype} and {b.shape} {b.dtype}")
+        if lead and set(lead) == {1}:  # one product, which threads may share
+            product = self.matmul(*(self.reshape(x, x.shape[-2:]) for x in (a, b)))
+            return self.reshape(product, (*lead, *product.shape))
         _, nodes = operands_of(a, b)
-        return Tracer(self._graph, self._graph.node("matmul", nodes, (*a.shape[:-1], b.shape[1]), a.dtype))
+        return Tracer(self._graph, self._graph.node("matmul", nodes, (*a.shape[:-1], b.shape[-1]), a.dtype))
 
     def reshape(self, x: Tracer, shape: Any, *, copy: Any = None) -> Tracer:
         try:
@@ -107,6 +112,15 @@ class Namespace:
             return x.new(x.read()) if copy else type(x)(self._graph, x.read(), x.storage)
         view = x.view("reshape", shape)
         return x.new(view.node) if copy else view
+
+    def broadcast_to(self, x: Tracer, /, shape: Any) -> Tracer:
+        try:
+            return x.view("broadcast_to", np.broadcast_to(x.node.like(), shape).shape)
+        except ValueError as error:
+            raise self._graph.refuse(f"broadcast_to: {error}") from error
+
+    def expand_dims(self, x: Tracer, /, *, axis: int = 0) -> Tracer:
+        return self.reshape(x, np.expand_dims(x.node.like(), axis).shape)
 
     def matrix_transpose(self, x: Tracer) -> Tracer:
         if x.ndim < 2:

@@ -58,7 +58,7 @@ class NumPyCalls(Source):
     written to, by the id of their buffer. i : the step that is rendered."""
 
     def __init__(self, plan: MemoryPlan, **scope: Any) -> None:
-        super().__init__(copyto=np.copyto, empty=np.empty, **scope)
+        super().__init__(broadcast_to=np.broadcast_to, copyto=np.copyto, empty=np.empty, **scope)
         self.plan, self.finals, self.i = plan, plan.finals, 0
         self.refs: dict[int, Ref] = {}
         self.flats: dict[int, str] = {}
@@ -110,7 +110,7 @@ class NumPyCalls(Source):
         copies what BLAS does not take as it lies, where matmul multiplies by itself: not what comes from outside. Nor
         where a size is 1: the two may then take other functions of BLAS."""
         sizes = {n for x in node.operands for n in x.shape}
-        blas = node.dtype in (np.float32, np.float64) and min(sizes) > 1
+        blas = node.dtype in (np.float32, np.float64) and min(sizes) > 1 and node.ndim < 3
         return (
             "dot" if blas and node.size <= tuning.DOT_ELEMENTS and all(map(self._in_order, node.operands)) else "matmul"
         )
@@ -218,8 +218,10 @@ class NumPyCalls(Source):
         text = f"{source.name}.reshape({node.shape})"
         if node.op == "matrix_transpose":
             text = f"{source.name}.T" if x.ndim == 2 else f"{source.name}.swapaxes(-1, -2)"
-        elif node.op == "halves":
+        elif node.op == "view_int16":
             text = f"{source.name}.view('int16')"
+        elif node.op == "broadcast_to":
+            text = f"broadcast_to({source.name}, {node.shape})"
         elif node.op == "permute_dims":
             text = f"{source.name}.transpose({node.attributes['axes']})"
         elif node.op == "getitem":

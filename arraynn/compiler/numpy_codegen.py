@@ -79,6 +79,7 @@ class NumPyCodegen(NumPyCalls):
         self.checks = dict(self.signature.checks)
         self.packed: list[str] = []  # the lines that pack parameters
         self.packs: list[tuple[ParameterPack, list[Node]]] = []  # and what they pack
+        self.gone: dict[int, list[int]] | None = None  # by step, the serials of what no later one reads
         self._pack()
         for self.i, step in enumerate(steps):
             if step.fused:
@@ -87,6 +88,7 @@ class NumPyCodegen(NumPyCalls):
                 self._together(step)
             else:
                 self._emit(step.nodes[0])
+            self._forget()
         self._store()
         result = self._result()
         self.program = self._program(result)
@@ -204,12 +206,27 @@ class NumPyCodegen(NumPyCalls):
             self.names[node.serial] = f"{self.name(node.operands[0])}[{0 if name is None else f'1][{name!r}'}]"
         elif node.op in ("call", "part"):
             self.names[node.serial] = self.called(node)
+        elif node.op == "kernel":
+            self.names[node.serial] = self.kernel(node)
         elif node.op == "gather":
             index = self.object(node.attributes["index"])
             self.names[node.serial] = self.line(f"r{node.serial}", f"{self.name(node.operands[0])}[{index}]")
         else:
             self.scope[node.op] = getattr(host, node.op)
             self.names[node.serial] = self.line(f"r{node.serial}", self.library(node))
+
+    def _forget(self) -> None:
+        """The line that lets go of new arrays, and views of them, that no later step reads."""
+        if self.gone is None:
+            self.gone = {}
+            for step in self.steps:
+                for node in step.nodes:
+                    base = self.plan.base(node)
+                    if base.kind == "library" and base.op not in ("pack", "part", "result", "store"):
+                        self.gone.setdefault(self.plan.last_use(base), []).append(node.serial)
+        names = [self.names[serial] for serial in self.gone.get(self.i, ()) if serial in self.names]
+        own = dict.fromkeys(name for name in names if name[0] in "rw" and name[1:].isdigit())
+        self.lines += [f"del {', '.join(own)}"] if own else []
 
     def _together(self, step: Step) -> None:
         """The call that computes a step's products and updates."""

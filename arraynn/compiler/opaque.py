@@ -54,6 +54,14 @@ def call(function: Callable[..., Any], arguments: tuple[Any, ...], like: Any) ->
     return part(like, ())
 
 
+def kernel(function: Callable[[Any], Any], x: Tracer, shape: tuple[int, ...]) -> Tracer:
+    """What function(x) will return: a new array of this shape, in the dtype of x. The function has no effects.
+
+    Each call is made where it stands. Equal ones are not merged: a convolution makes its patches twice to save memory.
+    """
+    return Tracer(x.graph, x.graph.node("kernel", (x.read(),), shape, x.dtype, function=function))
+
+
 def traced_elements(
     graph: Graph, rule: Callable[..., Any], p: Node, g: Node, slots: dict[str, Node], scalars: Any
 ) -> tuple[Node, dict[str, Node]]:

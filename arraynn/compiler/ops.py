@@ -85,13 +85,15 @@ _TABLE = (
     _plain("logical_not", "(not {0})", "!{0}"),
     *map(_rounded, ("exp", "expm1", "log", "log1p", "tanh")),
     *map(_rounded, ("sin", "cos", "tan", "sinh", "cosh", "log2", "log10")),
-    *(Op(name, "view") for name in ("getitem", "halves", "matrix_transpose", "permute_dims", "reshape", "unpack")),
+    *(Op(name, "view") for name in ("broadcast_to", "getitem", "matrix_transpose", "permute_dims", "reshape")),
+    *(Op(name, "view") for name in ("unpack", "view_int16")),
     *(Op(name, "reduction", ufunc=ufunc) for name, ufunc in
       {"sum": "add", "mean": "add", "max": "maximum", "min": "minimum"}.items()),
     Op("matmul", "product", "matmul"),
     *(Op(name, "library") for name in ("all", "any", "argmax", "argmin", "concat", "stack", "std", "take", "gather")),
     # an argument; a Python number among them; a number; arrays made of nothing
     *(Op(name, "source") for name in ("input", "scalar", "constant", "arange", "full")),
+    Op("kernel", "library"),  # a function of arrays, without effects, that returns a new array of a known shape
     Op("pack", "library"),  # arrays, flattened and laid end to end
     Op("store", "library"),  # the second operand, in the memory of the first
     Op("call", "opaque"),  # code that runs when the arguments are there, and what it returned
@@ -106,6 +108,7 @@ ELEMENTWISE = frozenset(
 )
 LIBRARY = frozenset(op.name for op in _TABLE if op.kind in ("library", "reduction")) - {
     "gather",
+    "kernel",
     "pack",
     "part",
     "result",

@@ -226,6 +226,12 @@ class Source:
         arguments = self.nest(node.attributes["arguments"], [self.name(x) for x in node.operands])
         return self.line(f"r{node.serial}", f"call{node.serial}(*{arguments})")
 
+    def kernel(self, node: Node) -> str:
+        """The line that calls a function without effects."""
+        self.scope[f"function{node.serial}"] = node.attributes["function"]
+        arguments = ", ".join(map(self.name, node.operands))
+        return self.line(f"r{node.serial}", f"function{node.serial}({arguments})")
+
     def library(self, node: Node) -> str:
         """A call of the library's own function, as the traced function made it."""
         args = node.attributes["args"]

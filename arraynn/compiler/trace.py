@@ -101,6 +101,8 @@ class Tracer:
             raise self.graph.refuse("an array of the caller's is written to")
         if len(self.storage.handles) > 1:
             raise self.graph.refuse("an array is written to of which there is a view")
+        if self.node.op == "broadcast_to":
+            raise self.graph.refuse("an array is written to of which several elements are one")
         if (result.node.shape, result.node.dtype) != (self.node.shape, self.node.dtype):
             raise self.graph.refuse(f"{result.node.dtype} {result.node.shape} is written to {self.dtype} {self.shape}")
         self.node = result.node
@@ -264,8 +266,8 @@ def filled(form: Any, values: Sequence[Any]) -> Any:
     return tree.map(lambda x: values[x.place] if isinstance(x, Operand) else x, form)
 
 
-def halves(words: Tracer) -> Tracer:
+def view_int16(words: Tracer) -> Tracer:
     """int32 words as int16 ones, twice as many in a row."""
     if sys.byteorder == "big":
         raise words.graph.refuse("halves of words lie the other way round here")
-    return words.view("halves", (words.shape[0], 2 * words.shape[1]), "int16")
+    return words.view("view_int16", (words.shape[0], 2 * words.shape[1]), "int16")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._hyperparameters import python_number
+from .._hyperparameters import is_integer, python_number
 from ..errors import DataError, warn_of_data
 from ..io.atomic import write_whole
 from .mnist_files import user_cache
@@ -49,7 +49,7 @@ def load_image_folder(
     two classes, or a class of train has no image, or test has a class that train has not.
     """
     size = python_number(size)
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+    if not is_integer(size, 1):
         raise ValueError(f"size must be an integer of at least 1, got {size!r}")
     root = Path(path)
     if not root.is_dir():

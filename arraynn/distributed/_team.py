@@ -130,7 +130,7 @@ class Team:
             return sums, flat(tree.trained(grads)), grads
 
         with engine.single_threaded_products():
-            found = parts.run(of_shard) if parts is not None else backend.each(of_shard, self.mine)
+            found = parts.run(of_shard) if parts is not None else backend.parallel_map(of_shard, self.mine)
         sums, _, like = found[0]
         values = pairwise([np.asarray(backend.fetch(tree.leaves(sums)), np.float64) for sums, _, _ in found])
         summed = pairwise([numbers for _, numbers, _ in found])

@@ -66,6 +66,7 @@ def convolve(
     matrix = by_group(xp.reshape(w, (count * channels, filters)), groups, filters // groups)
     parts = [xp.permute_dims(patches(part) @ matrix, (1, 0, 2)) for part in blocks]
     y = xp.reshape(parts[0] if len(parts) == 1 else xp.concat(parts, axis=0), (rows, *out, filters))
+    del parts  # so that nothing but y looks at its memory
     y += b  # y is new, so this may write in place
 
     def convolve_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array]:

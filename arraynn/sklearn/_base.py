@@ -245,7 +245,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         """The network's outputs in inference, block by block."""
         with engine.context():
             outputs = inference(engine, self.network_)
-            parts = engine.each(
+            parts = engine.parallel_map(
                 lambda rows: outputs(params, _dense(take(x, rows), engine)),
                 pieces(x.shape[0], engine, coupled_in_inference(self.network_)),
             )

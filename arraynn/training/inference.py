@@ -43,7 +43,7 @@ def measure(model: Any, rows: ArrayDataset, group: Group | None = None) -> dict[
     coupled = coupled_in_inference(model.network) or any(map(batch_coupled, (model.loss, *metrics)))
     cut = pieces(rows.count, model.backend, coupled)
     with model.backend.context():
-        found = model.backend.each(figures, cut if group is None else cut[group.rank :: group.size])
+        found = model.backend.parallel_map(figures, cut if group is None else cut[group.rank :: group.size])
         parts = [sums for sums, _ in found]
         joined = _in_order([kept for _, kept in found], len(cut), group) if whole else []
         fetched = iter(model.backend.fetch(tree.leaves(parts)))
@@ -71,7 +71,7 @@ def infer(model: Any, spec: InputSpec, x: Nest, function: Callable[[Nest], Nest]
     # what a loss makes of a row's outputs may depend on other rows
     inside, after = (_same, function) if batch_coupled(model.loss) else (function, _same)
     with backend.context():
-        parts = backend.each(
+        parts = backend.parallel_map(
             lambda part: inside(forward(params, rows.inputs(part))),
             pieces(rows.count, backend, coupled_in_inference(model.network)),
         )

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn import tree
 from arraynn.backends import Backend
 from arraynn.backends.cupy.backend import CuPy
 from arraynn.training import loop
@@ -124,8 +123,7 @@ def _run(network: Any, x: np.ndarray) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (network, nn.softmax_cross_entropy, LABELS, nn.SGD(0.1, momentum=0.9)), {"x": x}
 
 
-#: steps that are not written down yet, and run as they are
-AS_THEY_ARE: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+RUNS |= {
     "AveragePool1D": of_series(nn.AveragePool1D(3, padding="same")),
     "AveragePool2D": of_images(nn.AveragePool2D(3, strides=2, padding=1)),
     "Conv1D": of_series(nn.Conv1D(4, 3, padding="same", dilation=2)),
@@ -151,7 +149,7 @@ AS_THEY_ARE: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
 @cache
 def calls_of(run: str) -> tuple[Call, ...]:
     """Of fused steps, and of those that run as they are, as blocks do in other people's hands."""
-    args, options = (RUNS | AS_THEY_ARE)[run]
+    args, options = RUNS[run]
     calls = steps(*args, **options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CuPy, "compile", Backend.compile)
@@ -161,32 +159,22 @@ def calls_of(run: str) -> tuple[Call, ...]:
 
 pytestmark = needs_compiler
 every_run = pytest.mark.parametrize("run", RUNS)
-every_step = pytest.mark.parametrize("run", [*RUNS, *AS_THEY_ARE])
 
 
 # ---------------------------------------------------------------- without CuPy
 
 
-@every_step
+@every_run
 def test_a_training_step_waits_for_nothing_and_stays_in_float32(run: str) -> None:
     calls = calls_of(run)  # Synchronizes, or an AssertionError, says what does not
     assert {"generated kernel", "matmul"} & {call.function for call in calls}
     assert "float64" not in {call.result for call in calls}
 
 
-@pytest.mark.parametrize("run", AS_THEY_ARE)
-def test_a_step_that_runs_as_it_is_has_numpys_results(run: str) -> None:
-    args, options = AS_THEY_ARE[run]
-    with recording.recording() as gpu:
-        found = [recording.bare(leaf) for leaf in tree.leaves(trained(gpu, *args, **options))]
-    for a, b in zip(found, tree.leaves(trained("numpy", *args, **options)), strict=True):
-        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
-
-
 def test_every_layer_loss_and_optimizer_is_recorded() -> None:
     bases = {"Activation", "ClassLoss", "Domain", "FunctionLoss", "Layer", "Loss", "Optimizer", "Groups"}
     for package, recorded in (
-        ("layers", LAYERS | AS_THEY_ARE),
+        ("layers", RUNS),
         ("losses", LOSSES),
         ("optimizers", [type(rule).__name__ for rule in RULES]),
     ):
@@ -319,7 +307,7 @@ def _ufunc_problem(call: Call, function: Any) -> str:
     return f"its types {function.types} do not take {given}"
 
 
-@every_step
+@every_run
 def test_cupy_takes_every_call_of_a_training_step(cupy: Any, run: str) -> None:
     problems = {call: problem(call, cupy) for call in calls_of(run)}
     assert {call: said for call, said in problems.items() if said} == {}

@@ -23,7 +23,7 @@ from arraynn.backends.numpy import NumPy
 from arraynn.compiler import memory, tuning
 from arraynn.compiler.signature import GuardFailed
 from arraynn.training.step import compiled_step
-from tests.backends.test_cupy_conformance import AS_THEY_ARE, RUNS, every_run, trained
+from tests.backends.test_cupy_conformance import RUNS, every_run, trained
 
 NETWORK = nn.Sequential(nn.Dense(5, weight_regularizer=nn.L2(1e-2)), nn.ReLU(), nn.Dropout(0.3), nn.Dense(3))
 
@@ -68,16 +68,6 @@ def test_every_block_has_its_bits(run: str, monkeypatch: pytest.MonkeyPatch, cap
     assert "runs as it is" not in caplog.text
     plainly(monkeypatch)
     same(got, trained("numpy", network, loss, y, *rule, **options))
-    compiled_step.cache_clear()
-
-
-@pytest.mark.parametrize("run", AS_THEY_ARE)
-def test_a_step_that_is_not_written_down_runs_as_it_is(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    args, options = AS_THEY_ARE[run]
-    compiled_step.cache_clear()
-    got = trained("numpy", *args, **options)
-    plainly(monkeypatch)
-    same(got, trained("numpy", *args, **options))
     compiled_step.cache_clear()
 
 

@@ -30,10 +30,10 @@ def everything_is_worth_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numpy_backend, "SLICE", 64)
     monkeypatch.setattr(numpy_backend, "compiled", _compiled)
     products._admitted.cache_clear()
-    nn.training.step._core.cache_clear()
+    nn.training.step.compiled_step.cache_clear()
     yield
     products._admitted.cache_clear()
-    nn.training.step._core.cache_clear()
+    nn.training.step.compiled_step.cache_clear()
 
 
 PLAIN = numpy_backend.compiled
@@ -99,7 +99,7 @@ def test_a_step_has_the_numbers_of_the_blocks(monkeypatch: pytest.MonkeyPatch, o
     got = steps(NETWORK, optimizer, **options)
     monkeypatch.setattr(numpy_backend.NumPy, "compile", Backend.compile)
     monkeypatch.setattr(numpy_backend.NumPy, "elementwise", Backend.elementwise)
-    nn.training.step._core.cache_clear()
+    nn.training.step.compiled_step.cache_clear()
     for a, b in zip(tree.leaves(got), tree.leaves(steps(NETWORK, optimizer, **options)), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -112,7 +112,7 @@ def test_branches_stand_side_by_side_and_keep_their_numbers(monkeypatch: pytest.
     monkeypatch.undo()
     got = steps(network, nn.Adam(0.1))
     monkeypatch.setattr(numpy_backend.NumPy, "compile", Backend.compile)
-    nn.training.step._core.cache_clear()
+    nn.training.step.compiled_step.cache_clear()
     for a, b in zip(tree.leaves(got), tree.leaves(steps(network, nn.Adam(0.1))), strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -356,8 +356,10 @@ def test_predictions_that_a_loss_makes_of_all_outputs_are_made_of_all() -> None:
 
 def test_batch_norm_predicts_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    each = NumPy.each
-    monkeypatch.setattr(NumPy, "each", lambda self, f, items: sizes.append(len(items)) or each(self, f, items))
+    parallel_map = NumPy.parallel_map
+    monkeypatch.setattr(
+        NumPy, "parallel_map", lambda self, f, items: sizes.append(len(items)) or parallel_map(self, f, items)
+    )
     opened(nn.Sequential(nn.Dense(4), nn.BatchNorm(), nn.Dense(1)), loss=nn.mean_squared_error).predict(X)
     assert sizes == [4]
 

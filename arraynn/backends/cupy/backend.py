@@ -123,7 +123,7 @@ class CuPy(Backend):
         return run
 
     @classmethod
-    def halves(cls, words: Any) -> Any:
+    def view_int16(cls, words: Any) -> Any:
         return words.view("int16")
 
     @classmethod
