@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import math
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -98,7 +99,8 @@ def _text(node: Node, names: dict[int, str]) -> Iterator[str]:
 
 
 def _number(value: Any) -> str:
-    return repr(value if isinstance(value, (bool, int, float)) else value.item())
+    number = value if isinstance(value, (bool, int, float)) else value.item()
+    return repr(number) if math.isfinite(number) else f"{'-' if number < 0 else ''}np.{abs(number)}"
 
 
 def drawn(kernel: Kernel, rng: np.random.Generator) -> list[np.ndarray]:
