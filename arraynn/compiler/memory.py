@@ -56,6 +56,7 @@ class MemoryPlan:
         self.until = self._last_uses()
         self.places: dict[int, Place] = {}
         self.buffers: list[Buffer] = []
+        self.pool: dict[int, list[Buffer]] = {}  # by size, those that hold one array after another
         self._preassigned: dict[int, Place] = {}
         self._preassign()
         for i, step in enumerate(steps):
@@ -156,16 +157,21 @@ class MemoryPlan:
 
     def allocate(self, size: int, i: int) -> Buffer:
         """A buffer that is free from step i on: the smallest, unless it is far too large, else a new one."""
-        fitting = [b for b in self._pool if b.until < i and size <= b.size <= 2 * size + 1024]
-        if fitting:
-            # of equal ones the last that was read, which is still in the cache
-            return min(fitting, key=lambda b: (b.size, -b.until))
-        self.buffers.append(Buffer(f"b{len(self.buffers)}", size))
-        return self.buffers[-1]
+        for own in self._fitting(size):
+            free = [b for b in self.pool[own] if b.until < i]
+            if free:
+                return max(free, key=lambda b: b.until)  # the last that was read, which is still in the cache
+        return self._new(size)
 
-    @property
-    def _pool(self) -> list[Buffer]:
-        return [b for b in self.buffers if not any(node is not None and node.op == "pack" for _, _, node in b.uses)]
+    def _fitting(self, size: int) -> list[int]:
+        """The sizes of buffers that may hold so many bytes, the smallest first."""
+        return sorted(own for own in self.pool if size <= own <= 2 * size + 1024)
+
+    def _new(self, size: int) -> Buffer:
+        buffer = Buffer(f"b{len(self.buffers)}", size)
+        self.buffers.append(buffer)
+        self.pool.setdefault(size, []).append(buffer)
+        return buffer
 
     def temporary(self, size: int, i: int) -> Buffer:
         """A buffer for step i alone, beside all that lies anywhere then."""
@@ -173,11 +179,8 @@ class MemoryPlan:
         def free(buffer: Buffer) -> bool:
             return all(until < i or start > i for start, until, _ in buffer.uses)
 
-        fitting = [b for b in self._pool if size <= b.size <= 2 * size + 1024 and free(b)]
-        if not fitting:
-            self.buffers.append(Buffer(f"b{len(self.buffers)}", size))
-            fitting = self.buffers[-1:]
-        buffer = min(fitting, key=lambda b: b.size)
+        found = (b for own in self._fitting(size) for b in self.pool[own] if free(b))
+        buffer = next(found, None) or self._new(size)
         buffer.uses.append((i, i, None))
         return buffer
 
