@@ -79,6 +79,8 @@ class Handler(BaseHTTPRequestHandler):
             return json.dumps(result, allow_nan=False).encode(), "application/json"
 
         self.answer(called)
+        if self.server.ending:  # now that the answer is sent: the process ends when `serve` returns
+            self.server.end()
 
     def body(self) -> dict[str, Any]:
         """The request's JSON object."""
@@ -156,6 +158,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, port: int = 0, file: File | None = None, backend: Any = "numpy") -> None:
         self.file, self.backend = file, backend
+        self.ending = False  # a page has asked for the end
         self.token = secrets.token_urlsafe(24)
         self.sessions: OrderedDict[str, Session] = OrderedDict()
         self.jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -208,7 +211,7 @@ class Server(ThreadingHTTPServer):
     def called(self, session: str, name: str, arguments: dict[str, Any]) -> Any:
         """Do a call, in the thread of `serve`."""
         if name == "quit":
-            self.end()
+            self.ending = True
             return {"ended": True}
         if name == "hello":
             self.sessions[session] = Session(self.file, self.backend)
