@@ -9,6 +9,7 @@ is a failure, not a skip.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("ARRAYNN_STRICT_COMPILE", "1")  # an error inside the compiler is an error
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell does to what it starts behind an &
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # ---------------------------------------------------------------- what there is to test on
 
