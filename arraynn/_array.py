@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 from typing import Any
 
@@ -47,6 +48,24 @@ def sum_of_rows(x: Any, /) -> Any:
     """Σ_i x_ij of a matrix x (N, D), D at least 1: (D,). A product with ones: BLAS takes several rows at a time, where
     NumPy's sum takes one after another."""
     return namespace(x).ones_like(x[:, 0]) @ x
+
+
+def row_means(x: Any, /) -> Any:
+    """The mean of the numbers of each row, (N, …) to (N,)."""
+    return x if len(x.shape) == 1 else namespace(x).mean(x, axis=tuple(range(1, len(x.shape))))
+
+
+def rows_of_places(outputs: Any, targets: Any, weight: Any) -> tuple[Any, Any, Any]:
+    """Outputs (N, …, K), targets (N, …) or (N, …, K) and weights (N,) or (N, …) or None, one row a place: (M, K),
+    (M,) or (M, K), and (M,) or None. The shapes are checked already."""
+    xp, shape = namespace(outputs), tuple(outputs.shape)
+    rows = math.prod(shape[:-1])
+    if weight is not None:
+        own = tuple(weight.shape)
+        weight = xp.reshape(weight, (*own, *[1] * (len(shape) - 1 - len(own))))
+        weight = xp.reshape(xp.broadcast_to(weight, shape[:-1]), (rows,))
+    targets = xp.reshape(targets, (rows,) if len(targets.shape) < len(shape) else (rows, shape[-1]))
+    return xp.reshape(outputs, (rows, shape[-1])), targets, weight
 
 
 def is_float(x: Any, /) -> bool:

@@ -63,7 +63,7 @@ class TableFile:
             yield from self._read(self.names if names is None else names)
 
     def _read(self, names: Sequence[str]) -> Iterator[Table]:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _read")
 
     def where(self, row: int) -> str:
         """A row in words; the names are row 1."""

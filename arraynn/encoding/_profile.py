@@ -62,7 +62,7 @@ class Profile:
 
     def add(self, column: Column, sampled: np.ndarray, where: Where) -> None:
         """Look at some more rows. sampled : the places among them of those that are sampled."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define add")
 
     @property
     def given(self) -> int:

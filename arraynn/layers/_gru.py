@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .._array import namespace, sum_of_rows
-from .._types import Array, Backward, Nest, Shape
+from .._types import Array, Backward, Shape
 from ..backends import for_type
 from ._logistic import logistic
 from ._recurrent import Recurrent, check_steps, chosen, states_before, steps_of, time_first
@@ -98,18 +99,10 @@ class GRU(Recurrent):
     """
 
     gates: ClassVar[int] = 3
+    function: ClassVar[Callable[..., tuple[Array, Backward]]] = staticmethod(gru)
+    names: ClassVar[tuple[str, ...]] = ("weight", "recurrent_weight", "bias", "recurrent_bias")
 
     def shapes(self, input_shape: Any) -> tuple[dict[str, Shape], Shape]:
         """As of all recurrent layers, and the bias inside of r."""
         found, output_shape = super().shapes(input_shape)
         return found | {"recurrent_bias": (self.units,)}, output_shape
-
-    def block(self, params: Nest, x: Array, mask: Array | None) -> tuple[Array, Backward]:
-        names = ("weight", "recurrent_weight", "bias", "recurrent_bias")
-        states, gru_backward = gru(x, *(params[name] for name in names), mask=mask, reverse=self.reverse)
-
-        def block_backward(dh: Array, need_dx: bool = True) -> tuple[Array | None, Nest]:
-            dx, *grads = gru_backward(dh, need_dx)
-            return dx, dict(zip(names, grads, strict=True))
-
-        return states, block_backward

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -107,19 +108,10 @@ class LSTM(Recurrent):
     forget_bias: float = 1.0
 
     gates: ClassVar[int] = 4
+    function: ClassVar[Callable[..., tuple[Array, Backward]]] = staticmethod(lstm)
 
     def init(self, rng: Any, input_shape: Any, dtype: str = "float32") -> tuple[Nest, Shape]:
         params, output_shape = super().init(rng, input_shape, dtype)
         blocks = (0.0, self.forget_bias, 0.0, 0.0)
         added = [initializers.constant(value)(rng, (self.units,)).astype(dtype) for value in blocks]
         return {**params, "bias": params["bias"] + namespace(added[0]).concat(added)}, output_shape
-
-    def block(self, params: Nest, x: Array, mask: Array | None) -> tuple[Array, Backward]:
-        names = ("weight", "recurrent_weight", "bias")
-        states, lstm_backward = lstm(x, *(params[name] for name in names), mask=mask, reverse=self.reverse)
-
-        def block_backward(dh: Array, need_dx: bool = True) -> tuple[Array | None, Nest]:
-            dx, *grads = lstm_backward(dh, need_dx)
-            return dx, dict(zip(names, grads, strict=True))
-
-        return states, block_backward

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
@@ -89,6 +90,10 @@ class Recurrent(Layer):
 
     #: how many gates are computed from x and the state
     gates: ClassVar[int]
+    #: the block: function(x, *parameters, mask=…, reverse=…) -> states, backward
+    function: ClassVar[Callable[..., tuple[Array, Backward]]]
+    #: the parameters, in the order in which the block takes them
+    names: ClassVar[tuple[str, ...]] = ("weight", "recurrent_weight", "bias")
 
     def __post_init__(self) -> None:
         check_rules(self)
@@ -100,7 +105,14 @@ class Recurrent(Layer):
 
     def block(self, params: Nest, x: Array, mask: Array | None) -> tuple[Array, Backward]:
         """The states (N, T, H), and backward(dy, need_dx) -> dx and the gradients by the parameters' names."""
-        raise NotImplementedError(f"{type(self).__name__} must define block")
+        weights = (params[name] for name in self.names)
+        states, function_backward = self.function(x, *weights, mask=mask, reverse=self.reverse)
+
+        def block_backward(dh: Array, need_dx: bool = True) -> tuple[Array | None, Nest]:
+            dx, *grads = function_backward(dh, need_dx)
+            return dx, dict(zip(self.names, grads, strict=True))
+
+        return states, block_backward
 
     def shapes(self, input_shape: Any) -> tuple[dict[str, Shape], Shape]:
         """The shapes of the weights, by their names, and of an output row, for rows of this shape, or these."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .._array import namespace, sum_of_rows
-from .._types import Array, Backward, Nest
+from .._types import Array, Backward
 from ..backends import for_type
 from ._recurrent import Recurrent, check_steps, chosen, states_before, steps_of, time_first
 
@@ -79,13 +80,4 @@ class RNN(Recurrent):
     """
 
     gates: ClassVar[int] = 1
-
-    def block(self, params: Nest, x: Array, mask: Array | None) -> tuple[Array, Backward]:
-        names = ("weight", "recurrent_weight", "bias")
-        states, rnn_backward = rnn(x, *(params[name] for name in names), mask=mask, reverse=self.reverse)
-
-        def block_backward(dh: Array, need_dx: bool = True) -> tuple[Array | None, Nest]:
-            dx, *grads = rnn_backward(dh, need_dx)
-            return dx, dict(zip(names, grads, strict=True))
-
-        return states, block_backward
+    function: ClassVar[Callable[..., tuple[Array, Backward]]] = staticmethod(rnn)

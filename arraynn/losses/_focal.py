@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .._array import namespace, zero_like
+from .._array import namespace, row_means, zero_like
 from .._hyperparameters import python_number
 from .._types import Array, Backward
 from ..layers import sigmoid
 from ._domain import Domain
 from .binary import BinaryLoss
-from .reduction import binary_pair, row_means, spread, weighted_mean
+from .reduction import binary_pair, spread, weighted_mean
 
 
 def focal(

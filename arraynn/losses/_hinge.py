@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .._array import namespace, same_shape, zero_like
+from .._array import namespace, row_means, same_shape, zero_like
 from .._types import Array, Backward
 from ._domain import Domain
 from .binary import BinaryLoss
-from .reduction import counted, row_means, spread, weighted_mean
+from .reduction import counted, spread, weighted_mean
 
 
 def hinge(

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .. import metrics
-from .._array import namespace, same_shape
+from .._array import namespace, row_means, same_shape
 from .._types import Array, Backward
 from ._base import Loss
-from .reduction import counted, row_means, spread, weighted_mean
+from .reduction import counted, spread, weighted_mean
 
 
 def mean_absolute_error(

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .. import metrics
-from .._array import namespace, same_shape, zero_like
+from .._array import namespace, row_means, same_shape, zero_like
 from .._hyperparameters import python_number
 from .._types import Array, Backward
 from ._base import Loss
-from .reduction import counted, row_means, spread, weighted_mean
+from .reduction import counted, spread, weighted_mean
 
 
 def quantile(

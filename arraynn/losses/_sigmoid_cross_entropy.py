@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .._array import namespace, zero_like
+from .._array import namespace, row_means, zero_like
 from .._types import Array, Backward
 from ..layers import sigmoid
 from .binary import BinaryLoss
-from .reduction import binary_pair, row_means, spread, weighted_mean
+from .reduction import binary_pair, spread, weighted_mean
 
 
 def sigmoid_cross_entropy(

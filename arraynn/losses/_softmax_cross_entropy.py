@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import metrics
-from .._array import namespace, zero_like
+from .._array import namespace, rows_of_places, zero_like
 from .._hyperparameters import python_number
 from .._types import Array, Backward
 from ..errors import DataError, ShapeError
@@ -90,21 +90,15 @@ def softmax_cross_entropy(
 
 def _places(logits: Array, labels: Array, weight: Array | None) -> tuple[Array, Array, Array | None]:
     """Logits (N, …, K), labels and weights with one row a place: (M, K), (M,) or (M, K), (M,)."""
-    xp, shape = namespace(logits), tuple(logits.shape)
-    rows = math.prod(shape[:-1])
+    shape = tuple(logits.shape)
     if tuple(labels.shape) not in (shape[:-1], shape):
         raise ShapeError(
             f"targets have shape {tuple(labels.shape)}, outputs {shape}; expected {shape[:-1]} integer classes or "
             f"{shape} distributions. One class a row takes outputs (N, K): put Flatten() before the last layer"
         )
-    if weight is not None:
-        if tuple(weight.shape) not in (shape[:1], shape[:-1]):
-            raise ShapeError(f"sample_weight must be {shape[:1]} or {shape[:-1]}, got {tuple(weight.shape)}")
-        own = tuple(weight.shape)
-        weight = xp.reshape(weight, (*own, *[1] * (len(shape) - 1 - len(own))))
-        weight = xp.reshape(xp.broadcast_to(weight, shape[:-1]), (rows,))
-    places = (rows,) if len(labels.shape) < len(shape) else (rows, shape[-1])
-    return xp.reshape(logits, (rows, shape[-1])), xp.reshape(labels, places), weight
+    if weight is not None and tuple(weight.shape) not in (shape[:1], shape[:-1]):
+        raise ShapeError(f"sample_weight must be {shape[:1]} or {shape[:-1]}, got {tuple(weight.shape)}")
+    return rows_of_places(logits, labels, weight)
 
 
 def _counted(labels: Array, ignore_label: int) -> Array:

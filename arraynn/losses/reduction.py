@@ -57,14 +57,6 @@ def weighted_mean(rows: Array, sample_weight: Array | None, total: Any) -> tuple
     return xp.sum(rows) / total, weighted_mean_backward
 
 
-def row_means(values: Array) -> Any:
-    """(N, …) to (N,): the mean over each row's numbers. With no columns at all it is 0."""
-    if len(values.shape) == 1:
-        return values
-    axes = tuple(range(1, len(values.shape)))
-    return namespace(values).mean(values, axis=axes)
-
-
 def spread(share: Any, like: Array) -> Any:
     """The gradient by each number of `like` whose row means have the gradient `share`: `row_means` backwards."""
     columns = 1

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .._array import device, is_float, namespace, same_shape, zero_like
+from .._array import device, is_float, namespace, row_means, same_shape, zero_like
 from .._hyperparameters import is_integer
 from .._types import Array
 from ..errors import DataError, ShapeError, warn_of_data
-from ._rows import Metric, row_means, weighted
+from ._rows import Metric, weighted
 
 AVERAGES = None, "binary", "macro", "micro"
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from .._array import is_float, namespace, same_shape, zero_like
+from .._array import is_float, namespace, row_means, rows_of_places, same_shape, zero_like
 from .._coupling import Splittable, batch_coupled
 from .._hyperparameters import Hyperparameters
 from .._names import guess
@@ -85,22 +85,11 @@ def places(
             f"got {shape} and targets {tuple(targets.shape)}"
         )
     if len(shape) > 2:
-        rows, labels = math.prod(shape[:-1]), len(targets.shape) < len(shape)
-        if weight is not None:
-            own = tuple(weight.shape)
-            weight = xp.reshape(weight, (*own, *[1] * (len(shape) - 1 - len(own))))
-            weight = xp.reshape(xp.broadcast_to(weight, shape[:-1]), (rows,))
-        targets = xp.reshape(targets, (rows,) if labels else (rows, shape[-1]))
-        outputs = xp.reshape(outputs, (rows, shape[-1]))
+        outputs, targets, weight = rows_of_places(outputs, targets, weight)
     if ignore_label is not None and len(targets.shape) == 1:
         counted = xp.astype(targets != ignore_label, outputs.dtype)
         weight = counted if weight is None else counted * weight
     return outputs, targets, weight
-
-
-def row_means(values: Array) -> Any:
-    xp = namespace(values)
-    return values if len(values.shape) == 1 else xp.mean(values, axis=tuple(range(1, len(values.shape))))
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .._array import namespace, same_shape
+from .._array import namespace, row_means, same_shape
 from .._types import Array
-from ._rows import Metric, row_means, weighted
+from ._rows import Metric, weighted
 
 TINY = 2.0**-52  #: what a target of 0 is taken for in a percentage: float64's epsilon, as in scikit-learn
 

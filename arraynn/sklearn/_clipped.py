@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._array import device, namespace
+from .._array import device, namespace, row_means
 from .._types import Array
 from ..layers import sigmoid, softmax
 from ..losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
-from ..losses.reduction import binary_pair, counted, row_means, spread, target_distribution, weighted_mean
+from ..losses.reduction import binary_pair, counted, spread, target_distribution, weighted_mean
 from ._conventions import Summed
 
 

@@ -299,7 +299,7 @@ class Trainer:
         model = self.model
         while self.finished:
             epoch = self.finished[0]
-            logs = self.logs(epoch)
+            logs = self.totals[epoch].logs(self.added())
             if self.validate:
                 fresh = validating and len(self.finished) == 1
                 values = self.validate() if fresh else dict.fromkeys(["loss", *self.metric_names()], math.nan)
@@ -315,15 +315,6 @@ class Trainer:
                 failed = failed or error
         if failed is not None:
             raise failed
-
-    def logs(self, epoch: int) -> dict[str, float]:
-        sums = self.totals[epoch]
-        total = sums.total or 1.0
-        data_loss, penalty = (sums.losses[name] / total for name in ("data_loss", "penalty"))
-        logs = {"loss": data_loss + penalty, "data_loss": data_loss, "penalty": penalty}
-        for metric in self.added():
-            logs[metric.name] = metric.value(sums.metrics[metric.name])
-        return logs | {"learning_rate": sums.learning_rate}
 
     def added(self) -> tuple[Any, ...]:
         """The metrics that a step reports: those that are sums over rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,3 +46,12 @@ class EpochTotals:
                     sums[part] += value[part]
             else:
                 self.losses[name] = self.losses.get(name, 0.0) + value * total
+
+    def logs(self, metrics: Iterable[Any]) -> dict[str, float]:
+        """Means over the steps so far: losses, these metrics, and the last learning rate."""
+        total = self.total or 1.0
+        data_loss, penalty = (self.losses[name] / total for name in ("data_loss", "penalty"))
+        logs = {"loss": data_loss + penalty, "data_loss": data_loss, "penalty": penalty}
+        for metric in metrics:
+            logs[metric.name] = metric.value(self.metrics[metric.name])
+        return logs | {"learning_rate": self.learning_rate}

@@ -17,7 +17,7 @@ from ...errors import DataError, DivergedError
 from ...random import Key
 from ...schedules import rate_at
 from ...training.nan_trace import first_non_finite
-from ...training.pending import EpochTotals
+from ...training.pending import EpochTotals, PendingStep
 from ...training.step import Batch, make_train_step
 
 
@@ -37,7 +37,7 @@ class Stepper:
         y = y if whole else np.reshape(y, (len(y), -1))
         self.x = backend.asarray(x, model.dtype)
         self.y = backend.asarray(y, backend.index_dtype if whole else model.dtype)
-        self.count, self.sums = len(x), EpochTotals()
+        self.count, self.totals = len(x), EpochTotals()
         model.prepared_metrics = tuple(metric.prepare(self.y) for metric in model.metrics)
         self.order: tuple[int, Any] = (-1, None)
         self.renew()
@@ -79,7 +79,7 @@ class Stepper:
             self.renew()
         state = {**model.state, "slots": tree.copy(model.state["slots"])}
         before = tree.copy(model.params), state, model.epoch, self.position
-        taken: list[_Taken] = []
+        taken: list[_Step] = []
         end = time.perf_counter() + seconds
         with model.backend.context():
             while not taken or (time.perf_counter() < end if steps is None else len(taken) < steps):
@@ -87,7 +87,7 @@ class Stepper:
                 params, state, logs = self.take(model.params, model.state, make(), key)
                 model.hold(params, state)
                 last = self.position + 1 >= self.per_epoch
-                taken.append(_Taken(model.epoch, step, last, make, logs))
+                taken.append(_Step(model.epoch, step, model.optimizer, make, logs, last))
                 model.epoch, self.position = (model.epoch + 1, 0) if last else (model.epoch, self.position + 1)
             reports = [one.logs for one in taken]
             fetched = iter(model.backend.fetch(tree.leaves(reports)))
@@ -95,35 +95,22 @@ class Stepper:
             if not (_finite(model) and all(math.isfinite(one["data_loss"] + one["penalty"]) for one in numbers)):
                 model.hold(*before[:2])
                 model.epoch, self.position = before[2:]
-                found = first_non_finite(model, [(one.step, model.optimizer, one.make) for one in taken])
+                found = first_non_finite(model, [(one.step, one.optimizer, one.make) for one in taken])
                 at = next((one for one in taken if one.step == found.step), taken[-1])
                 raise DivergedError(at.epoch, found.step, found.layer, found.what)
         for one, own in zip(taken, numbers, strict=True):
-            self.sums.add(own, rate_at(model.optimizer.learning_rate, one.step))
+            self.totals.add(own, rate_at(one.optimizer.learning_rate, one.step))
             if one.last:
-                model.append(self.logs())
-                self.sums = EpochTotals()
+                model.append(self.totals.logs(model.prepared_metrics))
+                self.totals = EpochTotals()
         return len(taken)
-
-    def logs(self) -> dict[str, float]:
-        """Means over the epoch so far."""
-        sums, total = self.sums, self.sums.total or 1.0
-        data_loss, penalty = (sums.losses[name] / total for name in ("data_loss", "penalty"))
-        logs = {"loss": data_loss + penalty, "data_loss": data_loss, "penalty": penalty}
-        for metric in self.model.prepared_metrics:
-            logs[metric.name] = metric.value(sums.metrics[metric.name])
-        return logs | {"learning_rate": sums.learning_rate}
 
 
 @dataclass
-class _Taken:
-    """An update. last : of its epoch."""
+class _Step(PendingStep):
+    """last : of its epoch."""
 
-    epoch: int
-    step: int
     last: bool
-    make: Callable[[], Batch]
-    logs: dict[str, Any]
 
 
 def _finite(model: Any) -> bool:
