@@ -1,5 +1,5 @@
-"""Which operations run together: runs of elementwise nodes as one compiled loop, and what is computed again in several
-loops because it is quicker made than read."""
+"""The schedule of a program: which elementwise nodes run together, in which order, and what is computed again because
+it is quicker made than read. `loops` is the policy for a CPU, `kernels` the one for a GPU."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from . import tuning
-from .graph import Node
+from .graph import Node, TraceError, reachable
 
 DTYPES = frozenset({"float32", "float64", "int16", "int32", "bool"})
 
 
 @dataclass
 class Step:
-    """One entry of a schedule: a group of elementwise nodes of one shape that a loop computes, in order; nodes that
-    threads compute side by side; or one node.
+    """One entry of a schedule: a group of elementwise nodes of one shape that a loop or a kernel computes, in order;
+    nodes that threads compute side by side; or one node.
 
     outputs : those that later steps, or the caller, read.
     """
@@ -31,6 +31,9 @@ class Step:
             return [self.nodes[0].operands[1]]  # the memory of the other is only written to
         inside = {node.serial for node in self.nodes}
         return list({x.serial: x for node in self.nodes for x in node.operands if x.serial not in inside}.values())
+
+
+# ---------------------------------------------------------------- for a CPU: in the order of the function
 
 
 def loops(order: list[Node], finals: set[int], available: bool, stored: Iterable[int] = ()) -> list[Step]:
@@ -140,3 +143,64 @@ def _made_of(node: Node, inside: set[int]) -> tuple[list[Node], Iterable[Node]]:
             elif x.shape:
                 read[x.serial] = x
     return [made[serial] for serial in sorted(made)], read.values()
+
+
+# ---------------------------------------------------------------- for a GPU: as few kernels as there can be
+
+
+def kernels(order: list[Node], finals: set[int]) -> list[Step]:
+    """The nodes, as steps: each kernel computes all arrays of one shape that it can, and each node that is no
+    elementwise one runs as soon as its operands are there.
+
+    A kernel keeps only what is read outside kernels; another one computes the rest again, which is cheaper than to
+    write and read it. Updates, which consume their operands, come last. Opaque nodes keep their order.
+
+    finals : serials of the nodes that the caller gets.
+    """
+    stored = finals | {x.serial for node in order if not node.elementwise for x in node.operands}
+    late = _late(order)
+    made = {node.serial for node in order if node.kind == "source" or node.host}
+    steps: list[Step] = []
+    for part in ([node for node in order if (node.serial in late) is last] for last in (False, True)):
+        calls = [node for node in part if not node.elementwise and node.serial not in made]
+        wanted = [node for node in part if node.elementwise and node.serial in stored]
+        while calls or wanted:
+            ready = _ready(calls, made)
+            steps += [Step([node], outputs=[node]) for node in ready]
+            if not ready:
+                able = [node for node in wanted if _able(node, made)]
+                if not able:
+                    raise TraceError("nothing can be computed next")
+                ready = [node for node in able if node.shape == able[0].shape]
+                steps.append(Step(_inside(ready, made), True, ready))
+            made |= {node.serial for node in ready}
+            calls = [node for node in calls if node.serial not in made]
+            wanted = [node for node in wanted if node.serial not in made]
+    return steps
+
+
+def _late(order: list[Node]) -> set[int]:
+    """Updates, what needs them, and opaque nodes behind them."""
+    late: set[int] = set()
+    for node in sorted(order, key=lambda node: node.serial):
+        opaque = node.kind == "opaque"
+        if node.op == "update" or (opaque and late) or any(x.serial in late for x in node.operands):
+            late.add(node.serial)
+    return late
+
+
+def _ready(calls: list[Node], made: set[int]) -> list[Node]:
+    """The calls whose operands are there; of the opaque ones, the first alone."""
+    first = min((node.serial for node in calls if node.kind == "opaque"), default=0)
+    there = [node for node in calls if all(x.serial in made for x in node.operands)]
+    return [node for node in there if node.kind != "opaque" or node.serial == first]
+
+
+def _inside(outputs: list[Node], made: set[int]) -> list[Node]:
+    """The elementwise nodes that a kernel of these outputs computes."""
+    return reachable(outputs, lambda node: [x for x in node.operands if x.elementwise and x.serial not in made])
+
+
+def _able(node: Node, made: set[int]) -> bool:
+    """Whether a kernel could compute the node now: all that it reads is there."""
+    return all(x.elementwise or x.serial in made for inner in _inside([node], made) for x in inner.operands)

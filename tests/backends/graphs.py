@@ -13,7 +13,7 @@ from typing import Any
 import array_api_compat.numpy as host
 import numpy as np
 
-from arraynn.compiler.cuda_schedule import Kernel
+from arraynn.compiler.cuda_codegen import Kernel
 from arraynn.compiler.graph import Node, compute_dtype
 
 #: of an element: {0}, {1}, … are the operands, in the dtype that the operation computes in

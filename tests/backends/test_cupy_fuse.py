@@ -15,8 +15,9 @@ from arraynn import tree
 from arraynn.backends import Backend
 from arraynn.backends.cupy import update_kernel
 from arraynn.backends.cupy.backend import CuPy
-from arraynn.compiler import cuda_schedule, opaque
-from arraynn.compiler.graph import Graph, Node
+from arraynn.compiler import cuda_codegen, opaque
+from arraynn.compiler.fusion import Step
+from arraynn.compiler.graph import Graph
 from arraynn.compiler.program import Traced
 from arraynn.compiler.signature import Signature
 from arraynn.training.step import compiled_step
@@ -100,10 +101,10 @@ def test_a_broken_kernel_is_seen(monkeypatch: pytest.MonkeyPatch, right: str, wr
     assert not all(np.allclose(a, b, rtol=2e-5, atol=2e-6) for a, b in zip(got, want, strict=True))
 
 
-def schedule(function: Any, *shapes: tuple[int, ...]) -> cuda_schedule.Schedule:
+def schedule(function: Any, *shapes: tuple[int, ...]) -> list[Step]:
     """The schedule of a function of arrays of these shapes, the first of which it may consume."""
     arrays = [np.zeros(shape, "float32") for shape in shapes]
-    return cuda_schedule.Schedule(Traced(function, Signature(Graph(), arrays, (0,))))
+    return cuda_codegen.schedule(Traced(function, Signature(Graph(), arrays, (0,))))
 
 
 def test_what_two_reductions_need_is_computed_in_one_kernel() -> None:
@@ -112,7 +113,7 @@ def test_what_two_reductions_need_is_computed_in_one_kernel() -> None:
         z = xp.exp(x) * 2
         return xp.sum(z, axis=0), xp.max(z - 1, axis=0), xp.sum(x)
 
-    kernels = schedule(function, (4, 3)).kernels
+    kernels = [cuda_codegen.Kernel(step) for step in schedule(function, (4, 3)) if step.fused]
     assert [len(kernel.outputs) for kernel in kernels] == [2]
     assert kernels[0].operation.count("exp") == 1
 
@@ -123,8 +124,8 @@ def test_an_update_comes_after_all_that_reads_the_old_weights() -> None:
         ((new, _),) = opaque.update(lambda *_: None, [(p, g, {})], {})
         return new, *read
 
-    steps = schedule(function, (2, 2), (2, 2)).steps
-    names = [step.op if isinstance(step, Node) else "kernel" for step in steps]
+    steps = schedule(function, (2, 2), (2, 2))
+    names = ["kernel" if step.fused else step.nodes[0].op for step in steps]
     assert names[-2:] == ["update", "result"]
     assert set(names[:-2]) == {"matmul", "kernel"}
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn.compiler import cuda_schedule
-from arraynn.compiler.cuda_schedule import Kernel
+from arraynn.compiler import cuda_codegen
+from arraynn.compiler.cuda_codegen import Kernel
+from arraynn.compiler.fusion import Step
+from arraynn.compiler.program import Traced
 from tests.backends import graphs, kernels, recording
 from tests.backends.test_cuda_kernels import needs_compiler
 from tests.backends.test_cupy_conformance import LABELS, RUNS, every_run, trained
@@ -19,17 +21,17 @@ from tests.backends.test_cupy_conformance import LABELS, RUNS, every_run, traine
 pytestmark = needs_compiler
 
 
-def programs(*args: Any, **options: Any) -> list[cuda_schedule.Schedule]:
-    """The programs of a training, in the order in which they are made."""
-    found: list[cuda_schedule.Schedule] = []
-    init = cuda_schedule.Schedule.__init__
+def programs(*args: Any, **options: Any) -> list[list[Step]]:
+    """The schedules of a training's programs, in the order in which they are made."""
+    found: list[list[Step]] = []
+    schedule = cuda_codegen.schedule
 
-    def noted(self: Any, *own: Any) -> None:
-        init(self, *own)
-        found.append(self)
+    def noted(traced: Traced) -> list[Step]:
+        found.append(schedule(traced))
+        return found[-1]
 
     with recording.recording() as gpu, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cuda_schedule.Schedule, "__init__", noted)
+        patch.setattr(cuda_codegen, "schedule", noted)
         trained(gpu, *args, **options)
     return found
 
@@ -37,7 +39,8 @@ def programs(*args: Any, **options: Any) -> list[cuda_schedule.Schedule]:
 @cache
 def kernels_of(run: str) -> tuple[Kernel, ...]:
     args, options = RUNS[run]
-    own = {(k.takes, k.makes, k.operation): k for p in programs(*args, **options) for k in p.kernels}
+    made = [Kernel(step) for steps in programs(*args, **options) for step in steps if step.fused]
+    own = {(k.takes, k.makes, k.operation): k for k in made}
     assert own
     return tuple(own.values())
 
@@ -94,12 +97,11 @@ def test_each_kernels_graph_as_a_numba_loop_gives_the_same(run: str) -> None:
 def test_what_stands_between_two_products_is_one_kernel() -> None:
     """Bias, activation and dropout; the words of a mask; the loss's gradient; the backward of all that: one each."""
     network = nn.Sequential(nn.Dense(5), nn.ReLU(), nn.Dropout(0.3), nn.Dense(3))
-    program = programs(network, nn.softmax_cross_entropy, LABELS)[0]
     found, between = [], []
-    for step in program.steps:
-        if isinstance(step, Kernel):
+    for step in programs(network, nn.softmax_cross_entropy, LABELS)[0]:
+        if step.fused:
             between.append(frozenset(node.op for node in step.nodes))
-        elif step.op == "matmul":
+        elif step.nodes[0].op == "matmul":
             found.append(between)
             between = []
     hash_ = {"bitwise_xor", "logical_shift", "multiply"}

@@ -13,7 +13,7 @@ import numpy as np
 
 from ... import tree
 from ..._array import namespace
-from ...compiler import cuda_schedule, program
+from ...compiler import cuda_codegen, program
 from ...compiler.rules import rule_of
 from ...compiler.signature import Signature
 from ...errors import BackendUnavailable
@@ -159,7 +159,7 @@ def _program(step: Callable[..., Any], arguments: Any, donate: tuple[int, ...]) 
     """The step's program for such arguments; None where there is none."""
     import cupy
 
-    def kernel(made: cuda_schedule.Kernel) -> Any:
+    def kernel(made: cuda_codegen.Kernel) -> Any:
         return cupy.ElementwiseKernel(made.takes, made.makes, made.operation, "fused", options=update_kernel.OPTIONS)
 
     def update(rule: Any, leaves: Any, scalars: Any) -> Any:
@@ -170,7 +170,7 @@ def _program(step: Callable[..., Any], arguments: Any, donate: tuple[int, ...]) 
     def lower(traced: program.Traced) -> program.Program:
         name = next(name for name in traced.signature.checks)
         guard = f"if {name}.device.id != {first.device.id}: raise GuardFailed"
-        return cuda_schedule.lower(traced, namespace(first), kernel, update, guard)
+        return cuda_codegen.lower(traced, namespace(first), kernel, update, guard)
 
     return program.make(step, lambda graph: Signature(graph, arguments, donate, _is_array), lower)
 
