@@ -17,13 +17,13 @@ import pytest
 import arraynn as nn
 from ci.bench import lanes, measure
 from ci.bench.peers import ON_GPU
-from ci.bench.workloads import MNIST, WORKLOADS
+from ci.bench.workloads import MNIST, DENSE
 from ci.gpu_bench import __main__ as gpu_bench
 from ci.gpu_bench import cupy_peer, launches, stages, torch_peer, trained
 from tests.backends import kernels, recording
 
 ROOT = Path(__file__).parents[1]
-SMALL = [replace(work, rows=16, widths=(*(min(w, 24) for w in work.widths[:-1]), 10)) for work in WORKLOADS.values()]
+SMALL = [replace(work, rows=16, widths=(*(min(w, 24) for w in work.widths[:-1]), 10)) for work in DENSE.values()]
 needs_compiler = pytest.mark.skipif(kernels.compiler() is None, reason="no C++ compiler: g++ or clang++")
 
 
@@ -200,7 +200,7 @@ def test_each_part_prints_its_tables(
     monkeypatch.setattr(gpu_bench, "installed", lambda name: True)
     monkeypatch.setattr(gpu_bench, "open_lanes", open_lanes)
     monkeypatch.setattr(cupy_peer.Peer, "device_memory", lambda self: 5_000_000)
-    monkeypatch.setattr(gpu_bench, "WORKLOADS", {work.name: work for work in SMALL})
+    monkeypatch.setattr(gpu_bench, "DENSE", {work.name: work for work in SMALL})
     monkeypatch.setattr(gpu_bench.nn, "backend", lambda name, real=nn.backend: gpu if name == "cupy" else real(name))
     monkeypatch.setattr(nn.testing._check_backends, "backend", gpu_bench.nn.backend)
     monkeypatch.setattr(cupy_peer, "elapsed", lambda run: (run(), 1.0)[1])

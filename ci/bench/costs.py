@@ -15,6 +15,7 @@ from typing import Any
 from .lanes import Lane
 from .measure import Times
 from .peers import installed
+from .networks import Network
 from .workloads import Workload
 
 IMPORTS = {"numpy": "numpy", "arraynn": "arraynn", "torch": "torch", "jax": "jax.numpy", "thinc": "thinc.api"}
@@ -95,7 +96,7 @@ def _size(name: str) -> int:
     return total
 
 
-def memory(peers: list[str], work: Workload, threads: int) -> dict[str, tuple[float, float]]:
+def memory(peers: list[str], work: Workload | Network, threads: int) -> dict[str, tuple[float, float]]:
     """Of each peer that can: peak MB after some steps and a prediction, and what it took before them."""
     found = {}
     for peer in peers:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .load import Quota
+from .networks import Network
 from .workloads import Workload
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -24,7 +25,7 @@ class Lane:
     quota : what its process is held to, beside the number of threads.
     """
 
-    def __init__(self, peer: str, work: Workload, threads: int, quota: Quota | None = None) -> None:
+    def __init__(self, peer: str, work: Workload | Network, threads: int, quota: Quota | None = None) -> None:
         self.peer = peer
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
@@ -55,7 +56,7 @@ class Lane:
             self.process.terminate()
 
 
-def serve(pipe: Any, peer: str, work: Workload, threads: int, quota: Quota | None = None) -> None:
+def serve(pipe: Any, peer: str, work: Workload | Network, threads: int, quota: Quota | None = None) -> None:
     """Answer what is asked until the pipe ends: (True, value), or (False, what went wrong)."""
     if hasattr(os, "sched_setaffinity"):  # JAX takes as many threads as there are cores
         os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:threads]))

@@ -10,6 +10,7 @@ from typing import Any
 
 from .lanes import PAUSE, Lane
 from .load import Quota
+from .networks import Network
 from .workloads import Workload
 
 TOLERANCE = 1e-4
@@ -53,7 +54,9 @@ class Times:
         return self if clock == "wall" else Times(self.processor, self.processor)
 
 
-def open_lanes(peers: list[str], work: Workload, threads: int, say: Say, quota: Quota | None = None) -> dict[str, Lane]:
+def open_lanes(
+    peers: list[str], work: Workload | Network, threads: int, say: Say, quota: Quota | None = None
+) -> dict[str, Lane]:
     """A lane for each peer that can do this; why the others cannot is said."""
     lanes = {}
     for peer in peers:
@@ -64,7 +67,7 @@ def open_lanes(peers: list[str], work: Workload, threads: int, say: Say, quota: 
     return lanes
 
 
-def same_loss(lanes: dict[str, Lane], work: Workload, say: Say) -> dict[str, list[float]]:
+def same_loss(lanes: dict[str, Lane], work: Workload | Network, say: Say) -> dict[str, list[float]]:
     """Each peer's losses. SystemExit unless they agree, at first to 1e-4: whoever computes something else is not
     compared."""
     losses = {}

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .networks import NETWORKS, Network
+
 RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8  # Adam's
 
 
@@ -59,7 +61,8 @@ DROPPED = replace(DROP, name="dropout", dropout=0.1)
 MNIST = Workload("mnist", (784, 512, 512, 10), 128)
 WIDE = Workload("wide", (1024, 4096, 4096, 1000), 512)
 
-WORKLOADS = {w.name: w for w in (SPIRAL, DROP, DROPPED, REGULARIZED, MNIST, WIDE)}
+DENSE = {w.name: w for w in (SPIRAL, DROP, DROPPED, REGULARIZED, MNIST, WIDE)}
+WORKLOADS: dict[str, Workload | Network] = {**DENSE, **NETWORKS}
 
 _BASE = Workload("base", (64, 256, 256, 10), 256)
 

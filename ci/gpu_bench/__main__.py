@@ -21,7 +21,7 @@ import arraynn as nn
 from ..bench.measure import Times, close, interleave, open_lanes, same_loss
 from ..bench.peers import ON_GPU, installed
 from ..bench.report import table, times
-from ..bench.workloads import WORKLOADS, Workload
+from ..bench.workloads import DENSE, Workload
 from . import launches
 from .cupy_peer import Peer as Ours
 from .trained import compared
@@ -63,12 +63,12 @@ def tell_times(arguments: Any) -> int:
     """Two tables a workload. SystemExit where a lane computes something else."""
     peers = [peer for peer in ON_GPU if installed(peer)]
     for name in MEASURED:
-        lanes = open_lanes(peers, WORKLOADS[name], 1, say)
+        lanes = open_lanes(peers, DENSE[name], 1, say)
         if OURS not in lanes:
             say(f"{name}: nothing to compare without {OURS}")
             return 1
         try:
-            same_loss(lanes, WORKLOADS[name], say)
+            same_loss(lanes, DENSE[name], say)
             found = interleave(lanes, "on_device", arguments.rounds, arguments.seconds)
         finally:
             close(lanes)
@@ -91,7 +91,7 @@ def tell_memory(arguments: Any) -> int:
     for name in ("mnist", "wide"):
         row = [name]
         for peer in rows[0][1:]:
-            lanes = open_lanes([peer], WORKLOADS[name], 1, say)
+            lanes = open_lanes([peer], DENSE[name], 1, say)
             row.append(f"{lanes[peer].ask('device_memory', 5) / 1e6:.0f}" if lanes else "-")
             close(lanes)
         rows.append(row)
@@ -101,7 +101,7 @@ def tell_memory(arguments: Any) -> int:
 
 def tell_launches(arguments: Any) -> int:
     rows, waiting = [["a step of", "lane", "kernels", "copies", "waits for the GPU"]], False
-    for work in WORKLOADS.values():
+    for work in DENSE.values():
         for name, lane in opened(work, nn.backend(arguments.backend), say).items():
             asked = launches.of_a_step(lane)
             rows.append([work.name, name, *asked.row])
@@ -140,7 +140,7 @@ def tell_parity(arguments: Any) -> int:
     rng = np.random.default_rng(0)
     for dtype in ("float32", "float64"):
         for name in ("drop+", "mnist"):
-            work = WORKLOADS[name]
+            work = DENSE[name]
             x, labels = work.data()
             report = nn.testing.check_backends(
                 Ours(work, backend=nn.backend("numpy")).network,

@@ -13,6 +13,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from ..networks import Network
 from ..workloads import Workload
 
 #: name : (module here, variant, what must be installed)
@@ -38,6 +39,8 @@ ON_GPU = {
     "jax-cuda": ("...gpu_bench.jax_peer", "", "jax"),
     "products-cuda": ("...gpu_bench.products_peer", "", "cupy"),
 }
+#: who has the networks of `networks.py`, and where
+NETWORKS = {"ours": "ours", "pytorch": "pytorch_networks", "xla": "xla_networks"}
 OWN = (
     "arraynn",
     "arraynn-fast",
@@ -54,8 +57,12 @@ def installed(name: str) -> bool:
     return find_spec((PEERS | ON_GPU)[name][2]) is not None
 
 
-def make(name: str, work: Workload, threads: int) -> Base:
+def make(name: str, work: Workload | Network, threads: int) -> Base:
     module, variant, _ = (PEERS | ON_GPU)[name]
+    if isinstance(work, Network):
+        if module not in NETWORKS:
+            raise NotImplementedError(f"{name} has dense networks only")
+        module = NETWORKS[module]
     peer: Base = import_module(module if module.startswith(".") else f".{module}", __name__).Peer(
         work, threads, variant
     )
@@ -68,7 +75,7 @@ class Base:
     #: whether it has a loss that can be compared
     honest = True
 
-    def __init__(self, work: Workload, threads: int, variant: str) -> None:
+    def __init__(self, work: Any, threads: int, variant: str) -> None:
         self.work = work
         self.x, self.y = work.data()
         self.open(threads, variant)

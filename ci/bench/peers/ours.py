@@ -9,8 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from ..workloads import BETA1, BETA2, EPSILON, RATE
+from ..networks import Network
+from ..workloads import BETA1, BETA2, EPSILON, RATE, Workload
 from . import Base
+
+
+def dense(nn: Any, work: Workload) -> Any:
+    """The network of a workload of dense layers."""
+    l2 = nn.L2(work.l2) if work.l2 else None
+    layers: list[Any] = []
+    for width in work.widths[1:-1]:
+        layers += [nn.Dense(width, weight_regularizer=l2, bias_regularizer=l2), nn.ReLU()]
+        layers += [nn.Dropout(work.dropout)] if work.dropout else []
+    return nn.Sequential(*layers, nn.Dense(work.widths[-1]))
 
 
 class Peer(Base):
@@ -22,18 +33,16 @@ class Peer(Base):
         import arraynn as nn
 
         work, self.nn, self.through_fit = self.work, nn, variant in ("fit", "fit-1")
-        l2 = nn.L2(work.l2) if work.l2 else None
-        layers: list[Any] = []
-        for width in work.widths[1:-1]:
-            layers += [nn.Dense(width, weight_regularizer=l2, bias_regularizer=l2), nn.ReLU()]
-            layers += [nn.Dropout(work.dropout)] if work.dropout else []
-        self.network = nn.Sequential(*layers, nn.Dense(work.widths[-1]))
+        self.network = work.made(nn) if isinstance(work, Network) else dense(nn, work)
+        self.loss_of = nn.softmax_cross_entropy if getattr(work, "classes", True) else nn.mean_squared_error
         self.optimizer = nn.Adam(RATE, BETA1, BETA2, EPSILON)
-        self.take = nn.make_train_step(self.network, nn.softmax_cross_entropy, self.optimizer)
+        self.take = nn.make_train_step(self.network, self.loss_of, self.optimizer)
         self.key, self.batch = nn.Key(0), (self.x, self.y, None)
         self.backend = nn.backend("numpy")
 
     def nest(self) -> Any:
+        if isinstance(self.work, Network):
+            return self.work.weights()
         weights, nest = iter(self.work.weights()), []
         for layer in self.network.layers:
             w, b = next(weights) if isinstance(layer, self.nn.Dense) else (None, None)
@@ -44,8 +53,8 @@ class Peer(Base):
         self.params = self.nest()
         self.state = self.optimizer.init(self.params)
         self.model = self.nn.Model(
-            self.network, loss=self.nn.softmax_cross_entropy, optimizer=self.optimizer, backend="numpy", metrics=()
-        ).build((self.work.widths[0],))
+            self.network, loss=self.loss_of, optimizer=self.optimizer, backend="numpy", metrics=()
+        ).build(self.x.shape[1:])
         self.model.params = self.params
         if self.through_fit:
             del self.params  # the model's are all that its users have
@@ -56,7 +65,7 @@ class Peer(Base):
     def loss(self) -> float:
         params = self.model.params if self.through_fit else self.params
         outputs, _ = self.network(params, self.x)
-        value = self.nn.softmax_cross_entropy(outputs, self.y)[0] + self.network.penalty(params)[0]
+        value = self.loss_of(outputs, self.y)[0] + self.network.penalty(params)[0]
         return float(value)
 
     def step(self) -> None:

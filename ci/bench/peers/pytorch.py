@@ -15,18 +15,23 @@ class Peer(Base):
         import torch
 
         torch.set_num_threads(threads)
-        self.torch, work = torch, self.work
+        self.torch = torch
         self.tx, self.ty = torch.from_numpy(self.x), torch.from_numpy(self.y)
+        self.model = self.module()
+        self.loss_of = torch.compile(self.plain_loss) if variant == "compile" else self.plain_loss
+        self.outputs_of = torch.compile(self.model) if variant == "compile" else self.model
+
+    def module(self) -> Any:
+        torch, work = self.torch, self.work
         layers: list[Any] = []
         for n_in, n_out in zip(work.widths, work.widths[1:], strict=False):
             layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
             layers += [torch.nn.Dropout(work.dropout)] if work.dropout else []
         last = next(i for i in reversed(range(len(layers))) if isinstance(layers[i], torch.nn.Linear))
-        self.model = torch.nn.Sequential(*layers[: last + 1])
-        self.linear = [layer for layer in self.model if isinstance(layer, torch.nn.Linear)]
+        model = torch.nn.Sequential(*layers[: last + 1])
+        self.linear = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
         self.penalized = [p for layer in self.linear[:-1] for p in layer.parameters()]
-        self.loss_of = torch.compile(self.plain_loss) if variant == "compile" else self.plain_loss
-        self.outputs_of = torch.compile(self.model) if variant == "compile" else self.model
+        return model
 
     def plain_loss(self, x: Any, y: Any) -> Any:
         value = self.torch.nn.functional.cross_entropy(self.model(x), y)

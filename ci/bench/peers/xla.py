@@ -18,7 +18,24 @@ class Peer(Base):
 
         self.jax, self.jnp = jax, jnp
         self.jx, self.jy = jnp.asarray(self.x), jnp.asarray(self.y)
-        work = self.work
+        logits_of, loss_of = self.functions()
+
+        @partial(jax.jit, donate_argnums=(0,))
+        def step(state: Any, x: Any, y: Any) -> Any:
+            params, m, v, t = state
+            grads = jax.grad(loss_of)(params, x, y, jax.random.fold_in(jax.random.key(0), t))
+            t = t + 1
+            rate, root = RATE / (1 - BETA1**t), jnp.sqrt(1 - BETA2**t)
+            m = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, m, grads)
+            v = jax.tree.map(lambda v, g: BETA2 * v + (1 - BETA2) * g * g, v, grads)
+            params = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) / root + EPSILON), params, m, v)
+            return params, m, v, t
+
+        self.take, self.loss_of, self.logits = step, jax.jit(loss_of), jax.jit(logits_of)
+
+    def functions(self) -> tuple[Any, Any]:
+        """outputs(params, x), and loss(params, x, y, key)."""
+        jax, jnp, work = self.jax, self.jnp, self.work
 
         def logits_of(params: Any, x: Any, key: Any = None) -> Any:
             for i, (w, b) in enumerate(params):
@@ -35,21 +52,13 @@ class Peer(Base):
             value = -jnp.mean(jnp.take_along_axis(logs, y[:, None], axis=1))
             return value + work.l2 * sum(jnp.sum(p * p) for layer in params[:-1] for p in layer) if work.l2 else value
 
-        @partial(jax.jit, donate_argnums=(0,))
-        def step(state: Any, x: Any, y: Any) -> Any:
-            params, m, v, t = state
-            grads = jax.grad(loss_of)(params, x, y, jax.random.fold_in(jax.random.key(0), t))
-            t = t + 1
-            rate, root = RATE / (1 - BETA1**t), jnp.sqrt(1 - BETA2**t)
-            m = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, m, grads)
-            v = jax.tree.map(lambda v, g: BETA2 * v + (1 - BETA2) * g * g, v, grads)
-            params = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) / root + EPSILON), params, m, v)
-            return params, m, v, t
+        return logits_of, loss_of
 
-        self.take, self.loss_of, self.logits = step, jax.jit(loss_of), jax.jit(logits_of)
+    def weights(self) -> Any:
+        return [tuple(self.jnp.array(p) for p in layer) for layer in self.work.weights()]
 
     def reset(self) -> None:
-        params = [tuple(self.jnp.array(p) for p in layer) for layer in self.work.weights()]
+        params = self.weights()
         zeros = partial(self.jax.tree.map, self.jnp.zeros_like)
         self.state = params, zeros(params), zeros(params), self.jnp.asarray(0, "int32")
 
