@@ -308,12 +308,12 @@ def test_the_package_is_smaller_than_two_megabytes():
     assert sum(file.stat().st_size for file in files) < 2_000_000
 
 
-def test_the_core_has_four_dependencies_and_the_extras_are_there():
+def test_the_core_has_three_dependencies_and_the_extras_are_there():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = {re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]}
     extras = {"cuda12", "cuda13", "torch", "jax", "fast", "cli", "plot", "sklearn", "onnx", "tables"}
     extras |= {"tensorboard", "test"}
-    assert names == {"array-api-compat", "numpy", "safetensors", "threadpoolctl"}
+    assert names == {"array-api-compat", "numpy", "threadpoolctl"}
     assert extras <= set(project["optional-dependencies"])
 
 

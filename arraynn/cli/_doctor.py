@@ -13,7 +13,7 @@ from .._text import table
 from ..errors import BackendUnavailable
 from ..io.model_file import own_version
 
-PACKAGES = ("numpy", "array-api-compat", "safetensors", "threadpoolctl", "rich", "matplotlib", "numba")
+PACKAGES = ("numpy", "array-api-compat", "threadpoolctl", "rich", "matplotlib", "numba")
 
 
 def doctor(arguments: argparse.Namespace) -> int:

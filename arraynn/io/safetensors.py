@@ -1,7 +1,8 @@
 """The safetensors format, read without trust: all sizes are checked against the file before memory is taken.
 
-A file is 8 bytes of header length, the header as JSON, and the tensors one after another. The safetensors library
-writes it here. It does not read it, as it takes the last of two equal keys and leaves limits on the header to JSON.
+A file is 8 bytes of header length, the header as JSON, and the tensors one after another. It is written here as the
+safetensors library writes it, to the byte, so that the library is not needed where there is no wheel of it. Nor does
+the library read it, as it takes the last of two equal keys and leaves limits on the header to JSON.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
-import safetensors.numpy
 
 from ..errors import CheckpointError
 
@@ -27,9 +27,18 @@ Tensors = dict[str, np.ndarray]
 
 
 def serialized(tensors: Tensors, metadata: dict[str, str]) -> bytes:
-    """The file's bytes. Tensors are float32 or float64, C-contiguous."""
-    data: bytes = safetensors.numpy.save(tensors, metadata)
-    return data
+    """The file's bytes. Tensors are float32 or float64; the wider ones come first, then they go by name."""
+    header: dict[str, Any] = {"__metadata__": metadata}
+    names = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
+    parts: list[Any] = []
+    end = 0
+    for key, array in sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])):
+        begin, end, dtype = end, end + array.nbytes, array.dtype.newbyteorder("<")
+        header[key] = {"dtype": names[dtype], "shape": list(array.shape), "data_offsets": [begin, end]}
+        parts.append(np.ascontiguousarray(array, dtype))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8
+    return b"".join((len(text).to_bytes(8, "little"), text, *parts))
 
 
 def read(path: str | Path) -> tuple[dict[str, str], Tensors]:

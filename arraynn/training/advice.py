@@ -27,7 +27,7 @@ def of_labels(labels: Array, classes: int, ignore_label: int | None = None) -> N
     labels : integers in [0, classes), or ignore_label. Of rows of a single class nothing can be told, and
     a class that few rows miss by chance is no gap.
     """
-    host = np.asarray(of(labels).to_numpy(labels)).astype(np.int64, copy=False)
+    host = np.asarray(of(labels).to_numpy(labels)).astype(np.intp, copy=False)  # what bincount counts with
     counts = np.bincount(host[host != ignore_label] if ignore_label is not None else host, minlength=1)
     rows, present = int(counts.sum()), int(np.count_nonzero(counts))
     gaps = np.flatnonzero(counts == 0)

@@ -120,7 +120,7 @@ def weights_by_place(classes: tuple[Any, ...], class_weight: Any) -> Any:
 def class_table(class_weight: Any, labels: np.ndarray, classes: int) -> np.ndarray:
     """The weight of each class, as an array."""
     if isinstance(class_weight, str) and class_weight == "balanced":
-        counts = np.bincount(labels, minlength=classes)
+        counts = np.bincount(labels.astype(np.intp, copy=False), minlength=classes)
         balanced: np.ndarray = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
         return balanced
     if not isinstance(class_weight, Mapping):

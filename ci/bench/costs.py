@@ -21,7 +21,7 @@ from .workloads import Workload
 IMPORTS = {"numpy": "numpy", "arraynn": "arraynn", "torch": "torch", "jax": "jax.numpy", "thinc": "thinc.api"}
 IMPORTS["sklearn"] = "sklearn.neural_network"
 DISTRIBUTIONS = {"arraynn": "arraynn", "torch": "torch", "jax": "jax", "sklearn": "scikit-learn", "thinc": "thinc"}
-OWN = ("numpy", "array-api-compat", "safetensors", "threadpoolctl")  # arraynn's, where it runs from its source
+OWN = ("numpy", "array-api-compat", "threadpoolctl")  # arraynn's, where it runs from its source
 
 
 def import_times(rounds: int) -> dict[str, Times]:

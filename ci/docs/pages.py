@@ -1,6 +1,6 @@
 """Write the site's sources: guide pages, lessons, the table of blocks, a page for each kind of name, the film.
 
-pages.py FOLDER. Run by ci/docs/build.
+pages.py FOLDER [--live]. Run by ci/docs/build. With --live, pages lead to the live page, which will lie in play/.
 """
 
 import inspect
@@ -40,7 +40,7 @@ pip install -e ".[test]" && pytest
 <img src="_static/film.webp" width="560" height="348" alt="A network learns three spirals: its regions and its loss">
 </picture>
 
-`arraynn play` opens this as a page in the browser, where you change what you like.
+`arraynn play` opens this as a page in the browser, where you change what you like.{live}
 
 ```{{toctree}}
 :caption: Learn
@@ -69,9 +69,13 @@ architecture
 benchmark
 ```
 """
+LIVE = (
+    ' <a href="play/index.html">Open it here</a>: Python runs in your browser, nothing is installed, and nothing that '
+    "you do leaves your machine."
+)
 
 
-def main(folder):
+def main(folder, live):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "_static").mkdir(exist_ok=True)
     for name in GUIDES:
@@ -79,13 +83,16 @@ def main(folder):
     for name, source in (("architecture", "arraynn"), ("benchmark", "ci/bench")):
         write(folder / f"{name}.md", outward((ROOT / source / "README.md").read_text(encoding="utf-8"), source))
     blocks(folder / "blocks.md")
-    lesson(ROOT / "examples/embed_in_your_project.py", folder / "embedding.md")
-    course(folder / "course")
+    lesson(ROOT / "examples/embed_in_your_project.py", folder / "embedding.md", live)
+    course(folder / "course", live)
     kinds = reference(folder / "reference")
     film(folder / "_static")
     write(folder / "_static/site.css", "dl.field-list > dt { text-transform: none }\n")
     write(folder / "_static/icon.svg", ICON)
-    write(folder / "index.md", INDEX.format(guides="\n".join(GUIDES), kinds="\n".join(kinds)))
+    write(
+        folder / "index.md",
+        INDEX.format(guides="\n".join(GUIDES), kinds="\n".join(kinds), live=LIVE if live else ""),
+    )
 
 
 def write(path, text):
@@ -113,11 +120,11 @@ def blocks(path):
     write(path, page.partition("The table of all of them")[0] + table.replace("### ", "## "))
 
 
-def course(folder):
+def course(folder, live):
     """All lessons, and their index."""
     lessons = sorted((ROOT / "examples").glob("[0-9][0-9]_*.py"))
     for path in lessons:
-        lesson(path, folder / f"{path.stem}.md")
+        lesson(path, folder / f"{path.stem}.md", live)
     names = "\n".join(path.stem for path in lessons)
     about = (
         "Eighteen lessons and one before them, row by row along *Neural Networks from Scratch in Python*. Each works "
@@ -128,7 +135,7 @@ def course(folder):
     write(folder / "index.md", f"# The course\n\n{about}\n\n```{{toctree}}\n:maxdepth: 1\n{names}\n```\n")
 
 
-def lesson(path, target):
+def lesson(path, target, live):
     """A script of `# %%` cells as a page: prose, programs, what they print, the picture."""
     text = path.read_text(encoding="utf-8")
     first, rest = heading(text)
@@ -148,7 +155,8 @@ def lesson(path, target):
         out += [f"![the picture that it draws]({picture.name})", ""]
     number = path.stem[:2]
     if number.isdigit() and int(number):
-        out += [f"`arraynn play --preset {number}` opens this lesson on the live page.", ""]
+        link = f' <a href="../play/index.html#preset={number}">Open it in this browser</a>.' if live else ""
+        out += [f"`arraynn play --preset {number}` opens this lesson on the live page.{link}", ""]
     write(target, "\n".join(out))
 
 
@@ -209,4 +217,4 @@ def film(folder):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), "--live" in sys.argv[2:])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import struct
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +51,27 @@ def test_what_was_written_is_read(tmp_path_factory, tensors, metadata):
         assert back[name].dtype == array.dtype
         np.testing.assert_array_equal(back[name], array.reshape(back[name].shape))
         assert back[name].shape == np.ascontiguousarray(array).shape
+
+
+def test_the_bytes_are_those_of_the_library():
+    rng = np.random.default_rng(0)
+    tensors = {
+        "b.weight": rng.random((2, 3)), "a": rng.random(3).astype("f4"), "é\n\x1f": np.zeros((0, 2), "f4"),
+        "z": np.asarray(2.0, "f4"), "B": np.asarray(3.0), "swapped": rng.random(4).astype(">f8").astype("f8"),
+    }  # fmt: skip
+    for length in range(9):  # of the header, by which it is padded
+        metadata = {"arraynn": '{"ü": "\x7f"}' + "x" * length}
+        assert serialized(tensors, metadata) == safetensors.numpy.save(tensors, metadata)
+    one = {"w": rng.random((3, 5)).T[1:]}  # of rows that do not lie in order
+    assert serialized(one, {"a": "b"}) == safetensors.numpy.save({"w": np.ascontiguousarray(one["w"])}, {"a": "b"})
+
+
+def test_nothing_imports_the_library():
+    run = (
+        "import sys; sys.modules['safetensors'] = None\nimport arraynn as nn\nfrom arraynn.learn.play import Session\n"
+    )
+    run += "Session().call('save', {})"
+    subprocess.run([sys.executable, "-c", run], check=True, cwd=Path(__file__).parents[2])
 
 
 def test_what_is_good_here_is_good_to_the_library(tmp_path):

@@ -7,6 +7,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from ... import initializers, layers
+from .files import File
 from .settings import Settings
 
 WIDTH = 110
@@ -40,7 +41,7 @@ def expression(thing: Any) -> str:
     return f"{place}{kind.__name__}({', '.join(given)})"
 
 
-def script(settings: Settings, log: Sequence[tuple[str, Any]], outputs: int, targets: str, file: str | None) -> str:
+def script(settings: Settings, log: Sequence[tuple[str, Any]], outputs: int, targets: str, file: File | None) -> str:
     """The program. log : what was done, in order: ("steps", count, updates in an epoch), ("live", Settings) and
     ("points", list of points). file : of data "file"."""
     body = [*_data(settings, targets, file), *_points(settings.added, targets)]
@@ -57,13 +58,19 @@ def script(settings: Settings, log: Sequence[tuple[str, Any]], outputs: int, tar
     ]
     text = "\n".join(body) + "\n"
     numpy = "import numpy as np\n\n" if "np." in text else ""
-    helper = "from arraynn.learn.play import advance\n" if "advance(" in text else ""
+    used = [name for name in ("advance", "load_table") if f"{name}(" in text]
+    helper = f"from arraynn.learn.play import {', '.join(used)}\n" if used else ""
     return f"{numpy}import arraynn as nn\n{helper}\n{text}"
 
 
-def _data(settings: Settings, targets: str, file: str | None) -> Iterator[str]:
+def _data(settings: Settings, targets: str, file: File | None) -> Iterator[str]:
     if settings.data == "file":
-        yield f"x, y = nn.datasets.load_npz({file!r})[:2]"
+        assert file is not None
+        if file.columns is not None:
+            names, target = file.columns
+            yield f"x, y = load_table({file.path!r}, {list(names)!r}, {target!r})"
+            return
+        yield f"x, y = nn.datasets.load_npz({file.path!r})[:2]"
         yield (
             "x, y = x.reshape(len(x), -1), y.reshape(-1).astype(int)"
             if targets == "classes"

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...errors import ArraynnError
-from .session import File, Session
+from .files import File
+from .session import Session, reason
 
 #: what a browser may have: its kind, and the folder it lies in
 FOLDERS = (Path(__file__).parent / "static", Path(__file__).parents[2] / "explain" / "static")
@@ -223,9 +223,7 @@ class Server(ThreadingHTTPServer):
         try:
             return self.sessions[session].call(name, arguments)
         except LookupError as error:
-            raise Refused(404, str(error)) from None
-        except (ArraynnError, ImportError, MemoryError) as error:
-            raise Refused(400, str(error) or "out of memory") from None
+            raise Refused(404, reason(error)) from None
 
 
 class _Job:
@@ -240,7 +238,7 @@ class _Job:
         try:
             self.result = self.work()
         except Exception as error:
-            self.error = error if isinstance(error, Refused) else Refused(400, f"{type(error).__name__}: {error}")
+            self.error = error if isinstance(error, Refused) else Refused(400, reason(error))
         finally:
             self.done.set()
 

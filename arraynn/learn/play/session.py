@@ -5,39 +5,36 @@ from __future__ import annotations
 import inspect
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ... import tree
-from ...errors import DataError, DivergedError
+from ...errors import ArraynnError, DataError, DivergedError
 from ...io.model_file import own_version
 from ...model import Model
 from ...plot import Film
 from .export import script
+from .files import File
 from .pictures import answers, dead, half, neurons, parameters
 from .presets import PRESETS, worked
 from .settings import LIMITS, LIVE, Settings, choices, number, point
 from .stepping import Stepper
 
 
-@dataclass(frozen=True)
-class File:
-    """A user's own data. x : (N, 1) or (N, 2); y : classes (N,), or values (N, 1)."""
-
-    path: str
-    x: Any
-    y: Any
-    x_test: Any = None
-    y_test: Any = None
-
-
 def calls(method: Callable[..., Any]) -> Callable[..., Any]:
     """Mark a method of Session as one that a page may call."""
     method.called_by_pages = True  # type: ignore[attr-defined]
     return method
+
+
+def reason(error: Exception) -> str:
+    """What a page is told of an error: its message where the library means it for users, its type too where not."""
+    if isinstance(error, (ArraynnError, LookupError, ImportError, MemoryError)):
+        return str(error) or "out of memory"
+    return f"{type(error).__name__}: {error}"
 
 
 class Session:
@@ -172,8 +169,7 @@ class Session:
     def code(self) -> dict[str, str]:
         """The same as a Python program."""
         outputs = self.model.output_shape[0]
-        path = self.file.path if self.file else None
-        return {"code": script(self.started, self.log, outputs, self.targets, path)}
+        return {"code": script(self.started, self.log, outputs, self.targets, self.file)}
 
     @calls
     def explain(self, rows: Any = 3) -> dict[str, str]:

@@ -1,9 +1,12 @@
-import { ServerEngine } from "./engine.js";
+import { engine as connected } from "./engine.js";
 import * as draw from "./draw.js";
 import { wire } from "./steps.js";
 
 const $ = id => document.getElementById(id);
-const engine = new ServerEngine();
+const engine = connected(text => { $("about").textContent = text; });
+const parts = document.querySelectorAll("body > header .run, main, #code");
+for (const part of parts) part.inert = true;  // until there is an answer
+$("quit").hidden = !engine.remote; $("exact").hidden = !engine.remote; $("close-to").hidden = engine.remote;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const SPEEDS = [[1, 1000, "1 step a second"], [1, 250, "4 steps a second"], [1, 0, "1 step a picture"], [4, 0, "4 steps a picture"],
   [16, 0, "16 steps a picture"], [64, 0, "64 steps a picture"], [0, 0, "as fast as it can"]];
@@ -315,8 +318,9 @@ try {
   $("about").textContent = `arraynn ${first.version} on ${first.backend}`;
   $("preset").append(...Object.entries(first.presets).sort().map(([name, one]) => new Option(one.title, name)));
   begin(first);
+  for (const part of parts) part.inert = false;
   const wanted = given.get("settings");
   if (given.get("preset")) await preset(given.get("preset"));
   else if (wanted) begin(await ask("configure", { settings: JSON.parse(wanted) }));
-} catch (error) { problem(error.message); }
+} catch (error) { $("about").textContent = ""; problem(error.message); }
 document.body.dataset.ready = "yes";

@@ -1,0 +1,149 @@
+"""A user's own data, as far as a page can draw it: out of a .npz file, or columns of a table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..._names import guess
+from ...datasets import load_npz
+from ...datasets.tables import TableFile, is_table_file, read_table
+from ...encoding import ClassTarget, Column, is_missing, learn_target
+from ...errors import DataError
+
+ROWS = 20_000  #: that a page draws, at most
+CLASSES = 8
+
+
+@dataclass(frozen=True)
+class File:
+    """A user's own data. x : (N, 1) or (N, 2); y : classes (N,), or values (N, 1). columns : of a table, the names of
+    its inputs and of its target; None of a .npz file."""
+
+    path: str
+    x: Any
+    y: Any
+    x_test: Any = None
+    y_test: Any = None
+    columns: tuple[tuple[str, ...], str] | None = None
+
+
+def load_table(path: str | os.PathLike[str], x: Sequence[str], target: str) -> tuple[Any, Any]:
+    """Columns of a table as a network's data: x float32 (N, 1) or (N, 2), and y int64 (N,) classes or float32 (N, 1).
+
+    path : CSV and the other files of `arraynn train`, with the extra `tables`. x : one or two columns of numbers.
+    target : a column, by the rules of `arraynn train`: classes, numbered in their order, or values.
+
+    Each column of numbers is standardized: less its mean, over its standard deviation. Rows without a number in x, or
+    without a target, are left out. Raises DataError, naming the file and the column, for whatever does not fit.
+    """
+    names, table = tuple(x), read_table(path)
+    if len(names) not in (1, 2):
+        raise DataError(f"x names {len(names)} columns; the page draws 1 or 2 of {_told(table)}")
+    for name in (*names, target):
+        if name not in table.names:
+            raise DataError(
+                f"{table.path} has no column {name!r}{guess(name, table.names)}; its columns are {_told(table)}"
+            )
+    if len({*names, target}) < len(names) + 1:
+        raise DataError(f"x and target must be different columns, got {', '.join((*names, target))}")
+    if not 2 <= table.count <= ROWS:
+        raise DataError(f"{table.path} has {table.count} rows; the page draws 2 to {ROWS}")
+    inputs = np.stack([_numbers(table, name) for name in names], axis=1)
+    kept = np.isfinite(inputs).all(axis=1) & _given(table, target)
+    if (count := int(kept.sum())) < 2:
+        rows = f"{count} row{'s' * (count != 1)}"
+        raise DataError(
+            f"{table.path} has {rows} with numbers in {', '.join(names)} and a {target}; at least 2 are needed"
+        )
+    found = learn_target(table, target, None, kept)
+    if not isinstance(found, ClassTarget):
+        values = _numbers(table, target)[kept]
+        return _standardized(inputs[kept]), _standardized(values[:, None])
+    classes = [found.encoded(_part(chunk, kept, target), chunk.where) for chunk in table.chunks([target])]
+    return _standardized(inputs[kept]), np.concatenate(classes)
+
+
+def opened(path: str, x: str | None = None, target: str | None = None) -> File:
+    """What `--data`, `--x` and `--target` name. Raises DataError."""
+    if is_table_file(path):
+        names = tuple(name.strip() for name in (x or "").split(",") if name.strip())
+        if not names or not target:
+            raise DataError(
+                f"{path} is a table: name its columns, --x a,b --target c, out of {_told(read_table(path))}"
+            )
+        return _checked(File(path, *load_table(path, names, target), columns=(names, target)))
+    if x is not None or target is not None:
+        raise DataError(f"--x and --target name columns of a table; {path} is none, as its name ends")
+    rows, y, x_test, y_test = load_npz(path)
+    whole = y.dtype.kind in "iub"
+    targets = [
+        None if one is None else one.reshape(-1).astype(np.int64) if whole else _flat(one) for one in (y, y_test)
+    ]
+    return _checked(File(path, _flat(rows), targets[0], _flat(x_test), targets[1]))
+
+
+def _checked(file: File) -> File:
+    """The file, if a page can draw it. Raises DataError."""
+    path, x, y = file.path, file.x, file.y
+    if x.shape[1] not in (1, 2):
+        raise DataError(f"{path}: a row of x has {x.shape[1]} numbers; the page draws 1 or 2")
+    if len(x) > ROWS:
+        raise DataError(f"{path}: {len(x)} rows are more than the {ROWS} that the page draws; save a part of them")
+    if y.ndim == 1 and not 0 <= y.min() <= y.max() < CLASSES:
+        raise DataError(f"{path}: y holds classes {y.min()} to {y.max()}; the page takes 0 to {CLASSES - 1}")
+    if y.ndim == 2 and y.shape[1] != 1:
+        raise DataError(f"{path}: y has {y.shape[1]} columns; the page draws one")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise DataError(f"{path} holds numbers that are not finite")
+    if len(y) != len(x):
+        raise DataError(f"{path}: {len(x)} rows of x and {len(y)} targets; they must agree")
+    return file
+
+
+def _flat(part: Any) -> Any:
+    return None if part is None else np.asarray(part, np.float32).reshape(len(part), -1)
+
+
+def _told(table: TableFile) -> str:
+    return ", ".join(table.names[:30]) + (", …" if len(table.names) > 30 else "")
+
+
+def _numbers(table: TableFile, name: str) -> np.ndarray:
+    """(N,) float64, nan where the cell is empty. Raises DataError for what is no number."""
+    found = []
+    for chunk in table.chunks([name]):
+        column = chunk.columns[name]
+        values, wrong = column.numbers(table.decimal)
+        wrong = np.concatenate([wrong, np.flatnonzero(np.isinf(values))])
+        if column.kind == "date" or wrong.size:
+            place = int(wrong[0]) if wrong.size else 0
+            word = "a date" if column.kind == "date" else repr(str(column.values[place])[:40])
+            raise DataError(f"{table.path}: column {name!r} is not of numbers: {word} in {chunk.where(place)}")
+        found.append(values)
+    return np.concatenate(found)
+
+
+def _given(table: TableFile, name: str) -> np.ndarray:
+    """(N,) bool: where the column has a value."""
+    return np.concatenate([_has_value(chunk.columns[name]) for chunk in table.chunks([name])])
+
+
+def _has_value(column: Column) -> np.ndarray:
+    found = column.looked_up(is_missing) == 0 if column.kind == "text" else ~np.isnan(column.values)
+    return np.asarray(found)
+
+
+def _part(chunk: Any, kept: np.ndarray, name: str) -> Column:
+    column: Column = chunk.take(np.flatnonzero(kept[chunk.start : chunk.start + chunk.count])).columns[name]
+    return column
+
+
+def _standardized(values: np.ndarray) -> np.ndarray:
+    """Each column less its mean, over its standard deviation, which is taken as 1 where all are equal."""
+    spread = values.std(axis=0)
+    return ((values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)

@@ -1,0 +1,61 @@
+"""The session of a page without a server: messages in, text or bytes out, whatever is asked."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from arraynn.learn.play.session import Session
+from arraynn.learn.play.worker import Desk
+
+
+def ask(desk, name, **given):
+    return json.loads(desk.call(name, json.dumps(given)))
+
+
+def test_a_call_answers_what_the_session_does():
+    desk, session = Desk(), Session()
+    first = ask(desk, "hello")["result"]
+    assert first["presets"].keys() == session.call("hello", {})["presets"].keys()
+    settings = {"samples": 10, "layers": [{"units": 3}]}
+    assert ask(desk, "configure", settings=settings)["result"] == _plain(
+        session.call("configure", {"settings": settings})
+    )
+    assert ask(desk, "step", count=3)["result"] == _plain(session.call("step", {"count": 3}))
+    assert ask(desk, "code")["result"] == session.call("code", {})
+
+
+def _plain(value):
+    return json.loads(json.dumps(value))
+
+
+def test_hello_begins_anew():
+    desk = Desk()
+    ask(desk, "step", count=2)
+    assert ask(desk, "hello")["result"]["step"] == 0
+
+
+def test_a_file_comes_as_bytes():
+    desk = Desk()
+    found = desk.call("save", "{}")
+    assert isinstance(found, bytes)
+    assert b"arraynn" in found
+
+
+@pytest.mark.parametrize(("name", "given", "said"), [
+    ("quit", "{}", "there is no call 'quit'"),
+    ("begin", "{}", "there is no call 'begin'"),
+    ("__init__", "{}", "there is no call '__init__'"),
+    ("step", '{"count": 0}', "it must be an integer from 1 to 10000"),
+    ("step", '{"more": 0}', "unexpected keyword argument 'more'"),
+    ("configure", '{"settings": {"data": "file"}}', "no file was given"),
+    ("step", "[", "JSONDecodeError"),
+    ("step", "3", "mapping"),
+])  # fmt: skip
+def test_what_cannot_be_done_is_an_answer_too(name, given, said):
+    desk = Desk()
+    found = json.loads(desk.call(name, given))
+    assert found.keys() == {"error"}
+    assert said in found["error"]
+    assert ask(desk, "step")["result"]["step"] == 1
