@@ -1,4 +1,7 @@
-"""Lesson 1: the dense layer, y = x w + b."""
+"""Lesson 1: the dense layer, y = x w + b.
+
+Exercise: `examples/exercises/01.py`. Live: `arraynn play --preset 01`.
+"""
 
 # %%
 import numpy as np

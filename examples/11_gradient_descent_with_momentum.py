@@ -1,4 +1,7 @@
-"""Lesson 11: gradient descent with momentum, v = μ v - lr g, w = w + v."""
+"""Lesson 11: gradient descent with momentum, v = μ v - lr g, w = w + v.
+
+Exercise: `examples/exercises/11.py`. Live: `arraynn play --preset 11`.
+"""
 
 # %%
 import numpy as np

@@ -1,4 +1,7 @@
-"""Lesson 16: sums and maxima along axes, keepdims, broadcasting."""
+"""Lesson 16: sums and maxima along axes, keepdims, broadcasting.
+
+Exercise: `examples/exercises/16.py`. Live: `arraynn play --preset 16`.
+"""
 
 # %%
 import numpy as np

@@ -1,4 +1,7 @@
-"""Lesson 17: one forward and one backward through a whole network, 2 -> 3 -> 3, with all its gradients."""
+"""Lesson 17: one forward and one backward through a whole network, 2 -> 3 -> 3, with all its gradients.
+
+Exercise: `examples/exercises/17.py`. Live: `arraynn play --preset 17`.
+"""
 
 # %%
 import numpy as np

@@ -1,4 +1,7 @@
-"""Lesson 19: convolution by hand, its backward, and LeNet on handwritten digits."""
+"""Lesson 19: convolution by hand, its backward, and LeNet on handwritten digits.
+
+Exercise: `examples/exercises/19.py`.
+"""
 
 # %%
 import os

@@ -1,4 +1,7 @@
-"""Lesson 20: attention by hand, and a character transformer that learns to write Python's documentation."""
+"""Lesson 20: attention by hand, and a character transformer that learns to write Python's documentation.
+
+Exercise: `examples/exercises/20.py`.
+"""
 
 # %%
 import pydoc_data.topics

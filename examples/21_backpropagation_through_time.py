@@ -1,4 +1,7 @@
-"""Lesson 21: backpropagation through time by hand, and an LSTM that forecasts a series."""
+"""Lesson 21: backpropagation through time by hand, and an LSTM that forecasts a series.
+
+Exercise: `examples/exercises/21.py`.
+"""
 
 # %%
 import numpy as np

@@ -1,4 +1,7 @@
-"""Lesson 22: a network that PyTorch trained is taken over, fine-tuned on new classes, and exported to ONNX."""
+"""Lesson 22: a network that PyTorch trained is taken over, fine-tuned on new classes, and exported to ONNX.
+
+Exercise: `examples/exercises/22.py`.
+"""
 
 # %%
 import sys

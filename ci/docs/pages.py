@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from lessons import cells, heading, prose  # noqa: E402
+from lessons import cells, exercise, heading, prose  # noqa: E402
 
 import arraynn as nn  # noqa: E402
 
@@ -120,9 +120,9 @@ def course(folder):
         lesson(path, folder / f"{path.stem}.md")
     names = "\n".join(path.stem for path in lessons)
     about = (
-        "Eighteen lessons and one before them, row by row along *Neural Networks from Scratch in Python*. Each works "
+        "Nineteen lessons, row by row along *Neural Networks from Scratch in Python*, and four behind them. Each works "
         "one thing: the formula, the numbers, the common mistake, and the check that catches it. The numbers below a "
-        "program are checked: CI runs it and compares. "
+        "program are checked: CI runs it and compares. An exercise ends each lesson; its check says what is wrong. "
         '<a href="../notebooks/00_by_hand.ipynb">As notebooks</a> they lie in the folder `notebooks` of this site.'
     )
     write(folder / "index.md", f"# The course\n\n{about}\n\n```{{toctree}}\n:maxdepth: 1\n{names}\n```\n")
@@ -132,7 +132,7 @@ def lesson(path, target):
     """A script of `# %%` cells as a page: prose, programs, what they print, the picture."""
     text = path.read_text(encoding="utf-8")
     first, rest = heading(text)
-    out = [f"# {first}", "", *rest, ""]
+    out = [f"# {first}", "", *prose(rest), ""]
     for kind, lines in cells(text):
         if kind == "markdown":
             out += [*prose(lines), ""]
@@ -146,9 +146,7 @@ def lesson(path, target):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(picture, target.parent)
         out += [f"![the picture that it draws]({picture.name})", ""]
-    number = path.stem[:2]
-    if number.isdigit() and int(number):
-        out += [f"`arraynn play --preset {number}` opens this lesson on the live page.", ""]
+    out += exercise(ROOT / "examples/exercises", path.stem[:2])
     write(target, "\n".join(out))
 
 
