@@ -92,7 +92,7 @@ refused(nn.ShapeError, lambda: nn.mean_squared_error(outputs, targets))
 
 # %%
 if figure := drawing(3, width=2.6, height=2.3):
-    titles = ("a", "a - row maximum, (3, 1)", "a - column maximum, (4,)")
+    titles = ("a", "a - its row's maximum", "a - its column's maximum")
     arrays = (a, a - xp.max(a, axis=1, keepdims=True), a - xp.max(a, axis=0))
     for axes, title, array in zip(figure.axes, titles, arrays, strict=True):
         axes.imshow(host(array), cmap="viridis", alpha=0.5)

@@ -98,5 +98,5 @@ if figure := drawing(3, width=2.6, height=2.4):
     for axes, (name, array) in zip(figure.axes, (("h", h), ("dz2", dz2), ("dz1", dz1)), strict=True):
         values = host(array) / np.max(np.abs(host(array)))
         figure.colorbar(axes.imshow(values, aspect="auto", cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest"))
-        axes.set(title=f"{name} (300, 3)", xticks=range(3), yticks=[0, 100, 200, 300])
+        axes.set(title=f"{name} / max |{name}|", xlabel="column", ylabel="row", xticks=range(3))
     save(figure)
