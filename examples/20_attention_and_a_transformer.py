@@ -176,7 +176,7 @@ if figure := drawing(heads, width=2.4, height=2.7):
     given = backend.asarray(np.asarray([[number[character] for character in line]]), backend.index_dtype)
     below, _ = nn.Sequential(*network.layers[:4])(model.params[:4], given)
     norm, weights = model.params[4]
-    normed = nn.LayerNorm()(norm, below)[0][0]
+    normed = nn.LayerNorm()(norm, below)[0][0, ...]
     q, k = (
         host(nn.dense(normed, weights[f"{name}_weight"], weights[f"{name}_bias"])[0]).reshape(len(line), heads, -1)
         for name in ("query", "key")

@@ -26,7 +26,9 @@ def check(numeric_gradient):
     w = np.asarray([[0.5, -1.0, 2.0], [1.5, 0.0, -0.5]])
     given, e = w.copy(), np.exp(w)
     found = numeric_gradient(lambda v: float(np.exp(v).sum()), given)
-    require(np.array_equal(given, w), "w is not as it was: put each number back before you move the next")
+    require(
+        np.allclose(given, w, rtol=0, atol=1e-12), "w is not as it was: put each number back before you move the next"
+    )
     told = {
         "one-sided: the loss at w itself is no good; go to both sides": e * (np.exp(1e-3) - 1) / 1e-3,
         "the two places are 2h apart, so divide by 2h": 2 * e * np.sinh(1e-3) / 1e-3,
