@@ -1,4 +1,7 @@
-"""Lesson 0: two layers by hand. Forward five lines, chain rule eight lines, no classes."""
+"""Lesson 0: two layers by hand. Forward five lines, chain rule eight lines, no classes.
+
+Exercise: `examples/exercises/00.py`.
+"""
 
 # %%
 import numpy as np

@@ -1,4 +1,7 @@
-"""Lesson 1: the dense layer, y = x w + b."""
+"""Lesson 1: the dense layer, y = x w + b.
+
+Exercise: `examples/exercises/01.py`. Live: `arraynn play --preset 01`.
+"""
 
 # %%
 import numpy as np
@@ -90,8 +93,9 @@ refused(nn.ShapeError, lambda: nn.dense(x, w.T, b))
 if figure := drawing(2):
     left, right = figure.axes
     for k in range(3):
-        left.scatter(*points[labels == k].T, s=8, color=COLOURS[k])
+        left.scatter(*points[labels == k].T, s=8, color=COLOURS[k], label=f"class {k}")
         right.scatter(host(y)[labels == k, 0], host(y)[labels == k, 1], s=8, color=COLOURS[k])
     left.set(title="x: what goes in", aspect="equal")
+    left.legend(fontsize=7, loc="upper right")
     right.set(title="y: neurons 0 and 1, a linear image")
     save(figure)

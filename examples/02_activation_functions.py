@@ -1,4 +1,7 @@
-"""Lesson 2: ReLU and softmax, in a network 2 -> 3 -> 3."""
+"""Lesson 2: ReLU and softmax, in a network 2 -> 3 -> 3.
+
+Exercise: `examples/exercises/02.py`. Live: `arraynn play --preset 02`.
+"""
 
 # %%
 import numpy as np

@@ -1,4 +1,7 @@
-"""Lesson 3: dropout, and the full model: Dense with L2, ReLU, dropout, Dense, cross-entropy, Adam."""
+"""Lesson 3: dropout, and the full model: Dense with L2, ReLU, dropout, Dense, cross-entropy, Adam.
+
+Exercise: `examples/exercises/03.py`. Live: `arraynn play --preset 03`.
+"""
 
 # %%
 import numpy as np

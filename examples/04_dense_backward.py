@@ -1,4 +1,7 @@
-"""Lesson 4: the dense layer backward: dw, db and dx."""
+"""Lesson 4: the dense layer backward: dw, db and dx.
+
+Exercise: `examples/exercises/04.py`. Live: `arraynn play --preset 04`.
+"""
 
 # %%
 from _lesson import caught, lesson, refused, show

@@ -1,4 +1,7 @@
-"""Lesson 5: ReLU backward: dx = dy where x > 0."""
+"""Lesson 5: ReLU backward: dx = dy where x > 0.
+
+Exercise: `examples/exercises/05.py`. Live: `arraynn play --preset 05`.
+"""
 
 # %%
 import numpy as np

@@ -1,4 +1,7 @@
-"""Lesson 6: cross-entropy, and its gradient: dp = -onehot / p / N."""
+"""Lesson 6: cross-entropy, and its gradient: dp = -onehot / p / N.
+
+Exercise: `examples/exercises/06.py`. Live: `arraynn play --preset 06`.
+"""
 
 # %%
 import numpy as np

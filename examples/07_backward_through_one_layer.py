@@ -1,4 +1,7 @@
-"""Lesson 7: the chain rule by hand through one layer, and a hundred steps downhill."""
+"""Lesson 7: the chain rule by hand through one layer, and a hundred steps downhill.
+
+Exercise: `examples/exercises/07.py`. Live: `arraynn play --preset 07`.
+"""
 
 # %%
 from _lesson import COLOURS, caught, drawing, lesson, save, show

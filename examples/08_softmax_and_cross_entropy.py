@@ -1,4 +1,7 @@
-"""Lesson 8: softmax and cross-entropy backward in one step: (p - onehot) / N."""
+"""Lesson 8: softmax and cross-entropy backward in one step: (p - onehot) / N.
+
+Exercise: `examples/exercises/08.py`. Live: `arraynn play --preset 08`.
+"""
 
 # %%
 import timeit

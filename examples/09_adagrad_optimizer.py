@@ -1,4 +1,7 @@
-"""Lesson 9: Adagrad, a learning rate for each weight that falls as its gradients add up."""
+"""Lesson 9: Adagrad, a learning rate for each weight that falls as its gradients add up.
+
+Exercise: `examples/exercises/09.py`. Live: `arraynn play --preset 09`.
+"""
 
 # %%
 import numpy as np

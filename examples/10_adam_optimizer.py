@@ -1,4 +1,7 @@
-"""Lesson 10: Adam, with bias correction."""
+"""Lesson 10: Adam, with bias correction.
+
+Exercise: `examples/exercises/10.py`. Live: `arraynn play --preset 10`.
+"""
 
 # %%
 import numpy as np

@@ -1,4 +1,7 @@
-"""Lesson 11: gradient descent with momentum, v = μ v - lr g, w = w + v."""
+"""Lesson 11: gradient descent with momentum, v = μ v - lr g, w = w + v.
+
+Exercise: `examples/exercises/11.py`. Live: `arraynn play --preset 11`.
+"""
 
 # %%
 import numpy as np
@@ -88,10 +91,10 @@ for momentum, history in histories.items():
 # %%
 if figure := drawing(2):
     left, right = figure.axes
-    for k, places in enumerate((plain, rolling)):
-        left.plot(*zip(*places, strict=True), "o-", ms=3, lw=1, color=COLOURS[k])
-    left.set(title="a narrow valley: momentum 0 and 0.5", xlabel="w0", ylabel="w1")
-    left.locator_params(nbins=5)
+    for k, (momentum, places) in enumerate(((0.0, plain), (0.5, rolling))):
+        left.plot(*zip(*places, strict=True), "o-", ms=3, lw=1, color=COLOURS[k], label=f"momentum {momentum}")
+    left.set(title="a narrow valley", xlabel="w0", ylabel="w1", xticks=(-2, -1, 0), yticks=(-0.2, 0, 0.2, 0.4))
+    left.legend(frameon=False, fontsize=8)
     for k, (momentum, history) in enumerate(histories.items()):
         right.plot(history["loss"], color=COLOURS[k], label=f"momentum {momentum}")
     right.set(title="loss on the spiral", xlabel="epoch")

@@ -1,4 +1,7 @@
-"""Lesson 12: RMSProp, Adagrad that forgets."""
+"""Lesson 12: RMSProp, Adagrad that forgets.
+
+Exercise: `examples/exercises/12.py`. Live: `arraynn play --preset 12`.
+"""
 
 # %%
 import numpy as np

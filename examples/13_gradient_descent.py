@@ -1,4 +1,7 @@
-"""Lesson 13: gradient descent, w = w - lr g."""
+"""Lesson 13: gradient descent, w = w - lr g.
+
+Exercise: `examples/exercises/13.py`. Live: `arraynn play --preset 13`.
+"""
 
 # %%
 import numpy as np

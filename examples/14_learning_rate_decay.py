@@ -1,4 +1,7 @@
-"""Lesson 14: learning rate decay, lr = lr0 / (1 + decay · iteration)."""
+"""Lesson 14: learning rate decay, lr = lr0 / (1 + decay · iteration).
+
+Exercise: `examples/exercises/14.py`. Live: `arraynn play --preset 14`.
+"""
 
 # %%
 import numpy as np

@@ -1,4 +1,7 @@
-"""Lesson 15: L1 and L2 penalties on weights and biases."""
+"""Lesson 15: L1 and L2 penalties on weights and biases.
+
+Exercise: `examples/exercises/15.py`. Live: `arraynn play --preset 15`.
+"""
 
 # %%
 import numpy as np

@@ -1,4 +1,7 @@
-"""Lesson 16: sums and maxima along axes, keepdims, broadcasting."""
+"""Lesson 16: sums and maxima along axes, keepdims, broadcasting.
+
+Exercise: `examples/exercises/16.py`. Live: `arraynn play --preset 16`.
+"""
 
 # %%
 import numpy as np
@@ -89,7 +92,7 @@ refused(nn.ShapeError, lambda: nn.mean_squared_error(outputs, targets))
 
 # %%
 if figure := drawing(3, width=2.6, height=2.3):
-    titles = ("a", "a - row maximum, (3, 1)", "a - column maximum, (4,)")
+    titles = ("a", "a - its row's maximum", "a - its column's maximum")
     arrays = (a, a - xp.max(a, axis=1, keepdims=True), a - xp.max(a, axis=0))
     for axes, title, array in zip(figure.axes, titles, arrays, strict=True):
         axes.imshow(host(array), cmap="viridis", alpha=0.5)

@@ -1,4 +1,7 @@
-"""Lesson 17: one forward and one backward through a whole network, 2 -> 3 -> 3, with all its gradients."""
+"""Lesson 17: one forward and one backward through a whole network, 2 -> 3 -> 3, with all its gradients.
+
+Exercise: `examples/exercises/17.py`. Live: `arraynn play --preset 17`.
+"""
 
 # %%
 import numpy as np
@@ -95,5 +98,5 @@ if figure := drawing(3, width=2.6, height=2.4):
     for axes, (name, array) in zip(figure.axes, (("h", h), ("dz2", dz2), ("dz1", dz1)), strict=True):
         values = host(array) / np.max(np.abs(host(array)))
         figure.colorbar(axes.imshow(values, aspect="auto", cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest"))
-        axes.set(title=f"{name} (300, 3)", xticks=range(3), yticks=[0, 100, 200, 300])
+        axes.set(title=f"{name} / max |{name}|", xlabel="column", ylabel="row", xticks=range(3))
     save(figure)

@@ -1,4 +1,7 @@
-"""Lesson 18: network, loss, accuracy, and the training loop."""
+"""Lesson 18: network, loss, accuracy, and the training loop.
+
+Exercise: `examples/exercises/18.py`. Live: `arraynn play --preset 18`.
+"""
 
 # %%
 import numpy as np

@@ -1,11 +1,14 @@
-"""Lesson 19: convolution by hand, its backward, and LeNet on handwritten digits."""
+"""Lesson 19: convolution by hand, its backward, and LeNet on handwritten digits.
+
+Exercise: `examples/exercises/19.py`.
+"""
 
 # %%
 import os
 from pathlib import Path
 
 import numpy as np
-from _lesson import caught, host, lesson, show
+from _lesson import caught, drawing, host, lesson, save, show, tiles
 
 import arraynn as nn
 
@@ -104,6 +107,28 @@ accuracy = model.evaluate(tests, answers)["accuracy"]
 print(f"accuracy on images it has not seen: {accuracy:.3f}")
 print("above 0.94:", accuracy > 0.94)
 # > above 0.94: True
+
+# %% [markdown]
+# What the first convolution has learnt: eight kernels, and what each finds in one digit, behind the ReLU. Some answer
+# to edges of one direction, some to the body of a stroke.
+
+# %%
+if figure := drawing(3, width=2.6, height=2.2):
+    first = nn.Sequential(*network.layers[:3])
+    found = host(first(model.params[:3], backend.asarray(tests[:1], "float32"))[0])[0]
+    kernels = host(model.params[1]["weight"])[:, :, 0]
+    widest = np.max(np.abs(kernels))
+    digit, middle, right = figure.axes
+    digit.imshow(tests[0].reshape(8, 8), cmap="Greys")
+    digit.set(title=f"a {answers[0]}")
+    middle.imshow(tiles(kernels.transpose(2, 0, 1), 4), cmap="RdBu_r", vmin=-widest, vmax=widest)
+    middle.set(title="eight kernels, 3 × 3")
+    right.imshow(tiles(found.transpose(2, 0, 1), 4), cmap="Greys")
+    right.set(title="what each finds in it")
+    for axes in figure.axes:
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    save(figure)
 
 # %% [markdown]
 # The same network learns MNIST, whose images are 28 × 28, where it is at hand: here one pass over 2,000 of its images.

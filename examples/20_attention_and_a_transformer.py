@@ -1,11 +1,14 @@
-"""Lesson 20: attention by hand, and a character transformer that learns to write Python's documentation."""
+"""Lesson 20: attention by hand, and a character transformer that learns to write Python's documentation.
+
+Exercise: `examples/exercises/20.py`.
+"""
 
 # %%
 import pydoc_data.topics
 import textwrap
 
 import numpy as np
-from _lesson import caught, host, lesson, show
+from _lesson import caught, drawing, host, lesson, save, show
 
 import arraynn as nn
 
@@ -162,3 +165,27 @@ print(f"{len(alphabet)} characters; perplexity {np.exp(before):.1f} before, {np.
 print("wavers between fewer than a quarter of them:", np.exp(after) < len(alphabet) / 4)
 # > wavers between fewer than a quarter of them: True
 sample("after")
+
+# %% [markdown]
+# Where the second block looks: a row is a place of the line, a column what it may see, and dark is a large weight. Each
+# head has found something of its own to look at. Above the diagonal is what comes later: there all is 0.
+
+# %%
+if figure := drawing(heads, width=2.4, height=2.7):
+    line = "the statement is executed"
+    given = backend.asarray(np.asarray([[number[character] for character in line]]), backend.index_dtype)
+    below, _ = nn.Sequential(*network.layers[:4])(model.params[:4], given)
+    norm, weights = model.params[4]
+    normed = nn.LayerNorm()(norm, below)[0][0, ...]
+    q, k = (
+        host(nn.dense(normed, weights[f"{name}_weight"], weights[f"{name}_bias"])[0]).reshape(len(line), heads, -1)
+        for name in ("query", "key")
+    )
+    for i, axes in enumerate(figure.axes):
+        scores = q[:, i] @ k[:, i].T / (units / heads) ** 0.5
+        axes.imshow(softmax(np.where(np.tri(len(line)) == 1, scores, -np.inf)), cmap="Blues", vmin=0, vmax=1)
+        axes.set_xticks(range(len(line)), line, fontsize=6)
+        axes.set_yticks(range(len(line)), line, fontsize=6)
+        axes.tick_params(length=0)
+        axes.set(title=f"head {i + 1}")
+    save(figure)

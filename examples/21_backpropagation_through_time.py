@@ -1,8 +1,11 @@
-"""Lesson 21: backpropagation through time by hand, and an LSTM that forecasts a series."""
+"""Lesson 21: backpropagation through time by hand, and an LSTM that forecasts a series.
+
+Exercise: `examples/exercises/21.py`.
+"""
 
 # %%
 import numpy as np
-from _lesson import caught, host, lesson
+from _lesson import COLOURS, caught, drawing, host, lesson, save
 
 import arraynn as nn
 
@@ -58,16 +61,16 @@ last[0, -1] = 1.0
 
 
 def reaches_back(block, weights):
-    """How much of the last state's gradient is left at the first step, relative to the last."""
+    """How much of the last state's gradient is left at each step, relative to the last."""
     _, backward = block(put(zeros), *weights)
     dx = np.abs(host(backward(put(last))[0])).ravel()
-    return dx[0] / dx[-1]
+    return dx / dx[-1]
 
 
 plain = reaches_back(nn.rnn, [put([[1.0]]), put([[0.5]]), put([0.0])])
 gates = put([[0.0, 0.0, 1.0, 0.0]])
 kept = reaches_back(nn.lstm, [gates, put([[0.0] * 4]), put([0.0, 4.0, 0.0, 0.0])])
-print(f"left after {steps - 1} steps: RNN with u = 0.5 {plain:.1e}, LSTM with f = σ(4) {kept:.2f}")
+print(f"left after {steps - 1} steps: RNN with u = 0.5 {plain[0]:.1e}, LSTM with f = σ(4) {kept[0]:.2f}")
 # > left after 29 steps: RNN with u = 0.5 1.9e-09, LSTM with f = σ(4) 0.59
 
 # %% [markdown]
@@ -104,3 +107,16 @@ naive = float(np.mean((unseen[:, -1] - unseen[:, -2]) ** 2))
 print(f"mean squared error: tomorrow as today {naive:.4f}, LSTM {forecast:.4f}")
 print("a quarter, or less:", forecast < naive / 4)
 # > a quarter, or less: True
+
+# %%
+if figure := drawing(2):
+    left, right = figure.axes
+    for k, (name, share) in enumerate((("RNN, u = 0.5", plain), ("LSTM, f = σ(4)", kept))):
+        left.semilogy(np.arange(steps)[::-1], share, color=COLOURS[k], label=name)
+    left.set(title="gradient that is left", xlabel="steps back")
+    right.plot(unseen[:, -1], color=COLOURS[0], label="what came")
+    right.plot(model.predict(unseen[:, :-1, None]), color=COLOURS[4], lw=1, ls="--", label="forecast")
+    right.set(title="a hundred days not trained on", xlabel="day", ylim=(-2, 2.6))
+    for axes in figure.axes:
+        axes.legend(frameon=False, fontsize=8)
+    save(figure)

@@ -1,11 +1,14 @@
-"""Lesson 22: a network that PyTorch trained is taken over, fine-tuned on new classes, and exported to ONNX."""
+"""Lesson 22: a network that PyTorch trained is taken over, fine-tuned on new classes, and exported to ONNX.
+
+Exercise: `examples/exercises/22.py`.
+"""
 
 # %%
 import sys
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from _lesson import host, lesson, refused
+from _lesson import drawing, host, lesson, refused, save, tiles
 
 import arraynn as nn
 from arraynn import interop
@@ -104,6 +107,23 @@ print("above 0.8:", accuracy > 0.8)
 # > frozen weights stay: True
 # > numbers to train: 485
 # > above 0.8: True
+
+# %%
+if figure := drawing(2, width=3, height=2.6):
+    left, right = figure.axes
+    left.imshow(tiles(x[:, 0], 10), cmap="Greys")
+    left.set(title="all that it learns from")
+    counts = np.asarray(nn.metrics.confusion_matrix(y_new, host(model.predict(x_new))))
+    right.imshow(counts, cmap="Blues")
+    for (i, j), count in np.ndenumerate(counts):
+        right.text(
+            j, i, f"{count:.0f}", ha="center", va="center", color="white" if count > counts.max() / 2 else "black"
+        )
+    right.set(title="new digits", xlabel="answer", ylabel="truth")
+    for axis in (right.xaxis, right.yaxis, left.yaxis):
+        axis.set_ticks([4 + 9 * i for i in range(5)] if axis is left.yaxis else range(5), range(5, 10))
+    left.set(xticks=[])
+    save(figure)
 
 # %% [markdown]
 # Exported to ONNX, it runs wherever there is a runtime for it, without arraynn.

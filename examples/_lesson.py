@@ -105,6 +105,14 @@ def drawing(columns=1, width=3.6, height=3.2):
     return figure
 
 
+def tiles(images, columns):
+    """Images (N, H, W), side by side as one, with a line of nan between them; N is a multiple of columns."""
+    count, height, width = images.shape
+    rows = np.pad(images, ((0, 0), (0, 1), (0, 1)), constant_values=np.nan)
+    rows = rows.reshape(count // columns, columns, height + 1, width + 1).swapaxes(1, 2)
+    return rows.reshape(count // columns * (height + 1), -1)[:-1, :-1]
+
+
 def save(figure, name=None, dpi=90):
     """Write the figure as NAME.png, the lesson's own name where none is given; in a notebook, show it too."""
     from PIL import Image  # matplotlib brings it

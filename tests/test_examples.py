@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from arraynn.learn.play.presets import PRESETS
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 LESSONS = sorted(EXAMPLES.glob("[0-9]*.py"))
 STATED = re.compile(r"^# ?> (.*)$", re.MULTILINE)
@@ -24,7 +26,10 @@ def test_there_is_a_lesson_for_each_row_one_before_them_and_four_more():
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
 def test_a_lesson_is_short_has_cells_and_states_what_it_prints(lesson):
     text = lesson.read_text(encoding="utf-8")
-    assert len(text.splitlines()) < (100 if int(lesson.name[:2]) < 19 else 200)
+    number = lesson.name[:2]
+    _, docstring, cells = text.split('"""', 2)
+    assert len(cells.splitlines()) < (100 if int(number) < 19 else 200)
+    assert (f"`arraynn play --preset {number}`" in docstring) == (number in PRESETS)
     assert text.startswith(f'"""Lesson {int(lesson.name[:2])}: ')
     assert len(re.findall(r"^# %%", text, re.MULTILINE)) > 4  # it opens as a notebook
     assert len(STATED.findall(text)) > 2

@@ -169,7 +169,7 @@ def _run_options(command: Parser) -> None:
         help="hold out this share of the training rows; 0: none",
     )
     images = command.add_argument_group("a folder of images")
-    images.add_argument("--size", type=whole(1, 28), metavar="N", help="height and width that they get [28]")
+    _image_size(images, "28")
     net = command.add_argument_group("the network")
     net.add_argument(
         "--network", dest="architecture", choices=("mlp", "lenet"), metavar="mlp|lenet",
@@ -228,7 +228,15 @@ def _evaluate(commands: Any) -> None:
     )
     command.add_argument("--seed", type=whole(0, 0), default=0, metavar="N", help="of generated data [0]")
     _sizes(command)
+    _image_size(command, "the model's")
     command.add_argument("--backend", default="auto", metavar="NAME", help="as for train [auto]")
+
+
+def _image_size(group: Any, default: str) -> None:
+    """The option of a folder of images."""
+    group.add_argument(
+        "--size", type=whole(1, 28), metavar="N", help=f"height and width that images of a folder get [{default}]"
+    )
 
 
 def _sizes(group: Any) -> None:
@@ -255,6 +263,7 @@ Of a network of 2-3-3 on three points of a spiral, or of a saved model."""
     command = _add(commands, "explain", "show one training step in full", text, "_explain")
     command.add_argument("model", metavar="MODEL", nargs="?", help="model.safetensors of a training run, or its folder")
     command.add_argument("--data", metavar="DATA", type=data, help="as for train [what the model's inputs suggest]")
+    _image_size(command, "the model's")
     command.add_argument("--samples", type=whole(1, 3), default=3, metavar="N", help="rows of it [3]")
     command.add_argument("--seed", type=whole(0, 0), default=0, metavar="N", help="of data and weights [0]")
     command.add_argument("--backend", default="auto", metavar="NAME", help="as for train [auto]")

@@ -10,7 +10,7 @@ from ..metrics import as_metric
 from ..model import Model
 from ..training.progress import short
 from ._folder import MODEL
-from ._recipes import load
+from ._recipes import image_size, load
 from ._say import UsageError
 from ._train import check
 
@@ -27,6 +27,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
             raise UsageError(str(error)) from None
         model.prepared_metrics = model.metrics
     arguments.validation_split = None  # so that generated data have rows that nobody has trained on
+    arguments.size = arguments.size or image_size(model)
     data = load(arguments.data, arguments)
     rows, x, y = ("test", data.x_test, data.y_test) if data.x_test is not None else ("all", data.x, data.y)
     measured = model.evaluate(x, y)

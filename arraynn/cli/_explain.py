@@ -17,7 +17,7 @@ from ..model import Model
 from ..optimizers import Adam
 from ..regularizers import L2
 from ._folder import MODEL
-from ._recipes import load
+from ._recipes import check_size, image_size, load
 from ._table_data import opened
 
 #: the data that a model of so many inputs was likely made for
@@ -26,6 +26,7 @@ LIKELY = {(2,): "spiral", (1,): "sine", (64,): "digits", (784,): "mnist"}
 
 def explain(arguments: argparse.Namespace) -> int:
     """Print one training step of a small network, or of a saved model, in full. Returns the exit code."""
+    check_size(arguments)
     model = _model(arguments)
     x, y = _rows(model, arguments)
     explanation = model.explain(x, y)
@@ -60,7 +61,10 @@ def _rows(model: Model, arguments: argparse.Namespace) -> tuple[Any, Any]:
     if name is None:
         raise DataError(f"the model takes inputs of shape {model.input_shape}; name data for it by --data FILE.npz")
     classes = {"classes": model.output_shape[-1:], "binary": (2,)}.get(model.loss.targets)
-    options = Namespace(samples=None, classes=classes and classes[0], seed=arguments.seed, validation_split=None)
+    size = arguments.size or image_size(model)
+    options = Namespace(
+        samples=None, classes=classes and classes[0], seed=arguments.seed, validation_split=None, size=size
+    )
     data = load(name, options)
     count = min(arguments.samples, len(data.x))
     rows = ((np.arange(count) + 0.5) * len(data.x) / count).astype(int)  # not the first, which are 0 in a spiral

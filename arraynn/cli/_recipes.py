@@ -13,6 +13,7 @@ import numpy as np
 from .. import datasets, initializers, layers, optimizers
 from ..errors import DataError
 from ..losses import Loss, as_loss, names_of_losses
+from ..model import Model
 from ..regularizers import L1L2
 from ..schedules import InverseTimeDecay
 from ..training.validation import finite
@@ -199,6 +200,22 @@ class Data:
     y_test: Any
     classes: bool
     outputs: int
+
+
+def check_size(arguments: Any) -> None:
+    """Raises UsageError where --size is given and the data are no folder of images."""
+    if arguments.size is None:
+        return
+    if arguments.data is None:
+        raise UsageError("--size goes with a folder of images; name one by --data")
+    if arguments.data in RECIPES or not Path(arguments.data).is_dir():
+        raise UsageError(f"--size goes with a folder of images, not with {arguments.data}")
+
+
+def image_size(model: Model) -> int | None:
+    """Height and width of the images that a model takes; None where it takes something else."""
+    shape = model.input_shape
+    return int(shape[0]) if shape is not None and len(shape) == 3 and shape[0] == shape[1] else None
 
 
 def load(name: str, arguments: Any) -> Data:

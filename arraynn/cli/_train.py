@@ -23,7 +23,7 @@ from ..training.callbacks import EarlyStopping
 from ..training.checkpoint import Checkpoint, begun_at
 from ..training.progress import clock, short, shown_on
 from ._folder import CHECKPOINT, MODEL, claimed, draw, keep
-from ._recipes import FILE, GENERATED, RECIPES, TABLE, Data, Recipe, load
+from ._recipes import FILE, GENERATED, RECIPES, TABLE, Data, Recipe, check_size, load
 from ._say import UsageError, silence
 from ._table_arguments import TABLE_OPTIONS
 from ._workers import as_one_of, only_first
@@ -116,10 +116,7 @@ def check(arguments: argparse.Namespace) -> None:
         for option in TABLE_OPTIONS:
             if getattr(arguments, option, None) is not None:
                 raise UsageError(f"--{option.replace('_', '-')} goes with a table, such as FILE.csv")
-    if getattr(arguments, "size", None) is not None and not (
-        Path(arguments.data).is_dir() and arguments.data not in RECIPES
-    ):
-        raise UsageError(f"--size goes with a folder of images, not with {arguments.data}")
+    check_size(arguments)
     for option, takers in (("samples", SIZED), ("classes", KINDS)):
         if getattr(arguments, option) is not None and arguments.data not in takers:
             raise UsageError(f"--{option} goes with {', '.join(sorted(takers))}, not with {arguments.data}")

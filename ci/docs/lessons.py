@@ -1,4 +1,4 @@
-"""The lessons' scripts, taken apart into the cells that `# %%` divides: for the site's pages and for notebooks."""
+"""The scripts of lessons and exercises, taken apart into the cells that `# %%` divides: for pages and for notebooks."""
 
 import ast
 import re
@@ -40,3 +40,35 @@ def prose(lines):
         )
     if block:
         yield "```"
+
+
+def exercise(folder, number):
+    """The lines of a lesson's exercise on its page, the check and the solution folded; none where there is none."""
+    path = folder / f"{number}.py"
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    first, rest = heading(text)
+    solution = (folder / "solutions" / path.name).read_text(encoding="utf-8")
+    (_, task), *check = cells(text)
+    out = [f"## {first}", "", *prose(rest), "", *program(task), ""]
+    out += [
+        f"Write your lines into `examples/exercises/{path.name}`, and run it: it says what is wrong, or passes.",
+        "",
+    ]
+    shown = [line for kind, lines in check for line in ([*prose(lines)] if kind == "markdown" else program(lines))]
+    out += folded("The check", shown)
+    out += folded(
+        "The solution, and mistakes with what the check says of them",
+        program(solution.split('"""', 2)[2].strip().splitlines()),
+    )
+    return out
+
+
+def program(lines):
+    return ["```python", *lines, "```"]
+
+
+def folded(title, lines):
+    """A block of a page that opens where its title is clicked."""
+    return ["<details>", f"<summary>{title}</summary>", "", *lines, "", "</details>", ""]

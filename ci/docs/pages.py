@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from lessons import cells, heading, prose  # noqa: E402
+from lessons import cells, exercise, heading, prose  # noqa: E402
 
 import arraynn as nn  # noqa: E402
 
@@ -127,9 +127,9 @@ def course(folder, live):
         lesson(path, folder / f"{path.stem}.md", live)
     names = "\n".join(path.stem for path in lessons)
     about = (
-        "Eighteen lessons and one before them, row by row along *Neural Networks from Scratch in Python*. Each works "
+        "Nineteen lessons, row by row along *Neural Networks from Scratch in Python*, and four behind them. Each works "
         "one thing: the formula, the numbers, the common mistake, and the check that catches it. The numbers below a "
-        "program are checked: CI runs it and compares. "
+        "program are checked: CI runs it and compares. An exercise ends each lesson; its check says what is wrong. "
         '<a href="../notebooks/00_by_hand.ipynb">As notebooks</a> they lie in the folder `notebooks` of this site.'
     )
     write(folder / "index.md", f"# The course\n\n{about}\n\n```{{toctree}}\n:maxdepth: 1\n{names}\n```\n")
@@ -139,7 +139,7 @@ def lesson(path, target, live):
     """A script of `# %%` cells as a page: prose, programs, what they print, the picture."""
     text = path.read_text(encoding="utf-8")
     first, rest = heading(text)
-    out = [f"# {first}", "", *rest, ""]
+    out = [f"# {first}", "", *prose(rest), ""]
     for kind, lines in cells(text):
         if kind == "markdown":
             out += [*prose(lines), ""]
@@ -157,6 +157,7 @@ def lesson(path, target, live):
     if number.isdigit() and int(number):
         link = f' <a href="../play/index.html#preset={number}">Open it in this browser</a>.' if live else ""
         out += [f"`arraynn play --preset {number}` opens this lesson on the live page.{link}", ""]
+    out += exercise(ROOT / "examples/exercises", path.stem[:2])
     write(target, "\n".join(out))
 
 

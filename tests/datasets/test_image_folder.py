@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -146,5 +147,32 @@ def test_train_learns_a_folder_of_images(tmp_path, monkeypatch, capsys):
     model = nn.Model.load("run/model.safetensors", backend="numpy")
     test = load_image_folder(tmp_path / "photos", 8)
     assert model.evaluate(test.x_test, test.y_test)["accuracy"] > 0.9
-    assert main(["train", "spiral", "--size", "8"]) == 2
-    assert "--size goes with a folder of images, not with spiral" in capsys.readouterr().err
+    expected = model.evaluate(test.x_test, test.y_test)["accuracy"]
+    capsys.readouterr()
+    for size in ([], ["--size", "8"]):  # the model knows what it was trained on
+        assert main(["evaluate", "run", "photos", "--backend", "numpy", *size]) == 0
+        assert f"{expected:.4g}" in capsys.readouterr().out
+        asked = ["explain", "run", "--data", "photos", "--samples", "1", "--json", "--backend", "numpy"]
+        assert main([*asked, *size]) == 0
+        assert json.loads(capsys.readouterr().out)[0]["x"]["shape"] == [1, 8, 8, 1]
+    assert main(["evaluate", "run", "photos", "--size", "12", "--backend", "numpy"]) == 1
+    assert "(N, 8, 8, 1)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("train spiral", "not with spiral"),
+        ("evaluate run spiral", "not with spiral"),
+        ("evaluate run points.npz", "not with points.npz"),
+        ("explain --data spiral", "not with spiral"),
+        ("explain", "name one by --data"),
+    ],
+)
+def test_a_size_is_for_folders_of_images(words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.savez("points.npz", x=np.zeros((2, 2), "float32"), y=np.zeros(2, int))
+    assert main([*words.split(), "--size", "8"]) == 2
+    err = capsys.readouterr().err
+    assert "--size goes with a folder of images" in err
+    assert said in err

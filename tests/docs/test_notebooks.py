@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted((ROOT / "examples").glob("[0-9][0-9]_*.py"))
+EXERCISES = sorted((ROOT / "examples/exercises").glob("[0-9][0-9].py"))
 
 #: what each kind of cell must have, and no more: nbformat 4.5
 KEYS = {
@@ -30,14 +31,15 @@ def folder(tmp_path_factory):
 
 
 def read(folder, lesson):
-    return json.loads((folder / f"{lesson.stem}.ipynb").read_text(encoding="utf-8"))
+    place = lesson.parent.relative_to(ROOT / "examples") / f"{lesson.stem}.ipynb"
+    return json.loads((folder / place).read_text(encoding="utf-8"))
 
 
 def code(notebook):
     return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("lesson", [*LESSONS, *EXERCISES], ids=lambda path: path.stem)
 def test_a_notebook_is_valid(folder, lesson):
     notebook = read(folder, lesson)
     assert set(notebook) == {"cells", "metadata", "nbformat", "nbformat_minor"}
@@ -51,15 +53,15 @@ def test_a_notebook_is_valid(folder, lesson):
         assert "".join(cell["source"]).strip()
         assert all(line.endswith("\n") for line in cell["source"][:-1])
         assert (cell.get("outputs"), cell.get("execution_count")) in (([], None), (None, None))
-    assert notebook["cells"][0]["source"][0].startswith("# Lesson")
+    assert notebook["cells"][0]["source"][0].startswith(("# Lesson", "# Exercise"))
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("lesson", [*LESSONS, *EXERCISES], ids=lambda path: path.stem)
 def test_jupyters_own_rules_hold(folder, lesson):
     pytest.importorskip("nbformat").validate(read(folder, lesson))
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("lesson", [*LESSONS, *EXERCISES], ids=lambda path: path.stem)
 def test_a_notebook_has_the_lessons_program(folder, lesson):
     text = lesson.read_text(encoding="utf-8")
     whole = ast.parse(text)
@@ -69,18 +71,36 @@ def test_a_notebook_has_the_lessons_program(folder, lesson):
     assert [line for cell in code(read(folder, lesson)) for line in cell.splitlines() if line in stated] == stated
 
 
-def test_a_notebook_prints_what_the_lesson_states(folder):
-    lesson = ROOT / "examples/00_by_hand.py"
+def run(folder, cells, before=""):
+    """Run cells one after the other in one process, in the folder of their notebook."""
     program = "import json, sys\nfor cell in json.load(sys.stdin): exec(compile(cell, 'cell', 'exec'), globals())"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        input=json.dumps(code(read(folder, lesson))),
+    return subprocess.run(
+        [sys.executable, "-c", f"{before}\n{program}"],
+        input=json.dumps(cells),
         cwd=folder,
         env=os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(folder))), "PYTHONUTF8": "1"},
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
+
+
+def test_an_exercise_goes_on_in_its_notebook(folder):
+    cells = code(read(folder, EXERCISES[1]))
+    kernel = (
+        "import sys; sys.modules['ipykernel'] = sys"  # a kernel must not be ended by an exercise that is not solved
+    )
+    left = run(folder / "exercises", [*cells, "print('next cell')"], kernel)
+    assert left.returncode == 0, left.stderr
+    assert left.stdout.startswith("merged: not written yet")
+    assert left.stdout.endswith("next cell\n")
+    done = [cell.replace("raise NotImplementedError", "return w1 @ w2, b1 @ w2 + b2") for cell in cells]
+    assert run(folder / "exercises", done, kernel).stdout == "merged: passes\n"
+
+
+def test_a_notebook_prints_what_the_lesson_states(folder):
+    lesson = ROOT / "examples/00_by_hand.py"
+    done = run(folder, code(read(folder, lesson)))
     assert done.returncode == 0, done.stderr
     stated = re.findall(r"^# > (.*)", lesson.read_text(encoding="utf-8"), re.MULTILINE)
     assert [line for line in stated if line not in done.stdout.splitlines()] == []
