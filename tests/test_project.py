@@ -72,6 +72,7 @@ MAY_USE_NUMPY = (
     *("io.safetensors", "layers._summary", "losses.labels", "learn", "model", "plot", "sklearn", "testing"),
     *(f"training.{name}" for name in ("advice", "consistency", "dataset", "labels", "lbfgs", "loop", "numeric")),
     *(f"training.{name}" for name in ("progress", "rate_range", "state", "step", "validation")),
+    *(f"training.{name}" for name in ("host_array", "sharded_array", "shards")),
 )
 
 OPTIONAL = (

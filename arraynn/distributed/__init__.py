@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DataError
-from ._group import Group
+from ._group import Group, told_by
 from ._local_sgd import LocalSGD, Outer
 from ._parts import Parts
+from ._shard import Shard
 from ._team import Share, Team, digest, team_of
 from ._threads import Threads, in_threads
 
@@ -16,12 +17,14 @@ __all__ = [
     "LocalSGD",
     "Outer",
     "Parts",
+    "Shard",
     "Share",
     "Team",
     "Threads",
     "digest",
     "in_threads",
     "team_of",
+    "told_by",
     "workers",
 ]
 

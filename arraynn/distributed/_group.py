@@ -17,7 +17,7 @@ class Group:
     rank : which worker this is, from 0. size : how many there are. local_size : how many share this machine.
 
     Every method but `abort` is collective: all workers call it, in the same order, with arrays of the same shape and
-    dtype. An engine overrides `sum`, `slices`, `joined`, `bcast`, `gather` and `abort`.
+    dtype. An engine overrides `sum`, `slices`, `joined`, `swap`, `bcast`, `gather` and `abort`.
     """
 
     rank: int = 0
@@ -54,6 +54,11 @@ class Group:
         """Every worker's array (n,), one after another: (size · n,)."""
         return part
 
+    def swap(self, parts: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
+        """What every worker has for this one. parts : of bytes (n,), uint8, what is for each worker, in the order of
+        their ranks. sizes : how many bytes come from each."""
+        return parts
+
     def bcast(self, value: Any) -> Any:
         """Worker 0's value, on every worker. value : anything that can be pickled."""
         return value
@@ -61,6 +66,10 @@ class Group:
     def gather(self, value: Any) -> list[Any]:
         """Every worker's value, in the order of their ranks, on every worker."""
         return [value]
+
+    def rows(self, total: int) -> slice:
+        """An even run of so many rows for this worker to hold, see `Shard`; the runs of all workers cover them."""
+        return slice(total * self.rank // self.size, total * (self.rank + 1) // self.size)
 
     def abort(self, error: BaseException) -> None:
         """End the other workers, which wait for this one. error : what went wrong here. It may not return."""

@@ -46,6 +46,11 @@ class MPIGroup(Group):
         self.comm.Allgather(part, received)
         return received
 
+    def swap(self, parts: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
+        received = np.empty(sum(sizes), np.uint8)
+        self.comm.Alltoallv([np.concatenate(parts), [part.size for part in parts]], [received, sizes])
+        return np.split(received, np.cumsum(sizes)[:-1])
+
     def bcast(self, value: Any) -> Any:
         return self.comm.bcast(value)
 

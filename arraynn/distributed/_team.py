@@ -81,7 +81,10 @@ class Team:
     @property
     def mine(self) -> range:
         """The numbers of this worker's shards."""
-        rank, size = self.group.rank, self.group.size
+        return self._of(self.group.rank)
+
+    def _of(self, rank: int) -> range:
+        size = self.group.size
         return range(self.shards * rank // size, self.shards * (rank + 1) // size)
 
     def edge(self, rows: int, shard: int) -> int:
@@ -90,7 +93,12 @@ class Team:
 
     def own_rows(self, rows: int) -> slice:
         """This worker's rows of a batch of so many."""
-        return slice(self.edge(rows, self.mine.start), self.edge(rows, self.mine.stop))
+        return self.rows_by_worker(rows)[self.group.rank]
+
+    def rows_by_worker(self, rows: int) -> list[slice]:
+        """Every worker's rows of a batch of so many."""
+        runs = map(self._of, range(self.group.size))
+        return [slice(self.edge(rows, run.start), self.edge(rows, run.stop)) for run in runs]
 
     def share(self, loss: Any, batch: tuple[Nest, Array, Array | None], own_x: Nest = None) -> Share:
         """This worker's rows of a batch. own_x : of x, where they are picked already, and the batch's x is not read."""

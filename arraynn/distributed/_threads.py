@@ -123,6 +123,9 @@ class _Member(Group):
     def joined(self, part: np.ndarray) -> np.ndarray:
         return np.concatenate(self.meeting.exchange(self.rank, part))
 
+    def swap(self, parts: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
+        return [theirs[self.rank] for theirs in self.meeting.exchange(self.rank, parts)]
+
     def bcast(self, value: Any) -> Any:
         return self.meeting.exchange(self.rank, value)[0]
 

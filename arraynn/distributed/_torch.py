@@ -64,6 +64,13 @@ class TorchGroup(Group):
             self.dist.all_gather_into_tensor(*numbers, group=self.group)
         return received
 
+    def swap(self, parts: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
+        received = np.empty(sum(sizes), np.uint8)
+        numbers = self.torch.from_numpy(received), self.torch.from_numpy(np.concatenate(parts))
+        with self._exchange():
+            self.dist.all_to_all_single(*numbers, sizes, [part.size for part in parts], group=self.group)
+        return np.split(received, np.cumsum(sizes)[:-1])
+
     def bcast(self, value: Any) -> Any:
         box = [value]
         with self._exchange():
