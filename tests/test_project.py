@@ -64,7 +64,7 @@ ARRAY_LIBRARIES = {
     *("array_api_strict", "cupy", "cupyx", "dask", "dpctl", "dpnp", "jax", "jaxlib", "mlx", "ndonnx"),
     *("numba", "sparse", "tensorflow", "torch"),
 }
-MAY_NAME_LIBRARIES = ("backends", "interop", "testing", "distributed._torch")
+MAY_NAME_LIBRARIES = ("backends", "interop", "testing", "distributed._nccl", "distributed._torch")
 
 # On the host and only there: files, data, numbers drawn, pictures. Whatever else touches arrays asks them.
 MAY_USE_NUMPY = (

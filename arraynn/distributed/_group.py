@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._array import namespace
 from ..errors import WorkerError
 
 
@@ -15,6 +16,7 @@ class Group:
     """The workers of one job, as one of them sees them. This class is the group of a worker alone.
 
     rank : which worker this is, from 0. size : how many there are. local_size : how many share this machine.
+    local_rank : which of these this is, from 0.
 
     Every method but `abort` is collective: all workers call it, in the same order, with arrays of the same shape and
     dtype. An engine overrides `sum`, `slices`, `joined`, `swap`, `bcast`, `gather` and `abort`.
@@ -22,10 +24,15 @@ class Group:
 
     rank: int = 0
     size: int = 1
+    local_rank: int = 0
     local_size: int = 1
     name: str = "alone"
     #: whether a worker that fails says so in one line, without the traceback
     brief: bool = False
+
+    def keeps(self, array: Any) -> bool:
+        """Whether arrays such as this one are added up where they lie; the others go through the host's memory."""
+        return False
 
     def sum(self, flat: np.ndarray) -> np.ndarray:
         """The sum over the workers, in whatever order the engine adds. flat : (n,), contiguous; it is consumed."""
@@ -41,10 +48,10 @@ class Group:
         if self.size == 1:
             return flat
         length = -(-flat.size // self.size)
-        padded = np.zeros(length * self.size, flat.dtype)
+        padded = namespace(flat).zeros(length * self.size, dtype=flat.dtype)
         padded[: flat.size] = flat
         parts = self.slices(padded).reshape(self.size, length)
-        return self.joined(np.ascontiguousarray(pairwise(list(parts))))[: flat.size]
+        return self.joined(pairwise([parts[rank] for rank in range(self.size)]))[: flat.size]
 
     def slices(self, padded: np.ndarray) -> np.ndarray:
         """Slice `rank` of every worker's array, one after another. padded : (size · n,); returns the same shape."""

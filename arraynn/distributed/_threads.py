@@ -110,7 +110,8 @@ class _Member(Group):
     name = "threads"
 
     def __init__(self, meeting: _Meeting, rank: int) -> None:
-        self.meeting, self.rank, self.size, self.local_size = meeting, rank, meeting.size, meeting.size
+        self.meeting, self.rank, self.size = meeting, rank, meeting.size
+        self.local_rank, self.local_size = rank, meeting.size
 
     def sum(self, flat: np.ndarray) -> np.ndarray:
         everyone = self.meeting.exchange(self.rank, flat)
