@@ -5,7 +5,7 @@ import typing as _typing
 
 from . import backends, encoding, initializers, layers, losses, metrics, optimizers, regularizers, schedules, tree
 from .backends import backend
-from .distributed import LocalSGD, workers
+from .distributed import LocalSGD, Shard, workers
 from .encoding import TableEncoding
 from .errors import (
     ArraynnError,
@@ -59,6 +59,7 @@ __all__ = [
     "Model",
     "ReduceLROnPlateau",
     "ShapeError",
+    "Shard",
     "TableEncoding",
     "WorkerError",
     "backend",

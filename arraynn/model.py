@@ -37,6 +37,7 @@ from .training.loop import Trainer
 from .training.model_inputs import ModelInputs
 from .training.model_repr import ModelRepr
 from .training.progress import progress_for
+from .training.shards import assembled
 from .training.step import make_unchecked_step
 from .training.validation import at_least, enough_rows
 
@@ -161,8 +162,9 @@ class Model(ModelRepr, ModelInputs):
             "validation_freq". What differs is told in a line of the log; all else must be as it was. With more epochs
             a schedule that was to end with the saved fit (CosineDecay, PolynomialDecay, OneCycle) ends with this one.
         workers : of `nn.workers`: processes that train this model together. Each is given the same data and takes its
-            own rows of every batch (of memory-mapped x it reads no others); all end with the same weights and history.
-            Worker 0 alone shows progress and writes files; all stop after the same step, and where one fails, all end.
+            own rows of every batch (of memory-mapped x it reads no others), or holds some rows only, as a `Shard`; all
+            end with the same weights and history. Worker 0 alone shows progress and writes files; all stop after the
+            same step, and where one fails, all end.
         shards : into how many pieces a batch is then cut, at least as many as there are workers; 8 unless told. On
             NumPy a fit has the same bits on 1, 2, 4, … workers that divide them, and without workers, with the same
             shards; and one that was broken off goes on so on another number of workers. Without either, a batch is
@@ -185,6 +187,7 @@ class Model(ModelRepr, ModelInputs):
             raise DataError("validation_split needs x and y as arrays and no validation_data beside it")
         team = team_of(workers, shards, reduction)
         found = None if resume is None else read_checkpoint(resume, team)
+        x, y, sample_weight, validation_data = assembled(team, x, y, sample_weight, validation_data)
         with self._unless_refused(), consistent_workers(team, self) as facts:
             validation = None
             x, y = rows_of_table(self.encoding, x, y)

@@ -64,7 +64,7 @@ ARRAY_LIBRARIES = {
     *("array_api_strict", "cupy", "cupyx", "dask", "dpctl", "dpnp", "jax", "jaxlib", "mlx", "ndonnx"),
     *("numba", "sparse", "tensorflow", "torch"),
 }
-MAY_NAME_LIBRARIES = ("backends", "interop", "testing", "distributed._torch")
+MAY_NAME_LIBRARIES = ("backends", "interop", "testing", "distributed._nccl", "distributed._torch")
 
 # On the host and only there: files, data, numbers drawn, pictures. Whatever else touches arrays asks them.
 MAY_USE_NUMPY = (
@@ -72,6 +72,7 @@ MAY_USE_NUMPY = (
     *("io.safetensors", "layers._summary", "losses.labels", "learn", "model", "plot", "sklearn", "testing"),
     *(f"training.{name}" for name in ("advice", "consistency", "dataset", "labels", "lbfgs", "loop", "numeric")),
     *(f"training.{name}" for name in ("progress", "rate_range", "state", "step", "validation")),
+    *(f"training.{name}" for name in ("host_array", "sharded_array", "shards")),
 )
 
 OPTIONAL = (

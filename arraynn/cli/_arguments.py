@@ -143,7 +143,7 @@ def _run_options(command: Parser) -> None:
         "--workers",
         type=engine,
         metavar="N",
-        help="train in N processes; mpi, torch: in those that are started already",
+        help="train in N processes; mpi, nccl, torch: in those that are started already",
     )
     run.add_argument("--shards", type=whole(1, 8), metavar="N", help="pieces that workers cut a batch into [8]")
     run.add_argument("--epochs", type=whole(1, 100), metavar="N")

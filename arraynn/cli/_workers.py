@@ -17,11 +17,11 @@ from ..errors import WorkerError
 
 def engine(text: str) -> int | str:
     """The argument of --workers: an engine whose job this process belongs to, or how many to start."""
-    if text in ("mpi", "torch"):
+    if text in ("mpi", "nccl", "torch"):
         return text
     if text.isdigit() and int(text) >= 1:
         return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is neither mpi, torch, nor an integer of at least 1; try 4")
+    raise argparse.ArgumentTypeError(f"{text!r} is neither mpi, nccl, torch, nor an integer of at least 1; try 4")
 
 
 def start(count: int) -> int:

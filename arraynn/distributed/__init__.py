@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DataError
-from ._group import Group
+from ._group import Group, told_by
 from ._local_sgd import LocalSGD, Outer
 from ._parts import Parts
+from ._shard import Shard
 from ._team import Share, Team, digest, team_of
 from ._threads import Threads, in_threads
 
@@ -16,12 +17,14 @@ __all__ = [
     "LocalSGD",
     "Outer",
     "Parts",
+    "Shard",
     "Share",
     "Team",
     "Threads",
     "digest",
     "in_threads",
     "team_of",
+    "told_by",
     "workers",
 ]
 
@@ -30,8 +33,9 @@ def workers(engine: str | None = None) -> Any:
     """The workers that train together, for `fit(…, workers=…)` and `make_train_step(…, workers=…)`.
 
     engine : "mpi", the processes that mpiexec, srun or the like has started (needs the extra `mpi`, or mpi4py and the
-        cluster's own MPI); "torch", those that torchrun or Ray has started, by torch.distributed (gloo); "threads:4",
-        four threads of this process, for tests; None, this process alone.
+        cluster's own MPI); "nccl", the same, each with a GPU of its own, which it makes CuPy's current one, and sums of
+        CuPy's arrays go from GPU to GPU; "torch", those that torchrun or Ray has started, by torch.distributed (gloo);
+        "threads:4", four threads of this process, for tests; None, this process alone.
     Returns this process's place among them: rank, size. Ask once a process. Raises WorkerError, with the remedy, where
     the engine is missing or was not started.
 
@@ -47,8 +51,12 @@ def workers(engine: str | None = None) -> Any:
         from ._mpi import join as join_mpi
 
         return join_mpi()
+    if engine == "nccl":
+        from ._nccl import join as join_nccl
+
+        return join_nccl()
     if engine == "torch":
         from ._torch import join as join_torch
 
         return join_torch()
-    raise DataError(f"workers takes 'mpi', 'torch', 'threads:4' or None, got {engine!r}")
+    raise DataError(f"workers takes 'mpi', 'nccl', 'torch', 'threads:4' or None, got {engine!r}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._array import namespace
 from ..errors import WorkerError
 
 
@@ -15,17 +16,23 @@ class Group:
     """The workers of one job, as one of them sees them. This class is the group of a worker alone.
 
     rank : which worker this is, from 0. size : how many there are. local_size : how many share this machine.
+    local_rank : which of these this is, from 0.
 
     Every method but `abort` is collective: all workers call it, in the same order, with arrays of the same shape and
-    dtype. An engine overrides `sum`, `slices`, `joined`, `bcast`, `gather` and `abort`.
+    dtype. An engine overrides `sum`, `slices`, `joined`, `swap`, `bcast`, `gather` and `abort`.
     """
 
     rank: int = 0
     size: int = 1
+    local_rank: int = 0
     local_size: int = 1
     name: str = "alone"
     #: whether a worker that fails says so in one line, without the traceback
     brief: bool = False
+
+    def keeps(self, array: Any) -> bool:
+        """Whether arrays such as this one are added up where they lie; the others go through the host's memory."""
+        return False
 
     def sum(self, flat: np.ndarray) -> np.ndarray:
         """The sum over the workers, in whatever order the engine adds. flat : (n,), contiguous; it is consumed."""
@@ -41,10 +48,10 @@ class Group:
         if self.size == 1:
             return flat
         length = -(-flat.size // self.size)
-        padded = np.zeros(length * self.size, flat.dtype)
+        padded = namespace(flat).zeros(length * self.size, dtype=flat.dtype)
         padded[: flat.size] = flat
         parts = self.slices(padded).reshape(self.size, length)
-        return self.joined(np.ascontiguousarray(pairwise(list(parts))))[: flat.size]
+        return self.joined(pairwise([parts[rank] for rank in range(self.size)]))[: flat.size]
 
     def slices(self, padded: np.ndarray) -> np.ndarray:
         """Slice `rank` of every worker's array, one after another. padded : (size · n,); returns the same shape."""
@@ -54,6 +61,11 @@ class Group:
         """Every worker's array (n,), one after another: (size · n,)."""
         return part
 
+    def swap(self, parts: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
+        """What every worker has for this one. parts : of bytes (n,), uint8, what is for each worker, in the order of
+        their ranks. sizes : how many bytes come from each."""
+        return parts
+
     def bcast(self, value: Any) -> Any:
         """Worker 0's value, on every worker. value : anything that can be pickled."""
         return value
@@ -61,6 +73,10 @@ class Group:
     def gather(self, value: Any) -> list[Any]:
         """Every worker's value, in the order of their ranks, on every worker."""
         return [value]
+
+    def rows(self, total: int) -> slice:
+        """An even run of so many rows for this worker to hold, see `Shard`; the runs of all workers cover them."""
+        return slice(total * self.rank // self.size, total * (self.rank + 1) // self.size)
 
     def abort(self, error: BaseException) -> None:
         """End the other workers, which wait for this one. error : what went wrong here. It may not return."""

@@ -62,7 +62,7 @@ class Outer:
         if step == self.last:
             return params
         self.last = step
-        mean = unflat(self.team.group.exact(flat(params)) / self.team.group.size, params)
+        mean = unflat(self.team.group.exact(flat(params, self.team.group)) / self.team.group.size, params)
         moved = tree.map(lambda before, after: before - after, tree.trained(self.base), tree.trained(mean))
         base, self.state = self.rule.outer.update(self.base, tree.with_statistics(moved, mean), self.state)
         self.base = base

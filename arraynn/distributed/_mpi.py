@@ -30,7 +30,8 @@ class MPIGroup(Group):
     def __init__(self, mpi: Any) -> None:
         self.mpi, self.comm = mpi, mpi.COMM_WORLD.Dup()  # of its own, so that it meets no messages of the program's
         self.rank, self.size = self.comm.rank, self.comm.size
-        self.local_size = self.comm.Split_type(mpi.COMM_TYPE_SHARED).size
+        local = self.comm.Split_type(mpi.COMM_TYPE_SHARED)
+        self.local_rank, self.local_size = local.rank, local.size
 
     def sum(self, flat: np.ndarray) -> np.ndarray:
         self.comm.Allreduce(self.mpi.IN_PLACE, flat, self.mpi.SUM)
@@ -45,6 +46,11 @@ class MPIGroup(Group):
         received = np.empty(self.size * part.size, part.dtype)
         self.comm.Allgather(part, received)
         return received
+
+    def swap(self, parts: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
+        received = np.empty(sum(sizes), np.uint8)
+        self.comm.Alltoallv([np.concatenate(parts), [part.size for part in parts]], [received, sizes])
+        return np.split(received, np.cumsum(sizes)[:-1])
 
     def bcast(self, value: Any) -> Any:
         return self.comm.bcast(value)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from .._array import namespace
 from ..backends import of
 from ._group import Group
 
@@ -25,8 +26,8 @@ class Parts:
     def __init__(self, group: Group, count: int, mine: Sequence[int]) -> None:
         self.group, self.count, self.mine = group, count, mine
         self.turn = threading.Condition()
-        self.asked: dict[int, np.ndarray] = {}  #: by shard, what waits to be exchanged
-        self.given: np.ndarray | None = None
+        self.asked: dict[int, Any] = {}  #: by shard, what waits to be exchanged
+        self.given: Any = None
         self.round = 0
         self.ended = 0
         self.failed: list[BaseException] = []
@@ -39,7 +40,7 @@ class Parts:
             if self.failed:
                 raise _Broken
             before = self.round
-            self.asked[self.current.shard] = backend.to_numpy(array)
+            self.asked[self.current.shard] = array if self.group.keeps(array) else backend.to_numpy(array)
             self.turn.notify_all()
             while self.round == before and not self.failed:
                 self.turn.wait()
@@ -92,8 +93,8 @@ class Parts:
             if self.ended:
                 raise RuntimeError("the shards of a batch do not ask for the same exchanges: a layer depends on values")
             asked = dict(self.asked)
-        shape = next(iter(asked.values())).shape
-        everyone = np.zeros((self.count, *shape), next(iter(asked.values())).dtype)
+        one = next(iter(asked.values()))
+        everyone = namespace(one).zeros((self.count, *one.shape), dtype=one.dtype)
         for shard, array in asked.items():
             everyone[shard] = array
         # a sum of zeros and one array each: exact in whatever order it is added, but for the sign of a zero
@@ -109,13 +110,17 @@ class _Broken(Exception):
     """Another shard has failed."""
 
 
-def flat(nest: Any) -> np.ndarray:
-    """The numbers of a nest's arrays, end to end, on the host, in a new array."""
-    leaves = [of(leaf).to_numpy(leaf).reshape(-1) for leaf in tree.leaves(nest)]
-    return np.concatenate(leaves) if leaves else np.zeros(0, np.float32)
+def flat(nest: Any, group: Group | None = None) -> Any:
+    """The numbers of a nest's arrays, end to end, in a new array: on the host, or where the group keeps them."""
+    leaves = tree.leaves(nest)
+    if leaves and group is not None and group.keeps(leaves[0]):
+        xp = namespace(leaves[0])
+        return xp.concat([xp.reshape(leaf, (-1,)) for leaf in leaves])
+    numbers = [of(leaf).to_numpy(leaf).reshape(-1) for leaf in leaves]
+    return np.concatenate(numbers) if numbers else np.zeros(0, np.float32)
 
 
-def unflat(numbers: np.ndarray, like: Any) -> Any:
+def unflat(numbers: Any, like: Any) -> Any:
     """The nest whose `flat` these numbers are. like : a nest of its form, in its library and dtypes."""
     place = 0
 

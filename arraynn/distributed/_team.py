@@ -81,7 +81,10 @@ class Team:
     @property
     def mine(self) -> range:
         """The numbers of this worker's shards."""
-        rank, size = self.group.rank, self.group.size
+        return self._of(self.group.rank)
+
+    def _of(self, rank: int) -> range:
+        size = self.group.size
         return range(self.shards * rank // size, self.shards * (rank + 1) // size)
 
     def edge(self, rows: int, shard: int) -> int:
@@ -90,7 +93,12 @@ class Team:
 
     def own_rows(self, rows: int) -> slice:
         """This worker's rows of a batch of so many."""
-        return slice(self.edge(rows, self.mine.start), self.edge(rows, self.mine.stop))
+        return self.rows_by_worker(rows)[self.group.rank]
+
+    def rows_by_worker(self, rows: int) -> list[slice]:
+        """Every worker's rows of a batch of so many."""
+        runs = map(self._of, range(self.group.size))
+        return [slice(self.edge(rows, run.start), self.edge(rows, run.stop)) for run in runs]
 
     def share(self, loss: Any, batch: tuple[Nest, Array, Array | None], own_x: Nest = None) -> Share:
         """This worker's rows of a batch. own_x : of x, where they are picked already, and the batch's x is not read."""
@@ -119,17 +127,19 @@ class Team:
 
         gradient(params, rows, key, total) -> sums, gradients, of some rows. coupled : whether it exchanges numbers.
         """
-        backend, engine = of(tree.first(params)), for_type(type(tree.first(params)))
+        leaf = tree.first(params)
+        backend, engine = of(leaf), for_type(type(leaf))
         parts = Parts(self.group if self.local is None else Group(), self.shards, self.mine) if coupled else None
         total = share.total if self.local is None else share.own_total
 
         def of_shard(shard: int) -> tuple[dict[str, Any], np.ndarray, Nest]:
             first, last = self.edge(share.rows, shard), self.edge(share.rows, shard + 1)
             rows = _rows(share.batch, slice(first - share.start, last - share.start))
-            sums, grads = gradient(params, rows, key.rows(first, parts), total)
-            return sums, flat(tree.trained(grads)), grads
+            with engine.current(leaf):  # a thread of its own begins with the first device
+                sums, grads = gradient(params, rows, key.rows(first, parts), total)
+                return sums, flat(tree.trained(grads), self.group), grads
 
-        with engine.single_threaded_products():
+        with engine.single_threaded_products(), engine.current(leaf):
             found = parts.run(of_shard) if parts is not None else backend.parallel_map(of_shard, self.mine)
         sums, _, like = found[0]
         values = pairwise([np.asarray(backend.fetch(tree.leaves(sums)), np.float64) for sums, _, _ in found])

@@ -110,7 +110,8 @@ class _Member(Group):
     name = "threads"
 
     def __init__(self, meeting: _Meeting, rank: int) -> None:
-        self.meeting, self.rank, self.size, self.local_size = meeting, rank, meeting.size, meeting.size
+        self.meeting, self.rank, self.size = meeting, rank, meeting.size
+        self.local_rank, self.local_size = rank, meeting.size
 
     def sum(self, flat: np.ndarray) -> np.ndarray:
         everyone = self.meeting.exchange(self.rank, flat)
@@ -122,6 +123,9 @@ class _Member(Group):
 
     def joined(self, part: np.ndarray) -> np.ndarray:
         return np.concatenate(self.meeting.exchange(self.rank, part))
+
+    def swap(self, parts: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
+        return [theirs[self.rank] for theirs in self.meeting.exchange(self.rank, parts)]
 
     def bcast(self, value: Any) -> Any:
         return self.meeting.exchange(self.rank, value)[0]

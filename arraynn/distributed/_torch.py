@@ -33,6 +33,8 @@ class TorchGroup(Group):
             atexit.register(self.dist.destroy_process_group)  # its threads must have ended before the process does
         # numbers lie on the host, which NCCL does not serve
         self.group = None if self.dist.get_backend() == "gloo" else self.dist.new_group(backend="gloo")
+        # under its new name, where there is one: the old one warns then
+        self.join = getattr(self.dist, "all_gather_single", None) or self.dist.all_gather_into_tensor
         self.rank, self.size = self.dist.get_rank(), self.dist.get_world_size()
         self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "0")) or self._local_size()
 
@@ -61,8 +63,15 @@ class TorchGroup(Group):
         received = np.empty(self.size * part.size, part.dtype)
         numbers = self.torch.from_numpy(received), self.torch.from_numpy(part)
         with self._exchange():
-            self.dist.all_gather_into_tensor(*numbers, group=self.group)
+            self.join(*numbers, group=self.group)
         return received
+
+    def swap(self, parts: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
+        received = np.empty(sum(sizes), np.uint8)
+        numbers = self.torch.from_numpy(received), self.torch.from_numpy(np.concatenate(parts))
+        with self._exchange():
+            self.dist.all_to_all_single(*numbers, sizes, [part.size for part in parts], group=self.group)
+        return np.split(received, np.cumsum(sizes)[:-1])
 
     def bcast(self, value: Any) -> Any:
         box = [value]

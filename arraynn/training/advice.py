@@ -15,6 +15,7 @@ from .._array import is_float, namespace
 from .._types import Array, Nest
 from ..backends import number, of
 from ..errors import warn_of_data
+from .sharded_array import ShardedArray
 from .validation import as_array
 
 LOOKED_AT = 1 << 20  #: numbers of an array that are looked at, at most: the first rows
@@ -102,7 +103,7 @@ def of_data(model: Any, x: Nest, y: Any, rows: Any) -> None:
     """Warn of data that are probably not meant as they are. rows : of the training, checked and moved."""
     if not model.integer_input:
         for part in tree.leaves(x):
-            of_digits("x", part, model.dtype)
+            of_digits("x", part.own if isinstance(part, ShardedArray) else part, model.dtype)
     if model.loss.targets == "classes" and len(rows.targets.shape) == 1:
         of_labels(rows.targets, model.output_shape[-1], getattr(model.loss, "ignore_label", None))
     elif model.loss.targets == "values":

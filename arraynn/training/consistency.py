@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import tree
 from ..distributed import Team, digest
 from ..io.model_file import own_version
 from .dataset import ArrayDataset
+from .sharded_array import ShardedArray
 
 
 class WorkerFacts:
@@ -39,7 +41,8 @@ class WorkerFacts:
         }
         for name, rows in (("training data", batches), ("validation data", validation)):
             if isinstance(rows, ArrayDataset):
-                self.facts[name] = digest([rows.x, rows.targets, rows.weight])
+                x = [leaf for leaf in tree.leaves(rows.x) if not isinstance(leaf, ShardedArray)]
+                self.facts[name] = digest([x, rows.targets, rows.weight])
 
 
 @contextmanager

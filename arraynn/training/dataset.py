@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +16,14 @@ from .._text import row_shape
 from .._types import Array, Nest, Shape
 from ..backends import Backend, number, of
 from ..distributed import Team
-from ..encoding import Places, TableEncoding, forget, is_table, rows_of_table
+from ..encoding import Places, TableEncoding, is_table, rows_of_table
 from ..errors import DataError, ShapeError
 from ..losses import Domain, Loss
 from .columns import column_names, not_a_list_of_inputs, same_columns
+from .host_array import HostArray
 from .labels import class_table, numbered, weights_by_place
 from .lengths import check_lengths
+from .sharded_array import ShardedArray, is_sharded
 from .validation import as_array, as_inputs, count_rows, distributions, finite, in_domain, in_range, same_place
 
 
@@ -63,12 +65,13 @@ class InputSpec:
                 f"expected input {row_shape(self.input_shape)}, got {row_shape(shape)}", layer=layer, path=path
             )
         most = self.backend.room() / 2 / np.dtype(self.dtype).itemsize  # the other half is for the training
-        return self.by_part(
-            lambda leaf, part: (
-                HostArray(cast(np.ndarray, leaf), part=part) if _stays(leaf, most) else self.input(leaf, part=part)
-            ),
-            x,
-        )
+
+        def taken(leaf: Any, part: int | None) -> Any:
+            if isinstance(leaf, ShardedArray):
+                return leaf.of_part(part, self)
+            return HostArray(leaf, part=part) if _stays(leaf, most) else self.input(leaf, part=part)
+
+        return self.by_part(taken, x)
 
     def by_part(self, function: Callable[[Array, int | None], Any], x: Nest) -> Nest:
         """function(leaf, part) of each leaf of x; the part is None where all of x is taken in the same way."""
@@ -175,29 +178,6 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
-class HostArray:
-    """Rows of an array that stays on the host: memory-mapped, or too large for the device. Read a batch at a time.
-
-    rows : their indices in it; None is all, in order. part : the index of this part of x, where parts differ.
-    """
-
-    array: np.ndarray
-    rows: np.ndarray | None = None
-    part: int | None = None
-
-    def read(self, rows: Any, spec: InputSpec) -> Array:
-        if self.rows is not None:
-            rows = self.rows[rows]
-        places = np.arange(*rows.indices(len(self.array))) if isinstance(rows, slice) else rows
-        if isinstance(rows, slice) and len(places):
-            forget(self.array, int(places[0]), len(places))  # what was read before, in order, is not needed soon
-        return spec.input(np.asarray(self.array[rows]), places, self.part)
-
-    def take(self, rows: np.ndarray) -> HostArray:
-        return HostArray(self.array, rows if self.rows is None else self.rows[rows], self.part)
-
-
-@dataclass(frozen=True)
 class ArrayDataset:
     """Arrays of x, targets and weights on the spec's backend, whose rows are taken in batches."""
 
@@ -235,26 +215,39 @@ class ArrayDataset:
     def take(self, rows: Any, host: Any = None, team: Team | None = None) -> Any:
         """The rows of a slice, or of an index array (`host` is the same for what is memory-mapped), as a Batch; with a
         team, this worker's Share of them: of x, no other rows are read."""
-        weight = None if self.weight is None else _pick(self.weight, rows, host)
         if team is None:
-            return self.inputs(rows, host), _pick(self.targets, rows, host), weight
-        targets = _pick(self.targets, rows, host)
-        own = team.own_rows(int(targets.shape[0]))
-        if host is None:
-            x = self.inputs(slice(rows.start + own.start, rows.start + own.stop))
-        else:
-            x = self.inputs(rows[own], host[own])
+            return self.inputs(rows, host), *self.answers(rows, host)
+        targets, weight = self.answers(rows, host)
+        shares = team.rows_by_worker(int(targets.shape[0]))
+        everyone = [_part_of(rows if host is None else host, share) for share in shares]
+        own = shares[team.group.rank]
+        x = self.inputs(_part_of(rows, own), None if host is None else host[own], everyone)
         return team.share(self.spec.loss, ((), targets, weight), x)
 
-    def inputs(self, rows: Any, host: Any = None) -> Nest:
-        """x alone, of these rows."""
+    def answers(self, rows: Any, host: Any = None) -> tuple[Array, Array | None]:
+        """Targets and weights of these rows."""
+        return _pick(self.targets, rows, host), None if self.weight is None else _pick(self.weight, rows, host)
+
+    def inputs(self, rows: Any, host: Any = None, everyone: Any = None) -> Nest:
+        """x alone, of these rows. everyone : the rows that each worker wants at the same time, these unless told."""
+        own = rows if host is None else host
 
         def read(leaf: Any) -> Array:
-            if isinstance(leaf, HostArray):
-                return leaf.read(rows if host is None else host, self.spec)
-            return _pick(leaf, rows, host)
+            if isinstance(leaf, ShardedArray):
+                return leaf.read([own] * leaf.group.size if everyone is None else everyone, self.spec)
+            return leaf.read(own, self.spec) if isinstance(leaf, HostArray) else _pick(leaf, rows, host)
 
         return tree.map(read, self.x)
+
+    @property
+    def sharded(self) -> bool:
+        """Whether to read rows is an exchange between workers, which all of them take part in."""
+        return is_sharded(self.x)
+
+    @property
+    def fetch_steps(self) -> int | None:
+        """Steps between fetches, at most, where that is less than usual: a replay then reads whole batches."""
+        return 64 if self.sharded else None
 
     def split(self, fraction: float, seed: int) -> tuple[ArrayDataset, ArrayDataset]:
         """(the rest, this fraction of the rows, drawn by the seed); each keeps the order of the whole."""
@@ -267,7 +260,7 @@ class ArrayDataset:
             places = self.spec.backend.asarray(rows, self.spec.backend.index_dtype)
 
             def pick(leaf: Any) -> Any:
-                return leaf.take(rows) if isinstance(leaf, HostArray) else _pick(leaf, places, rows)
+                return leaf.take(rows) if isinstance(leaf, (HostArray, ShardedArray)) else _pick(leaf, places, rows)
 
             weight = None if self.weight is None else self.spec.weights(pick(self.weight), len(rows))
             return replace(self, x=tree.map(pick, self.x), targets=pick(self.targets), weight=weight)
@@ -303,6 +296,11 @@ def _permutation(seed: list[int], count: int) -> np.ndarray:
 def _stays(leaf: Array, most: float) -> bool:
     """Whether an array of x stays on the host: one on disk, or one of more numbers than that."""
     return isinstance(leaf, np.ndarray) and (isinstance(leaf, np.memmap) or leaf.size > most)
+
+
+def _part_of(rows: Any, part: slice) -> Any:
+    """A part of the rows of a slice with both ends, or of an index array."""
+    return slice(rows.start + part.start, rows.start + part.stop) if isinstance(rows, slice) else rows[part]
 
 
 def _pick(leaf: Array, rows: Any, host: Any) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -33,8 +33,9 @@ def measure(model: Any, rows: ArrayDataset, group: Group | None = None) -> dict[
     whole = [metric for metric in metrics if metric.whole_set]
     metrics = [metric for metric in metrics if not metric.whole_set]
 
-    def figures(part: slice) -> tuple[dict[str, Any], list[Any]]:
-        x, targets, weight = rows.take(part)
+    def figures(part: slice, x: Nest = None) -> tuple[dict[str, Any], list[Any]]:
+        targets, weight = rows.answers(part)
+        x = rows.inputs(part) if x is None else x
         outputs = forward(params, x)
         kept = [outputs, targets, *([] if weight is None else [weight])] if whole else []
         loss = called_loss(model.loss, outputs, targets, weight, total)[0]
@@ -42,10 +43,15 @@ def measure(model: Any, rows: ArrayDataset, group: Group | None = None) -> dict[
 
     coupled = coupled_in_inference(model.network) or any(map(batch_coupled, (model.loss, *metrics)))
     cut = pieces(rows.count, model.backend, coupled)
+    rank, size = (0, 1) if group is None else (group.rank, group.size)
+    runs = [cut[len(cut) * i // size : len(cut) * (i + 1) // size] for i in range(size)]
     with model.backend.context():
-        found = model.backend.parallel_map(figures, cut if group is None else cut[group.rank :: group.size])
+        if rows.sharded:
+            found = [figures(part, x) for part, x in _exchanged(rows, runs, rank)]
+        else:
+            found = model.backend.parallel_map(figures, runs[rank])
         parts = [sums for sums, _ in found]
-        joined = _in_order([kept for _, kept in found], len(cut), group) if whole else []
+        joined = _joined([kept for _, kept in found], group) if whole else []
         fetched = iter(model.backend.fetch(tree.leaves(parts)))
     host = tree.map(lambda _: next(fetched), parts)
     if group is not None:
@@ -55,11 +61,20 @@ def measure(model: Any, rows: ArrayDataset, group: Group | None = None) -> dict[
     return {"loss": summed["loss"], **{m.name: values[m.name] for m in prepared}}
 
 
-def _in_order(kept: list[list[Any]], count: int, group: Group | None) -> list[Any]:
-    """The arrays of so many blocks of rows, which the workers took in turn, joined, as NumPy's."""
+def _exchanged(rows: ArrayDataset, runs: list[list[slice]], rank: int) -> Iterator[tuple[slice, Nest]]:
+    """(block, its x) of a worker's blocks of rows, as many exchanges as the worker with the most has blocks."""
+    for turn in range(max(map(len, runs))):
+        wanted = [run[turn] if turn < len(run) else slice(0, 0) for run in runs]
+        x = rows.inputs(wanted[rank], everyone=wanted)
+        if turn < len(runs[rank]):
+            yield wanted[rank], x
+
+
+def _joined(kept: list[list[Any]], group: Group | None) -> list[Any]:
+    """The arrays of all blocks of rows, of which each worker took a run, joined, as NumPy's."""
     if group is not None:
         hands = group.gather(tree.map(lambda array: of(array).to_numpy(array), kept))
-        kept = [hands[i % group.size][i // group.size] for i in range(count)]
+        kept = [one for hand in hands for one in hand]
     return [of(one[0]).to_numpy(namespace(one[0]).concat(one)) for one in zip(*kept, strict=True)]
 
 

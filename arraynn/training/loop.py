@@ -28,7 +28,7 @@ from .callbacks import Callback
 from .checkpoint import Checkpoint, LoadedCheckpoint, Progress
 from .dispatch import Dispatcher
 from .nan_trace import first_non_finite
-from .pending import EpochTotals, PendingStep
+from .pending import EpochTotals, PendingStep, made
 from .signals import Interrupt, deferred_interrupts
 from .step import make_unchecked_step
 
@@ -69,7 +69,7 @@ class Trainer:
         self.epochs = 0  # of this fit, those before a resume included
         self.first_optimizer = model.optimizer
         self.exact = True  # the weights are those after the counted steps
-        self.most = getattr(batches, "fetch_steps", FETCH_STEPS)
+        self.most = getattr(batches, "fetch_steps", None) or FETCH_STEPS
         self.pending: list[PendingStep] = []
         self.finished: list[int] = []  # complete epochs that are not in the history yet
         self.unreported: list[
@@ -284,6 +284,10 @@ class Trainer:
     def diverged(self) -> None:
         """Restore the last finite weights, replay the steps since then, and raise DivergedError with step and layer."""
         lost = self.go_back()
+        if getattr(self.batches, "sharded", False):  # a batch comes from all workers
+            if not self.common:
+                raise DivergedError(lost[-1].epoch, lost[-1].step, "loss", "the loss")
+            lost = [made(one) for one in lost]
         found = first_non_finite(self.model, [(one.step, one.optimizer, one.make) for one in lost])
         at = next((one for one in lost if one.step == found.step), lost[-1])
         x, targets, _ = at.make()

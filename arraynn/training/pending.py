@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import CheckpointError
@@ -21,6 +21,12 @@ class PendingStep:
     optimizer: Optimizer
     make: Callable[[], Batch]
     logs: dict[str, Any]
+
+
+def made(step: PendingStep) -> PendingStep:
+    """The step with its batch made now, to be looked at as often as asked for."""
+    batch = step.make()
+    return replace(step, make=lambda: batch)
 
 
 @dataclass

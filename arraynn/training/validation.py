@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import array_api_compat
 import numpy as np
@@ -15,9 +15,11 @@ from .._coupling import says_coupled
 from .._hyperparameters import is_integer, python_number
 from .._types import Array, Nest
 from ..backends import number, of
+from ..distributed import Shard
 from ..errors import DataError, ShapeError
 from ..losses import Domain
 from .numeric import numeric
+from .sharded_array import ShardedArray
 
 CHUNK = 1 << 20  #: numbers looked at together on the host, so that a memory-mapped file streams
 SUM_TOLERANCE = 1e-3  #: how far a row of a distribution may sum from 1
@@ -31,6 +33,12 @@ def as_inputs(x: Nest) -> Nest:
 def as_array(what: str, values: Any) -> Array:
     """values as an array of real numbers of some library; lists and data frames become NumPy's. DataError where they
     are none."""
+    if isinstance(values, Shard):
+        raise DataError(
+            f"{what} is an nn.Shard, which Model.fit takes, on several workers; give the array itself, or its own rows"
+        )
+    if isinstance(values, ShardedArray):
+        return cast(Array, values)  # its rows are checked where they are held
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise DataError(f"{what} is a masked array; fill what is masked, as by {what}.filled(0), or drop such rows")
     if not is_array(values) or (isinstance(values, np.ndarray) and not isinstance(values, np.memmap)):
@@ -73,7 +81,7 @@ def enough_rows(network: Any, rows: int) -> None:
 
 def same_place(*arrays: Array | None) -> None:
     """Raise DataError where arrays of two libraries or devices are mixed. NumPy arrays go along with any."""
-    homes = {place(x): None for x in arrays if x is not None and not isinstance(x, np.ndarray)}
+    homes = {place(x): None for x in arrays if x is not None and not isinstance(x, (np.ndarray, ShardedArray))}
     if len(homes) > 1:
         told = " and ".join(f"{library} on {device}" for library, device in homes)
         raise DataError(

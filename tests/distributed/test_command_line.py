@@ -62,7 +62,7 @@ def test_mpi_that_is_missing_is_told(monkeypatch, tmp_path, capsys):
 @pytest.mark.parametrize("wrong", ["0", "-1", "mpich", "2.5"])
 def test_wrong_workers_are_refused(wrong, capsys):
     assert main([*TRAIN, f"--workers={wrong}"]) == 2
-    assert "is neither mpi, torch, nor an integer of at least 1; try 4" in capsys.readouterr().err
+    assert "is neither mpi, nccl, torch, nor an integer of at least 1; try 4" in capsys.readouterr().err
 
 
 def test_a_worker_alone_trains_as_with_shards(tmp_path, monkeypatch, capsys):

@@ -77,6 +77,12 @@ def test_the_bits_are_those_of_one_worker(engine, tmp_path):
         check(launch(engine, count, engine, "no", tmp_path / f"{count}.safetensors"), count)
 
 
+@pytest.mark.parametrize("engine", [mpi, torch])
+def test_the_bits_are_those_of_one_worker_where_each_holds_its_own_rows(engine, tmp_path):
+    for count in (2, 4):
+        check(launch(engine, count, engine, "apart", tmp_path / f"{count}.safetensors"), count)
+
+
 @pytest.mark.parametrize("engine", [mpi])
 def test_three_workers_have_the_same_bits_among_them(engine, tmp_path):
     found = launch(engine, 3, engine, "no", tmp_path / "run.safetensors").stdout.split()

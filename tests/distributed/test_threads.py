@@ -441,7 +441,7 @@ def test_a_layer_that_couples_rows_without_exchanging_is_refused():
 
 @pytest.mark.parametrize("wrong", ["mpich", "threads", "threads:0", "threads:x", 3])
 def test_unknown_engines_are_refused(wrong):
-    with pytest.raises(DataError, match="workers takes 'mpi', 'torch', 'threads:4' or None, got"):
+    with pytest.raises(DataError, match="workers takes 'mpi', 'nccl', 'torch', 'threads:4' or None, got"):
         nn.workers(wrong)
 
 

@@ -1,6 +1,7 @@
 """A training run that tests start as a process, alone or as one of several workers. Not a test by itself.
 
-ENGINE FAULT CHECKPOINT: none, mpi or torch; what befalls the last worker in step 23; the file to go on from.
+ENGINE FAULT CHECKPOINT: none, mpi or torch; what befalls the last worker in step 23, or "apart", where nothing does and
+each worker is given its own rows only; the file to go on from.
 Prints, for each worker, a hash of weights, slots and history.
 """
 
@@ -8,6 +9,7 @@ import hashlib
 import os
 import signal
 import sys
+from functools import partial
 
 import numpy as np
 
@@ -55,9 +57,15 @@ def bits(model, history):
     return found.hexdigest()[:12]
 
 
-def train(workers=None, shards=None, callbacks=(), resume=None, epochs=EPOCHS):
+def apart(group, array):
+    """This worker's rows of the array."""
+    mine = group.rows(len(array))
+    return nn.Shard(array[mine], mine.start, len(array))
+
+
+def train(workers=None, shards=None, callbacks=(), resume=None, epochs=EPOCHS, give=lambda array: array):
     """Dropout, batch norm, a penalty, clipping, weights of rows and classes, validation, a last batch of 4 rows."""
-    x, y, weight = data()
+    x, y, weight = map(give, data())
     rule = nn.Adam(nn.InverseTimeDecay(0.01, decay=0.01))
     model = nn.Model(NETWORK, optimizer=rule, seed=3, backend="numpy", clip_norm=0.5)
     history = model.fit(
@@ -78,7 +86,8 @@ def train(workers=None, shards=None, callbacks=(), resume=None, epochs=EPOCHS):
 
 def main(engine, fault, path):
     group = nn.workers(None if engine == "none" else engine)
-    model, history = train(group, 8, [Fault(fault, group), nn.Checkpoint(path, every=4)], path)
+    give = {"give": partial(apart, group)} if fault == "apart" else {}
+    model, history = train(group, 8, [Fault(fault, group), nn.Checkpoint(path, every=4)], path, **give)
     everyone = group.gather(bits(model, history))
     if group.rank == 0:
         print(*everyone, flush=True)

@@ -1,0 +1,139 @@
+"""NCCL: sums of CuPy's arrays from GPU to GPU, with one process a GPU; all else goes by MPI."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from ..errors import WorkerError
+from ._group import Group, told_by
+from ._report import end_all_when_uncaught
+
+
+class NCCLGroup(Group):
+    """The processes of an MPI group, each with a GPU of its own.
+
+    control : the group that arrays on the host and objects go by. communicator : NCCL's, of the same ranks. cupy : the
+    library. Exchanges are queued on CuPy's current stream, so they come after what has made the arrays and before what
+    reads the results, and the host waits for neither.
+    """
+
+    name = "nccl"
+
+    def __init__(self, control: Group, communicator: Any, cupy: Any) -> None:
+        self.control, self.communicator, self.cupy, self.nccl = control, communicator, cupy, cupy.cuda.nccl
+        self.rank, self.size, self.local_size = control.rank, control.size, control.local_size
+        self.bcast, self.gather, self.swap = control.bcast, control.gather, control.swap  # type: ignore[method-assign]
+
+    def keeps(self, array: Any) -> bool:
+        return isinstance(array, self.cupy.ndarray)
+
+    def sum(self, flat: Any) -> Any:
+        if not self.keeps(flat):
+            return self.control.sum(flat)
+        place, stream = _address(flat), self._stream()
+        self.communicator.allReduce(place, place, flat.size, self._dtype(flat), self.nccl.NCCL_SUM, stream)
+        return flat
+
+    def slices(self, padded: Any) -> Any:
+        if not self.keeps(padded):
+            return self.control.slices(padded)
+        received, dtype, stream = self.cupy.empty_like(padded), self._dtype(padded), self._stream()
+        count = padded.size // self.size
+        with self._one_call():
+            for peer in range(self.size):
+                place = peer * count * padded.itemsize
+                self.communicator.send(_address(padded) + place, count, dtype, peer, stream)
+                self.communicator.recv(_address(received) + place, count, dtype, peer, stream)
+        return received
+
+    def joined(self, part: Any) -> Any:
+        if not self.keeps(part):
+            return self.control.joined(part)
+        received = self.cupy.empty(self.size * part.size, part.dtype)
+        places = _address(part), _address(received)
+        self.communicator.allGather(*places, part.size, self._dtype(part), self._stream())
+        return received
+
+    def abort(self, error: BaseException) -> None:
+        """As MPI does: the processes end, whatever their GPUs wait for."""
+        self.control.brief = self.brief
+        self.control.abort(error)
+
+    def _stream(self) -> int:
+        stream: int = self.cupy.cuda.get_current_stream().ptr
+        return stream
+
+    def _dtype(self, array: Any) -> int:
+        names = {"float32": self.nccl.NCCL_FLOAT32, "float64": self.nccl.NCCL_FLOAT64}
+        return int(names[str(array.dtype)])
+
+    @contextmanager
+    def _one_call(self) -> Iterator[None]:
+        """Sends and receives within are one call of NCCL: alone, each would wait for its peer."""
+        self.nccl.groupStart()
+        try:
+            yield
+        finally:
+            self.nccl.groupEnd()
+
+
+def _address(array: Any) -> int:
+    """Where a contiguous array lies on its GPU."""
+    address: int = array.data.ptr
+    return address
+
+
+@lru_cache(maxsize=1)
+def join() -> NCCLGroup:
+    """This process among those of its MPI job, with the GPU of its own made CuPy's current one.
+
+    WorkerError on all, with the remedy, where MPI, CuPy, NCCL or a GPU for each is missing.
+    """
+    from ._mpi import join as join_mpi
+
+    group = made(join_mpi(), _cupy)
+    if group.size > 1:
+        end_all_when_uncaught(group.rank, group.abort)
+    return group
+
+
+def made(control: Group, load: Callable[[], Any]) -> NCCLGroup:
+    """The NCCLGroup of these processes. load() : CuPy; what it raises is raised on all."""
+    found: list[Any] = []
+    with control.together():
+        cupy = load()
+        count = cupy.cuda.runtime.getDeviceCount()
+        device = cupy.cuda.Device(control.local_rank % max(count, 1))
+        found += [cupy, device, cupy.cuda.nccl.get_unique_id() if control.rank == 0 else None]
+    cupy, device, unique = found
+    homes = control.gather((socket.gethostname(), device.pci_bus_id))
+    for rank, home in enumerate(homes):
+        if (first := homes.index(home)) != rank:
+            shared = WorkerError(
+                f"workers {first} and {rank} would share the GPU {home[1]} of {home[0]}, and NCCL takes one process a "
+                f"GPU: start {len(set(homes))} workers, or give each a GPU, as by srun --gpus-per-task=1"
+            )
+            raise told_by(shared, 0)
+    device.use()
+    return NCCLGroup(control, cupy.cuda.nccl.NcclCommunicator(control.size, control.bcast(unique), control.rank), cupy)
+
+
+def _cupy() -> Any:
+    """CuPy, proved to compute, and with NCCL."""
+    from ..backends.cupy.probe import probe
+
+    status = probe()
+    if not status.usable:
+        raise WorkerError(f'workers("nccl") needs CuPy and a GPU: {status.reason}. {status.remedy}'.rstrip(". "))
+    import cupy
+    from cupy.cuda import nccl
+
+    if not nccl.available:
+        raise WorkerError(
+            'workers("nccl") needs NCCL, which this CuPy does not find: pip install nvidia-nccl-cu12 (cu13 for CUDA 13)'
+        )
+    return cupy
