@@ -17,7 +17,7 @@ import pytest
 import arraynn as nn
 from ci.bench import lanes, measure
 from ci.bench.peers import ON_GPU
-from ci.bench.workloads import MNIST, DENSE
+from ci.bench.workloads import DENSE, MNIST
 from ci.gpu_bench import __main__ as gpu_bench
 from ci.gpu_bench import cupy_peer, launches, stages, torch_peer, trained
 from tests.backends import kernels, recording

@@ -14,8 +14,8 @@ from typing import Any
 
 from .lanes import Lane
 from .measure import Times
-from .peers import installed
 from .networks import Network
+from .peers import installed
 from .workloads import Workload
 
 IMPORTS = {"numpy": "numpy", "arraynn": "arraynn", "torch": "torch", "jax": "jax.numpy", "thinc": "thinc.api"}
