@@ -169,10 +169,10 @@ class Backend:
         return found
 
     def synchronize(self) -> None:
-        """Wait until what was asked of the device is done. Most libraries compute at once."""
+        """Wait until all work of the device is done. Most libraries compute at once."""
 
     def room(self) -> float:
-        """Bytes that further arrays may take there; infinite where nobody counts."""
+        """Bytes that further arrays may take on the device; infinite where that is not known."""
         return math.inf
 
     def context(self) -> AbstractContextManager[Any]:

@@ -281,8 +281,8 @@ def numpy_program(
 
 
 def _side_by_side(multiplied: Sequence[tuple[Any, Any, Any]], updated: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Products (a, b, out) and updates (rule, p, g, slots, scalars), which have nothing to do with each other, in tiles
-    and slices, by whoever is free. Returns (p, slots) of each update."""
+    """Products (a, b, out) and updates (rule, p, g, slots, scalars), which are independent of each other, in tiles
+    and slices, on all free threads. Returns (p, slots) of each update."""
     results: list[Any] = [(p, slots) for _, p, _, slots, _ in updated]
     tasks = [task for one in multiplied for task in products.tasks(*one)]
     for i, one in enumerate(updated):
@@ -318,7 +318,7 @@ def _slices_of(
 
 @lru_cache(maxsize=64)
 def _in_place(rule: Callable[..., Any]) -> Callable[..., Any]:
-    """The rule, writing what it returns over what it was given."""
+    """The rule, with its results written over its arguments."""
 
     def run(p: Any, g: Any, slots: dict[str, Any], scalars: Any) -> Any:
         if isinstance(p, trace.Tracer):

@@ -1,4 +1,4 @@
-"""Arrays that an update writes to share no memory: looked at once for the same arrays, and told by their paths."""
+"""Arrays that an update writes to share no memory: checked once for the same arrays, and named by their paths."""
 
 from __future__ import annotations
 

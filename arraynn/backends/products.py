@@ -38,8 +38,8 @@ PERIOD = 65521
 
 
 def tasks(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> list[Callable[[], Any]]:
-    """The calls that write a b to out, in the bits of one call, whoever makes them: several where threads may help, and
-    where tiles have the same bits."""
+    """The calls that write a b to out, in the bits of a single call: several of them where other threads may help and
+    tiles have the same bits."""
     found = _tiling(a, b, out) if threads.helpers() else None
     if found is None:
         return [partial(np.matmul, a, b, out)]

@@ -74,8 +74,9 @@ def _give_back() -> None:
 
 
 def _set(library: Any, threads: int) -> None:
-    """Tell BLAS. OpenBLAS listens to any thread; threadpoolctl lets only the one speak that spoke first, unless it is
-    told that this one is done. It is told so again afterwards, or nobody else could give BLAS back what they took."""
+    """Set the number of BLAS threads. OpenBLAS takes it from any thread. threadpoolctl accepts calls only from the
+    thread that called first, until its controlling thread is cleared: before, so that this thread may call, and
+    afterwards, so that another one may."""
     clear = getattr(library, "clear_controlling_thread", lambda force: None)
     clear(force=True)
     library.set_num_threads(threads)
@@ -99,8 +100,8 @@ def helpers() -> int:
 
 
 def run(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """[function(item) for item in items], by `together`. Results stand in the order of the items whoever makes them, so
-    what is folded over them does not depend on that."""
+    """[function(item) for item in items], by `together`. Results stand in the order of the items, whichever thread
+    computed them, so a fold over them does not depend on the threads."""
     if len(items) < 2 or not helpers():
         return list(map(function, items))
     results: list[Any] = [None] * len(items)
@@ -114,9 +115,9 @@ def run(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
 
 def together(tasks: Sequence[Callable[[], Any]]) -> None:
     """Call the tasks, which have nothing to do with each other: within `limit` in the caller's thread and the pool's,
-    whoever is free takes the next one, the caller first.
+    each free thread takes the next one, the caller first.
 
-    It waits for nobody but those that are at a task when none is left. When one fails, or is interrupted, no other is
+    When no task is left, it waits only for tasks that have begun. When one fails, or is interrupted, no other one is
     begun, and all have ended when the error is raised.
     """
     count = min(helpers(), len(tasks) - 1)
@@ -217,7 +218,7 @@ class Pool:
             if work is None:
                 return
             work.help()
-            del work  # or its arrays would stay while nobody calls
+            del work  # or its arrays would stay alive until the next call
 
     def close(self) -> None:
         for _ in range(self.size):

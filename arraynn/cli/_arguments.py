@@ -43,7 +43,7 @@ Each has defaults that learn well; an option changes one of them."""
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, but what is wrong is one line."""
+    """argparse, with errors of one line."""
 
     commands: Any = None  #: the sub-commands' action, of the parser of the whole command line
 
@@ -81,7 +81,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> Parser:
-    """The parser of the whole command line. `run` of what it returns is the command's function."""
+    """The parser of the whole command line. The parsed arguments hold the command's function as `run`."""
     whole = Parser(
         prog="arraynn",
         description="Neural-network building blocks on the Python Array API.",

@@ -21,7 +21,7 @@ ANSWERS = {(2,): "boundary.png", (1,): "fit.png"}  #: what the model has learnt,
 
 @contextmanager
 def claimed(out: str | None, name: str, overwrite: bool, resume: bool = False) -> Iterator[Path]:
-    """The folder to write into; if nothing was written into it, what was made of it is taken away again.
+    """The folder to write into; if nothing was written into it, the folders that were made for it are removed again.
 
     out : the folder, or None for runs/<name>-001 and up. Raises UsageError where it holds a model, or a run that was
     broken off, and `overwrite` is False, nor is it that run that is to go on; OSError where it cannot be written.

@@ -73,6 +73,6 @@ def _lines(model: Any, table: Any) -> Iterator[list[Any]]:
 
 
 def _cells(column: Column) -> list[Any]:
-    """The cells as they stand in the file; what is missing is empty."""
+    """The cells as they stand in the file; missing ones are empty."""
     values = column.values if column.kind == "text" else column.texts()
     return ["" if value is None else value for value in values]

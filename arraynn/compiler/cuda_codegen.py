@@ -150,7 +150,7 @@ class _Codegen(Source):
 
 
 def _last_uses(steps: list[Step], finals: set[int]) -> dict[int, list[int]]:
-    """By step, the serials of what nobody needs behind it. (A view keeps its array alive by itself.)"""
+    """By step, the serials of arrays that no later step reads. (A view keeps its array alive by itself.)"""
     last = {x.serial: i for i, step in enumerate(steps) for x in (*step.reads(), *step.outputs)}
     gone: dict[int, list[int]] = {}
     for serial, i in last.items():

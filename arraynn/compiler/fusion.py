@@ -108,8 +108,8 @@ def _light(node: Node, group: set[int]) -> bool:
 
 
 def _recompute(order: list[Node], groups: dict[int, list[Node]]) -> None:
-    """Let a later loop compute again what would take more memory to write and read than what it is made of: a mask's
-    floats, which are a comparison of smaller numbers."""
+    """Let a later loop recompute a node where that reads less memory than storing the node would take: the floats of a
+    mask, which are a comparison of smaller numbers."""
     owner = {node.serial: end for end, nodes in groups.items() for node in nodes}
     readers: dict[int, set[int | None]] = {}  # the loops that read a node; None is no loop
     for node in order:

@@ -203,7 +203,7 @@ def compute_dtype(node: Node) -> np.dtype:
 
 
 def frozen(value: Any) -> Any:
-    """A key for an attribute. Numbers are told apart by type and bits: 0.0, -0.0, 0 and False are four, and nan is one.
+    """A key for an attribute. Numbers differ by type and bits: 0.0, -0.0, 0 and False are four keys, and nan is one.
     What is not a plain value is known by its identity."""
     kind = type(value)
     if kind is float:

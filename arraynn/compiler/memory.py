@@ -1,4 +1,4 @@
-"""Who writes where: last uses, buffers that are used again as soon as they are free, and the arena that holds them."""
+"""Memory planning: last uses, buffers that are reused as soon as they are free, and the arena that holds them."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ class MemoryPlan:
 
 
 class FreeList(list[Any]):
-    """A program's arenas that nobody works in: as many as it was ever called at the same time."""
+    """A program's arenas that are not in use. There are as many arenas as calls ever ran at the same time."""
 
     __hash__ = object.__hash__  # type: ignore[assignment]  # lists of which there is one each
 

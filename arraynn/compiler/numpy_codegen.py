@@ -263,7 +263,7 @@ class NumPyCodegen(NumPyCalls):
     # Results.
 
     def _result(self) -> str:
-        """The source of what is returned: no two leaves share memory, and none lies in memory that is used again."""
+        """The source of the returned nest: no two leaves share memory, and none lies in memory that is reused."""
         texts: list[str] = []
         bases: set[int] = set()
         for node in self.traced.outputs:

@@ -34,7 +34,7 @@ def update(rule: Callable[..., Any], leaves: Sequence[Any], scalars: Any) -> lis
 
 def call(function: Callable[..., Any], arguments: tuple[Any, ...], like: Any) -> Any:
     """What function(*arguments) will return when the arguments are there: a nest of the form and the shapes of `like`,
-    whose arrays are new ones, and whose numbers are what they are then."""
+    whose arrays are new ones, and whose numbers have the values of that call."""
     tracers = [x for x in tree.leaves([arguments, like]) if isinstance(x, Tracer)]
     graph = tracers[0].graph
     form, operands = flattened(graph, arguments)

@@ -1,4 +1,4 @@
-"""Rewrites of the graph: what is known is not computed again, and small parameters are updated as one."""
+"""Rewrites of the graph: known values are not computed again, and small parameters are updated as one array."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _differ(a: Node, b: Node) -> bool:
     return a is not b
 
 
-# ---------------------------------------------------------------- what is known
+# ---------------------------------------------------------------- simplification
 
 
 def simplify(graph: Graph, roots: Sequence[Node]) -> list[Node]:
@@ -131,7 +131,7 @@ def pack_updates(graph: Graph, roots: Sequence[Node], donated: Iterable[int], sm
 def _lowered(
     graph: Graph, update: Node, given: set[int], small: float, taken: set[int]
 ) -> Iterable[tuple[Leaf, dict[str | None, Node]]]:
-    """(leaf, what is returned for it by name; None is the parameter's) for each leaf of an update."""
+    """(leaf, its results by the name of the slot; None names the parameter) for each leaf of an update."""
     rule, scalars = update.attributes["rule"], update.attributes["scalars"]
     numbers = filled(scalars, [Tracer(graph, x) for x in update.operands])
     packs: dict[Any, list[Leaf]] = {}

@@ -145,7 +145,7 @@ def _show(program: Program, traced: Traced) -> None:
 
 
 def form_of(nest: Any) -> Any:
-    """What programs are told apart by: the form of the arguments, and the shapes and dtypes of their arrays."""
+    """The key of a specialization: the form of the arguments, and the shapes and dtypes of their arrays."""
     if isinstance(nest, dict):
         return type(nest), tuple((key, form_of(x)) for key, x in nest.items())
     if isinstance(nest, (list, tuple)):

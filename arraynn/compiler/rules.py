@@ -28,7 +28,7 @@ class Rule:
     def __init__(self, rule: Callable[..., Any], slots: tuple[str, ...], scalars: Any, dtype: np.dtype) -> None:
         graph = Graph()
         self.dtype, self.signature = dtype, Signature(graph, (scalars,))
-        shape = (1 << 40,)  # which nobody sees
+        shape = (1 << 40,)  # of a tracer only: no array of this size is made
         self.arrays = [graph.node("input", (), shape, dtype, name=i) for i in range(2 + len(slots))]
         p, g, *own = self.arrays
         named = dict(zip(slots, own, strict=True))

@@ -33,13 +33,13 @@ class Storage:
 class Tracer:
     """Stands for an array while a function is traced.
 
-    storage : None for what NumPy would return as a number, which nobody can write to.
+    storage : None where NumPy would return a number, which cannot be written to.
     """
 
     __slots__ = ("__weakref__", "graph", "node", "storage")
     backend_name = "traced"
     __array_ufunc__ = None  # NumPy's arrays and numbers leave their operators to this class
-    device: Any = None  # creation functions are told this, and the current device is taken
+    device: Any = None  # passed to creation functions, which take the current device
 
     def __init__(self, graph: Graph, node: Node, storage: Storage | None = None) -> None:
         self.graph, self.node, self.storage = graph, node, storage
@@ -85,7 +85,7 @@ class Tracer:
         return self.node
 
     def new(self, node: Node) -> Tracer:
-        """A tracer of what was computed of this one."""
+        """A tracer of a node that was computed from this one."""
         return type(self)(self.graph, node)
 
     def view(self, op: str, shape: Any, dtype: Any = None, **attributes: Any) -> Tracer:

@@ -51,7 +51,7 @@ class Dialect:
 
 
 def dialect_of(path: str, separator: str | None, encoding: str | None, decimal: str | None) -> Dialect:
-    """The dialect of a file, what is given taken as it is. DataError where it is no text, or empty."""
+    """The dialect of a file; given options are taken as they are. DataError where it is no text, or empty."""
     packed = _packed(path)
     try:
         with opened(path, packed) as file:

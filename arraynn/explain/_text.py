@@ -11,7 +11,7 @@ GIVEN = ("x", "y gradient", "outputs")
 
 
 def text(number: int, before: Mapping[str, Any], stage: Mapping[str, Any]) -> Iterator[str]:
-    """A stage's lines: what it is, its formula, its values under one another. What stands above is named only."""
+    """A stage's lines: its title, its formula, its values under one another. Values that stand above are named only."""
     again = before.get("stage") == stage["stage"] == "update"
     handed = next((before[name] for name in HANDED if name in before), None)
     yield f"{number}. {stage['stage']}: {stage['what']}"

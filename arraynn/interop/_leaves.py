@@ -11,7 +11,7 @@ from .._types import LayerLike
 
 
 class Arguments:
-    """The arguments of one call. `is_array` tells what is differentiated or traced; all else is passed on as it is."""
+    """The arguments of one call. `is_array` selects what is differentiated or traced; the rest is passed on."""
 
     def __init__(self, arguments: tuple[Any, ...], is_array: Callable[[Any], bool]) -> None:
         self.arguments = arguments

@@ -1,4 +1,4 @@
-"""Names for what a saved model may be made of. A file names classes; only what is registered here is ever made.
+"""Names of the classes that a saved model may consist of. A file names classes; only registered ones are ever made.
 
 Every frozen dataclass of the library is known as its name and a version, such as "Dense.v1". Your own:
 

@@ -149,14 +149,14 @@ class Combinator(Layer):
         return summary(self, input_shape, dtype)
 
     def initialized(self, i: int, rng: Any, shape: Shape, dtype: str) -> tuple[Nest, Shape]:
-        """(params, output shape) of layer i; what it raises is told with its place."""
+        """(params, output shape) of layer i; its errors name its place."""
         try:
             return initialized(self.layers[i], rng, shape, dtype)
         except Placed as error:
             raise self.placed(error, i) from None
 
     def called(self, i: int, params: Nest, x: Nest, key: Key | None) -> tuple[Nest, Backward]:
-        """(y, backward) of layer i, with its own key; what it raises is told with its place."""
+        """(y, backward) of layer i, with its own key; its errors name its place."""
         try:
             return called(self.layers[i], params, x, None if key is None else checked_key(key).fold_in(i))
         except Placed as error:

@@ -1,4 +1,4 @@
-"""Metrics of classes, from counts of what is predicted and what is true: the counts of batches add up."""
+"""Metrics of classes, from counts of predicted and true classes: the counts of batches add up."""
 
 from __future__ import annotations
 

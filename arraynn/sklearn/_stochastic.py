@@ -42,7 +42,7 @@ def make_optimizer(est: Any) -> Optimizer:
 
 
 class Stochastic:
-    """One call of fit or partial_fit with a stochastic solver. est : the estimator; task : what it is trained on."""
+    """One call of fit or partial_fit with a stochastic solver. est : the estimator; task : its data and loss."""
 
     def __init__(self, est: Any, task: Any, incremental: bool) -> None:
         self.est, self.engine, self.incremental = est, task.engine, incremental
@@ -94,7 +94,7 @@ class Stochastic:
         return int(min(max(size, 1), rows))
 
     def split(self, task: Any) -> tuple[Any, Any]:
-        """(what is trained on, what is held out): scikit-learn's split, of row numbers instead of rows."""
+        """(training rows, held-out rows): scikit-learn's split, of row numbers instead of rows."""
         est = self.est
         stratify = task.codes if task.codes is not None and task.codes.shape[1] == 1 else None
         train, held = train_test_split(

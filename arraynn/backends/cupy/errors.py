@@ -72,5 +72,5 @@ def told(number: int) -> str:
 
 
 def gigabytes(size: Any) -> str:
-    """The bytes as told to people: MB below a thousand of them, else GB."""
+    """The bytes as text: MB below a thousand of them, else GB."""
     return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

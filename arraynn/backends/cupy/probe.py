@@ -2,7 +2,7 @@
 
 CuPy imports on a machine without a GPU, and `cupy.cuda.is_available()` says yes where no kernel can be compiled, so
 only a run is proof. What goes wrong in it becomes a reason and a remedy (`reasons`), never a traceback. And a
-proof holds for that moment: a GPU can break, or be taken by another process, so whoever opens it proves it anew.
+proof holds for that moment: a GPU can break, or be taken by another process, so each opening proves it anew.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def probe(device: int | None = None, again: bool = False) -> Status:
     """Whether CuPy can be used on that GPU (None is 0), proved by a small calculation and remembered.
 
     again : prove once more what was proved before, which takes about a millisecond. A failure at that is remembered
-        only where it was a hang, as everybody would wait for it anew; memory, say, may be free again.
+        only where it was a hang, as each call would wait for it again; memory, say, may be free again.
     Raises nothing. The proof gives up after ARRAYNN_PROBE_TIMEOUT seconds (20), because a sick driver can hang in
     the first call; it then stays behind in a daemon thread, as a thread that waits inside the driver cannot be ended.
     `forget()` forgets, and a fork does it, because CUDA does not survive one.

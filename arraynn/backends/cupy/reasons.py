@@ -1,4 +1,4 @@
-"""Why CuPy does not work here, and what would help: from what it says, what is installed and what the driver is."""
+"""Reason and remedy where CuPy does not work: from its error, the installed packages and the driver."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ the same --out goes on where it was broken off."""
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """The command's options, added to argparse's subparsers. `run` of what they parse to is the command."""
+    """The command's options, added to argparse's subparsers. The parsed arguments hold its function as `run`."""
     command: argparse.ArgumentParser = commands.add_parser(
         "book",
         help="repeat the book's runs, side by side with its figures",

@@ -203,7 +203,7 @@ def _rate(value: float | None, nothing: str = "not given") -> str:
 def _agreement(
     rows: Sequence[Row], lines: dict[str, dict[str, Line]], title: str, wanted: tuple[str, ...], source: str
 ) -> Iterator[str]:
-    """A line on which rows, run in the book's stream, give the printed digits of what they are compared with."""
+    """A line on which rows, run in the book's stream, give the digits printed in the book."""
     compared, apart = 0, []
     for row in rows:
         pairs = [(getattr(line, source), line.stream) for line in (lines[row.name][name] for name in wanted)]

@@ -15,7 +15,7 @@ The server listens on this machine alone, and ends by Ctrl-C or by the page's ow
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """The command's options, added to argparse's subparsers. `run` of what they parse to is the command."""
+    """The command's options, added to argparse's subparsers. The parsed arguments hold its function as `run`."""
     command: argparse.ArgumentParser = commands.add_parser(
         "play",
         help="watch a network learn, in the browser",
