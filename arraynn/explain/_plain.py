@@ -70,3 +70,9 @@ def settings(block: Any) -> dict[str, Any]:
 def scalars(values: Any) -> Any:
     """An optimizer's scalars as floats, those of its groups in dicts."""
     return {str(k): scalars(v) for k, v in values.items()} if isinstance(values, Mapping) else float(values)
+
+
+def show(value: Any) -> str:
+    """A number as in a page's tables; a negative one in brackets, for what stands before it."""
+    text = f"{value + 0.0:.6g}"
+    return f"({text})" if text.startswith("-") else text

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ._plain import show
+from ._worked_activations import ACTIVATIONS
+from ._worked_updates import UPDATES, rate
+
 Entries = dict[tuple[int, ...], float]
+Rule = Callable[[Any, Any], Iterator[str]]  #: of a stage and its forward
 MOST = 12  #: terms of a sum; longer ones explain nothing
 
 
@@ -18,10 +24,11 @@ def worked(stage: Mapping[str, Any], forward: Mapping[str, Any]) -> list[str]:
     forward : of a backward stage, the same layer's forward or the loss.
     """
     kind = stage["what"].split(" ")[0]
-    rule = _RULES.get((stage["stage"], kind))
+    name = stage["stage"]
+    rule = _update if name == "update" else _RULES.get((name, kind)) or (_penalty if name == "penalty" else None)
     try:
         return list(rule(stage, forward)) if rule else []
-    except (KeyError, TypeError):  # abbreviated arrays, several inputs, values that are not computed
+    except (KeyError, TypeError, AttributeError):  # abbreviated arrays, several inputs, values that are not computed
         return []
 
 
@@ -46,12 +53,6 @@ def entries(array: Any) -> Entries:
 def _largest(values: Entries, within: Any = None) -> tuple[int, ...]:
     places = [place for place in values if within is None or within(place)]
     return max(places, key=lambda place: abs(values[place]))
-
-
-def show(value: Any) -> str:
-    """A number as in a page's tables; a negative one in brackets, for what stands before it."""
-    text = f"{value + 0.0:.6g}"
-    return f"({text})" if text.startswith("-") else text
 
 
 def _line(name: str, place: tuple[int, ...], said: str, value: float) -> str:
@@ -91,23 +92,81 @@ def _dense_backward(stage: Any, forward: Any) -> Iterator[str]:
         yield _line("x gradient", (*row, k), _sum([(dy[(*row, j)], w[k, j]) for j in range(n_out)]), dx[(*row, k)])
 
 
-def _elementwise(formula: str) -> Any:
+def _elementwise(formula: Callable[[float], str] | str) -> Rule:
+    """formula : with x and the layer's settings to be put in; it may depend on x."""
+
     def line(stage: Any, _: Any) -> Iterator[str]:
         x, y = entries(stage["x"]), entries(stage["y"])
         place = _largest(y)
-        yield _line("y", place, formula.format(x=show(x[place])), y[place])
+        text = formula(x[place]) if callable(formula) else formula
+        yield _line("y", place, text.format(x=show(x[place]), **stage["settings"]), y[place])
 
     return line
 
 
-def _elementwise_backward(formula: str) -> Any:
+def _elementwise_backward(formula: Callable[[float], str] | str) -> Rule:
     def line(stage: Any, forward: Any) -> Iterator[str]:
         x, y, dy, dx = (entries(one) for one in (forward["x"], forward["y"], stage["y gradient"], stage["x gradient"]))
         place = _largest(dx)
-        said = formula.format(x=show(x[place]), y=show(y[place]), dy=show(dy[place]))
-        yield _line("x gradient", place, said, dx[place])
+        text = formula(x[place]) if callable(formula) else formula
+        numbers = {"x": show(x[place]), "y": show(y[place]), "dy": show(dy[place])}
+        yield _line("x gradient", place, text.format(**numbers, **forward["settings"]), dx[place])
 
     return line
+
+
+def _dropout(stage: Any, _: Any) -> Iterator[str]:
+    x, y = entries(stage["x"]), entries(stage["y"])
+    place = _largest(y)
+    if y[place]:  # or all are dropped
+        yield _line("y", place, f"{show(x[place])} / (1 - {show(stage['settings']['rate'])})", y[place])
+
+
+def _dropout_backward(stage: Any, forward: Any) -> Iterator[str]:
+    dy, dx = entries(stage["y gradient"]), entries(stage["x gradient"])
+    place = _largest(dx)
+    if dx[place]:
+        yield _line("x gradient", place, f"{show(dy[place])} / (1 - {show(forward['settings']['rate'])})", dx[place])
+
+
+def _softmax(stage: Any, _: Any) -> Iterator[str]:
+    x, y = entries(stage["x"]), entries(stage["y"])
+    *row, k = _largest(y)
+    terms = [f"exp({show(x[(*row, j)])})" for j in range(stage["y"]["shape"][-1])]
+    if len(terms) <= MOST:
+        yield _line("y", (*row, k), f"{terms[k]} / ({' + '.join(terms)})", y[(*row, k)])
+
+
+def _softmax_backward(stage: Any, forward: Any) -> Iterator[str]:
+    y, dy, dx = (entries(one) for one in (forward["y"], stage["y gradient"], stage["x gradient"]))
+    place = _largest(dx)
+    row = place[:-1]
+    mean = _sum([(dy[(*row, j)], y[(*row, j)]) for j in range(forward["y"]["shape"][-1])])
+    yield _line("x gradient", place, f"{show(y[place])} · ({show(dy[place])} - ({mean}))", dx[place])
+
+
+def _penalty(stage: Any, forward: Any) -> Iterator[str]:
+    """Of a layer's weights and biases: the whole, where they are few, and the gradient of the largest."""
+    parts, count = [], 0
+    lines = []
+    for name in ("weight", "bias"):
+        rule = forward["settings"].get(f"{name}_regularizer")
+        if not rule or f"{name} gradient" not in stage:
+            continue
+        l1, l2 = (float(value) for value in re.fullmatch(r"L1L2\(l1=(.*), l2=(.*)\)", rule).groups())  # type: ignore[union-attr]
+        w, dw = entries(forward[name]), entries(stage[f"{name} gradient"])
+        count += math.prod(forward[name]["shape"])
+        if l1:
+            parts.append(f"{show(l1)} · ({' + '.join(f'abs({show(v)})' for v in w.values())})")
+        if l2:
+            parts.append(f"{show(l2)} · ({' + '.join(f'{show(v)}²' for v in w.values())})")
+        place = _largest(dw)
+        slopes = [f"{show(l1)} · sign({show(w[place])})"] if l1 else []
+        slopes += [f"2 · {show(l2)} · {show(w[place])}"] if l2 else []
+        lines.append(_line(f"{name} gradient", place, " + ".join(slopes), dw[place]))
+    if parts and count <= MOST:
+        yield _line("penalty", (), " + ".join(parts), stage["penalty"])
+    yield from lines
 
 
 def _cross_entropy(stage: Any, _: Any) -> Iterator[str]:
@@ -144,91 +203,85 @@ def _labels(stage: Any) -> dict[tuple[int, ...], int]:
     return rows
 
 
-def _squares(stage: Any, _: Any) -> Iterator[str]:
-    outputs, targets = entries(stage["outputs"]), entries(stage["targets"])
-    count = math.prod(stage["outputs"]["shape"])
-    if count > MOST or "sample_weight" in stage:
-        return
-    parts = " + ".join(f"({show(outputs[place])} - {show(targets[place])})²" for place in outputs)
-    yield _line("data_loss", (), f"({parts}) / {count}", stage["data_loss"])
+def _mean(part: Callable[[int], str] | str, sign: str = "") -> Rule:
+    """The mean of what each output o adds, with its target t and probability p. part : may depend on the class."""
+
+    def line(stage: Any, _: Any) -> Iterator[str]:
+        found = _outputs(stage)
+        if len(found) <= MOST:
+            parts = " + ".join(_put_in(part, **here) for here in found.values())
+            yield _line("data_loss", (), f"{sign}({parts}) / {len(found)}", stage["data_loss"])
+
+    return line
 
 
-def _squares_backward(stage: Any, forward: Any) -> Iterator[str]:
-    outputs, targets, d = (entries(one) for one in (forward["outputs"], forward["targets"], stage["outputs gradient"]))
-    if "sample_weight" in forward:
-        return
-    place, count = _largest(d), math.prod(stage["outputs gradient"]["shape"])
-    said = f"2 · ({show(outputs[place])} - {show(targets[place])}) / {count}"
-    yield _line("outputs gradient", place, said, d[place])
+def _mean_backward(part: Callable[[int], str] | str) -> Rule:
+    def line(stage: Any, forward: Any) -> Iterator[str]:
+        found, d = _outputs(forward), entries(stage["outputs gradient"])
+        place = _largest(d)
+        yield _line("outputs gradient", place, f"{_put_in(part, **found[place])} / {len(found)}", d[place])
+
+    return line
+
+
+def _outputs(stage: Any) -> dict[tuple[int, ...], dict[str, float]]:
+    """Of each output: it, its target, and its probability; KeyError where rows weigh differently."""
+    if "sample_weight" in stage:
+        raise KeyError("weights")
+    arrays = {"o": entries(stage["outputs"]), "t": entries(stage["targets"])}
+    if "probabilities" in stage:
+        arrays["p"] = entries(stage["probabilities"])
+    if len(arrays["o"]) < math.prod(stage["outputs"]["shape"]):
+        raise KeyError("abbreviated")
+    return {place: {name: values[place] for name, values in arrays.items()} for place in arrays["o"]}
+
+
+def _put_in(part: Callable[[int], str] | str, **numbers: float) -> str:
+    if callable(part):
+        if numbers["t"] not in (0, 1):
+            raise KeyError("a share")
+        part = part(int(numbers["t"]))
+    return part.format(**{name: show(value) for name, value in numbers.items()})
 
 
 def _total(stage: Any, _: Any) -> Iterator[str]:
     yield _line("loss", (), f"{show(stage['data_loss'])} + {show(stage['penalty'])}", stage["loss"])
 
 
-def _update(rule: Any) -> Any:
-    def line(stage: Any, _: Any) -> Iterator[str]:
-        arrays = {name: entries(value) for name, value in stage.items() if isinstance(value, dict) and "shape" in value}
-        place = _largest(arrays["gradient"])
-        here = {name: values[place] for name, values in arrays.items()}
-        options, c = stage["settings"], stage["scalars"]
-        for name, said in rule(here, options, c):
-            yield _line(name, place, said, here[name])
-
-    return line
-
-
-def _sgd(v: Any, options: Any, c: Any) -> Iterator[tuple[str, str]]:
-    step = f"{show(c['lr'])} · {show(v['gradient'])}"
-    if not options["momentum"]:
-        yield "after", f"{show(v['before'])} - {step}"
+def _update(stage: Any, _: Any) -> Iterator[str]:
+    """The learning rate of a schedule, and what the optimizer makes of the largest gradient."""
+    if said := rate(stage):
+        yield _line("learning rate", (), said, stage["learning rate"])
+    rule = UPDATES.get(stage["what"].split(" ")[0])
+    if rule is None:
         return
-    yield "v after", f"{show(options['momentum'])} · {show(v['v before'])} - {step}"
-    ahead = f"{show(options['momentum'])} · {show(v['v after'])} - {step}"
-    yield "after", f"{show(v['before'])} + {ahead if options['nesterov'] else show(v['v after'])}"
+    arrays = {name: entries(value) for name, value in stage.items() if isinstance(value, dict) and "shape" in value}
+    place = _largest(arrays["gradient"])
+    here = {name: values[place] for name, values in arrays.items()}
+    for name, said in rule(here, stage["settings"], stage["scalars"]):
+        yield _line(name, place, said, here[name])
 
 
-def _adagrad(v: Any, options: Any, c: Any) -> Iterator[tuple[str, str]]:
-    yield "s after", f"{show(v['s before'])} + {show(v['gradient'])}²"
-    yield "after", _quotient(v, "gradient", "s after", c["lr"], options["epsilon"])
-
-
-def _rmsprop(v: Any, options: Any, c: Any) -> Iterator[tuple[str, str]]:
-    rho = show(options["rho"])
-    yield "s after", f"{rho} · {show(v['s before'])} + (1 - {rho}) · {show(v['gradient'])}²"
-    yield "after", _quotient(v, "gradient", "s after", c["lr"], options["epsilon"])
-
-
-def _adam(v: Any, options: Any, c: Any) -> Iterator[tuple[str, str]]:
-    for name, beta, power in (("m", show(options["beta1"]), ""), ("v", show(options["beta2"]), "²")):
-        hat = {"m": "m̂", "v": "v̂"}[name]
-        yield f"{name} after", f"{beta} · {show(v[f'{name} before'])} + (1 - {beta}) · {show(v['gradient'])}{power}"
-        yield hat, f"{show(v[f'{name} after'])} / {show(c[{'m': '1 - β1^t', 'v': '1 - β2^t'}[name]])}"
-    yield "after", _quotient(v, "m̂", "v̂", c["lr"], options["epsilon"])
-
-
-def _quotient(v: Any, above: str, below: str, lr: float, epsilon: float) -> str:
-    return f"{show(v['before'])} - {show(lr)} · {show(v[above])} / (√{show(v[below])} + {show(epsilon)})"
-
-
-_RULES: dict[tuple[str, str], Any] = {
+_RULES: dict[tuple[str, str], Rule] = {
+    **{("forward", name): _elementwise(formula) for name, (formula, _) in ACTIVATIONS.items()},
+    **{("backward", name): _elementwise_backward(formula) for name, (_, formula) in ACTIVATIONS.items()},
     ("forward", "Dense"): _dense,
     ("backward", "Dense"): _dense_backward,
-    ("forward", "ReLU"): _elementwise("max({x}, 0)"),
-    ("backward", "ReLU"): _elementwise_backward("{dy} · ({x} > 0)"),
-    ("forward", "Tanh"): _elementwise("tanh({x})"),
-    ("backward", "Tanh"): _elementwise_backward("{dy} · (1 - {y}²)"),
-    ("forward", "Sigmoid"): _elementwise("1 / (1 + exp(-{x}))"),
-    ("backward", "Sigmoid"): _elementwise_backward("{dy} · {y} · (1 - {y})"),
     ("loss", "SoftmaxCrossEntropy"): _cross_entropy,
     ("backward", "SoftmaxCrossEntropy"): _cross_entropy_backward,
     ("loss", "CrossEntropy"): _cross_entropy,
     ("backward", "CrossEntropy"): _cross_entropy_backward,
-    ("loss", "MeanSquaredError"): _squares,
-    ("backward", "MeanSquaredError"): _squares_backward,
+    ("forward", "Dropout"): _dropout,
+    ("backward", "Dropout"): _dropout_backward,
+    ("forward", "Softmax"): _softmax,
+    ("backward", "Softmax"): _softmax_backward,
+    ("loss", "MeanSquaredError"): _mean("({o} - {t})²"),
+    ("backward", "MeanSquaredError"): _mean_backward("2 · ({o} - {t})"),
+    ("loss", "MeanAbsoluteError"): _mean("abs({o} - {t})"),
+    ("backward", "MeanAbsoluteError"): _mean_backward("sign({o} - {t})"),
+    ("loss", "BinaryCrossEntropy"): _mean(lambda t: "log({p})" if t else "log(1 - {p})", "-"),
+    ("backward", "BinaryCrossEntropy"): _mean_backward(lambda t: "-1 / {p}" if t else "1 / (1 - {p})"),
+    ("loss", "SigmoidCrossEntropy"): _mean(lambda t: "log({p})" if t else "log(1 - {p})", "-"),
+    ("backward", "SigmoidCrossEntropy"): _mean_backward("({p} - {t})"),
     ("penalty", "loss"): _total,
-    ("update", "SGD"): _update(_sgd),
-    ("update", "Adagrad"): _update(_adagrad),
-    ("update", "RMSProp"): _update(_rmsprop),
-    ("update", "Adam"): _update(_adam),
 }

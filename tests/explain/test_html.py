@@ -12,11 +12,12 @@ import pytest
 
 import arraynn as nn
 from arraynn.cli import main
-from arraynn.explain._worked import entries
+from arraynn.explain._worked import entries, worked
 
 OPTIMIZERS = [
     nn.SGD(0.1), nn.SGD(0.1, momentum=0.9), nn.SGD(0.1, momentum=0.9, nesterov=True), nn.Adagrad(0.1), nn.RMSProp(0.1),
-    nn.Adam(nn.InverseTimeDecay(0.1, decay=0.1)), nn.Lion(),
+    nn.Adam(nn.InverseTimeDecay(0.1, decay=0.1)), nn.Lion(), nn.Lion(0.01, weight_decay=0.1), nn.Adadelta(0.1),
+    nn.AdamW(0.1, weight_decay=0.1), nn.AMSGrad(0.1), nn.NAdam(0.1), nn.RAdam(0.1),
 ]  # fmt: skip
 CASES = {
     "classes": (nn.Sequential(nn.Dense(3), nn.ReLU(), nn.Dense(3)), nn.softmax_cross_entropy),
@@ -118,19 +119,76 @@ def test_the_page_has_the_numbers_of_the_json_and_no_others(case):
 )
 def test_every_worked_line_is_true_by_its_own_formula(case, optimizer):
     lines = true_lines(explained(case, optimizer))
-    if case == "classes" and not isinstance(optimizer, nn.Lion):
+    if case == "classes":
         assert len(lines) >= 14
+
+
+ACTIVATIONS = [kind() for kind in nn.layers.named_activations().values() if kind is not nn.Identity]
+
+
+@pytest.mark.parametrize("layer", [*ACTIVATIONS, nn.Dropout(0.5), nn.Dropout(0.1), nn.Softmax()], ids=repr)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_worked_lines_of_a_layer_are_true_both_ways(layer, seed):
+    network = nn.Sequential(nn.Dense(4), layer, nn.Dense(2))
+    model = nn.Model(network, nn.mean_squared_error, nn.SGD(0.1), backend="numpy", seed=seed).build((3,))
+    rng = np.random.default_rng(seed)
+    found = model.explain(2 * rng.standard_normal((2, 3)), rng.standard_normal((2, 2)))
+    true_lines(found)
+    own = [stage for stage in found.stages if stage["what"] == f"{type(layer).__name__} 'layers.1'"]
+    assert [stage["stage"] for stage in own] == ["forward", "backward"]
+    assert all(worked(stage, own[0]) for stage in own)
+
+
+@pytest.mark.parametrize("x", [-2.0, -0.5, 0.5, 4.0])
+@pytest.mark.parametrize("layer", ACTIVATIONS, ids=repr)
+def test_worked_lines_of_an_activation_are_true_on_each_side(layer, x):
+    model = nn.Model(nn.Sequential(layer), nn.mean_squared_error, nn.SGD(0.1), backend="numpy").build((1,))
+    assert len([line for line in true_lines(model.explain([[x]], [[0.25]])) if "gradient" in line or "y[" in line]) == 3
+
+
+@pytest.mark.parametrize("loss", [nn.mean_absolute_error, nn.binary_cross_entropy, nn.sigmoid_cross_entropy], ids=str)
+def test_worked_lines_of_a_loss_are_true(loss):
+    last = [nn.Sigmoid()] if loss is nn.binary_cross_entropy else []
+    model = nn.Model(nn.Sequential(nn.Dense(1), *last), loss, nn.SGD(0.1), backend="numpy", seed=0).build((3,))
+    x, y = np.random.default_rng(0).standard_normal((4, 3)), np.asarray([0, 1, 1, 0])
+    for targets in (y, 1 - y):
+        lines = true_lines(model.explain(x, targets))
+        assert any(line.startswith("data_loss = ") for line in lines)
+        assert any(line.startswith("outputs gradient[") for line in lines)
+    assert not any("data_loss = -" in line for line in true_lines(model.explain(x, y, sample_weight=[1, 2, 3, 4])))
+
+
+@pytest.mark.parametrize("rule", [nn.L1(0.1), nn.L2(5e-4), nn.L1L2(0.1, 0.2)], ids=repr)
+def test_worked_lines_of_a_penalty_are_true(rule):
+    layer = nn.Dense(2, weight_regularizer=rule, bias_regularizer=rule)
+    model = nn.Model(nn.Sequential(layer), nn.mean_squared_error, nn.SGD(0.1), backend="numpy", seed=0).build((3,))
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    model.fit(x, x[:, :2], epochs=3, verbose=0)  # a bias that is not 0
+    found = model.explain(x, x[:, :2])
+    true_lines(found)
+    (stage,) = (one for one in found.stages if one["stage"] == "penalty" and one["what"] != "loss")
+    lines = worked(stage, found.stages[1])
+    assert [line.split("[")[0].split(" =")[0] for line in lines] == ["penalty", "weight gradient", "bias gradient"]
+
+
+def test_the_rate_of_a_schedule_is_worked_out():
+    found = explained("classes", nn.Adagrad(nn.InverseTimeDecay(0.1, decay=0.5)))
+    step = found.stages[-1]["step"]
+    assert step > 0
+    assert f"learning rate = 0.1 / (1 + 0.5 · {step}) = {0.1 / (1 + 0.5 * step):.6g}" in true_lines(found)
 
 
 def true_lines(found):
     """The worked lines of a page, each computed by what it says, and looked up in the data."""
     html = found.html(whole=False)
-    names = {"max": max, "tanh": math.tanh, "exp": math.exp, "log": math.log}
+    names = {"max": max, "min": min, "tanh": math.tanh, "exp": math.exp, "log": math.log, "abs": abs, "sign": np.sign}
     lines = read(html).texts.get("worked", [])
     parts = html.split('<li class="stage"')[1:]
     for line in lines:
         where, said, result = line.split(" = ")
-        python = re.sub(r"√(\([^)]*\)|[\d.e+-]+)", r"(\1)**0.5", said.replace("·", "*").replace("²", "**2"))
+        python = re.sub(
+            r"√(\([^)]*\)|[\d.e+-]+)", r"(\1)**0.5", said.replace("·", "*").replace("²", "**2").replace("³", "**3")
+        )
         scale = max(abs(float(number)) for number in re.findall(r"[\d.]+(?:e[+-]\d+)?", said))
         assert eval(python, names) == pytest.approx(float(result), rel=2e-4, abs=1e-5 * scale)
         # the result is the number that stands there in the data
