@@ -71,29 +71,40 @@ def join() -> MPIGroup:
     """This process among those of its job. WorkerError, with the remedy, where mpi4py or MPI is missing, or where
     another MPI's mpiexec has started the processes, so that each sees itself alone."""
     try:
-        import mpi4py  # noqa: F401 - so that its absence is told apart from that of the library
+        import mpi4py
     except ImportError:
         raise WorkerError(
             'workers("mpi") needs mpi4py and an MPI: pip install "arraynn[mpi]" brings both; on a cluster, load its '
             "MPI and pip install mpi4py"
         ) from None
+    mpi4py.rc.initialize, mpi4py.rc.finalize = False, True  # begun below; MPI ends with the process all the same
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise WorkerError(_no_library(error)) from None
-    group = MPIGroup(MPI)
+    library = MPI.Get_library_version().split("\n")[0].strip()
     started = {name: int(os.environ[name]) for name in LAUNCHERS if os.environ.get(name, "").isdigit()}
+    if not MPI.Is_initialized():
+        # MPICH ends the process where it meets the environment of Open MPI's mpiexec, without an exception
+        others = "OMPI_COMM_WORLD_SIZE" in started and not library.startswith("Open MPI")
+        if others and len(started) == 1 and started["OMPI_COMM_WORLD_SIZE"] > 1:
+            raise WorkerError(_mismatched("OMPI_COMM_WORLD_SIZE", started["OMPI_COMM_WORLD_SIZE"], library))
+        MPI.Init_thread()
+    group = MPIGroup(MPI)
     for name, size in started.items():
         if group.size == 1 and size > 1:
-            library = MPI.Get_library_version().split("\n")[0].strip()
-            raise WorkerError(
-                f"{LAUNCHERS[name]} has started {size} processes, but mpi4py here uses another MPI ({library}), to "
-                f"which each is alone: start them with the mpiexec that belongs to it, or install mpi4py for the other"
-            )
+            raise WorkerError(_mismatched(name, size, library))
     share_machine(group.local_size)
     if group.size > 1:
         end_all_when_uncaught(group.rank, group.abort)
     return group
+
+
+def _mismatched(launcher: str, size: int, library: str) -> str:
+    return (
+        f"{LAUNCHERS[launcher]} has started {size} processes, but mpi4py here uses another MPI ({library}), to "
+        f"which each is alone: start them with the mpiexec that belongs to it, or install mpi4py for the other"
+    )
 
 
 def _no_library(error: BaseException) -> str:
