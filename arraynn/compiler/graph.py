@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import array_api_compat.numpy as host
@@ -143,14 +144,14 @@ class Graph:
         if op == "pow" and not _plain_power(*operands):
             raise self.refuse("a power of which NumPy may choose the function, or the dtype, by the values")
         try:
-            shape = np.broadcast_shapes(*(x.shape for x in operands))
-            with np.errstate(all="ignore"):
-                one = getattr(host, op)(*map(example, operands))
+            shapes = {x.shape for x in operands} - {()}
+            shape = np.broadcast_shapes(*shapes) if len(shapes) != 1 else shapes.pop()
+            dtype = _promoted(op, *(example(x) if x.weak else x.dtype for x in operands))
         except Exception as error:
             raise self.refuse(f"{op} of {[(x.shape, x.dtype.name) for x in operands]}: {error}") from error
         if not arrays:
             raise self.refuse(f"{op} of Python numbers alone, whose dtype would be the library's to choose")
-        return self.node(op, operands, shape, one.dtype)
+        return self.node(op, operands, shape, dtype)
 
     def on_host(self, op: str, operands: tuple[Node, ...]) -> Node:
         """An operation on Python numbers, which Python computes when the program runs."""
@@ -165,6 +166,15 @@ class Graph:
             raise self.refuse("an int32 number of a key in arithmetic with floats")
         kind = "float64" if floats else "int64" if weak else "int32"
         return self.node(op, operands, (), kind, weak=weak, host=True)
+
+
+@lru_cache(maxsize=4096, typed=True)  # NumPy tells 1, 1.0 and True apart
+def _promoted(op: str, *operands: Any) -> np.dtype:
+    """The dtype of NumPy's op on arrays of these dtypes and on Python numbers."""
+    arguments = [np.ones((), x) if isinstance(x, np.dtype) else x for x in operands]
+    with np.errstate(all="ignore"):
+        dtype: np.dtype = getattr(host, op)(*arguments).dtype
+    return dtype
 
 
 def _plain_power(x: Node, y: Node) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
 from operator import is_
 from typing import Any
 from weakref import WeakSet
@@ -32,6 +33,33 @@ class Buffer:
         self.uses.append((start, until, node))
 
 
+class Pool:
+    """Buffers of one size. Those that are read no longer lie on a stack, the last read on top."""
+
+    def __init__(self) -> None:
+        self.buffers: list[Buffer] = []
+        self._busy: list[tuple[int, int]] = []  # a heap of (last step that reads it, place in buffers)
+        self._free: list[int] = []
+
+    def add(self, buffer: Buffer) -> None:
+        heappush(self._busy, (buffer.until, len(self.buffers)))
+        self.buffers.append(buffer)
+
+    def take(self, i: int) -> Buffer | None:
+        """The buffer that was read last before step i, which is still in the cache; None where all are in use."""
+        while self._busy and self._busy[0][0] < i:
+            until, place = heappop(self._busy)
+            if self.buffers[place].until > until:  # it holds another array since then
+                heappush(self._busy, (self.buffers[place].until, place))
+            else:
+                self._free.append(place)
+        if not self._free:
+            return None
+        place = self._free.pop()
+        heappush(self._busy, (i, place))
+        return self.buffers[place]
+
+
 class Place:
     """Where a node's array lies: in a buffer, from element `start` on."""
 
@@ -56,7 +84,7 @@ class MemoryPlan:
         self.until = self._last_uses()
         self.places: dict[int, Place] = {}
         self.buffers: list[Buffer] = []
-        self.pool: dict[int, list[Buffer]] = {}  # by size, those that hold one array after another
+        self.pool: dict[int, Pool] = {}  # by size, buffers that hold one array after another
         self._preassigned: dict[int, Place] = {}
         self._preassign()
         for i, step in enumerate(steps):
@@ -158,9 +186,9 @@ class MemoryPlan:
     def allocate(self, size: int, i: int) -> Buffer:
         """A buffer that is free from step i on: the smallest, unless it is far too large, else a new one."""
         for own in self._fitting(size):
-            free = [b for b in self.pool[own] if b.until < i]
-            if free:
-                return max(free, key=lambda b: b.until)  # the last that was read, which is still in the cache
+            buffer = self.pool[own].take(i)
+            if buffer is not None:
+                return buffer
         return self._new(size)
 
     def _fitting(self, size: int) -> list[int]:
@@ -170,7 +198,7 @@ class MemoryPlan:
     def _new(self, size: int) -> Buffer:
         buffer = Buffer(f"b{len(self.buffers)}", size)
         self.buffers.append(buffer)
-        self.pool.setdefault(size, []).append(buffer)
+        self.pool.setdefault(size, Pool()).add(buffer)
         return buffer
 
     def temporary(self, size: int, i: int) -> Buffer:
@@ -179,7 +207,7 @@ class MemoryPlan:
         def free(buffer: Buffer) -> bool:
             return all(until < i or start > i for start, until, _ in buffer.uses)
 
-        found = (b for own in self._fitting(size) for b in self.pool[own] if free(b))
+        found = (b for own in self._fitting(size) for b in self.pool[own].buffers if free(b))
         buffer = next(found, None) or self._new(size)
         buffer.uses.append((i, i, None))
         return buffer

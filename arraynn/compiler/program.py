@@ -134,14 +134,14 @@ def _ours(error: BaseException) -> bool:
 
 def _show(program: Program, traced: Traced) -> None:
     wanted = os.environ.get("ARRAYNN_DEBUG", "").split(",")
-    parts = {
-        "graph": "\n".join(map(repr, traced.order())),
-        "source": program.source,
-        "memory": f"{program.arena}\n{program.memory}",
+    parts: dict[str, Callable[[], str]] = {
+        "graph": lambda: "\n".join(map(repr, traced.order())),
+        "source": lambda: program.source,
+        "memory": lambda: f"{program.arena}\n{program.memory}",
     }
     for name, text in parts.items():
         if name in wanted:
-            print(f"# {name}\n{text}", file=sys.stderr)
+            print(f"# {name}\n{text()}", file=sys.stderr)
 
 
 def form_of(nest: Any) -> Any:
