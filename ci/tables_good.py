@@ -1,11 +1,13 @@
 """Whether `arraynn train` is as good on tables as what needs no tuning: logistic regression or ridge, and
 scikit-learn's network with a standardized target.
 
-    python ci/tables_good.py [iris wine ...]
+    python ci/tables_good.py [--first 0] [--seeds 5] [iris wine ...]
 
 Five data sets, written as CSV, Parquet and Excel with a text column, gaps and dates put in, five seeds each, one
 command a run. For each, the difference of the test scores (accuracy, R²), paired by seed: its mean must be at least
-minus one standard error.
+minus one standard error. Both rivals learn from all rows but the test's; arraynn holds some of these out to choose its
+weights. What scikit-learn's network gives without those rows is told beside, and not judged. One row of a small test
+set is almost 0.01 of accuracy, so five seeds say little of a difference of that size: more seeds say more.
 """
 
 import argparse
@@ -23,8 +25,8 @@ from arraynn.cli._arguments import parser
 from arraynn.cli._table_figures import baselines, figures, wide
 from arraynn.cli._train import run_once
 
-SEEDS = range(5)
 SETS = {"iris": "csv", "wine": "parquet", "breast_cancer": "xlsx", "diabetes": "csv", "houses": "csv"}
+NETWORK, FEWER = "scikit-learn's network", "the same on the training rows alone"
 
 
 def table(name):
@@ -73,7 +75,7 @@ def written(frame, path):
 
 
 def scores(path, target, seed, folder):
-    """{name: test score} of arraynn, the linear model, and scikit-learn's network."""
+    """{name: test score} of arraynn, the linear model, and scikit-learn's network, of all rows and of the trained."""
     words = ["train", str(path), "--target", target, "--seed", str(seed), "--backend", "numpy", "--quiet"]
     arguments: argparse.Namespace = parser().parse_args([*words, "--out", str(folder / f"{path.stem}-{seed}")])
     _, run = run_once(arguments)
@@ -84,34 +86,45 @@ def scores(path, target, seed, folder):
     assert not why, why
     linear = next(key for key in beside if key in ("ridge", "logistic"))
     found["linear"] = beside[linear][name]
-    seen = [sets[key] for key in ("training", "validation")]
+    for key, names in ((NETWORK, ("training", "validation")), (FEWER, ("training",))):
+        prediction = _network(encoding, [sets[part] for part in names], seed).predict(wide(encoding, sets["test"][0]))
+        own = encoding.decode(prediction) if encoding.classes is None else prediction
+        found[key] = figures(encoding, sets["test"][1], own)[name]
+    return found
+
+
+def _network(encoding, seen, seed):
+    """scikit-learn's network with its defaults, fitted to these sets together."""
     x, y = (np.concatenate(parts) for parts in ([wide(encoding, x) for x, _ in seen], [np.asarray(y) for _, y in seen]))
     kind = MLPRegressor if encoding.classes is None else MLPClassifier
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of 200 epochs, its default, that may not suffice
-        network = kind(random_state=seed).fit(x, y)
-    prediction = network.predict(wide(encoding, sets["test"][0]))
-    own = encoding.decode(prediction) if encoding.classes is None else prediction
-    found["scikit-learn's network"] = figures(encoding, sets["test"][1], own)[name]
-    return found
+        return kind(random_state=seed).fit(x, y)
 
 
 def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("sets", nargs="*", default=list(SETS), help=f"of {', '.join(SETS)}")
+    options.add_argument("--first", type=int, default=0, help="the first seed [0]")
+    options.add_argument("--seeds", type=int, default=5, help="how many seeds [5]")
+    asked = options.parse_args()
+    seeds = range(asked.first, asked.first + asked.seeds)
     failed = 0
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        for name in sys.argv[1:] or SETS:
+        for name in asked.sets:
             frame, target = table(name)
             path = folder / f"{name}.{SETS[name]}"
             written(frame, path)
-            found = [scores(path, target, seed, folder) for seed in SEEDS]
+            found = [scores(path, target, seed, folder) for seed in seeds]
             print(f"{name:<14}" + "  ".join(f"{key} {np.mean([one[key] for one in found]):.4f}" for key in found[0]))
-            for other in ("linear", "scikit-learn's network"):
+            for other in ("linear", NETWORK, FEWER):
                 less = np.asarray([one["arraynn"] - one[other] for one in found])
                 error = less.std(ddof=1) / np.sqrt(len(less))
                 good = less.mean() >= -error
-                failed += not good
-                print(f"    less {other}: {less.mean():+.4f}, standard error {error:.4f}{'' if good else '  WORSE'}")
+                failed += not good and other != FEWER
+                told = "" if good else "  below, not judged" if other == FEWER else "  WORSE"
+                print(f"    less {other}: {less.mean():+.4f}, standard error {error:.4f}{told}")
     return int(failed > 0)
 
 

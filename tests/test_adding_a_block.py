@@ -51,6 +51,90 @@ class Softsign(Activation):
     def function(self, x: Array, /) -> tuple[Any, Backward]:
         return softsign(x)
 '''
+CAUCHY = '''"""The Cauchy loss: far errors count little."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import metrics
+from .._array import namespace, row_means, same_shape
+from .._types import Array, Backward
+from ._base import Loss
+from .reduction import counted, spread, weighted_mean
+
+
+def cauchy(
+    outputs: Array, targets: Array, /, *, sample_weight: Array | None = None, total: Any = None
+) -> tuple[Any, Backward]:
+    """Cauchy loss, loss = Σ_i w_i mean_j(log(1 + (ŷ_ij - y_ij)²)) / total.
+
+    outputs, targets, sample_weight, total : as in `mean_squared_error`.
+    Returns the loss, 0-d, a mean over the D outputs too, and
+    backward(dloss=1.0) -> doutputs = 2 e / (1 + e²) / D · w_i / total · dloss, with e = ŷ - y.
+    Raises ShapeError where shapes differ.
+
+    Black and Anandan, Computer Vision and Image Understanding 63, 1996, the Lorentzian.
+    """
+    same_shape("targets", targets, "outputs", outputs)
+    xp = namespace(outputs)
+    error = counted(outputs - targets, sample_weight)
+    squared = error * error
+    loss, mean_backward = weighted_mean(row_means(xp.log1p(squared)), sample_weight, total)
+
+    def cauchy_backward(dloss: Any = 1.0) -> Any:
+        # d log(1 + e²)/de = 2 e / (1 + e²)
+        return 2 * error / (1 + squared) * spread(mean_backward(dloss), error)
+
+    return loss, cauchy_backward
+
+
+@dataclass(frozen=True)
+class Cauchy(Loss):
+    """The loss of `cauchy`: values in, values as targets."""
+
+    metric: ClassVar[Any] = metrics.r2
+
+    def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
+        return cauchy(outputs, targets, sample_weight=sample_weight, total=total)
+'''
+SIGNUM = '''"""Gradient descent by signs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._array import namespace, zeros_as
+from .._types import Array
+from ..schedules import Schedule
+from ._base import Optimizer
+
+
+@dataclass(frozen=True)
+class Signum(Optimizer):
+    """Signum: m = β m + (1 - β) g, then w = w - lr sign(m).
+
+    learning_rate : number or schedule. beta : in [0, 1).
+
+    Bernstein, Wang, Azizzadenesheli and Anandkumar, ICML 2018, Algorithm 2.
+    """
+
+    learning_rate: float | Schedule = 0.001
+    beta: float = 0.9
+
+    def init_one(self, p: Array) -> dict[str, Array]:
+        return {"m": zeros_as(p)}
+
+    def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Any, Any]:
+        m = slots["m"]
+        m *= self.beta
+        m += (1 - self.beta) * g
+        p -= c["lr"] * namespace(p).sign(m)
+        return p, {"m": m}
+'''
 BLOCK, TEST = "arraynn/layers/_softsign.py", "tests/layers/test_softsign.py"
 
 #: the tests that ask for every block
@@ -100,20 +184,58 @@ def pytest_in(folder, *which):
     return run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *which)
 
 
-def test_softsign_takes_three_files(copy):
-    code, said = run(copy, "ci/new-block", "Softsign")
+def added(folder, words, block, source, *values):
+    """Add a block as a person does: by ci/new-block, then its formulas, and its test's values worked by hand."""
+    code, said = run(folder, "ci/new-block", *words)
     assert code == 0, said
-    assert f"{BLOCK}: write what TODO stands for" in said
-    (copy / BLOCK).write_text(SOFTSIGN, encoding="utf-8")
-    text = (copy / TEST).read_text(encoding="utf-8")
-    values = text.replace("TODO", "[-0.5, 0.0, 0.5]", 1).replace("TODO", "[0.25, 1.0, 0.25]", 1)
-    (copy / TEST).write_text(values, encoding="utf-8")
+    assert f"{block}: write what TODO stands for" in said
+    (folder / block).write_text(source, encoding="utf-8")
+    test = folder / block.replace("arraynn/", "tests/").replace("/_", "/test_")
+    text = test.read_text(encoding="utf-8")
+    for value in values:
+        text = text.replace("TODO", value, 1)
+    assert "TODO" not in text
+    test.write_text(text, encoding="utf-8")
+
+
+def test_softsign_takes_three_files(copy):
+    added(copy, ["Softsign"], BLOCK, SOFTSIGN, "[-0.5, 0.0, 0.5]", "[0.25, 1.0, 0.25]")
     code, said = pytest_in(copy, *EVERY, *OWN)
     assert code == 0, said
     code, said = run(copy, "ci/blocks")
     assert "| `softsign`, `Softsign` | Softsign, y = x / (1 + \\|x\\|), elementwise. | Turian, Bergstra" in said
     code, said = run(copy, "-c", "import arraynn as nn; nn.Dense(3, activation='softsign')")
     assert "nn.Dense(64), nn.Softsign()" in said
+
+
+def test_a_loss_takes_three_files(copy):
+    added(copy, ["--loss", "Cauchy"], "arraynn/losses/_cauchy.py", CAUCHY, "0.34657359", "[0.0, 0.5]")
+    own = (
+        "tests/losses/test_cauchy.py",
+        "tests/test_against_autodiff.py",
+        "tests/test_cli_options.py::test_every_loss_trains_on_data_of_its_kind[cauchy]",
+        "tests/test_wrong_usage.py",
+        "tests/backends/test_cupy_conformance.py::test_a_training_step_waits_for_nothing_and_stays_in_float32[Cauchy]",
+    )
+    code, said = pytest_in(copy, *EVERY, *own)
+    assert code == 0, said
+    code, said = run(copy, "ci/blocks")
+    assert "| `cauchy`, `Cauchy` | Cauchy loss, loss = Σ_i w_i mean_j(log(1 + (ŷ_ij - y_ij)²)) / total. | Black" in said
+
+
+def test_an_optimizer_takes_three_files(copy):
+    added(copy, ["--optimizer", "Signum"], "arraynn/optimizers/_signum.py", SIGNUM, "0.9", "0.8", "0.7")
+    own = (
+        "tests/optimizers/test_signum.py",
+        "tests/test_cli_options.py::test_every_optimizer_trains[signum]",
+        "tests/test_wrong_usage.py",
+        "tests/compiler/test_rules.py",
+        "tests/backends/test_cuda_kernels.py",
+    )
+    code, said = pytest_in(copy, *EVERY, *own)
+    assert code == 0, said
+    code, said = run(copy, "ci/blocks")
+    assert "| `Signum` | Signum: m = β m + (1 - β) g, then w = w - lr sign(m). | Bernstein" in said
 
 
 def test_what_is_forgotten_is_told_with_what_to_do(copy):

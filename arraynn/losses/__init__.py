@@ -1,5 +1,6 @@
 """Losses, one a file: the block, and the frozen dataclass that also knows its link, its targets and its metric."""
 
+import inspect
 from typing import Any
 
 from .._names import cross_entropies, guess
@@ -55,30 +56,6 @@ __all__ = [
     "softmax_cross_entropy",
 ]
 
-_DATACLASS_OF = {
-    binary_cross_entropy: BinaryCrossEntropy,
-    cross_entropy: CrossEntropy,
-    focal: Focal,
-    hinge: Hinge,
-    huber: Huber,
-    kl_divergence: KLDivergence,
-    log_cosh: LogCosh,
-    mean_absolute_error: MeanAbsoluteError,
-    mean_squared_error: MeanSquaredError,
-    poisson: Poisson,
-    quantile: Quantile,
-    sigmoid_cross_entropy: SigmoidCrossEntropy,
-    softmax_cross_entropy: SoftmaxCrossEntropy,
-}
-
-
-#: what a text may mean: the name of a block, or one of two abbreviations that mean the same in every library
-_BY_NAME = {
-    **{block.__name__: kind for block, kind in _DATACLASS_OF.items()},
-    "mae": MeanAbsoluteError,
-    "mse": MeanSquaredError,
-}
-
 
 def names_of_losses() -> tuple[str, ...]:
     """The names that `as_loss` takes."""
@@ -109,3 +86,20 @@ def as_loss(loss: Any) -> Loss:
     if loss in _DATACLASS_OF:
         return _DATACLASS_OF[loss]()
     return FunctionLoss(loss)
+
+
+def _dataclass_of() -> dict[Any, type[Loss]]:
+    """{block: dataclass}: the two stand in one file."""
+    public = [globals()[name] for name in __all__]
+    kinds = {one.__module__: one for one in public if isinstance(one, type) and issubclass(one, Loss)}
+    return {one: kinds[one.__module__] for one in public if inspect.isfunction(one) and one.__module__ in kinds}
+
+
+_DATACLASS_OF = _dataclass_of()
+
+#: what a text may mean: the name of a block, or one of two abbreviations that mean the same in every library
+_BY_NAME = {
+    **{block.__name__: kind for block, kind in _DATACLASS_OF.items()},
+    "mae": MeanAbsoluteError,
+    "mse": MeanSquaredError,
+}

@@ -18,6 +18,7 @@ from arraynn.backends import Backend
 from arraynn.backends.cupy.backend import CuPy
 from arraynn.training import loop
 from arraynn.training.dataset import shape_of_rows
+from tests import every_loss
 from tests.backends import recording
 from tests.backends.recording import CALLS, Call, Synchronizes
 from tests.backends.test_cuda_kernels import RULES, needs_compiler
@@ -26,8 +27,6 @@ RNG = np.random.default_rng(0)
 X = RNG.standard_normal((8, 6)).astype("float32")
 LABELS = RNG.integers(0, 3, 8)
 VALUES = RNG.standard_normal((8, 3)).astype("float32")
-SIDES = (VALUES > 0).astype("float32")
-COUNTS = np.abs(np.rint(VALUES))
 
 #: layers that need arguments, or a place of their own; of the others each is tried as it is
 LAYERS: dict[str, nn.Layer] = {
@@ -38,15 +37,13 @@ LAYERS: dict[str, nn.Layer] = {
     "Residual": nn.Residual(nn.Dense(4), nn.Tanh()), "Sequential": nn.Sequential(nn.Dense(5), nn.ReLU()),
     "Softmax": nn.Softmax(),
 }  # fmt: skip
+#: every loss with targets of its own domain; here those that are tried with other hyperparameters or targets
 LOSSES: dict[str, tuple[nn.Loss, np.ndarray]] = {
-    "BinaryCrossEntropy": (nn.BinaryCrossEntropy(), SIDES), "CrossEntropy": (nn.CrossEntropy(), LABELS),
-    "Focal": (nn.Focal(), SIDES), "Hinge": (nn.Hinge(), SIDES), "Huber": (nn.Huber(), VALUES),
-    "KLDivergence": (nn.KLDivergence(), np.eye(3, dtype="float32")[LABELS]), "LogCosh": (nn.LogCosh(), VALUES),
-    "MeanAbsoluteError": (nn.MeanAbsoluteError(), VALUES), "MeanSquaredError": (nn.MeanSquaredError(), VALUES),
-    "Poisson": (nn.Poisson(), COUNTS), "Quantile": (nn.Quantile(0.3), VALUES),
-    "SigmoidCrossEntropy": (nn.SigmoidCrossEntropy(), SIDES),
+    **{name: (loss, every_loss.targets(loss, RNG, (8, 3))) for name, loss in every_loss.EVERY.items()},
+    "KLDivergence": (nn.KLDivergence(), np.eye(3, dtype="float32")[LABELS]),
+    "Quantile": (nn.Quantile(0.3), VALUES),
     "SoftmaxCrossEntropy": (nn.SoftmaxCrossEntropy(label_smoothing=0.1, ignore_label=-1), LABELS),
-}  # fmt: skip
+}
 
 
 def steps(network: Any, loss: Any, y: np.ndarray, rule: Any = None, x: np.ndarray = X, **options: Any) -> list[Call]:
@@ -86,7 +83,7 @@ def around(layer: Any) -> Any:
 
 def with_loss(name: str) -> Any:
     loss, y = LOSSES[name]
-    last = {"BinaryCrossEntropy": [nn.Sigmoid()], "CrossEntropy": [nn.Softmax()]}.get(name, [])
+    last = [nn.Softmax() if loss.targets == "classes" else nn.Sigmoid()] if loss.outputs == "probabilities" else []
     return nn.Sequential(nn.Dense(3), *last), loss, y
 
 
