@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
-import array_api_compat.numpy as xp
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
@@ -54,14 +53,16 @@ class NumPy(Backend):
     patch_numbers = 2**19  # 2 MB of float32 stay in the cache between their making and the product
 
     @classmethod
-    def open(cls, device: str | None = None) -> Backend:
+    def open(cls, device: str | None = None, reason: str = "asked for by name") -> Backend:
+        import array_api_compat.numpy as xp
+
         if device not in (None, "cpu"):
             raise BackendUnavailable("numpy", f"it has no device {device!r}, only 'cpu'", "Say 'numpy'")
-        return cls(xp, "cpu", version=np.__version__, reason="asked for by name")
+        return cls(xp, "cpu", version=np.__version__, reason=reason)
 
     @classmethod
     def of(cls, x: Any) -> Backend:
-        return cls(xp, "cpu", version=np.__version__, reason="the arrays given live there")
+        return cls.open(reason="the arrays given live there")
 
     def asarray(self, x: Any, dtype: Any = None, *, copy: bool | None = None) -> Any:
         there = type(x) is np.ndarray and dtype is not None and x.dtype == dtype and x.dtype.isnative

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import array_api_compat.numpy as host
 import numpy as np
 
-from . import tuning
+from . import host, tuning
 from .graph import Node, TraceError
 from .memory import Buffer, aligned, free_list, runs
 

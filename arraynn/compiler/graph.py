@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import array_api_compat.numpy as host
 import numpy as np
 
+from . import host
 from .ops import OPS, Op
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import array_api_compat.numpy as host
 import numpy as np
 
 from .. import tree
+from . import host
 from .graph import Graph
 from .ops import ELEMENTWISE, LIBRARY, SHORT_POWERS
 from .trace import Element, Storage, Tracer, filled, flattened, operands_of

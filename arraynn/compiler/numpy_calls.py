@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import array_api_compat.numpy as host
 import numpy as np
 
-from . import tuning
+from . import host, tuning
 from .arena import Arena
 from .fusion import Step
 from .graph import Node, Operand, TraceError, compute_dtype

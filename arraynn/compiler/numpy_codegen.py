@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import array_api_compat.numpy as host
 import numpy as np
 
+from . import host
 from .fusion import Step, loops
 from .graph import Node
 from .memory import MemoryPlan, ParameterPack

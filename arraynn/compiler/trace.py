@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
 
-import array_api_compat.numpy as host
 import numpy as np
 
 from .. import tree
+from . import host
 from .graph import Graph, Node, Operand
 from .ops import OPERATORS
 
