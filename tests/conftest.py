@@ -24,6 +24,8 @@ import array_api_strict
 import numpy as np
 import pytest
 
+from arraynn.backends.cores import available
+
 os.environ.setdefault("ARRAYNN_STRICT_COMPILE", "1")  # an error inside the compiler is an error
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell does to what it starts behind an &
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -67,6 +69,15 @@ INSTALLED = [library for library in ("torch", "jax", "dpnp") if installed(librar
 KINDS = ["numpy", "numpy-readonly", "strict", "strict-rebinding", "strict-no_float64", *INSTALLED, CUPY]
 THOROUGH = ("strict-rebinding", "strict-no_float64")  #: kinds that take long, and seldom find what the others do not
 BACKENDS = ["numpy", "array_api_strict:device1", *INSTALLED, CUPY]
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads it
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """The whole suite runs in two processes, as each takes half a minute to find its tests; -n says otherwise."""
+    whole, option = config.args_source is pytest.Config.ArgsSource.TESTPATHS, config.option
+    wanted = getattr(option, "numprocesses", 0) is None and not (option.collectonly or option.usepdb)
+    if whole and wanted and available() > 1:
+        option.numprocesses = 2
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
