@@ -144,6 +144,7 @@ def _part(chunk: Any, kept: np.ndarray, name: str) -> Column:
 
 
 def _standardized(values: np.ndarray) -> np.ndarray:
-    """Each column less its mean, over its standard deviation, which is taken as 1 where all are equal."""
-    spread = values.std(axis=0)
-    return ((values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
+    """Each column less its mean, over its standard deviation; a column whose numbers are all equal becomes zeros."""
+    varies = values.min(axis=0) < values.max(axis=0)  # rounding leaves equal numbers a deviation of some 1e-17
+    spread = np.where(varies, values.std(axis=0), 1)
+    return (np.where(varies, values - values.mean(axis=0), 0) / spread).astype(np.float32)
