@@ -30,7 +30,7 @@ def assembled(team: Team | None, x: Any, y: Any, sample_weight: Any, validation_
     for name, shard in [found for what, value in given.items() for found in _shards(what, value)]:
         try:
             arrays[name] = _array(name, shard)
-            forms[name] = shard.start, shard.stop, shard.total, arrays[name].shape[1:], str(arrays[name].dtype)
+            forms[name] = shard.start, shard.stop, shard.total, arrays[name].shape[1:], _kind(arrays[name].dtype)
         except ArraynnError as error:
             forms[name] = str(error)
     runs = _runs(group.gather(forms))
@@ -71,6 +71,11 @@ def _array(name: str, shard: Shard) -> np.ndarray:
     if not array.shape:
         raise DataError(f"{name} is an nn.Shard without rows along a first axis; give an array (rows, …)")
     return array
+
+
+def _kind(dtype: np.dtype) -> str:
+    """What the workers' dtypes are compared by. That of text holds its longest word, which differs between runs."""
+    return "text" if dtype.kind == "U" else str(dtype)
 
 
 def _runs(everyone: list[dict[str, Any]]) -> dict[str, tuple[tuple[int, int, int], ...]]:

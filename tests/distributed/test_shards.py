@@ -114,6 +114,25 @@ def test_integers_inputs_in_parts_and_labels_that_are_words():
     assert members(2, lambda group: fit(group, lambda array: shard(group, array))) == [alone] * 2
 
 
+@pytest.mark.parametrize("form", [list, np.asarray])
+def test_labels_are_words_of_another_length_on_each_worker(form):
+    """NumPy's dtype of text is that of the longest word, and was compared between the workers."""
+    words = ["no"] * 8 + ["maybe"] * 8
+
+    def fit(group, targets):
+        model = nn.Model(nn.Sequential(nn.Dense(2)), classes=("no", "maybe"), seed=1, backend="numpy")
+        return bits(model, model.fit(X[:16], targets, epochs=2, batch_size=None, workers=group, shards=4, verbose=0))
+
+    alone = fit(None, words)
+    mine = [slice(0, 8), slice(8, 16)]
+
+    def member(group):
+        rows = mine[group.rank]
+        return fit(group, nn.Shard(form(words[rows]), rows.start, 16))
+
+    assert members(2, member) == [alone] * 2
+
+
 def test_shards_go_with_local_steps_and_other_libraries(backend):
     def fit(group, give):
         model = nn.Model(nn.Sequential(nn.Dense(4)), seed=1, backend=backend)
