@@ -117,6 +117,17 @@ def test_options_that_do_not_go_together_are_one_line(arguments, said):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("targets", "said"), [
+    ([0, 1, 9], "y_test holds classes 0 to 9; the page takes 0 to 7"),
+    ([0.7, 1, 0], "y holds classes, y_test float64 values"),  # 0.7 was class 0
+])  # fmt: skip
+def test_test_rows_are_checked_as_those_of_the_training_are(tmp_path, targets, said):
+    rows = {"x": np.zeros((6, 2)), "y": np.arange(6) % 2, "x_test": np.zeros((3, 2)), "y_test": np.asarray(targets)}
+    np.savez(tmp_path / "mine.npz", **rows)
+    with pytest.raises(nn.DataError, match=said):
+        opened(str(tmp_path / "mine.npz"))
+
+
 def test_without_the_extra_its_name_is_said(tmp_path, monkeypatch):
     (tmp_path / "mine.csv").write_text("a,b\n1,x\n2,y\n", encoding="utf-8")
     monkeypatch.setitem(sys.modules, "polars", None)
