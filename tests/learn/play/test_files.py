@@ -51,9 +51,9 @@ def test_rows_without_a_number_or_a_target_are_left_out(table):
 
 @pytest.mark.parametrize("value", ["7", "0.1", "-1e9", "1e-300"])
 def test_a_column_that_never_changes_is_zero(table, value):
-    """The mean of three times 0.1 is not 0.1: the column became -1 in each row."""
-    table.write_text("a,b\n" + f"{value},x\n{value},y\n{value},y\n" * 3, encoding="utf-8")
-    assert load_table(table, ["a"], "b")[0].tolist() == [[0.0]] * 9
+    """The mean of six times 0.1 is not 0.1: the column became -1 in each row."""
+    table.write_text("a,b\n" + f"{value},x\n{value},y\n{value},y\n" * 2, encoding="utf-8")
+    assert load_table(table, ["a"], "b")[0].tolist() == [[0.0]] * 6
 
 
 @pytest.mark.parametrize(("x", "target", "said"), [
