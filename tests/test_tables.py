@@ -354,6 +354,22 @@ def test_precision_and_recall_are_scikit_learns():
         np.testing.assert_allclose(one, other)
 
 
+def test_the_majority_is_counted_where_an_index_has_32_bits(monkeypatch):
+    """bincount takes what casts safely to intp: on a 32-bit system, as in the browser, int64 does not."""
+    counted = np.bincount
+
+    def narrow(values, minlength=0):
+        assert values.dtype == np.intp
+        return counted(values, minlength=minlength)
+
+    frame = flowers()
+    encoding = nn.encoding.learn(frame, "kind").encoding
+    x, y = encoding.rows(frame)
+    whole = x, np.asarray(y).astype(np.int16)  # an int64 is this system's intp
+    monkeypatch.setattr(np, "bincount", narrow)
+    assert "majority" in baselines(encoding, {"training": whole, "test": whole}, "test")[0]
+
+
 def test_baselines_stand_beside_the_figures():
     pytest.importorskip("sklearn")
     for frame, target, names in ((flowers(), "kind", ["majority", "logistic"]), (houses(), "price", ["mean", "ridge"])):

@@ -59,7 +59,7 @@ def baselines(encoding: TableEncoding, sets: Sets, at: str) -> tuple[dict[str, d
         mean = np.broadcast_to(y.mean(axis=0), goal.shape)
         found["mean"] = figures(encoding, goal, encoding.decode(mean))
     else:
-        shares = np.bincount(y, minlength=len(encoding.classes)) / len(y)
+        shares = np.bincount(y.astype(np.intp, copy=False), minlength=len(encoding.classes)) / len(y)
         same = np.broadcast_to(shares, (len(goal), len(shares)))
         found["majority"] = figures(encoding, goal, np.full(len(goal), np.argmax(shares)), same)
     width = encoding.width + sum(one.vocabulary for one in encoding.coded)

@@ -25,7 +25,8 @@ class NCCLGroup(Group):
 
     def __init__(self, control: Group, communicator: Any, cupy: Any) -> None:
         self.control, self.communicator, self.cupy, self.nccl = control, communicator, cupy, cupy.cuda.nccl
-        self.rank, self.size, self.local_size = control.rank, control.size, control.local_size
+        self.rank, self.size = control.rank, control.size
+        self.local_rank, self.local_size = control.local_rank, control.local_size
         self.bcast, self.gather, self.swap = control.bcast, control.gather, control.swap  # type: ignore[method-assign]
 
     def keeps(self, array: Any) -> bool:

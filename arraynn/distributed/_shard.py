@@ -16,9 +16,10 @@ class Shard:
     rows : rows start, start + 1, … of the whole, as an array or nested lists. A memory-mapped array is read where
         rows of it are needed. A worker may hold no row at all.
     start : the place of the first of them in the whole. total : how many rows the whole has, on every worker.
-    The workers' rows must cover the whole once: WorkerError on all of them, before the first step, where rows are held
-    by none or by two, or where totals, shapes of rows or dtypes differ. Any of x, y, sample_weight and the parts of
-    validation_data may be given so. `nn.workers(…).rows(total)` cuts the whole into even runs.
+    The workers' rows must cover the whole once: WorkerError on all of them, before the first step, where rows are
+    held by none or by two, or where totals, shapes of rows or dtypes differ; text of any length is one dtype. Any of
+    x, y, sample_weight and the parts of validation_data may be given so. `nn.workers(…).rows(total)` cuts the whole
+    into even runs.
 
     A fit has the bits that it has where every worker holds everything. In each step the rows of x that a worker trains
     on are sent to it by those that hold them. Targets and sample weights are gathered by every worker at the start.

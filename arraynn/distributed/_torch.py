@@ -36,7 +36,7 @@ class TorchGroup(Group):
         # under its new name, where there is one: the old one warns then
         self.join = getattr(self.dist, "all_gather_single", None) or self.dist.all_gather_into_tensor
         self.rank, self.size = self.dist.get_rank(), self.dist.get_world_size()
-        self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "0")) or self._local_size()
+        self.local_rank, self.local_size = self._place_here()
 
     @contextmanager
     def _exchange(self) -> Iterator[None]:
@@ -91,10 +91,15 @@ class TorchGroup(Group):
         if self.size > 1:
             report(self.rank, self.size, error, full=False)
 
-    def _local_size(self) -> int:
+    def _place_here(self) -> tuple[int, int]:
+        """(which worker of this machine this is, how many it has), as the launcher says, or by the machines' names."""
+        told = [os.environ.get(name, "") for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE")]
+        if all(map(str.isdigit, told)):
+            return int(told[0]), int(told[1])
         import socket
 
-        return self.gather(socket.gethostname()).count(socket.gethostname())
+        homes = self.gather(socket.gethostname())
+        return homes[: self.rank].count(homes[self.rank]), homes.count(homes[self.rank])
 
 
 @lru_cache(maxsize=1)

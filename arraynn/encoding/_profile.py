@@ -47,7 +47,9 @@ class Moments:
     @property
     def scale(self) -> float:
         """The standard deviation, with N below; 1 where the numbers do not vary."""
-        return math.sqrt(self.squares / self.count) if self.count and self.squares > 0 else 1.0
+        if not self.low < self.high:  # rounding leaves equal numbers a deviation of some 1e-17
+            return 1.0
+        return math.sqrt(self.squares / self.count) or 1.0
 
 
 class Profile:

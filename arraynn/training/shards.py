@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from .._array import is_array
 from ..backends import of
 from ..distributed import Group, Shard, Team, told_by
 from ..encoding import is_table
 from ..errors import ArraynnError, DataError, WorkerError
 from .sharded_array import ShardedArray
-from .validation import as_array
+from .validation import as_array, unmasked
 
 
 def assembled(team: Team | None, x: Any, y: Any, sample_weight: Any, validation_data: Any) -> list[Any]:
@@ -30,7 +31,7 @@ def assembled(team: Team | None, x: Any, y: Any, sample_weight: Any, validation_
     for name, shard in [found for what, value in given.items() for found in _shards(what, value)]:
         try:
             arrays[name] = _array(name, shard)
-            forms[name] = shard.start, shard.stop, shard.total, arrays[name].shape[1:], str(arrays[name].dtype)
+            forms[name] = shard.start, shard.stop, shard.total, arrays[name].shape[1:], _kind(arrays[name].dtype)
         except ArraynnError as error:
             forms[name] = str(error)
     runs = _runs(group.gather(forms))
@@ -65,12 +66,21 @@ def _array(name: str, shard: Shard) -> np.ndarray:
             f"{name} is an nn.Shard of a table; give its numbers, as by encoding.encode(table) or table.to_numpy()"
         )
     rows = as_array(name, shard.rows) if name.startswith("x") else shard.rows  # targets may be labels of any type
-    array = (
-        rows if isinstance(rows, np.memmap) else np.asarray(of(rows).to_numpy(rows) if hasattr(rows, "shape") else rows)
-    )
+    unmasked(name, rows)
+    try:
+        array = rows if isinstance(rows, np.memmap) else np.asarray(of(rows).to_numpy(rows) if is_array(rows) else rows)
+    except ValueError as error:
+        raise DataError(
+            f"{name} is an nn.Shard of rows that make no array ({error}); give rows of one length"
+        ) from None
     if not array.shape:
         raise DataError(f"{name} is an nn.Shard without rows along a first axis; give an array (rows, …)")
     return array
+
+
+def _kind(dtype: np.dtype) -> str:
+    """What the workers' dtypes are compared by. That of text holds its longest word, which differs between runs."""
+    return "text" if dtype.kind == "U" else str(dtype)
 
 
 def _runs(everyone: list[dict[str, Any]]) -> dict[str, tuple[tuple[int, int, int], ...]]:

@@ -39,8 +39,7 @@ def as_array(what: str, values: Any) -> Array:
         )
     if isinstance(values, ShardedArray):
         return cast(Array, values)  # its rows are checked where they are held
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        raise DataError(f"{what} is a masked array; fill what is masked, as by {what}.filled(0), or drop such rows")
+    unmasked(what, values)
     if not is_array(values) or (isinstance(values, np.ndarray) and not isinstance(values, np.memmap)):
         return numeric(what, values)
     xp = namespace(values)
@@ -52,6 +51,12 @@ def as_array(what: str, values: Any) -> Array:
             f"xp.stack([xp.real({what}), xp.imag({what})], axis=-1)"
         )
     return values
+
+
+def unmasked(what: str, values: Any) -> None:
+    """Raise DataError where some of the values are masked."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise DataError(f"{what} is a masked array; fill what is masked, as by {what}.filled(0), or drop such rows")
 
 
 def count_rows(x: Nest) -> int:

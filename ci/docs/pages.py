@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 from lessons import cells, exercise, heading, prose  # noqa: E402
 
 import arraynn as nn  # noqa: E402
+from arraynn.learn.play.presets import PRESETS  # noqa: E402
 
 GUIDES = ("command-line", "saving", "scikit-learn", "workers")
 SOURCE = "https://github.com/arraynn/arraynn/blob/main/"
@@ -139,6 +140,7 @@ def lesson(path, target, live):
     """A script of `# %%` cells as a page: prose, programs, what they print, the picture."""
     text = path.read_text(encoding="utf-8")
     first, rest = heading(text)
+    rest = [line for line in rest if not line.startswith("Exercise: ")]  # the page's end has it, and the preset
     out = [f"# {first}", "", *prose(rest), ""]
     for kind, lines in cells(text):
         if kind == "markdown":
@@ -154,7 +156,7 @@ def lesson(path, target, live):
         shutil.copy(picture, target.parent)
         out += [f"![the picture that it draws]({picture.name})", ""]
     number = path.stem[:2]
-    if number.isdigit() and int(number):
+    if number in PRESETS:
         link = f' <a href="../play/index.html#preset={number}">Open it in this browser</a>.' if live else ""
         out += [f"`arraynn play --preset {number}` opens this lesson on the live page.{link}", ""]
     out += exercise(ROOT / "examples/exercises", path.stem[:2])

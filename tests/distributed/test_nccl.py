@@ -185,9 +185,10 @@ def test_what_lies_on_the_host_goes_by_the_other_group():
 
 
 def test_each_worker_takes_the_gpu_of_its_place_on_the_machine():
-    assert members(4, lambda group, cupy: (cupy.used, group.rank, group.size, group.name)) == [
-        ([rank], rank, 4, "nccl") for rank in range(4)
-    ]
+    def told(group, cupy):
+        return cupy.used, group.rank, group.size, group.local_rank, group.local_size, group.name
+
+    assert members(4, told) == [([rank], rank, 4, rank, 4, "nccl") for rank in range(4)]
 
 
 def test_two_workers_on_one_gpu_are_refused_on_all():

@@ -83,6 +83,18 @@ def test_the_bits_are_those_of_one_worker_where_each_holds_its_own_rows(engine, 
         check(launch(engine, count, engine, "apart", tmp_path / f"{count}.safetensors"), count)
 
 
+@pytest.mark.parametrize("engine", [mpi, torch])
+def test_each_worker_knows_its_place_on_the_machine(engine, tmp_path):
+    program = tmp_path / "place.py"
+    program.write_text(
+        f"import arraynn as nn\ngroup = nn.workers({engine!r})\n"
+        "print(f'{group.rank}:{group.local_rank}:{group.local_size}\\n', end='')\n",
+        encoding="utf-8",
+    )
+    done = launch(engine, 2, program=program)
+    assert sorted(done.stdout.split()) == ["0:0:2", "1:1:2"], done.stderr
+
+
 @pytest.mark.parametrize("engine", [mpi])
 def test_three_workers_have_the_same_bits_among_them(engine, tmp_path):
     found = launch(engine, 3, engine, "no", tmp_path / "run.safetensors").stdout.split()

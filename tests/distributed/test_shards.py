@@ -114,6 +114,25 @@ def test_integers_inputs_in_parts_and_labels_that_are_words():
     assert members(2, lambda group: fit(group, lambda array: shard(group, array))) == [alone] * 2
 
 
+@pytest.mark.parametrize("form", [list, np.asarray])
+def test_labels_are_words_of_another_length_on_each_worker(form):
+    """NumPy's dtype of text is that of the longest word, and was compared between the workers."""
+    words = ["no"] * 8 + ["maybe"] * 8
+
+    def fit(group, targets):
+        model = nn.Model(nn.Sequential(nn.Dense(2)), classes=("no", "maybe"), seed=1, backend="numpy")
+        return bits(model, model.fit(X[:16], targets, epochs=2, batch_size=None, workers=group, shards=4, verbose=0))
+
+    alone = fit(None, words)
+    mine = [slice(0, 8), slice(8, 16)]
+
+    def member(group):
+        rows = mine[group.rank]
+        return fit(group, nn.Shard(form(words[rows]), rows.start, 16))
+
+    assert members(2, member) == [alone] * 2
+
+
 def test_shards_go_with_local_steps_and_other_libraries(backend):
     def fit(group, give):
         model = nn.Model(nn.Sequential(nn.Dense(4)), seed=1, backend=backend)
@@ -230,6 +249,7 @@ def rows(first, last, array=X):
         ([X, rows(100, 205)], "worker 0 gives x whole, others an nn.Shard of it"),
         ([rows(0, 100), rows(100, 205, X.astype(str))], "worker 1 of 2 failed: x must hold real numbers"),
         ([rows(0, 100), nn.Shard({"a": [1, 2]}, 100, 205)], "x is an nn.Shard of a table"),
+        ([rows(0, 100), rows(100, 205, np.ma.masked_greater(X, 0))], "worker 1 of 2 failed: x is a masked array"),
     ],
 )
 def test_shards_that_make_no_whole_are_refused_by_all_with_one_message(given, told):
@@ -246,6 +266,45 @@ def test_shards_that_make_no_whole_are_refused_by_all_with_one_message(given, to
         members(2, fit)
     assert len(raised) == 2
     assert raised[0] == raised[1]
+
+
+@pytest.mark.parametrize(
+    ("targets", "told"),
+    [
+        ([[0, 1]] * 7 + [[0]], "worker 1 of 2 failed: y is an nn.Shard of rows that make no array"),
+        (np.ma.masked_equal(np.arange(8) % 2, 1), "worker 1 of 2 failed: y is a masked array"),  # trained on the hidden
+    ],
+)
+def test_targets_that_make_no_rows_are_refused_by_all(targets, told):
+    raised = []
+
+    def fit(group):
+        mine = group.rows(16)
+        own = targets if group.rank == 1 else np.zeros(8, int)
+        try:
+            nn.Model(nn.Sequential(nn.Dense(2)), backend="numpy").fit(
+                nn.Shard(X[mine], mine.start, 16), nn.Shard(own, mine.start, 16), workers=group, verbose=0
+            )
+        except WorkerError as error:
+            raised.append(str(error))
+            raise
+
+    with pytest.raises(WorkerError, match=told):
+        members(2, fit)
+    assert len(raised) == 2
+    assert raised[0] == raised[1]
+
+
+def test_targets_may_be_a_series():
+    series = pytest.importorskip("pandas").Series
+
+    def fit(group, targets):
+        model = nn.Model(nn.Sequential(nn.Dense(2)), seed=1, backend="numpy")
+        return bits(model, model.fit(X[:16], targets, epochs=2, batch_size=8, workers=group, shards=4, verbose=0))
+
+    labels = np.arange(16) % 2
+    alone = fit(None, series(labels))
+    assert members(2, lambda group: fit(group, shard(group, series(labels)))) == [alone] * 2
 
 
 def test_alone_a_shard_must_be_the_whole():

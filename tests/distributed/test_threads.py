@@ -12,7 +12,7 @@ import arraynn as nn
 from arraynn import tree
 from arraynn.distributed import Group, Team, team_of
 from arraynn.errors import DataError, WorkerError
-from arraynn.training import loop
+from arraynn.training import consistency, loop
 
 
 @pytest.fixture(scope="module")
@@ -402,6 +402,39 @@ def test_workers_with_different_data_or_options_are_told_so(different, told):
             raise
 
     with pytest.raises(WorkerError, match=told):
+        members(2, fit)
+    assert len(raised) == 2
+    assert raised[0] == raised[1]
+
+
+@pytest.mark.parametrize("package", ["arraynn", "NumPy"])
+def test_workers_with_different_versions_are_told_so(package, monkeypatch):
+    place, raised = threading.local(), []
+
+    class OwnNumPy:
+        """NumPy, whose version is another one in each worker."""
+
+        @property
+        def __version__(self):
+            return f"1.{place.rank}"
+
+        def __getattr__(self, name):
+            return getattr(np, name)
+
+    if package == "NumPy":
+        monkeypatch.setattr(consistency, "np", OwnNumPy())
+    else:
+        monkeypatch.setattr(consistency, "own_version", lambda: f"1.{place.rank}")
+
+    def fit(group):
+        place.rank = group.rank
+        try:
+            fit_with(group)
+        except WorkerError as error:
+            raised.append(str(error))
+            raise
+
+    with pytest.raises(WorkerError, match=f"a version of {package} other than worker 0: 1.1, not 1.0"):
         members(2, fit)
     assert len(raised) == 2
     assert raised[0] == raised[1]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
+
+from arraynn.learn.play.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
 EXERCISES = ROOT / "examples/exercises"
@@ -35,6 +39,20 @@ def test_a_page_shows_the_task_and_folds_the_check_and_the_solution(lessons, pat
     assert "def check(" in check
     assert ": passes\ndef " in solution
     assert page.count("```python") == 3  # task, check, solution: each whole, none twice
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("[0-9]*.py")), ids=lambda path: path.stem)
+def test_a_page_names_its_exercise_and_its_preset_once(path, tmp_path, monkeypatch):
+    """Pages of lessons behind the book named presets that there are not, and the others said it twice."""
+    monkeypatch.syspath_prepend(ROOT / "ci/docs")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "lessons", raising=False)
+    page = tmp_path / "page.md"
+    runpy.run_path(str(ROOT / "ci/docs/pages.py"))["lesson"](path, page, True)
+    text, number = page.read_text(encoding="utf-8"), path.stem[:2]
+    assert text.count(f"examples/exercises/{number}.py") == 1
+    for name in (f"--preset {number}", f"#preset={number}"):
+        assert text.count(name) == (number in PRESETS)
 
 
 def test_a_page_without_an_exercise_has_none(lessons):

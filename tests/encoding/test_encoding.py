@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -265,3 +267,11 @@ def test_sets_that_are_large_together_all_go_to_files(monkeypatch):
     monkeypatch.setattr(en._table, "MAPPED", 1000)
     assert not isinstance(en.Parts(5, 4, 0).wide, np.memmap)
     assert isinstance(en.Parts(5, 4, 0, beside=990).wide, np.memmap)
+
+
+def test_a_number_that_never_changes_where_it_is_given_is_not_scaled_by_rounding():
+    """Its deviation came out as some 1e-17, so a new number one tenth larger became 7e15."""
+    gaps = [0.1] * 6 + [math.nan] * 6
+    encoding = nn.encoding.learn({"a": gaps, "y": ["no", "yes"] * 6}, "y").encoding
+    found = np.asarray(encoding.encode({"a": [0.1, 0.2]}))
+    np.testing.assert_allclose(found[:, 0], [0, 0.1], atol=1e-6)

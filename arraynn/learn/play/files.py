@@ -81,6 +81,10 @@ def opened(path: str, x: str | None = None, target: str | None = None) -> File:
         raise DataError(f"--x and --target name columns of a table; {path} is none, as its name ends")
     rows, y, x_test, y_test = load_npz(path)
     whole = y.dtype.kind in "iub"
+    if whole and y_test is not None and y_test.dtype.kind not in "iub":
+        raise DataError(
+            f"{path}: y holds classes, y_test {y_test.dtype} values; save both as integers, or both as floats"
+        )
     targets = [
         None if one is None else one.reshape(-1).astype(np.int64) if whole else _flat(one) for one in (y, y_test)
     ]
@@ -89,20 +93,27 @@ def opened(path: str, x: str | None = None, target: str | None = None) -> File:
 
 def _checked(file: File) -> File:
     """The file, if a page can draw it. Raises DataError."""
-    path, x, y = file.path, file.x, file.y
-    if x.shape[1] not in (1, 2):
-        raise DataError(f"{path}: a row of x has {x.shape[1]} numbers; the page draws 1 or 2")
+    path, x = file.path, file.x
     if len(x) > ROWS:
         raise DataError(f"{path}: {len(x)} rows are more than the {ROWS} that the page draws; save a part of them")
-    if y.ndim == 1 and not 0 <= y.min() <= y.max() < CLASSES:
-        raise DataError(f"{path}: y holds classes {y.min()} to {y.max()}; the page takes 0 to {CLASSES - 1}")
-    if y.ndim == 2 and y.shape[1] != 1:
-        raise DataError(f"{path}: y has {y.shape[1]} columns; the page draws one")
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise DataError(f"{path} holds numbers that are not finite")
-    if len(y) != len(x):
-        raise DataError(f"{path}: {len(x)} rows of x and {len(y)} targets; they must agree")
+    _check(path, "x", "y", x, file.y)
+    if file.x_test is not None:
+        _check(path, "x_test", "y_test", file.x_test, file.y_test)
     return file
+
+
+def _check(path: str, inputs: str, targets: str, x: Any, y: Any) -> None:
+    """Raise DataError for rows that a page cannot draw."""
+    if x.shape[1] not in (1, 2):
+        raise DataError(f"{path}: a row of {inputs} has {x.shape[1]} numbers; the page draws 1 or 2")
+    if y.ndim == 1 and not 0 <= y.min() <= y.max() < CLASSES:
+        raise DataError(f"{path}: {targets} holds classes {y.min()} to {y.max()}; the page takes 0 to {CLASSES - 1}")
+    if y.ndim == 2 and y.shape[1] != 1:
+        raise DataError(f"{path}: {targets} has {y.shape[1]} columns; the page draws one")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise DataError(f"{path} holds numbers that are not finite in {inputs} or {targets}")
+    if len(y) != len(x):
+        raise DataError(f"{path}: {len(x)} rows of {inputs} and {len(y)} targets; they must agree")
 
 
 def _flat(part: Any) -> Any:
@@ -144,6 +155,7 @@ def _part(chunk: Any, kept: np.ndarray, name: str) -> Column:
 
 
 def _standardized(values: np.ndarray) -> np.ndarray:
-    """Each column less its mean, over its standard deviation, which is taken as 1 where all are equal."""
-    spread = values.std(axis=0)
-    return ((values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
+    """Each column less its mean, over its standard deviation; a column whose numbers are all equal becomes zeros."""
+    varies = values.min(axis=0) < values.max(axis=0)  # rounding leaves equal numbers a deviation of some 1e-17
+    spread = np.where(varies, values.std(axis=0), 1)
+    return (np.where(varies, values - values.mean(axis=0), 0) / spread).astype(np.float32)

@@ -49,8 +49,10 @@ def test_rows_without_a_number_or_a_target_are_left_out(table):
     assert y.tolist() == [1, 0, 1, 0, 0]
 
 
-def test_a_column_that_never_changes_is_zero(table):
-    table.write_text("a,b\n" + "7,x\n7,y\n" * 3, encoding="utf-8")
+@pytest.mark.parametrize("value", ["7", "0.1", "-1e9", "1e-300"])
+def test_a_column_that_never_changes_is_zero(table, value):
+    """The mean of six times 0.1 is not 0.1: the column became -1 in each row."""
+    table.write_text("a,b\n" + f"{value},x\n{value},y\n{value},y\n" * 2, encoding="utf-8")
     assert load_table(table, ["a"], "b")[0].tolist() == [[0.0]] * 6
 
 
@@ -113,6 +115,17 @@ def test_options_that_do_not_go_together_are_one_line(arguments, said):
     assert done.returncode == 1
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("targets", "said"), [
+    ([0, 1, 9], "y_test holds classes 0 to 9; the page takes 0 to 7"),
+    ([0.7, 1, 0], "y holds classes, y_test float64 values"),  # 0.7 was class 0
+])  # fmt: skip
+def test_test_rows_are_checked_as_those_of_the_training_are(tmp_path, targets, said):
+    rows = {"x": np.zeros((6, 2)), "y": np.arange(6) % 2, "x_test": np.zeros((3, 2)), "y_test": np.asarray(targets)}
+    np.savez(tmp_path / "mine.npz", **rows)
+    with pytest.raises(nn.DataError, match=said):
+        opened(str(tmp_path / "mine.npz"))
 
 
 def test_without_the_extra_its_name_is_said(tmp_path, monkeypatch):
