@@ -18,9 +18,7 @@ DOT_ELEMENTS = 4096  #: elements of a product, up to which filling them with zer
 
 # Memory: `mnist` (what is kept), and the C library's allocator.
 ALIGNMENT = 64  #: bytes, of a cache line
-KEPT = (
-    8 << 20
-)  #: bytes: arenas up to this size are always kept from one call to the next, larger ones only within a run
+KEPT = 8 << 20  #: bytes: smaller arenas are kept from call to call, larger ones within a run
 PACKS = 4  #: runs whose packed parameters are remembered
 
 # Specializations: `mnist`, whose last batch of an epoch is shorter.
