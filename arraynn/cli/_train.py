@@ -66,9 +66,10 @@ def run_once(arguments: argparse.Namespace, group: Group | None = None) -> tuple
         folder, done = only_first(group, claim)
         with group.together():
             recipe = recipe_of(arguments)
-            if done is not None and (tabular or done.epoch >= recipe.epochs):
-                ways = "--overwrite begins anew" if tabular else "more --epochs go on from it, --overwrite begins anew"
-                if done.epoch > recipe.epochs:
+            unasked = tabular and arguments.epochs is None  # how many a table takes is found from its rows
+            if done is not None and (unasked or done.epoch >= recipe.epochs):
+                ways = "more --epochs go on from it, --overwrite begins anew"
+                if done.epoch > recipe.epochs and not unasked:
                     raise UsageError(f"{folder} holds a run that is done, of {done.epoch} epochs; {ways}")
                 told = f"{folder} holds a run that is done; there is nothing to resume; {ways}"
                 if group.rank == 0:
@@ -179,6 +180,11 @@ class Run:
         """Take the place of a run that is done, with more epochs, and with this run's learning rate."""
         own, path = self.model, self.folder / MODEL
         kinds = type(done.optimizer), type(own.optimizer)
+        if done.encoding != own.encoding:
+            raise CheckpointError(
+                f"{path} cannot be resumed: the table is encoded in another way than it was trained on; give the rows, "
+                f"the options and the seed of that run"
+            )
         for what, there, here in (
             ("network", done.network, own.network),
             ("loss", done.loss, own.loss),
