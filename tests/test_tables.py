@@ -247,6 +247,17 @@ def test_a_run_is_the_same_again_and_goes_on_where_it_was(run):
     assert "a/model.safetensors cannot be resumed: the table is encoded in another way" in err
 
 
+def test_a_run_that_goes_on_and_gets_worse_keeps_the_weights_it_had(run):
+    words = ["train", "houses.csv", "--target", "price", "--out", "a", "--quiet", *FAST[:-1]]
+    run(*words, "30")
+    before = nn.Model.load("a/model.safetensors", backend="numpy")
+    assert run(*words, "32", "--resume", "--learning-rate", "50")[0] == 0
+    after = nn.Model.load("a/model.safetensors", backend="numpy")
+    assert min(after.history["val_loss"][30:]) > min(before.history["val_loss"])
+    for a, b in zip(nn.tree.leaves(before.params), nn.tree.leaves(after.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_model_of_a_table_is_measured_in_the_targets_own_unit(run):
     run("train", "houses.csv", "--target", "price", "--out", "h", "--quiet", *FAST)
     frame = pl.read_csv("houses.csv", try_parse_dates=False)

@@ -25,6 +25,7 @@ from ..training.progress import clock, short, shown_on
 from ._folder import CHECKPOINT, MODEL, claimed, draw, keep
 from ._recipes import FILE, GENERATED, RECIPES, TABLE, Data, Recipe, check_size, load
 from ._say import UsageError, silence
+from ._standing import Standing
 from ._table_arguments import TABLE_OPTIONS
 from ._workers import as_one_of, only_first
 
@@ -139,11 +140,12 @@ class Run:
         # how often validation is measured
         self.every = 1 if recipe.early_stopping else max(1, recipe.epochs // 100)
         self.film: Film | None = None
+        self.goes_on = False  # from a run that is done
         self.group: Group | None = None
         self.shards: int | None = None
 
-    def callbacks(self) -> list[Any]:
-        """What watches the run beside the lines and the checkpoint."""
+    def callbacks(self) -> list[EarlyStopping]:
+        """What ends the run early, beside what was asked for."""
         return []
 
     def draw(self) -> tuple[list[str], str]:
@@ -201,7 +203,7 @@ class Run:
             changes.append(f"optimizer {done.optimizer} → {own.optimizer}")
         self.say(f"{path} goes on with {'; '.join(changes)}")
         done.optimizer, done.clip_norm = own.optimizer, own.clip_norm
-        self.model = done
+        self.model, self.goes_on = done, True
 
     def introduce(self, name: str) -> None:
         """The backend and why, the data, the training, the folder, the network."""
@@ -236,6 +238,10 @@ class Run:
         x, y = self.sets["training"]
         checkpoint = Checkpoint(self.folder / CHECKPOINT, often)
         group = self.group or Group()
+        stops = [*self.callbacks(), *self.stopping()]
+        standing = []
+        if self.goes_on and any(one.monitor == "val_loss" for one in stops):
+            standing = [Standing(stops, self.model.evaluate(*self.sets["validation"])["loss"])]
         first = group.rank == 0  # whose folder is the run's
         begun = only_first(group, lambda: begun_at(checkpoint.path) if resume and checkpoint.path.exists() else None)
         broken_off = begun is not None
@@ -257,9 +263,9 @@ class Run:
                 validation_freq=self.every,
                 class_weight=self.recipe.class_weight,
                 callbacks=[
-                    *self.callbacks(),
                     *(() if self.quiet else watchers),
-                    *self.stopping(),
+                    *stops,
+                    *standing,
                     *films,
                     checkpoint,
                 ],
