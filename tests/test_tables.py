@@ -231,7 +231,93 @@ def test_a_run_is_the_same_again_and_goes_on_where_it_was(run):
         run("train", "houses.csv", "--target", "price", "--out", folder, "--quiet", *FAST)
     assert Path("a/model.safetensors").read_bytes() == Path("b/model.safetensors").read_bytes()
     code, out, _ = run("train", "houses.csv", "--target", "price", "--out", "a", "--resume", *FAST)
-    assert (code, out) == (0, "a holds a run that is done; there is nothing to resume; --overwrite begins anew\n")
+    ways = "more --epochs go on from it, --overwrite begins anew"
+    assert (code, out) == (0, f"a holds a run that is done; there is nothing to resume; {ways}\n")
+    assert run("train", "houses.csv", "--target", "price", "--out", "a", "--resume", *FAST[:-2])[1] == out
+    words = ["train", "houses.csv", "--target", "price", "--out", "a", "--resume", *FAST[:-1], "5"]
+    code, out, err = run(*words)
+    assert (code, err) == (0, "")
+    assert "a/model.safetensors goes on with epochs 3 → 5" in out
+    assert "for 5 epochs" in out
+    for name in ("loss", "val_loss"):
+        one, more = (nn.Model.load(f"{k}/model.safetensors", backend="numpy").history[name] for k in "ba")
+        assert (len(more), more[:3]) == (5, one)
+    code, _, err = run(*words[:-1], "7", "--drop", "owner")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "a/model.safetensors cannot be resumed: the table is encoded in another way" in err
+
+
+def test_a_run_that_goes_on_and_gets_worse_keeps_the_weights_it_had(run):
+    words = ["train", "houses.csv", "--target", "price", "--out", "a", "--quiet", *FAST[:-1]]
+    run(*words, "30")
+    before = nn.Model.load("a/model.safetensors", backend="numpy")
+    assert run(*words, "32", "--resume", "--learning-rate", "50")[0] == 0
+    after = nn.Model.load("a/model.safetensors", backend="numpy")
+    assert min(after.history["val_loss"][30:]) > min(before.history["val_loss"])
+    for a, b in zip(nn.tree.leaves(before.params), nn.tree.leaves(after.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_model_of_a_table_is_measured_in_the_targets_own_unit(run):
+    run("train", "houses.csv", "--target", "price", "--out", "h", "--quiet", *FAST)
+    frame = pl.read_csv("houses.csv", try_parse_dates=False)
+    model = nn.Model.load("h/model.safetensors", backend="numpy")
+    error = np.asarray(model.predict(frame)) - frame["price"].to_numpy()
+    frame.with_columns(more=pl.lit("x")).select(reversed([*frame.columns, "more"])).write_parquet("houses.parquet")
+    for file in ("houses.csv", "houses.parquet"):  # another order, and a column that nobody asked for
+        code, out, err = run("evaluate", "h", file, "--metrics", "rmse,mae")
+        head, row = (line.split() for line in out.splitlines())
+        assert (code, err, head, row[:2]) == (0, "", ["rows", "loss", "rmse", "mae"], ["all", "200"])
+        want = (error**2).mean(), (error**2).mean() ** 0.5, np.abs(error).mean()
+        np.testing.assert_allclose([float(v) for v in row[2:]], want, rtol=5e-3)
+    assert run("evaluate", "h", "houses.csv")[1].split()[:5] == ["rows", "loss", "r2", "rmse", "mae"]
+    run("train", "flowers.csv", "--target", "kind", "--out", "f", "--quiet", *FAST)
+    model = nn.Model.load("f/model.safetensors", backend="numpy")
+    frame = pl.read_csv("flowers.csv")
+    share = (np.asarray(model.predict(frame)) == frame["kind"].to_numpy()).mean()
+    code, out, err = run("evaluate", "f", "flowers.csv", "--metrics", "accuracy")
+    assert (code, err, float(out.split()[-1])) == (0, "", pytest.approx(share, abs=5e-5))
+    several = ["train", "houses.csv", "--target", "price,area", "--drop", "owner", "--out", "two", "--quiet", *FAST]
+    assert run(*several)[0] == 0
+    assert run("evaluate", "two", "houses.csv", "--metrics", "rmse")[0] == 0
+
+
+def test_what_a_model_of_a_table_is_asked_of_and_cannot_answer_is_one_line(run):
+    run("train", "houses.csv", "--target", "price", "--out", "h", "--quiet", *FAST)
+    frame = pl.read_csv("houses.csv")
+    frame.drop("price").write_csv("blind.csv")
+    frame.drop("area").write_csv("few.csv")
+    frame.head(0).write_csv("empty.csv")
+    Path("tall.csv").write_text("area,street,sold,owner,price\ntall,street 1,2020-01-01,o1,1\n")
+    Path("gap.csv").write_text("area,street,sold,owner,price\n9,street 1,2020-01-01,o1,\n")
+    np.savez("x.npz", x=np.zeros((4, 2), np.float32), y=np.zeros(4, np.int64))
+    model = nn.Model(nn.Sequential(nn.Dense(2)), backend="numpy").build((2,))
+    model.save("plain.safetensors")
+    tabular = "this model was trained on a table; give it FILE, a .csv, .parquet, .jsonl or .xlsx"
+    plain = (
+        "houses.csv is a table, and this model was not trained on one: it takes inputs of shape (2,); give it "
+        "{}FILE.npz, or a model of arraynn train houses.csv --target COLUMN"
+    )
+    other = "'area', 'street', 'sold', 'owner'"
+    for words, told in (
+        (["evaluate", "h", "blind.csv"], f"the table has no column 'price'; it has {other}"),
+        (["evaluate", "h", "few.csv"], "the table has no column 'area'; it has 'street', 'sold', 'owner', 'price'"),
+        (["evaluate", "h", "tall.csv"], "column 'area' holds 'tall' in row 2 of tall.csv; a number was expected"),
+        (["evaluate", "h", "gap.csv"], "the target 'price' is missing in row 2 of gap.csv; drop such rows"),
+        (["evaluate", "h", "empty.csv"], "empty.csv has no rows below its names"),
+        (["predict", "h", "empty.csv"], "empty.csv has no rows below its names"),
+        (["evaluate", "h", "x.npz"], f"x.npz: {tabular}"),
+        (["evaluate", "h", "spiral"], f"spiral: {tabular}"),
+        (["predict", "h", "x.npz"], f"x.npz: {tabular}"),
+        (["explain", "h", "--data", "spiral"], f"spiral: {tabular.replace('FILE', '--data FILE')}"),
+        (["explain", "h"], tabular.replace("FILE", "--data FILE")),
+        (["evaluate", "plain.safetensors", "houses.csv"], plain.format("")),
+        (["predict", "plain.safetensors", "houses.csv"], plain.format("")),
+        (["explain", "plain.safetensors", "--data", "houses.csv"], plain.format("--data ")),
+        (["explain", "--data", "houses.csv"], plain.format("--data ")),
+    ):
+        code, out, err = run(*words)
+        assert (words, code, out, err) == (words, 1, "", f"arraynn {words[0]}: error: {told}\n")
 
 
 def test_a_run_that_was_broken_off_goes_on_to_the_same_end(run, monkeypatch):

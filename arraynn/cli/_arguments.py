@@ -219,10 +219,11 @@ def _run_options(command: Parser) -> None:
 
 
 def _evaluate(commands: Any) -> None:
-    text = """The loss and the metrics of a trained model on DATA: on its test rows where it has some, else on all."""
+    text = """The loss and the metrics of a trained model on DATA: on its test rows where it has some, else on all.
+Of a model that was trained on a table: of the rows of FILE.csv, with its target, in the target's own unit."""
     command = _add(commands, "evaluate", "measure a trained model", text, "_evaluate")
     command.add_argument("model", metavar="MODEL", help="model.safetensors of a training run, or its folder")
-    command.add_argument("data", metavar="DATA", type=data, help="a data set's name, or FILE.npz, as for train")
+    command.add_argument("data", metavar="DATA", type=data, help="a data set's name, FILE.npz or a table, as for train")
     command.add_argument(
         "--metrics", type=lambda text: text.split(","), metavar="NAMES", help="as accuracy,f1,roc_auc [the model's]"
     )
@@ -230,6 +231,7 @@ def _evaluate(commands: Any) -> None:
     _sizes(command)
     _image_size(command, "the model's")
     command.add_argument("--backend", default="auto", metavar="NAME", help="as for train [auto]")
+    add_reading(command)
 
 
 def _image_size(group: Any, default: str) -> None:

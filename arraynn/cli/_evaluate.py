@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from .._text import table
+from ..layers import Identity
 from ..metrics import as_metric
 from ..model import Model
 from ..training.progress import short
 from ._folder import MODEL
 from ._recipes import image_size, load
 from ._say import UsageError
+from ._table_data import table_for
 from ._train import check
+
+#: of the target's values, where no metric is asked for, as `train` tells them
+VALUES = ("r2", "rmse", "mae")
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -20,18 +28,36 @@ def evaluate(arguments: argparse.Namespace) -> int:
     check(arguments)
     path = Path(arguments.model)
     model = Model.load(path / MODEL if path.is_dir() else path, backend=arguments.backend)
-    if arguments.metrics is not None:
+    asked = arguments.metrics
+    rows = table_for(model, arguments, arguments.data)
+    values = rows is not None and model.encoding is not None and model.encoding.classes is None
+    if asked is None and values:
+        asked = VALUES
+    if asked is not None:
         try:
-            model.metrics = tuple(as_metric(name, model.loss) for name in arguments.metrics)
+            model.metrics = tuple(as_metric(name, model.loss) for name in asked)
         except ValueError as error:
             raise UsageError(str(error)) from None
         model.prepared_metrics = model.metrics
-    arguments.validation_split = None  # so that generated data have rows that nobody has trained on
-    arguments.size = arguments.size or image_size(model)
-    data = load(arguments.data, arguments)
-    rows, x, y = ("test", data.x_test, data.y_test) if data.x_test is not None else ("all", data.x, data.y)
-    measured = model.evaluate(x, y)
+    if rows is not None:
+        x, y = model.encoding.rows(rows)  # type: ignore[union-attr]
+        which, measured = "all", _in_own_units(model, x, y) if values else model.evaluate(x, y)
+    else:
+        arguments.validation_split = None  # so that generated data have rows that nobody has trained on
+        arguments.size = arguments.size or image_size(model)
+        data = load(arguments.data, arguments)
+        which, x, y = ("test", data.x_test, data.y_test) if data.x_test is not None else ("all", data.x, data.y)
+        measured = model.evaluate(x, y)
     names = list(measured)
-    lines = [["", "rows", *names], [rows, f"{len(x):,}", *(short(measured[name]) for name in names)]]
+    lines = [["", "rows", *names], [which, f"{len(y):,}", *(short(measured[name]) for name in names)]]
     print(table(lines, right=range(1, len(names) + 2)))
     return 0
+
+
+def _in_own_units(model: Any, x: Any, y: Any) -> dict[str, float]:
+    """The loss and the metrics of a regression on encoded rows, of the values as the table holds them: those that the
+    network was trained on are standardized."""
+    truth = np.asarray(model.encoding.decode(np.asarray(y)), np.float64)
+    found = np.asarray(model.predict(x), np.float64).reshape(len(truth), -1)
+    judge = Model(Identity(), model.loss, metrics=model.metrics, backend="numpy", dtype="float64")
+    return judge.evaluate(found, truth)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets.tables import is_table_file
 from ..errors import DataError
 from ..layers import Dense, ReLU, Sequential
 from ..model import Model
@@ -18,7 +17,7 @@ from ..optimizers import Adam
 from ..regularizers import L2
 from ._folder import MODEL
 from ._recipes import check_size, image_size, load
-from ._table_data import opened
+from ._table_data import table_for
 
 #: the data that a model of so many inputs was likely made for
 LIKELY = {(2,): "spiral", (1,): "sine", (64,): "digits", (784,): "mnist"}
@@ -49,12 +48,8 @@ def _model(arguments: argparse.Namespace) -> Model:
 
 def _rows(model: Model, arguments: argparse.Namespace) -> tuple[Any, Any]:
     """A few rows of the data named, or of those that the model's inputs suggest, evenly taken."""
-    if model.encoding is not None:
-        if arguments.data is None or not is_table_file(arguments.data):
-            raise DataError("the model was trained on a table; name one by --data FILE.csv")
-        table = opened(arguments, arguments.data)
-        if not table.count:
-            raise DataError(f"{table.path} has no rows")
+    table = table_for(model, arguments, arguments.data, "--data ")
+    if table is not None:
         first = next(iter(table.chunks()))
         return first.take(np.arange(min(arguments.samples, first.count))), None
     name = arguments.data or LIKELY.get(model.input_shape)

@@ -13,16 +13,18 @@ import numpy as np
 from ..datasets import load_npz_inputs
 from ..model import Model
 from ._folder import MODEL
+from ._table_data import table_for
 
 
 def predict(arguments: argparse.Namespace) -> int:
     """Write a CSV of row, prediction and, of a classifier, probabilities. Returns the exit code."""
     path = Path(arguments.model)
     model = Model.load(path / MODEL if path.is_dir() else path, backend=arguments.backend)
-    if model.encoding is not None:
+    rows = table_for(model, arguments, arguments.file)
+    if rows is not None:
         from ._table_predict import predict_table
 
-        return predict_table(model, arguments)
+        return predict_table(model, rows, arguments)
     x = load_npz_inputs(arguments.file)
     if x.ndim == 1:
         x = x[:, None]

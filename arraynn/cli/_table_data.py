@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets.tables import TableFile, read_table
+from ..datasets.tables import TableFile, is_table_file, read_table
 from ..encoding import (
     ClassTarget,
     Column,
@@ -75,6 +75,31 @@ def opened(arguments: Namespace, path: str) -> TableFile:
     return read_table(
         path, separator=separator, encoding=arguments.encoding, decimal=arguments.decimal, sheet=arguments.sheet
     )
+
+
+def table_for(model: Any, arguments: Namespace, path: str | None, option: str = "") -> TableFile | None:
+    """The table that a model is asked about; None where the model takes no table and `path` names none.
+
+    option : what comes before the file on the command line. DataError where only one of the model and the file is of a
+    table, or the table has no rows.
+    """
+    named = path is not None and is_table_file(path)
+    if model.encoding is None:
+        if named:
+            raise DataError(
+                f"{path} is a table, and this model was not trained on one: it takes inputs of shape "
+                f"{model.input_shape}; give it {option}FILE.npz, or a model of arraynn train {path} --target COLUMN"
+            )
+        return None
+    if path is None or not named:
+        begin = "" if path is None else f"{path}: "
+        raise DataError(
+            f"{begin}this model was trained on a table; give it {option}FILE, a .csv, .parquet, .jsonl or .xlsx"
+        )
+    table = opened(arguments, path)
+    if not table.count:
+        raise DataError(f"{table.path} has no rows below its names")
+    return table
 
 
 def table_data(arguments: Namespace, validation: float) -> TableData:

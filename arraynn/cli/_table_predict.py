@@ -13,19 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets.tables import is_table_file
 from ..encoding import Column
-from ..errors import DataError
-from ._table_data import opened
 
 
-def predict_table(model: Any, arguments: argparse.Namespace) -> int:
+def predict_table(model: Any, table: Any, arguments: argparse.Namespace) -> int:
     """Write the rows with their predictions as CSV. A file appears whole or not at all. Returns the exit code."""
-    if not is_table_file(arguments.file):
-        raise DataError(
-            f"{arguments.file}: this model was trained on a table; give it a .csv, .parquet, .jsonl or .xlsx"
-        )
-    table = opened(arguments, arguments.file)
     if arguments.out is None:
         _write(sys.stdout, _lines(model, table))
         return 0
@@ -56,8 +48,6 @@ def _lines(model: Any, table: Any) -> Iterator[list[Any]]:
     added += [f"probability_{label}" for label in encoding.classes or ()]
     while any(name in table.names for name in added):  # a column of the file is never overwritten
         added = [name + "_" for name in added]
-    if not table.count:
-        raise DataError(f"{table.path} has no rows to predict")
     yield [*table.names, *added]
     for chunk in table.chunks():
         x = encoding.encode(chunk)

@@ -117,7 +117,7 @@ class TableRun(Run):
     def split(self, arguments: argparse.Namespace) -> None:
         """The sets stand already."""
 
-    def callbacks(self) -> list[Any]:
+    def callbacks(self) -> list[EarlyStopping]:
         patience = patience_of(len(self.sets["training"][1]), self.recipe.batch_size)
         return [EarlyStopping(patience=patience)] if "validation" in self.sets else []
 

@@ -25,6 +25,7 @@ from ..training.progress import clock, short, shown_on
 from ._folder import CHECKPOINT, MODEL, claimed, draw, keep
 from ._recipes import FILE, GENERATED, RECIPES, TABLE, Data, Recipe, check_size, load
 from ._say import UsageError, silence
+from ._standing import Standing
 from ._table_arguments import TABLE_OPTIONS
 from ._workers import as_one_of, only_first
 
@@ -66,9 +67,10 @@ def run_once(arguments: argparse.Namespace, group: Group | None = None) -> tuple
         folder, done = only_first(group, claim)
         with group.together():
             recipe = recipe_of(arguments)
-            if done is not None and (tabular or done.epoch >= recipe.epochs):
-                ways = "--overwrite begins anew" if tabular else "more --epochs go on from it, --overwrite begins anew"
-                if done.epoch > recipe.epochs:
+            unasked = tabular and arguments.epochs is None  # how many a table takes is found from its rows
+            if done is not None and (unasked or done.epoch >= recipe.epochs):
+                ways = "more --epochs go on from it, --overwrite begins anew"
+                if done.epoch > recipe.epochs and not unasked:
                     raise UsageError(f"{folder} holds a run that is done, of {done.epoch} epochs; {ways}")
                 told = f"{folder} holds a run that is done; there is nothing to resume; {ways}"
                 if group.rank == 0:
@@ -138,11 +140,12 @@ class Run:
         # how often validation is measured
         self.every = 1 if recipe.early_stopping else max(1, recipe.epochs // 100)
         self.film: Film | None = None
+        self.goes_on = False  # from a run that is done
         self.group: Group | None = None
         self.shards: int | None = None
 
-    def callbacks(self) -> list[Any]:
-        """What watches the run beside the lines and the checkpoint."""
+    def callbacks(self) -> list[EarlyStopping]:
+        """What ends the run early, beside what was asked for."""
         return []
 
     def draw(self) -> tuple[list[str], str]:
@@ -179,6 +182,11 @@ class Run:
         """Take the place of a run that is done, with more epochs, and with this run's learning rate."""
         own, path = self.model, self.folder / MODEL
         kinds = type(done.optimizer), type(own.optimizer)
+        if done.encoding != own.encoding:
+            raise CheckpointError(
+                f"{path} cannot be resumed: the table is encoded in another way than it was trained on; give the rows, "
+                f"the options and the seed of that run"
+            )
         for what, there, here in (
             ("network", done.network, own.network),
             ("loss", done.loss, own.loss),
@@ -195,7 +203,7 @@ class Run:
             changes.append(f"optimizer {done.optimizer} → {own.optimizer}")
         self.say(f"{path} goes on with {'; '.join(changes)}")
         done.optimizer, done.clip_norm = own.optimizer, own.clip_norm
-        self.model = done
+        self.model, self.goes_on = done, True
 
     def introduce(self, name: str) -> None:
         """The backend and why, the data, the training, the folder, the network."""
@@ -230,6 +238,10 @@ class Run:
         x, y = self.sets["training"]
         checkpoint = Checkpoint(self.folder / CHECKPOINT, often)
         group = self.group or Group()
+        stops = [*self.callbacks(), *self.stopping()]
+        standing = []
+        if self.goes_on and any(one.monitor == "val_loss" for one in stops):
+            standing = [Standing(stops, self.model.evaluate(*self.sets["validation"])["loss"])]
         first = group.rank == 0  # whose folder is the run's
         begun = only_first(group, lambda: begun_at(checkpoint.path) if resume and checkpoint.path.exists() else None)
         broken_off = begun is not None
@@ -251,9 +263,9 @@ class Run:
                 validation_freq=self.every,
                 class_weight=self.recipe.class_weight,
                 callbacks=[
-                    *self.callbacks(),
                     *(() if self.quiet else watchers),
-                    *self.stopping(),
+                    *stops,
+                    *standing,
                     *films,
                     checkpoint,
                 ],

@@ -16,12 +16,12 @@ from .._text import row_shape
 from .._types import Array, Nest, Shape
 from ..backends import Backend, number, of
 from ..distributed import Team
-from ..encoding import Places, TableEncoding, is_table, rows_of_table
+from ..encoding import TableEncoding, is_table, rows_of_table
 from ..errors import DataError, ShapeError
 from ..losses import Domain, Loss
 from .columns import column_names, not_a_list_of_inputs, same_columns
 from .host_array import HostArray
-from .labels import class_table, numbered, weights_by_place
+from .labels import as_numbers, class_table, weights_by_place
 from .lengths import check_lengths
 from .sharded_array import ShardedArray, is_sharded
 from .validation import as_array, as_inputs, count_rows, distributions, finite, in_domain, in_range, same_place
@@ -94,10 +94,7 @@ class InputSpec:
 
     def numbers(self, y: Any) -> Array:
         """y as an array of numbers: labels as their places among the classes."""
-        if self.classes is None:
-            return as_array("y", y)
-        places = as_array("y", numbered(self.classes, y, getattr(self.loss, "ignore_label", None)))
-        return places.view(Places) if isinstance(places, np.ndarray) else places  # not to be numbered again
+        return as_numbers(self.classes, self.loss, y)
 
     def targets(self, y: Array) -> Array:
         """y on the backend, checked against the loss: classes in the index dtype, all else in the model's dtype."""

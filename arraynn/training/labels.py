@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from .._array import is_array
+from .._types import Array
 from ..backends import of
 from ..encoding import Places
 from ..errors import DataError, ShapeError
+from .validation import as_array
 
 
 def checked_classes(classes: Any, encoding: Any) -> tuple[Any, ...] | None:
@@ -68,6 +70,14 @@ def numbered(classes: tuple[Any, ...], y: Any, ignored: int | None = None) -> An
     if inverse is None:
         return np.fromiter((places[value] for value in host.tolist()), np.int64, len(host))
     return np.asarray([places[value] for value in values], np.int64)[inverse]
+
+
+def as_numbers(classes: tuple[Any, ...] | None, loss: Any, y: Any) -> Array:
+    """y as an array of numbers: labels as their places among the classes, marked as such."""
+    if classes is None:
+        return as_array("y", y)
+    places = as_array("y", numbered(classes, y, getattr(loss, "ignore_label", None)))
+    return places.view(Places) if isinstance(places, np.ndarray) else places  # not to be numbered again
 
 
 def _same(value: Any, places: Mapping[Any, int]) -> Any:

@@ -14,7 +14,9 @@ from .._array import namespace
 from .._hyperparameters import is_integer, python_number
 from .._types import Nest
 from ..backends import of
+from ..encoding import rows_of_table
 from ..errors import DataError, DivergedError
+from .labels import as_numbers
 from .validation import as_array, as_inputs, count_rows
 
 SMOOTHING = 0.9  #: the share of the smoothed loss that a step keeps
@@ -36,7 +38,7 @@ class RateRange:
 def learning_rate_range(
     model: Any,
     x: Nest,
-    y: Any,
+    y: Any = None,
     *,
     low: float = 1e-6,
     high: float = 10.0,
@@ -47,7 +49,7 @@ def learning_rate_range(
     """Learning-rate range test: steps at rates that rise evenly in their logarithm, from low to high.
 
     model : is left as it is; a copy of it is trained, with its optimizer and another learning rate. x, y,
-        sample_weight : as for `fit`, arrays, not an iterable.
+        sample_weight : as for `fit`, arrays or a table, not an iterable.
     low, high : finite, 0 < low < high. steps : at least 2. batch_size : at least 1; batches are drawn without
         replacement, epoch after epoch, by the model's seed.
     Returns a `RateRange`; it ends early where the loss, smoothed, is more than four times its least, or is not finite.
@@ -62,7 +64,10 @@ def learning_rate_range(
     for name, value, least in (("steps", steps, 2), ("batch_size", batch_size, 1)):
         if not is_integer(value, least):
             raise DataError(f"{name} must be an integer of at least {least}, got {value!r}")
-    x, y = as_inputs(x), as_array("y", y)
+    x, y = rows_of_table(model.encoding, x, y)
+    if y is None:
+        raise DataError("y is missing: give learning_rate_range(model, x, y), or a table to a model with an encoding")
+    x, y = as_inputs(x), as_numbers(model.classes, model.loss, y)
     weight = None if sample_weight is None else as_array("sample_weight", sample_weight)
     rows, trial = count_rows(x), copy.deepcopy(model)
     trial.history = {}

@@ -83,3 +83,14 @@ def test_it_can_be_drawn():
     (axes,) = nn.plot.learning_rate_range(found).axes
     assert axes.get_xscale() == "log"
     assert [text.get_text() for text in axes.get_legend().get_texts()][-1].startswith("suggestion")
+
+
+def test_labels_and_tables_do_as_for_fit():
+    want = nn.learning_rate_range(model_of(), X, Y, steps=8)
+    labels = np.array(["ham", "spam"])[Y]
+    assert nn.learning_rate_range(model_of(classes=("ham", "spam")), X, labels, steps=8).losses == want.losses
+    frame = {"a": X[:, 0].tolist(), "b": X[:, 1].tolist(), "kind": labels.tolist()}
+    model = model_of(encoding=nn.TableEncoding.learn(frame, target="kind"))
+    assert len(nn.learning_rate_range(model, frame, steps=8).losses) == 8
+    with pytest.raises(nn.DataError, match="y is missing: give learning_rate_range"):
+        nn.learning_rate_range(model_of(), X)
