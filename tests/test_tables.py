@@ -189,6 +189,20 @@ def test_what_it_draws(run):
             assert (Path(folder) / name).read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.parametrize("trained", ["houses.csv", "commas.csv"])
+def test_a_file_may_write_numbers_in_another_way_than_the_one_that_was_learnt(run, trained):
+    text = Path("houses.csv").read_text(encoding="utf-8")
+    Path("commas.csv").write_text(text.replace(",", ";").replace(".", ","), encoding="utf-8")
+    assert run("train", trained, "--target", "price", *FAST, "--out", "r")[0] == 0
+    written = []
+    for name in ("houses.csv", "commas.csv"):
+        code, _, err = run("predict", "r", name, "--out", f"{name}.out")
+        assert (code, err) == (0, "")
+        with open(f"{name}.out", newline="", encoding="utf-8") as file:
+            written.append([row[-1] for row in csv.reader(file)])
+    assert written[0] == written[1]
+
+
 def test_predictions_are_written_whole_or_not_at_all(run):
     run("train", "flowers.csv", "--target", "kind", "--out", "run", "--quiet", *FAST)
     Path("bad.csv").write_text("petal,leaf,site\n1,2,north\n2,tall,south\n")

@@ -108,7 +108,7 @@ class TextFile(TableFile):
         columns = {}
         for name in names:
             place = self.names.index(name)
-            columns[name] = Column("text", np.asarray([*(row[place] for row in rows), None], object)[:-1])
+            columns[name] = Column("text", np.asarray([*(row[place] for row in rows), None], object)[:-1], self.decimal)
         return Table(columns, len(rows), start, lambda row: self.where(lines[row] - 2))
 
     def _of_text(self, data: bytes, lines: tuple[int, int], names: Sequence[str], start: int) -> Table:
@@ -125,7 +125,7 @@ class TextFile(TableFile):
                 columns=places,
             )
             found = dict(zip(places, frame.get_columns(), strict=True))
-            columns = {name: Texts("text", found[self.names.index(name)]) for name in names}
+            columns = {name: Texts("text", found[self.names.index(name)], self.decimal) for name in names}
         return Table(columns, count, start, lambda row: self.where(first + row - 2))
 
 
@@ -281,9 +281,10 @@ class Texts(Column):
     def take(self, rows: Any) -> Column:
         """The rows of a mask, a slice, or an array of places."""
         if isinstance(rows, slice):
-            return Texts(self.kind, self.values[rows])
+            return Texts(self.kind, self.values[rows], self.decimal)
         rows = np.asarray(rows)
-        return Texts(self.kind, self.values.gather(np.flatnonzero(rows) if rows.dtype == bool else rows))
+        places = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return Texts(self.kind, self.values.gather(places), self.decimal)
 
     def factorized(self, rows: Any = slice(None)) -> tuple[list[str | None], np.ndarray]:
         """(the different values, None last, for each row its place among them)."""

@@ -225,10 +225,13 @@ class LeftOut(Encoded):
 
 
 def numbers(name: str, column: Column, where: Where, decimal: str, stray: bool = False) -> np.ndarray:
-    """float64, nan where nothing is. DataError for texts, unless they are stray, and for what is not finite."""
+    """float64, nan where nothing is. DataError for texts, unless they are stray, and for what is not finite.
+
+    decimal : the mark in texts, where the column does not come from a file whose own mark is known.
+    """
     if column.kind == "date":
         _refuse(name, column, 0, where, "a number was expected")
-    values, wrong = column.numbers(decimal)
+    values, wrong = column.numbers(column.decimal or decimal)
     if wrong.size and not stray:
         _refuse(name, column, int(wrong[0]), where, "a number was expected")
     infinite = np.flatnonzero(np.isinf(values))

@@ -19,18 +19,18 @@ class Column:
     """The values of one column, in some rows.
 
     kind : "number", "flag" (float64 of 0 and 1) and "date" (float64, seconds since 1970) hold float64 with nan where
-    nothing is; "text" holds strings, or None.
+    nothing is; "text" holds strings, or None. decimal : the mark in the texts of a file, None where none is known.
     """
 
-    def __init__(self, kind: str, values: Any) -> None:
-        self.kind, self.values = kind, values
+    def __init__(self, kind: str, values: Any, decimal: str | None = None) -> None:
+        self.kind, self.values, self.decimal = kind, values, decimal
 
     def __len__(self) -> int:
         return len(self.values)
 
     def take(self, rows: Any) -> Column:
         """The rows of a mask, a slice, or an array of places."""
-        return type(self)(self.kind, self.values[rows])
+        return type(self)(self.kind, self.values[rows], self.decimal)
 
     # Of text alone.
 
