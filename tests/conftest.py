@@ -76,7 +76,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """The whole suite runs in two processes, as each takes half a minute to find its tests; -n says otherwise."""
     whole, option = config.args_source is pytest.Config.ArgsSource.TESTPATHS, config.option
     wanted = getattr(option, "numprocesses", 0) is None and not (option.collectonly or option.usepdb)
-    if whole and wanted and available() > 1:
+    inside = "PYTEST_XDIST_WORKER" in os.environ  # one of the two, which would start two more
+    if whole and wanted and not inside and available() > 1:
         option.numprocesses = 2
 
 
