@@ -18,6 +18,7 @@ class JAX(Backend):
     """JAX: steps are jitted, with their donated buffers; random bits by its own integer arithmetic."""
 
     name = "jax"
+    inference_rows = 1024  # XLA takes the longer to compile a convolution the more rows it has: minutes for 10,000
     patch_numbers = 2**26  # each block of a loop is compiled anew, so few large ones
 
     @classmethod
