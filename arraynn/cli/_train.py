@@ -22,10 +22,10 @@ from ..plot import Film
 from ..training.callbacks import EarlyStopping
 from ..training.checkpoint import Checkpoint, begun_at
 from ..training.progress import clock, short, shown_on
+from ._baseline import Baseline
 from ._folder import CHECKPOINT, MODEL, claimed, draw, keep
 from ._recipes import FILE, GENERATED, RECIPES, TABLE, Data, Recipe, check_size, load
 from ._say import UsageError, silence
-from ._standing import Standing
 from ._table_arguments import TABLE_OPTIONS
 from ._workers import as_one_of, only_first
 
@@ -239,9 +239,9 @@ class Run:
         checkpoint = Checkpoint(self.folder / CHECKPOINT, often)
         group = self.group or Group()
         stops = [*self.callbacks(), *self.stopping()]
-        standing = []
+        baseline = []
         if self.goes_on and any(one.monitor == "val_loss" for one in stops):
-            standing = [Standing(stops, self.model.evaluate(*self.sets["validation"])["loss"])]
+            baseline = [Baseline(stops, self.model.evaluate(*self.sets["validation"])["loss"])]
         first = group.rank == 0  # whose folder is the run's
         begun = only_first(group, lambda: begun_at(checkpoint.path) if resume and checkpoint.path.exists() else None)
         broken_off = begun is not None
@@ -265,7 +265,7 @@ class Run:
                 callbacks=[
                     *(() if self.quiet else watchers),
                     *stops,
-                    *standing,
+                    *baseline,
                     *films,
                     checkpoint,
                 ],

@@ -50,21 +50,12 @@ def lower(
     return _Codegen(traced, xp, kernel, update, guard, scope).program
 
 
-def schedule(traced: Traced) -> list[Step]:
-    """The steps of the traced function on a GPU."""
-    return kernels(_order(traced), {node.serial for node in traced.outputs})
-
-
-def _order(traced: Traced) -> list[Node]:
-    return depth_first([*traced.outputs, *traced.graph.effects])
-
-
 class _Codegen(Source):
     def __init__(self, traced: Traced, xp: Any, kernel: Any, update: Any, guard: str, scope: dict[str, Any]) -> None:
         super().__init__(update=update, **traced.signature.scope, **scope)
         signature, self.xp = traced.signature, xp
         self.names = dict(signature.names)
-        order = _order(traced)
+        order = depth_first([*traced.outputs, *traced.graph.effects])
         finals = {node.serial for node in traced.outputs}
         by_calls = {x.serial for node in order if not node.elementwise for x in node.operands}
         if any(x.host for node in order if node.kind in _OF_ARRAYS for x in node.operands):
@@ -74,7 +65,7 @@ class _Codegen(Source):
                 self.names[node.serial] = self.host(node)
             elif node.op in CONSTANT:
                 self._constant(node, finals | by_calls)
-        steps = schedule(traced)
+        steps = kernels(order, finals)
         last = _last_uses(steps, finals)
         for i, step in enumerate(steps):
             if step.fused:

@@ -202,5 +202,14 @@ def _inside(outputs: list[Node], made: set[int]) -> list[Node]:
 
 
 def _able(node: Node, made: set[int]) -> bool:
-    """Whether a kernel could compute the node now: all that it reads is there."""
-    return all(x.elementwise or x.serial in made for inner in _inside([node], made) for x in inner.operands)
+    """Whether a kernel could compute the node now: all that it reads is there. The search ends at the first that is
+    not, as nearly all nodes of a long recurrence wait."""
+    stack, seen = [node], {node.serial}
+    while stack:
+        for x in stack.pop().operands:
+            if x.serial not in made and x.serial not in seen:
+                if not x.elementwise:
+                    return False
+                seen.add(x.serial)
+                stack.append(x)
+    return True

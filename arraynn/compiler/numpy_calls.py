@@ -11,7 +11,7 @@ import numpy as np
 from . import host, tuning
 from .arena import Arena
 from .fusion import Step
-from .graph import Node, Operand, TraceError, compute_dtype
+from .graph import Node, Operand, TraceError, alias_base, compute_dtype
 from .memory import MemoryPlan
 from .ops import CONSTANT, SHORT_POWERS
 from .render import Source, index_source
@@ -33,14 +33,8 @@ def over(step: Step, node: Node) -> Iterable[Node]:
 def alone(operands: Iterable[Node]) -> list[Node]:
     """Those that no other operand is a view of: what is written to them piece by piece would be read there."""
     found = {x.serial: x for x in operands}.values()
-    bases = [_root(x) for x in found]
-    return [x for x in found if bases.count(_root(x)) == 1]
-
-
-def _root(node: Node) -> int:
-    while node.kind == "view":
-        node = node.operands[0]
-    return node.serial
+    bases = [alias_base(x) for x in found]
+    return [x for x in found if bases.count(alias_base(x)) == 1]
 
 
 def _masks(node: Node) -> np.dtype | None:

@@ -17,7 +17,8 @@ from arraynn.backends.cupy import update_kernel
 from arraynn.backends.cupy.backend import CuPy
 from arraynn.compiler import cuda_codegen, opaque
 from arraynn.compiler.fusion import Step
-from arraynn.compiler.graph import Graph
+from arraynn.compiler.fusion import kernels as kernels_of
+from arraynn.compiler.graph import Graph, Node, depth_first
 from arraynn.compiler.program import Traced
 from arraynn.compiler.signature import Signature
 from arraynn.training.step import compiled_step
@@ -104,7 +105,8 @@ def test_a_broken_kernel_is_seen(monkeypatch: pytest.MonkeyPatch, right: str, wr
 def schedule(function: Any, *shapes: tuple[int, ...]) -> list[Step]:
     """The schedule of a function of arrays of these shapes, the first of which it may consume."""
     arrays = [np.zeros(shape, "float32") for shape in shapes]
-    return cuda_codegen.schedule(Traced(function, Signature(Graph(), arrays, (0,))))
+    traced = Traced(function, Signature(Graph(), arrays, (0,)))
+    return kernels_of(depth_first([*traced.outputs, *traced.graph.effects]), {x.serial for x in traced.outputs})
 
 
 def test_what_two_reductions_need_is_computed_in_one_kernel() -> None:
@@ -116,6 +118,31 @@ def test_what_two_reductions_need_is_computed_in_one_kernel() -> None:
     kernels = [cuda_codegen.Kernel(step) for step in schedule(function, (4, 3)) if step.fused]
     assert [len(kernel.outputs) for kernel in kernels] == [2]
     assert kernels[0].operation.count("exp") == 1
+
+
+def test_a_long_recurrence_is_scheduled_without_looking_through_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each node that waits looked through all that it waits for: seven seconds for sixty steps of an LSTM."""
+    looked = 0
+    elementwise = Node.elementwise.fget
+
+    def counted(node: Node) -> bool:
+        nonlocal looked
+        looked += 1
+        return bool(elementwise(node))
+
+    def function(x: Any, w: Any) -> Any:
+        xp = x.__array_namespace__()
+        cell = x
+        for _ in range(60):
+            gate = x @ w
+            cell = cell * 0.5 + gate
+            x = xp.tanh(cell) * gate
+        return x
+
+    monkeypatch.setattr(Node, "elementwise", property(counted))
+    steps = schedule(function, (2, 2), (2, 2))
+    nodes = sum(len(step.nodes) for step in steps)
+    assert looked < 60 * nodes, (looked, nodes)
 
 
 def test_an_update_comes_after_all_that_reads_the_old_weights() -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn.compiler import cuda_codegen
+from arraynn.compiler import cuda_codegen, fusion
 from arraynn.compiler.cuda_codegen import Kernel
 from arraynn.compiler.fusion import Step
-from arraynn.compiler.program import Traced
+from arraynn.compiler.graph import Node
 from tests.backends import graphs, kernels, recording
 from tests.backends.test_cuda_kernels import needs_compiler
 from tests.backends.test_cupy_conformance import LABELS, RUNS, every_run, trained
@@ -24,14 +24,13 @@ pytestmark = needs_compiler
 def programs(*args: Any, **options: Any) -> list[list[Step]]:
     """The schedules of a training's programs, in the order in which they are made."""
     found: list[list[Step]] = []
-    schedule = cuda_codegen.schedule
 
-    def noted(traced: Traced) -> list[Step]:
-        found.append(schedule(traced))
+    def noted(order: list[Node], finals: set[int]) -> list[Step]:
+        found.append(fusion.kernels(order, finals))
         return found[-1]
 
     with recording.recording() as gpu, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cuda_codegen, "schedule", noted)
+        patch.setattr(cuda_codegen, "kernels", noted)
         trained(gpu, *args, **options)
     return found
 

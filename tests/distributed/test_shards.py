@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+from members import members, refused_by_both
 from training_run import NETWORK, bits, data
 
 import arraynn as nn
@@ -14,10 +15,6 @@ from arraynn.training import loop
 X, Y, WEIGHT = data()
 HELD = data(75)
 CUTS = {"even": None, "uneven": [0, 3, 190, 190, 205], "backwards": [205, 120, 119, 40, 0]}
-
-
-def members(count, function):
-    return nn.workers(f"threads:{count}").run(function)
 
 
 def shard(group, array, edges=None):
@@ -253,19 +250,7 @@ def rows(first, last, array=X):
     ],
 )
 def test_shards_that_make_no_whole_are_refused_by_all_with_one_message(given, told):
-    raised = []
-
-    def fit(group):
-        try:
-            train(group, lambda array: given[group.rank] if array is X else array)
-        except WorkerError as error:
-            raised.append(str(error))
-            raise
-
-    with pytest.raises(WorkerError, match=told):
-        members(2, fit)
-    assert len(raised) == 2
-    assert raised[0] == raised[1]
+    refused_by_both(told, lambda group: train(group, lambda array: given[group.rank] if array is X else array))
 
 
 @pytest.mark.parametrize(
@@ -276,23 +261,14 @@ def test_shards_that_make_no_whole_are_refused_by_all_with_one_message(given, to
     ],
 )
 def test_targets_that_make_no_rows_are_refused_by_all(targets, told):
-    raised = []
-
     def fit(group):
         mine = group.rows(16)
         own = targets if group.rank == 1 else np.zeros(8, int)
-        try:
-            nn.Model(nn.Sequential(nn.Dense(2)), backend="numpy").fit(
-                nn.Shard(X[mine], mine.start, 16), nn.Shard(own, mine.start, 16), workers=group, verbose=0
-            )
-        except WorkerError as error:
-            raised.append(str(error))
-            raise
+        nn.Model(nn.Sequential(nn.Dense(2)), backend="numpy").fit(
+            nn.Shard(X[mine], mine.start, 16), nn.Shard(own, mine.start, 16), workers=group, verbose=0
+        )
 
-    with pytest.raises(WorkerError, match=told):
-        members(2, fit)
-    assert len(raised) == 2
-    assert raised[0] == raised[1]
+    refused_by_both(told, fit)
 
 
 def test_targets_may_be_a_series():

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from members import members, refused_by_both
 from training_run import bits, data, train
 
 import arraynn as nn
@@ -19,10 +20,6 @@ from arraynn.training import consistency, loop
 def alone():
     """The bits of one worker with eight shards."""
     return bits(*train(shards=8))
-
-
-def members(count, function):
-    return nn.workers(f"threads:{count}").run(function)
 
 
 # ---------------------------------------------------------------- the same numbers
@@ -392,24 +389,12 @@ def fit_with(group, x=None, seed=1, network=None, **options):
     ],
 )
 def test_workers_with_different_data_or_options_are_told_so(different, told):
-    raised = []
-
-    def fit(group):
-        try:
-            fit_with(group, **different(group.rank))
-        except WorkerError as error:
-            raised.append(str(error))
-            raise
-
-    with pytest.raises(WorkerError, match=told):
-        members(2, fit)
-    assert len(raised) == 2
-    assert raised[0] == raised[1]
+    refused_by_both(told, lambda group: fit_with(group, **different(group.rank)))
 
 
 @pytest.mark.parametrize("package", ["arraynn", "NumPy"])
 def test_workers_with_different_versions_are_told_so(package, monkeypatch):
-    place, raised = threading.local(), []
+    place = threading.local()
 
     class OwnNumPy:
         """NumPy, whose version is another one in each worker."""
@@ -428,16 +413,9 @@ def test_workers_with_different_versions_are_told_so(package, monkeypatch):
 
     def fit(group):
         place.rank = group.rank
-        try:
-            fit_with(group)
-        except WorkerError as error:
-            raised.append(str(error))
-            raise
+        fit_with(group)
 
-    with pytest.raises(WorkerError, match=f"a version of {package} other than worker 0: 1.1, not 1.0"):
-        members(2, fit)
-    assert len(raised) == 2
-    assert raised[0] == raised[1]
+    refused_by_both(f"a version of {package} other than worker 0: 1.1, not 1.0", fit)
 
 
 def test_what_one_worker_refuses_all_refuse_with_its_words():

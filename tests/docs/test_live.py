@@ -14,7 +14,7 @@ import arraynn as nn
 from arraynn.learn.play.server import FOLDERS, KINDS
 from tests.learn.play.conftest import absent, watched
 from tests.learn.play.serving import ROOT
-from tests.learn.play.test_page import change, code, no_problem, settle, until, violations
+from tests.learn.play.test_page import change, code, no_problem, settle, train_for_a_while, violations
 
 sys.path.append(str(ROOT / "ci" / "docs"))
 import live as building
@@ -132,12 +132,7 @@ def test_the_program_runs_in_the_browser_too(tab):
 def test_it_trains_draws_and_explains(tab):
     assert "arraynn" in tab.text_content("#about")
     assert "on numpy" in tab.text_content("#about")
-    before = tab.evaluate("document.querySelector('#answers').toDataURL()")
-    tab.click("#train")
-    until(tab, "play.state.frame.epoch > 20")
-    tab.click("#train")
-    settle(tab)
-    assert tab.evaluate("document.querySelector('#answers').toDataURL()") != before
+    train_for_a_while(tab)
     tab.click("#answers", position={"x": 50, "y": 60})
     settle(tab)
     assert "np.concatenate" in code(tab)

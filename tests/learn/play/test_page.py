@@ -34,6 +34,16 @@ def until(tab, condition: str) -> None:
         tab.wait_for_timeout(30)
 
 
+def train_for_a_while(tab) -> None:
+    """Train by the button: what the page draws of the network's answers changes."""
+    before = tab.evaluate("document.querySelector('#answers').toDataURL()")
+    tab.click("#train")
+    until(tab, "play.state.frame.epoch > 20")
+    tab.click("#train")
+    settle(tab)
+    assert tab.evaluate("document.querySelector('#answers').toDataURL()") != before
+
+
 def change(tab, selector: str, value) -> None:
     place = tab.locator(selector)
     kind = place.evaluate("e => e.type")
@@ -228,12 +238,7 @@ def test_points_are_added_by_click_and_by_keys(tab):
 
 def test_a_regression_shows_its_curve_and_takes_points(tab):
     change(tab, "#data", "sine")
-    before = tab.evaluate("document.querySelector('#answers').toDataURL()")
-    tab.click("#train")
-    until(tab, "play.state.frame.epoch > 20")
-    tab.click("#train")
-    settle(tab)
-    assert tab.evaluate("document.querySelector('#answers').toDataURL()") != before
+    train_for_a_while(tab)
     count = tab.evaluate("play.state.points.length")
     tab.click("#answers", position={"x": 100, "y": 100})
     settle(tab)

@@ -1,4 +1,4 @@
-"""What a run that is done brings into one that goes on from it."""
+"""The baseline of a run that goes on from one that is done."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from ..model import Model
 from ..training.callbacks import Callback, EarlyStopping
 
 
-class Standing(Callback):
-    """Behind early stopping of a run that goes on: the weights it begins with stand until an epoch's are better.
+class Baseline(Callback):
+    """Gives early stopping the weights that a run begins with as its best ones, until an epoch is better.
 
-    loss : theirs on the validation rows.
+    stops : the run's early stopping, told at the beginning of a fit before this is. Those that do not monitor val_loss
+    are left as they are. loss : of these weights on the validation rows.
     """
 
     def __init__(self, stops: list[EarlyStopping], loss: float) -> None:
