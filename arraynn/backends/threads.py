@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from .cores import available, blas_libraries, cores, share_machine
+from .cores import Blas, available, blas_libraries, cores, requested, share_machine
 
 __all__ = ["available", "cores", "helpers", "limit", "run", "share_machine", "together"]
 
 _lock = threading.Lock()
 _holders = 0  #: threads that are within `limit`
-_workers = 1  #: threads that may compute at once
-_found: list[tuple[Any, int]] = []  #: the BLAS libraries that are held, and the threads that each had
+_workers: int | None = None  #: threads that may compute at once; None until they are asked for
+_found: list[tuple[Blas, int]] = []  #: the BLAS libraries that are held, and the threads that each had
 _pool: Pool | None = None
 _inside = threading.local()  #: limit : the innermost one of this thread; working : whether it is at a task
 
@@ -56,12 +56,21 @@ def _hold() -> None:
     global _found, _holders, _workers
     with _lock:
         if not _holders:
-            _workers = available()
-            _found = [(library, library.num_threads) for library in blas_libraries()]
+            requested()  # a wrong number is refused now, not when a step has tasks
+            _workers = None
+            _found = [(library, library.threads()) for library in blas_libraries()]
         for library, threads in _found:
-            if threads != 1 and (not _holders or _by_thread(library)):
-                _set(library, 1)
+            if threads != 1 and (not _holders or library.by_thread):
+                library.limit(1)
         _holders += 1
+
+
+def _allowed() -> int:
+    """How many threads may compute at once, within `limit`. A step without tasks never asks."""
+    global _workers
+    if _workers is None:
+        _workers = available([threads for _, threads in _found])
+    return _workers
 
 
 def _give_back() -> None:
@@ -69,23 +78,8 @@ def _give_back() -> None:
     with _lock:
         _holders -= 1
         for library, threads in _found:
-            if threads != 1 and (not _holders or _by_thread(library)):
-                _set(library, threads)
-
-
-def _set(library: Any, threads: int) -> None:
-    """Set the number of BLAS threads. OpenBLAS takes it from any thread. threadpoolctl accepts calls only from the
-    thread that called first, until its controlling thread is cleared: before, so that this thread may call, and
-    afterwards, so that another one may."""
-    clear = getattr(library, "clear_controlling_thread", lambda force: None)
-    clear(force=True)
-    library.set_num_threads(threads)
-    clear(force=True)
-
-
-def _by_thread(library: Any) -> bool:
-    """Whether the number is that of the calling thread: OpenMP keeps one for each."""
-    return getattr(library, "threading_layer", None) == "openmp"
+            if threads != 1 and (not _holders or library.by_thread):
+                library.limit(threads)
 
 
 # ---------------------------------------------------------------- tasks
@@ -96,7 +90,7 @@ def helpers() -> int:
     within `limit` have all cores."""
     if getattr(_inside, "limit", None) is None or getattr(_inside, "working", False):
         return 0
-    return max(_workers - _holders, 0)
+    return max(_allowed() - _holders, 0)
 
 
 def run(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
@@ -126,7 +120,7 @@ def together(tasks: Sequence[Callable[[], Any]]) -> None:
             task()
         return
     work = Work(tasks, count)
-    pool = _of(_workers - 1)
+    pool = _of(_allowed() - 1)
     for _ in range(count):
         pool.calls.put(work)
     _inside.working = True
@@ -211,8 +205,8 @@ class Pool:
         np.seterr(all="ignore")  # the caller's setting does not reach other threads
         _inside.limit, _inside.working = limit(), True
         for library, _ in _found:
-            if _by_thread(library):
-                _set(library, 1)
+            if library.by_thread:
+                library.limit(1)
         while True:
             work = self.calls.get()
             if work is None:
@@ -240,7 +234,7 @@ def _after_fork() -> None:
     global _found, _holders, _lock, _pool
     if _holders:
         for library, threads in _found:
-            _set(library, threads)
+            library.limit(threads)
     _found, _holders, _lock, _pool = [], 0, threading.Lock(), None
     _inside.limit, _inside.working = None, False
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_workers_of_one_job_share_the_cores(monkeypatch):
     monkeypatch.delenv("ARRAYNN_NUM_THREADS", raising=False)
     monkeypatch.setattr(cores, "_sharing", 1)
     monkeypatch.setattr(cores, "cores", lambda: 8)
-    libraries = [type("Library", (), {"num_threads": 8})]
+    libraries = [SimpleNamespace(threads=lambda: 8)]
     monkeypatch.setattr(cores, "blas_libraries", lambda: libraries)
     assert cores.available() == 8
     cores.share_machine(3)
