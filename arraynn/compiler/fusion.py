@@ -89,7 +89,7 @@ def _groups(order: list[Node], finals: set[int]) -> dict[int, list[Node]]:
 def fits(node: Node) -> bool:
     """Whether the node may be part of a loop whose bits are NumPy's."""
     row = node.row
-    if not node.elementwise or len(node.shape) not in (1, 2) or node.dtype.name not in DTYPES:
+    if not node.elementwise or not node.shape or node.dtype.name not in DTYPES:
         return False
     if node.op != "astype" and not (row.numba and row.exact and (node.dtype.kind == "f" or not row.floating)):
         return False
@@ -97,8 +97,9 @@ def fits(node: Node) -> bool:
 
 
 def _spans(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
-    rows, columns = whole if len(whole) == 2 else (1, *whole)
-    return shape in (whole, (columns,), (1, columns), (rows, 1), ())
+    """Whether an array of this shape is broadcast to the whole."""
+    ends = zip(reversed(shape), reversed(whole), strict=False)
+    return len(shape) <= len(whole) and all(n in (1, m) for n, m in ends)
 
 
 def _light(node: Node, group: set[int]) -> bool:

@@ -145,14 +145,18 @@ def numba_loop(
     texts = [name(*pair) for pair in body.inputs]
     arguments = list(dict.fromkeys([*texts, *out]))
     own = {text: f"a{i}" for i, text in enumerate(arguments)}
-    letters, columns = "ij"[-len(shape) :], shape[-1]
-    whole = f"[{', '.join(letters)}]"
-    index = {(columns,): "[j]", (1, columns): "[0, j]", (shape[0], 1): "[i, 0]", (): "[()]", shape: whole}
+    letters = [f"i{axis}" for axis in range(len(shape))]
+
+    def element(x: tuple[int, ...]) -> str:
+        """The index of the element of an array of this shape, which is broadcast."""
+        places = zip(x, letters[len(letters) - len(x) :], strict=True)
+        return f"[{', '.join('0' if n == 1 else place for n, place in places) or '()'}]"
+
     before: list[str] = []
     inner: list[str] = []
     for i, ((x, _), text) in enumerate(zip(body.inputs, texts, strict=True)):
-        (inner if x.shape else before).append(f"x{i} = {own[text]}{index[x.shape]}")
-    ends = [f"{own[text]}{whole} = {body.names[node.serial]}" for text, node in zip(out, outputs, strict=True)]
+        (inner if x.shape else before).append(f"x{i} = {own[text]}{element(x.shape)}")
+    ends = [f"{own[text]}{element(shape)} = {body.names[node.serial]}" for text, node in zip(out, outputs, strict=True)]
     heads = [f"for {k} in range({own[out[0]]}.shape[{axis}]):" for axis, k in enumerate(letters)]
     lines = [*before, *("    " * depth + head for depth, head in enumerate(heads))]
     lines += ["    " * len(heads) + line for line in [*inner, *body.lines, *ends]]

@@ -289,7 +289,43 @@ def test_loops_compute_a_mask_anew_and_rows_words_in_one(monkeypatch: pytest.Mon
         for _ in range(2):
             same(program(a), function(a))
     assert [source.count(" >= ") for source in sources] == [0, 1, 1]
-    assert "for i in" not in sources[0]  # of the two words of each row
+    assert sources[0].count("for ") == 1  # over the two words of each row
+
+
+#: shapes, and a function of arrays of these shapes that is one group of elementwise operations
+GROUPS: dict[str, tuple[tuple[tuple[int, ...], ...], Any]] = {
+    "three axes, and a bias": (((4, 5, 6), (6,)), lambda xp, a, b: xp.maximum(a + b, xp.zeros_like(a[0, 0, 0])) * 2.0),
+    "four axes, each broadcast once": (
+        ((2, 3, 4, 5), (3, 1, 5), (2, 1, 4, 1), (1, 1, 1, 1)),
+        lambda xp, a, b, c, d: (a * b - c) / (d * d + 1.0),
+    ),
+    "an axis of one": (((3, 1, 4), (1, 4), (3, 1, 1)), lambda xp, a, b, c: (a - b) * c),
+    "axes in another order": (
+        ((3, 4, 5), (4, 5, 3)),
+        lambda xp, a, b: a * xp.permute_dims(b, (2, 0, 1)) + a,
+    ),
+    "five axes": (((2, 2, 3, 2, 3), (2, 3)), lambda xp, a, b: xp.sqrt(a * a + b * b) + 1.0),
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_loops_have_any_number_of_axes(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    shapes, function = GROUPS[name]
+    sources: list[str] = []
+    monkeypatch.setattr(numba_loops, "available", lambda: True)
+    monkeypatch.setattr(tuning, "LOOP_ELEMENTS", 1)
+    monkeypatch.setattr(numba_loops, "compiled", lambda source: sources.append(source) or plain_loop(source))
+    rng = np.random.default_rng(0)
+    arrays = tuple(rng.standard_normal(shape, dtype="float32") for shape in shapes)
+
+    def step(*arrays: Any) -> Any:
+        xp = namespace(arrays[0])
+        return xp.sum(function(xp, *arrays), axis=0) * 1.0
+
+    program = compiled(step, arrays)
+    for _ in range(2):
+        same(program(*arrays), step(*arrays))
+    assert sources[0].count("for ") == len(shapes[0])
 
 
 #: what is easily written over too early, or taken for another
