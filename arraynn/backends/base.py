@@ -14,10 +14,9 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from .. import tree
 from .._array import namespace
 from ..errors import BackendUnavailable
-from . import registry
+from . import recurrence, registry
 from . import windows as sliding
 from .windows import Windows
 
@@ -204,20 +203,11 @@ class Backend:
 
     @classmethod
     def scan(
-        cls, body: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, reverse: bool = False
+        cls, body: Callable[..., Any], carry: Any, xs: Any, reverse: bool = False, constants: Any = None
     ) -> tuple[Any, Any]:
-        """Recurrence over the first axis of the arrays in xs: `carry, y = body(carry, x)`, x after x.
-
-        carry, xs, y : nests; a carry keeps its shapes and dtypes. xs has at least one step. reverse : from the last x
-        to the first. Returns the last carry, and the y's, stacked in the order of xs.
-        """
-        steps = tree.first(xs).shape[0]
-        ys = []
-        for t in reversed(range(steps)) if reverse else range(steps):
-            carry, y = body(carry, tree.map(lambda x, t=t: None if x is None else x[t, ...], xs))
-            ys.append(y)
-        ys = ys[::-1] if reverse else ys
-        return carry, tree.map(lambda *parts: namespace(parts[0]).stack(parts, axis=0), *ys)
+        """Recurrence over the first axis of the arrays in xs: (the last carry, the y's stacked), as of
+        `recurrence.scan`, which is the portable default."""
+        return recurrence.scan(body, carry, xs, reverse, constants)
 
     # What a convolution and a pooling ask for. x : (N, *spatial, C), channels last; `Windows` says which windows.
 

@@ -11,6 +11,7 @@ import numpy as np
 from .. import tree
 from ..errors import BackendUnavailable
 from .base import Backend
+from .recurrence import with_constants
 from .windows import Windows
 
 
@@ -85,11 +86,13 @@ class JAX(Backend):
 
     @classmethod
     def scan(
-        cls, body: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, reverse: bool = False
+        cls, body: Callable[..., Any], carry: Any, xs: Any, reverse: bool = False, constants: Any = None
     ) -> tuple[Any, Any]:
         import jax
 
-        last, ys = jax.lax.scan(body, carry, xs, reverse=reverse)  # the body is compiled once, not once a step
+        last, ys = jax.lax.scan(
+            with_constants(body, constants), carry, xs, reverse=reverse
+        )  # the body is compiled once, not once a step
         return last, ys
 
     @classmethod

@@ -6,9 +6,17 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .. import tree
+from .._array import namespace
 from ..compiler import opaque, trace
+from . import recurrence
 from .base import Backend, for_type
 from .windows import Windows
+
+#: steps of a recurrence, up to which a compiled step holds each of them: as many take a second to compile
+UNROLLED = 64
+#: steps of a longer one that are compiled as one program, which is called again and again: a call takes some 10 µs
+TOGETHER = 16
 
 
 class Traced(Backend):
@@ -39,8 +47,48 @@ class Traced(Backend):
         return opaque.kernel(_later("fold", windows), dp, (dp.shape[0], *windows.shape, dp.shape[-1]))
 
     @classmethod
+    def scan(
+        cls, body: Callable[..., Any], carry: Any, xs: Any, reverse: bool = False, constants: Any = None
+    ) -> tuple[Any, Any]:
+        """A short recurrence is traced step by step. A long one is a call at run time, whose body is traced once for
+        `TOGETHER` steps, where it reads no arrays but its arguments."""
+        steps = tree.first(xs).shape[0]
+        if constants is None or steps <= UNROLLED:
+            return recurrence.scan(body, carry, xs, reverse, constants)
+        last, y = body(carry, _part(xs, (0, ...)), constants)  # for their shapes and dtypes; nothing reads them
+        ys = tree.map(lambda part: namespace(part).broadcast_to(part, (steps, *part.shape)), y)
+        return opaque.call(Recurrence(body, reverse), (carry, xs, constants), (last, ys))
+
+    @classmethod
     def view_int16(cls, words: Any) -> Any:
         return trace.view_int16(words)
+
+
+class Recurrence:
+    """A scan at run time: (carry, xs, constants) -> (last carry, the y's stacked), `TOGETHER` steps at a time by one
+    program of the arrays' own backend. The bits are those of the loop."""
+
+    def __init__(self, body: Callable[..., Any], reverse: bool) -> None:
+        self.body, self.reverse = body, reverse
+        self.run: Callable[..., Any] | None = None
+
+    def __call__(self, carry: Any, xs: Any, constants: Any) -> tuple[Any, Any]:
+        first = tree.first(xs)
+        if self.run is None:
+            self.run = for_type(type(first)).compile(self.steps)
+        starts, parts = range(0, first.shape[0], TOGETHER), []
+        for start in reversed(starts) if self.reverse else starts:
+            carry, ys = self.run(carry, _part(xs, (slice(start, start + TOGETHER), ...)), constants)
+            parts.append(ys)
+        parts = parts[::-1] if self.reverse else parts
+        return carry, tree.map(lambda *ys: namespace(ys[0]).concat(ys, axis=0), *parts)
+
+    def steps(self, carry: Any, xs: Any, constants: Any) -> tuple[Any, Any]:
+        return recurrence.scan(self.body, carry, xs, self.reverse, constants)
+
+
+def _part(xs: Any, index: Any) -> Any:
+    return tree.map(lambda x: None if x is None else x[index], xs)
 
 
 def _later(name: str, *more: Any) -> Callable[[Any], Any]:

@@ -46,24 +46,24 @@ def gru(
     flat, m = xp.reshape(time_first(x), (steps * rows, width)), steps_of(mask, x)
     inputs = xp.reshape(flat @ w + b, (steps, rows, 3 * units))  # what does not wait for the state, all steps at once
 
-    def step(h: Array, given: Any) -> tuple[Array, Any]:
-        a, m = given
+    def step(h: Array, given: Any, weights: Any) -> tuple[Array, Any]:
+        (a, m), (u, d) = given, weights
         recurrent = h @ u
         gates = logistic(a[:, : 2 * units] + recurrent[:, : 2 * units])
         r, z, inner = gates[:, :units], gates[:, units:], recurrent[:, 2 * units :] + d
-        n = xp.tanh(a[:, 2 * units :] + r * inner)
+        n = namespace(a).tanh(a[:, 2 * units :] + r * inner)
         h = chosen(m, (1 - z) * n + z * h, h)
         return h, (h, gates, n, inner)
 
     zero = xp.zeros_like(inputs[0, :, :units])
-    _, (states, gates, new, inners) = scan(step, zero, (inputs, m), reverse)
+    _, (states, gates, new, inners) = scan(step, zero, (inputs, m), reverse, (u, d))
 
     def gru_backward(dh: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array, Array, Array]:
         # forward was h = (1 - z) n + z h_before, n = tanh(a_n + r inner), inner = h_before u_n + d. So dn = dh (1 - z),
         # dz = dh (h_before - n); through the tanh da_n = dn (1 - n²), dr = da_n inner, dinner = da_n r. h_before gets
         # dh z, and what the products with u hand back. A step that did not count hands dh on.
-        def step_backward(after: Array, given: Any) -> tuple[Array, Any]:
-            dh, gates, n, inner, h, m = given
+        def step_backward(after: Array, given: Any, u: Array) -> tuple[Array, Any]:
+            xp, (dh, gates, n, inner, h, m) = namespace(u), given
             dh = dh + after
             own = dh if m is None else dh * m
             r, z = gates[:, :units], gates[:, units:]
@@ -75,7 +75,8 @@ def gru(
             return before, (xp.concat((da_gates, da_n), axis=1), through)
 
         old = states_before(states, reverse)
-        _, parts = scan(step_backward, zero, (time_first(dh), gates, new, inners, old, m), not reverse)
+        given = time_first(dh), gates, new, inners, old, m
+        _, parts = scan(step_backward, zero, given, not reverse, u)
         # all steps share w, u, b and d, so their parts add up, in one product
         da, through = (xp.reshape(part, (steps * rows, 3 * units)) for part in parts)
         dx = time_first(xp.reshape(da @ xp.matrix_transpose(w), (steps, rows, width))) if need_dx else None

@@ -48,8 +48,8 @@ def lstm(
     def part(a: Array, gate: int) -> Array:
         return a[:, gate * units : (gate + 1) * units]
 
-    def step(carry: Any, given: Any) -> tuple[Any, Any]:
-        (h, c), (a, m) = carry, given
+    def step(carry: Any, given: Any, u: Array) -> tuple[Any, Any]:
+        xp, (h, c), (a, m) = namespace(u), carry, given
         a = a + h @ u
         gates = logistic(a)  # of i, f and o; g has a tanh
         i, f, g, o = part(gates, 0), part(gates, 1), xp.tanh(part(a, 2)), part(gates, 3)
@@ -59,14 +59,14 @@ def lstm(
         return (h, c), (h, c, gates, g, t)
 
     zero = xp.zeros_like(inputs[0, :, :units])
-    _, (states, cells, gates, new, tanhs) = scan(step, (zero, zero), (inputs, m), reverse)
+    _, (states, cells, gates, new, tanhs) = scan(step, (zero, zero), (inputs, m), reverse, u)
 
     def lstm_backward(dh: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array, Array]:
         # forward was h = o tanh(c), c = f c_before + i g: so do = dh tanh(c), dc has dh o (1 - tanh²(c)) beside what
         # the step after it left, di = dc g, dg = dc i, df = dc c_before, and c_before gets dc f. A gate's slope is
         # σ (1 - σ), that of g is 1 - g². A step that did not count hands both gradients on.
-        def step_backward(carry: Any, given: Any) -> tuple[Any, Array]:
-            (after, dc), (dh, gates, g, t, c, m) = carry, given
+        def step_backward(carry: Any, given: Any, u: Array) -> tuple[Any, Array]:
+            xp, (after, dc), (dh, gates, g, t, c, m) = namespace(u), carry, given
             dh, dcell = dh + after, dc
             own = dh if m is None else dh * m
             i, f, o = part(gates, 0), part(gates, 1), part(gates, 3)
@@ -81,7 +81,7 @@ def lstm(
             return (through, dcell), da
 
         given = time_first(dh), gates, new, tanhs, states_before(cells, reverse), m
-        _, da = scan(step_backward, (zero, zero), given, not reverse)
+        _, da = scan(step_backward, (zero, zero), given, not reverse, u)
         # all steps share w, u and b, so their parts add up, in one product
         da = xp.reshape(da, (steps * rows, 4 * units))
         before = xp.reshape(states_before(states, reverse), (steps * rows, units))

@@ -40,25 +40,25 @@ def rnn(
     flat, m = xp.reshape(time_first(x), (steps * rows, width)), steps_of(mask, x)
     inputs = xp.reshape(flat @ w + b, (steps, rows, units))  # what does not wait for the state, for all steps at once
 
-    def step(h: Array, given: Any) -> tuple[Array, Any]:
+    def step(h: Array, given: Any, u: Array) -> tuple[Array, Any]:
         a, m = given
-        new = xp.tanh(a + h @ u)
+        new = namespace(a).tanh(a + h @ u)
         h = chosen(m, new, h)
         return h, (h, new)
 
-    _, (states, new) = scan(step, xp.zeros_like(inputs[0, ...]), (inputs, m), reverse)
+    _, (states, new) = scan(step, xp.zeros_like(inputs[0, ...]), (inputs, m), reverse, u)
 
     def rnn_backward(dh: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array, Array]:
         # forward was h_t = tanh(a_t), a_t = x_t w + h_{t-1} u + b. So h_t has dh_t from outside and, through the next
         # step, da_{t+1} uᵀ; da = dh (1 - h²). A step that did not count hands its gradient on to the state before.
-        def step_backward(after: Array, given: Any) -> tuple[Array, Array]:
+        def step_backward(after: Array, given: Any, u: Array) -> tuple[Array, Array]:
             dh, new, m = given
             dh = dh + after
             da = chosen(m, dh, 0 * dh) * (1 - new * new)
-            through = da @ xp.matrix_transpose(u)
+            through = da @ namespace(u).matrix_transpose(u)
             return through if m is None else through + dh * (1 - m), da
 
-        _, da = scan(step_backward, xp.zeros_like(states[0, ...]), (time_first(dh), new, m), not reverse)
+        _, da = scan(step_backward, xp.zeros_like(states[0, ...]), (time_first(dh), new, m), not reverse, u)
         # all steps share w, u and b, so their parts add up, in one product
         da, before = (xp.reshape(a, (steps * rows, units)) for a in (da, states_before(states, reverse)))
         dx = time_first(xp.reshape(da @ xp.matrix_transpose(w), (steps, rows, width))) if need_dx else None

@@ -61,6 +61,7 @@ def trained(backend: Any, network: Any, loss: Any, y: Any, rule: Any = None, x: 
     limits = {"clip_norm": model.clip_norm, "clip_value": model.clip_value}
     step = nn.make_train_step(network, loss, model.optimizer, **limits, metrics=model.metrics)
     whole, apart = model.integer_input, isinstance(x, tuple)
+    whole = whole if isinstance(whole, tuple) or not apart else [whole] * len(x)
     parts = zip(x, whole, strict=True) if apart else [(x, whole)]
     moved = tuple(backend.asarray(part, backend.index_dtype if one else "float32") for part, one in parts)
     rows = moved if apart else moved[0]
