@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from ._hyperparameters import Hyperparameters, held_number
+from ._hyperparameters import Hyperparameters, described, held_number
 
 __all__ = [
     "CosineDecay",
@@ -36,7 +36,9 @@ def checked_rate(learning_rate: float | Schedule) -> None:
     if callable(learning_rate) and not isinstance(learning_rate, type):
         return
     if not isinstance(learning_rate, (int, float)) or not 0 <= learning_rate < math.inf:
-        raise ValueError(f"learning_rate must be a finite number of at least 0, or a schedule, got {learning_rate!r}")
+        raise ValueError(
+            f"learning_rate must be a finite number of at least 0, or a schedule, got {described(learning_rate)}"
+        )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import tree
+from .._hyperparameters import described
 from .._types import Backward, LayerLike, Nest, Shape
 from ._base import Layer, longest
 
@@ -35,7 +36,7 @@ class Freeze(Layer):
 
     def __post_init__(self) -> None:
         if isinstance(self.layer, type) or not isinstance(self.layer, LayerLike):
-            raise TypeError(f"Freeze takes a layer, such as Freeze(Dense(64)), got {self.layer!r}")
+            raise TypeError(f"Freeze takes a layer, such as Freeze(Dense(64)), got {described(self.layer)}")
 
     @property
     def integer_input(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self, overload
 
 from .._contract import called, initialized
 from .._coupling import batch_coupled, coupled_in_inference, exchanges_parts, says_coupled
-from .._hyperparameters import brief
+from .._hyperparameters import brief, described
 from .._names import ACTIVATIONS, nearest
 from .._text import row_shape
 from .._types import Backward, LayerLike, Nest, Shape
@@ -191,6 +191,13 @@ def joined(shapes: list[Shape]) -> Shape:
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 
 
+def check_network(network: Any) -> None:
+    """Raise TypeError for a network that is no layer; the error says how to make one of it."""
+    if isinstance(network, type) or not isinstance(network, LayerLike):
+        given = "a list; give nn.Sequential(*layers)" if isinstance(network, list) else _no_layer(network)
+        raise TypeError(f"network must be a layer, such as nn.Sequential(nn.Dense(3)), got {given}")
+
+
 def _no_layer(given: Any) -> str:
     """What was given in a layer's place, and what is meant."""
     if isinstance(given, type):
@@ -199,4 +206,6 @@ def _no_layer(given: Any) -> str:
         return f"a {type(given).__name__}; unpack it with *"
     if name := nearest(given if isinstance(given, str) else getattr(given, "__name__", ""), sorted(ACTIVATIONS), 1):
         return f"{getattr(given, '__name__', repr(given))}; give the layer {name[0]}()"
-    return repr(given)
+    if callable(getattr(given, "forward", None)) or callable(given):
+        return f"{described(given)}, which has no init(rng, input_shape) or no penalty(params); extend nn.Layer"
+    return described(given)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from .. import tree
 from .._array import namespace
-from .._hyperparameters import held_number
+from .._hyperparameters import described, held_number
 from .._types import Array, Nest
 from ._base import Optimizer
 
@@ -27,7 +27,7 @@ class Averaging(Optimizer):
     def __init__(self, optimizer: Optimizer, *, learning_rate: Any = None) -> None:
         name = type(self).__name__
         if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{name} takes an optimizer, such as {name}(Adam(0.01)), got {optimizer!r}")
+            raise TypeError(f"{name} takes an optimizer, such as {name}(Adam(0.01)), got {described(optimizer)}")
         if isinstance(optimizer, Averaging):
             raise TypeError(f"{name} would average the weights twice: {type(optimizer).__name__} does so already")
         if type(optimizer).update_one is Optimizer.update_one:

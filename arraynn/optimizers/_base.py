@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from .. import tree
 from .._array import namespace
 from .._coupling import outside
+from .._habits import OF_OPTIMIZER
 from .._hyperparameters import Hyperparameters, python_numbers
 from .._types import Array, Nest
 from ..backends import Backend, disjoint, for_type, is_elementwise
@@ -27,6 +28,8 @@ class Optimizer(Hyperparameters):
     """
 
     learning_rate: float | Schedule = 0.001
+
+    _habits = OF_OPTIMIZER
 
     #: whether the rule looks at each element by itself, so that backends may cut, join and fuse arrays. A rule that
     #: does not (LARS takes norms) says False; a rule from outside the library that reads a shape, or reduces, without

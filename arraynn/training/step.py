@@ -17,6 +17,7 @@ from .._types import Array, LayerLike, Nest
 from ..backends import Backend, for_type, of
 from ..distributed import Team, team_of
 from ..errors import ContractError, DataError
+from ..layers.combinator import check_network
 from ..losses import ClassLoss, Loss, as_loss
 from ..losses.labels import are_host_labels, check_host_labels
 from ..metrics import Metric, as_metric
@@ -163,8 +164,7 @@ def make_unchecked_step(
                 f"{metric.name} is a metric of a whole set of rows, no sum over batches, so a step cannot report it: "
                 f"Model.evaluate and validation_data do"
             )
-    if isinstance(network, type) or not isinstance(network, LayerLike):
-        raise TypeError(f"network must be a layer, such as nn.Sequential(nn.Dense(3)), got {network!r:.80}")
+    check_network(network)
     if micro_batch is not None:
         if not is_integer(micro_batch, 1):
             raise ValueError(f"micro_batch must be an integer of at least 1, or None, got {micro_batch!r}")
@@ -184,7 +184,8 @@ def make_unchecked_step(
     try:
         hash(options)
     except TypeError as error:
-        raise TypeError(f"layers, losses and optimizers are frozen dataclasses of hashable values: {error}") from None
+        said = f"layers, losses and optimizers are frozen dataclasses of hashable values: {error}"
+        raise TypeError(f"{said}; put @dataclass(frozen=True) above a class, and give tuples for lists") from None
     cores: dict[type, Callable[..., Any]] = {}  # by the arrays' type; hashing the options at every step would show
 
     def train_step(params: Nest, state: Mapping[str, Any], batch: Batch, key: Key) -> Any:
