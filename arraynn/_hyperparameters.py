@@ -50,7 +50,11 @@ def held_number(value: Any) -> Any:
 
 
 def python_numbers(scalars: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a dict, and of dicts in it, as Python's numbers: an optimizer's scalars."""
+    """The values of a dict, and of dicts in it, as Python's numbers: an optimizer's scalars. TypeError for no dict."""
+    if type(scalars) is not dict and not isinstance(scalars, Mapping):
+        raise TypeError(
+            f"an optimizer's scalars(step) returns a dict of numbers, such as {{'lr': 0.1}}, got {scalars!r:.80}"
+        )
     return {
         name: value
         if type(value) is float

@@ -43,7 +43,7 @@ def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     (['train'], ['adam'])
     """
     by_plain: dict[str, str] = {}
-    for one in known:
+    for one in sorted(known, key=lambda one: one.islower() != name.islower()):  # of two that differ in capitals only
         by_plain.setdefault(plain(one), one)
     own = by_plain.get(plain(name))
     return [by_plain[one] for one in get_close_matches(plain(name), by_plain, n=most)] if own is None else [own]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar
 
+from ._contract_of_rules import rate_of
 from ._hyperparameters import Hyperparameters, described, held_number
 
 __all__ = [
@@ -27,8 +28,7 @@ Schedule = Callable[[int], float]
 
 def rate_at(learning_rate: float | Schedule, step: int) -> float:
     """The learning rate at `step`, of a number or a schedule."""
-    rate = learning_rate(step) if callable(learning_rate) else learning_rate
-    return rate if type(rate) is float else float(rate)  # a schedule of one's own may answer with NumPy's
+    return rate_of(learning_rate, step) if callable(learning_rate) else float(learning_rate)
 
 
 def checked_rate(learning_rate: float | Schedule) -> None:

@@ -30,6 +30,7 @@ FLOORS = (
     {"_array", "_coupling", "_hyperparameters"},
     {"tree"},
     {"compiler", "_contract"},
+    {"_contract_of_rules"},
     {"backends"},
     {"random"},
     {"initializers", "schedules", "regularizers", "metrics"},

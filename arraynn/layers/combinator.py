@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from textwrap import indent
 from typing import Any, ClassVar, Self, overload
 
-from .._contract import called, initialized
+from .._contract import called, initialized, is_outside
+from .._contract_of_rules import penalized
 from .._coupling import batch_coupled, coupled_in_inference, exchanges_parts, says_coupled
 from .._hyperparameters import brief, described
 from .._names import ACTIVATIONS, nearest
@@ -137,10 +138,21 @@ class Combinator(Layer):
         return self.layers if self.parallel else self.layers[:1]
 
     def penalty(self, params: Nest) -> tuple[Any, Backward]:
-        parts = [layer.penalty(own) for layer, own in zip(self.layers, params, strict=True)]
+        parts = []
+        for i, own in enumerate(params):
+            try:
+                parts.append(penalty_of(self.layers[i], own))
+            except Placed as error:
+                raise self.placed(error, i) from error.__cause__
 
         def penalty_backward(dpenalty: Any = 1.0) -> Nest:
-            return [backward(dpenalty) for _, backward in parts]
+            gradients = []
+            for i, (_, backward) in enumerate(parts):
+                try:
+                    gradients.append(backward(dpenalty))
+                except Placed as error:
+                    raise self.placed(error, i) from error.__cause__
+            return gradients
 
         return sum(value for value, _ in parts) if parts else 0.0, penalty_backward
 
@@ -177,6 +189,18 @@ class Combinator(Layer):
         chained = i > 0 and not self.parallel
         source = f"{type(self.layers[i - 1]).__name__} 'layers.{i - 1}'" if chained else ""
         return error.inside(type(self.layers[i]).__name__, f"layers.{i}", source)
+
+
+def penalty_of(layer: Any, params: Nest) -> tuple[Any, Backward]:
+    """(value, backward) of a layer's penalty; one from outside the library is looked at."""
+    if not is_outside(type(layer)):
+        found: tuple[Any, Backward] = layer.penalty(params)
+        return found
+    contract = (
+        "a layer's penalty takes (params) and returns (value, backward), and backward(dpenalty=1.0) gives a nest like "
+        "params"
+    )
+    return penalized("its penalty", layer.penalty, params, contract)
 
 
 def _fewest(known: list[int | None]) -> int | None:

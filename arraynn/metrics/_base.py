@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from .._array import namespace, zero_like
+from .._contract_of_rules import sums_of, value_of
 from .._coupling import Splittable
 from .._hyperparameters import Hyperparameters
 from .._types import Array
 from ..backends import number
+from ..errors import ContractError
 
 
 class Task(NamedTuple):
@@ -61,6 +63,10 @@ class Metric(Splittable, Hyperparameters):
 
     def value(self, sums: Mapping[str, float]) -> float:
         """The metric, from its sums as Python floats. Without any weight it is nan."""
+        if not {"sum", "weight"} <= sums.keys():
+            said = f"its sums has {', '.join(sums)}, but a metric is sums['sum'] / sums['weight']"
+            place = {"layer": type(self).__name__, "path": "metrics"}
+            raise ContractError(f"{said}; define value(sums) where it is something else", **place)
         return sums["sum"] / sums["weight"] if sums["weight"] else math.nan
 
     def prepare(self, targets: Array) -> Metric:
@@ -80,7 +86,7 @@ class Metric(Splittable, Hyperparameters):
 
     def __call__(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> float:
         metric = self.prepare(targets).centered(targets, sample_weight)
-        return metric.value({k: number(v) for k, v in metric.sums(outputs, targets, sample_weight).items()})
+        return value_of(metric, {k: number(v) for k, v in sums_of(metric, outputs, targets, sample_weight).items()})
 
 
 def weighted(rows: Array, sample_weight: Array | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from .._array import is_float, namespace, row_means, rows_of_places, same_shape
+from .._contract_of_rules import rows_of, sums_of
 from .._coupling import batch_coupled, outside
 from .._hyperparameters import described
 from .._names import not_a_metric
@@ -195,7 +196,7 @@ class MeanOf(Metric):
         return getattr(self.function, "mode", None) if self.direction is None else self.direction
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
-        rows = self.function(outputs, targets)
+        rows = rows_of(self.function, outputs, targets)
         if tuple(rows.shape) != tuple(outputs.shape[:1]):
             raise ShapeError(
                 f"metric {self.name!r} must return one number a row, {outputs.shape[:1]}, got {rows.shape}"
@@ -229,7 +230,7 @@ class OfPrediction(Metric):
         return replace(self, metric=self.metric.prepare(targets))
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
-        return self.metric.sums(self.loss.prediction(outputs), targets, sample_weight)
+        return sums_of(self.metric, self.loss.prediction(outputs), targets, sample_weight)
 
     def value(self, sums: Mapping[str, float]) -> float:
         return self.metric.value(sums)
@@ -257,6 +258,9 @@ def as_metric(metric: Any, loss: Any = None) -> Metric:
     Raises ValueError for a name that is not known, or that means nothing beside the loss.
     """
     if isinstance(metric, Metric):
+        if not isinstance(getattr(metric, "name", None), str):
+            kind = type(metric).__name__
+            raise TypeError(f"the metric {kind} has no name; give its class one, name = {kind.lower()!r}")
         return metric
     if isinstance(metric, str):
         known = KNOWN if loss is None else loss.named_metrics()
