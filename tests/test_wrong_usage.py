@@ -333,6 +333,7 @@ COMMAND_LINE = {
     "train spiral --activation leaky_relu": "; did you mean 'leakyrelu'",
     "train spiral --activation softmax": "'softmax' is none of ",
     "train spiral --loss bce": "nn.sigmoid_cross_entropy takes logits",
+    "train spiral --loss softmx_cross_entropy": "; did you mean 'softmax_cross_entropy'",
     "train spiral --loss categorical_crossentropy": "nn.softmax_cross_entropy takes logits",
     "train spiral --loss mean_square_error": "did you mean 'mean_squared_error'",
     "train spiral --loss mse": "--loss mse is of values, and the data are classes; take one of",
