@@ -59,7 +59,7 @@ class Freeze(Layer):
         y, inner_backward = self.layer(params[tree.STATISTICS], x, None)
 
         def freeze_backward(dy: Nest, need_dx: bool = True) -> tuple[Nest, Nest]:
-            # the parameters do not change, so nobody asks for their gradients; dx is the layer's own
+            # the parameters do not change, so their gradients are not asked for; dx is the layer's own
             return inner_backward(dy, True)[0] if need_dx else None, params
 
         return y, freeze_backward

@@ -22,7 +22,7 @@ class Loss(Splittable, Hyperparameters):
         "values" (numbers) or "any" (the loss's own affair);
     domain : which numbers targets may be, except for integer classes; `Model` and the estimators check it;
     outputs : what the network returns, "logits", "probabilities", "scores", "log rates" or "values";
-    metric : what `Model` reports beside it unless told otherwise;
+    metric : what `Model` reports beside it by default;
     batch_coupled : whether a batch must be taken whole. A loss of your own counts as coupled unless its class says
         `batch_coupled = False`, which promises that it divides by the `total` it is given, and that a row's gradient
         does not depend on other rows, so that blocks of rows add up;
