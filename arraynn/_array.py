@@ -78,7 +78,16 @@ def is_array(x: Any, /) -> bool:
     return type(x) in _namespaces or hasattr(x, "__array_namespace__") or array_api_compat.is_array_api_obj(x)
 
 
+def shape_of(what: str, x: Any) -> tuple[Any, ...]:
+    """The shape of an array; TypeError with the working form for a list or a number."""
+    try:
+        return tuple(x.shape)
+    except AttributeError:
+        kind = type(x).__name__
+        raise TypeError(f"{what} must be an array, got a {kind}; give np.asarray({what})") from None
+
+
 def same_shape(what: str, x: Any, other: str, y: Any) -> None:
     """Shapes must agree exactly: broadcasting (N, 1) against (N,) would give N × N numbers without a word."""
-    if tuple(x.shape) != tuple(y.shape):
+    if shape_of(what, x) != shape_of(other, y):
         raise ShapeError(f"{what} has shape {tuple(x.shape)}, {other} has {tuple(y.shape)}; they must be the same")

@@ -1,4 +1,5 @@
 """Layers and losses called by their contract: a block that breaks it is named, with its place and what was expected.
+`_contract_of_rules.py` has the contracts of optimizers, metrics, penalties, initializers, schedules and callbacks.
 
 The library's own blocks are called as they are; what comes from outside is looked at.
 """
@@ -6,11 +7,13 @@ The library's own blocks are called as they are; what comes from outside is look
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 from . import tree
-from ._array import is_array
+from ._array import is_array, is_float
 from ._coupling import outside
 from ._types import Array, Backward, LayerLike, Nest
 from .errors import ArraynnError, ContractError, DataError
@@ -33,28 +36,28 @@ def called(layer: LayerLike, params: Nest, x: Nest, key: Any) -> tuple[Nest, Bac
         raise
     except Exception as error:
         if not takes(layer, params, x, key):
-            raise ContractError(f"it takes {_signature(layer)}, but {LAYER}") from error
+            raise ContractError(f"it takes {signature(layer)}, but {LAYER}") from error
         if told := _not_arrays(params, x):
             raise DataError(told) from error
         raise
-    if not _is_outside(type(layer)):
+    if not is_outside(type(layer)):
         return result
-    y, backward = _pair(result, f"its forward returns {{}}, but {LAYER}")
+    y, backward = pair(result, f"its forward returns {{}}, but {LAYER}")
     if not callable(backward):
-        raise ContractError(f"its forward returns {_form(y)} and {_form(backward)}, but {LAYER}")
+        raise ContractError(f"its forward returns {form(y)} and {form(backward)}, but {LAYER}")
 
     def called_backward(dy: Nest, need_dx: bool = True) -> tuple[Nest, Nest]:
         try:
             result = backward(dy, need_dx)
         except TypeError as error:
             if not takes(backward, dy, need_dx):
-                raise ContractError(f"its backward takes {_signature(backward)}, but {BACKWARD}") from error
+                raise ContractError(f"its backward takes {signature(backward)}, but {BACKWARD}") from error
             raise
-        dx, grads = _pair(result, f"its backward returns {{}}, but {BACKWARD}")
-        if need_dx and dx is not None and _shapes(dx) != _shapes(x):
-            raise ContractError(f"its backward returns dx {_told(dx)} for x {_told(x)}; {BACKWARD}")
-        if _shapes(grads) != _shapes(params):
-            raise ContractError(f"its backward returns grads {_told(grads)} for params {_told(params)}; {BACKWARD}")
+        dx, grads = pair(result, f"its backward returns {{}}, but {BACKWARD}")
+        if need_dx and shapes(dx) != shapes(x) and (dx is not None or is_differentiable(x)):
+            raise ContractError(f"its backward returns dx {shown(dx)} for x {shown(x)}; {BACKWARD}")
+        if shapes(grads) != shapes(params):
+            raise ContractError(f"its backward returns grads {shown(grads)} for params {shown(params)}; {BACKWARD}")
         return dx, grads
 
     return y, called_backward
@@ -62,10 +65,15 @@ def called(layer: LayerLike, params: Nest, x: Nest, key: Any) -> tuple[Nest, Bac
 
 def initialized(layer: LayerLike, rng: Any, shape: Any, dtype: str) -> tuple[Nest, Any]:
     """(params, output_shape) of a layer; ContractError where its init returns something else."""
+    if not is_outside(type(layer)):
+        return layer.init(rng, shape, dtype)
+    if not takes(layer.init, rng, shape, dtype):
+        raise ContractError(f"its init takes {signature(layer.init)}, but {INIT}")
     result = layer.init(rng, shape, dtype)
-    if not _is_outside(type(layer)):
-        return result
-    params, output_shape = _pair(result, f"its init returns {{}}, but {INIT}")
+    params, output_shape = pair(result, f"its init returns {{}}, but {INIT}")
+    for leaf in tree.leaves(params):
+        if not is_array(leaf):
+            raise ContractError(f"its init returns parameters that hold {form(leaf)}, but {INIT}; params are arrays")
     if not isinstance(output_shape, (tuple, list)):
         raise ContractError(f"its init returns the output shape {output_shape!r}, but {INIT}; a shape is a tuple")
     return params, tuple(output_shape)
@@ -81,31 +89,45 @@ def called_loss(
         result = loss(outputs, targets, sample_weight=sample_weight, total=total)
     except TypeError as error:
         if not takes(own, outputs, targets, sample_weight=sample_weight, total=total):
-            raise ContractError(f"it takes {_signature(own)}, but {LOSS}", **place) from error
+            raise ContractError(f"it takes {signature(own)}, but {LOSS}", **place) from error
         raise
     if not (outside(type(own).__module__) and outside(getattr(own, "__module__", None) or "")):
         return result
-    value, backward = _pair(result, f"it returns {{}}, but {LOSS}", **place)
+    value, backward = pair(result, f"it returns {{}}, but {LOSS}", **place)
     if not callable(backward) or tuple(getattr(value, "shape", ())) != ():
-        raise ContractError(f"it returns {_form(value)} and {_form(backward)}, but {LOSS}", **place)
+        raise ContractError(f"it returns {form(value)} and {form(backward)}, but {LOSS}", **place)
 
     def called_loss_backward(*dloss: Any) -> Nest:
         try:
             doutputs = backward(*dloss)
         except TypeError as error:
             if not takes(backward, *dloss):
-                raise ContractError(f"its backward takes {_signature(backward)}, but {LOSS}", **place) from error
+                raise ContractError(f"its backward takes {signature(backward)}, but {LOSS}", **place) from error
             raise
-        if _shapes(doutputs) != _shapes(outputs):
-            told = f"its backward returns {_told(doutputs)} for outputs {_told(outputs)}"
+        if shapes(doutputs) != shapes(outputs):
+            told = f"its backward returns {shown(doutputs)} for outputs {shown(outputs)}"
             raise ContractError(f"{told}; {LOSS}", **place)
         return doutputs
 
     return value, called_loss_backward
 
 
+@contextmanager
+def named(network: LayerLike) -> Iterator[None]:
+    """A ContractError from inside without a place is the network's own."""
+    try:
+        yield
+    except ContractError as error:
+        raise (error if error.path else error.inside(type(network).__name__, "network")) from error.__cause__
+
+
+def is_differentiable(x: Nest) -> bool:
+    """Whether x is one array of floats, whose gradient a layer must give when it is asked to."""
+    return is_array(x) and is_float(x)
+
+
 def takes(function: Any, *args: Any, **kwargs: Any) -> bool:
-    """Whether a function can be called with these; True where nobody can tell."""
+    """Whether a function can be called with these; True where its signature is not known."""
     try:
         inspect.signature(function).bind(*args, **kwargs)
     except ValueError:
@@ -115,14 +137,20 @@ def takes(function: Any, *args: Any, **kwargs: Any) -> bool:
     return True
 
 
+def is_outside(kind: Any) -> bool:
+    """Whether a class does not belong to the library, and so is looked at."""
+    return _from_outside(kind)
+
+
 @lru_cache(maxsize=1024)
-def _is_outside(kind: Any) -> bool:
+def _from_outside(kind: Any) -> bool:
     return outside(kind.__module__)
 
 
-def _pair(result: Any, told: str, **place: str) -> Any:
+def pair(result: Any, told: str, **place: str) -> Any:
+    """The result, if it is two things; else ContractError, `told` with the result's form in it."""
     if not isinstance(result, (tuple, list)) or len(result) != 2:
-        raise ContractError(told.format(_form(result)), **place)
+        raise ContractError(told.format(form(result)), **place)
     return result
 
 
@@ -131,9 +159,7 @@ def _not_arrays(params: Nest, x: Nest) -> str:
     for what, nest in (("x", x), ("params", params)):
         for leaf in [nest] if what == "x" and isinstance(nest, list) else tree.leaves(nest):
             if isinstance(leaf, (list, int, float)):
-                return (
-                    f"{what} holds {_form(leaf)} where an array is expected; give np.asarray({what}, dtype='float32')"
-                )
+                return f"{what} holds {form(leaf)} where an array is expected; give np.asarray({what}, dtype='float32')"
     kinds = [type(leaf) for leaf in (tree.first(params), tree.first(x)) if is_array(leaf)]
     libraries = [kind.__module__.partition(".")[0].replace("jaxlib", "jax") for kind in kinds]
     if len(set(libraries)) > 1:
@@ -144,25 +170,26 @@ def _not_arrays(params: Nest, x: Nest) -> str:
     return ""
 
 
-def _shapes(nest: Nest) -> Any:
+def shapes(nest: Nest) -> Any:
     """The nest with shapes in place of arrays; keys in one order."""
     if isinstance(nest, dict):
-        return {key: _shapes(value) for key, value in nest.items()}
+        return {key: shapes(value) for key, value in nest.items()}
     if isinstance(nest, (list, tuple)):
-        return [_shapes(value) for value in nest]
+        return [shapes(value) for value in nest]
     return tuple(nest.shape) if hasattr(nest, "shape") else type(nest)
 
 
-def _told(nest: Nest) -> str:
+def shown(nest: Nest) -> str:
     """The nest of shapes, as a message shows it."""
     if isinstance(nest, dict):
-        return "{" + ", ".join(f"{key!r}: {_told(value)}" for key, value in nest.items()) + "}"
+        return "{" + ", ".join(f"{key!r}: {shown(value)}" for key, value in nest.items()) + "}"
     if isinstance(nest, (list, tuple)):
-        return "[" + ", ".join(map(_told, nest)) + "]"
-    return str(tuple(nest.shape)) if hasattr(nest, "shape") else _form(nest)
+        return "[" + ", ".join(map(shown, nest)) + "]"
+    return str(tuple(nest.shape)) if hasattr(nest, "shape") else form(nest)
 
 
-def _form(value: Any) -> str:
+def form(value: Any) -> str:
+    """What a value is, in few words: "one array of shape (2, 3)", "a dict"."""
     if value is None:
         return "None"
     if hasattr(value, "shape"):
@@ -172,5 +199,6 @@ def _form(value: Any) -> str:
     return "a function" if callable(value) else f"a {type(value).__name__}"
 
 
-def _signature(function: Any) -> str:
+def signature(function: Any) -> str:
+    """What a function takes, as it is written: "(dy, need_dx=True)"."""
     return str(inspect.signature(function))

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from functools import wraps
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ._names import unexpected
+from ._names import ACTIVATIONS, nearest, no_method, unexpected
 
 PLAIN = (bool, int, float)
 
@@ -50,7 +50,11 @@ def held_number(value: Any) -> Any:
 
 
 def python_numbers(scalars: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a dict, and of dicts in it, as Python's numbers: an optimizer's scalars."""
+    """The values of a dict, and of dicts in it, as Python's numbers: an optimizer's scalars. TypeError for no dict."""
+    if type(scalars) is not dict and not isinstance(scalars, Mapping):
+        raise TypeError(
+            f"an optimizer's scalars(step) returns a dict of numbers, such as {{'lr': 0.1}}, got {scalars!r:.80}"
+        )
     return {
         name: value
         if type(value) is float
@@ -81,6 +85,9 @@ class Hyperparameters:
 
     __signature__ = _SignatureOfInit()
 
+    #: what to do instead of asking for an attribute that such a thing has in other libraries
+    _habits: ClassVar[Mapping[str, str]] = {}
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Raise TypeError for arguments that there are not, in a line that names the one that is meant."""
         if kwargs:
@@ -89,7 +96,14 @@ class Hyperparameters:
                 for name, value in kwargs.items():
                     if name not in taken:
                         raise TypeError(unexpected(cls.__name__, name, value, list(taken)[1:]))
+        if (args or kwargs) and cls.__init__ is object.__init__:
+            raise TypeError(_no_dataclass(cls, [*args, *kwargs.values()][0]))
         return super().__new__(cls)
+
+    if not TYPE_CHECKING:  # so that a type checker reports a name that does not exist
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(no_method(type(self).__name__, name, self._habits), name=name, obj=self)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -112,7 +126,7 @@ def brief(held: Any) -> str:
 
     A function is shown by its name.
     """
-    if isinstance(held, type) or not isinstance(held, Hyperparameters):
+    if isinstance(held, type) or not isinstance(held, Hyperparameters) or not hasattr(held, "__dataclass_fields__"):
         return str(getattr(held, "__name__", repr(held)))
     given = []
     for field in fields(held):  # type: ignore[arg-type]
@@ -123,11 +137,42 @@ def brief(held: Any) -> str:
     return f"{type(held).__name__}({', '.join(given)})"
 
 
+def described(given: Any) -> str:
+    """What was given in place of something else, as an error names it: a class is answered by an instance of it.
+
+    >>> described(3), described(dict)
+    ('3', 'the class dict; give an instance of it, dict(…)')
+    """
+    if isinstance(given, type):
+        return f"the class {given.__name__}; give an instance of it, {given.__name__}(…)"
+    return f"{brief(given) if isinstance(given, Hyperparameters) else repr(given):.80}"
+
+
+def _no_dataclass(kind: type, given: Any) -> str:
+    """What is said of arguments of a class that has no `__init__`."""
+    if kind.__name__ == "Activation" and isinstance(given, str):
+        layer = next(iter(nearest(given, sorted(ACTIVATIONS), 1)), "ReLU")
+        return f"Activation is what activations extend; each is a layer of its own: nn.{layer}()"
+    return (
+        f"{kind.__name__} takes no arguments, got {given!r:.80}; a class with hyperparameters is a frozen dataclass: "
+        f"put @dataclass(frozen=True) above it"
+    )
+
+
+#: the kinds of numbers that annotations ask for, and what they are called
+_NUMBERS = {
+    "float": "a number",
+    "float | None": "a number or None",
+    "int | None": "an integer or None",
+    "bool": "True or False",
+}
+
+
 def _as_python(held: Any) -> None:
     for field in fields(held):
         value = getattr(held, field.name, None)
         number = held_number(value)
-        if field.type == "float" and isinstance(number, (str, list, dict, type)):
-            raise TypeError(f"{type(held).__name__} takes a number for {field.name}, got {number!r:.80}")
+        if isinstance(number, (str, list, dict, type)) and field.type in _NUMBERS:
+            raise TypeError(f"{type(held).__name__} takes {_NUMBERS[field.type]} for {field.name}, got {number!r:.80}")
         if number is not value:
             object.__setattr__(held, field.name, number)

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from . import tree
-from ._array import namespace
+from ._array import is_array, namespace
 from ._hyperparameters import python_number
+from ._names import answers_arguments
 from ._types import Array, LayerLike, Nest
 from .distributed import LocalSGD, in_threads, team_of
 from .encoding import TableEncoding, is_table, rows_of_table
@@ -72,6 +73,7 @@ class Model(ModelRepr, ModelInputs):
     of an epoch are means over its batches, each taken before its update.
     """
 
+    @answers_arguments("Model", "nn.Model(network, loss, optimizer, metrics=…)")
     def __init__(
         self,
         network: LayerLike,
@@ -95,7 +97,7 @@ class Model(ModelRepr, ModelInputs):
         warn_of_the_link(network, self.loss)
         if metrics is None:
             metrics = [] if self.loss.metric is None else [self.loss.metric]
-        if isinstance(metrics, (str, Metric)):
+        if isinstance(metrics, (str, Metric)) or callable(metrics):
             metrics = [metrics]
         self.metrics: tuple[Metric, ...] = tuple(as_metric(metric, self.loss) for metric in metrics)
         names = [metric.name for metric in self.metrics]
@@ -113,6 +115,7 @@ class Model(ModelRepr, ModelInputs):
 
     # Training.
 
+    @answers_arguments("fit", "fit(x, y, epochs=10, batch_size=32)")
     @in_threads
     def fit(
         self,
@@ -180,12 +183,14 @@ class Model(ModelRepr, ModelInputs):
         if batch_size is not None:
             batch_size = at_least("batch_size", batch_size, 1, " (None is the whole set)")
         validation_split = python_number(validation_split)
-        if not 0 <= validation_split < 1:
+        if not isinstance(validation_split, (int, float)) or not 0 <= validation_split < 1:
             raise DataError(f"validation_split must lie in [0, 1), got {validation_split!r}")
         table = self.encoding is not None and is_table(x)
         if validation_split and (validation_data is not None or (y is None and not table)):
             raise DataError("validation_split needs x and y as arrays and no validation_data beside it")
         team = team_of(workers, shards, reduction)
+        if y is None and isinstance(x, (tuple, list)) and len(x) == 2 and all(map(is_array, x)):
+            raise DataError(f"y is missing: give fit(x, y); x is a {type(x).__name__} of two arrays")
         found = None if resume is None else read_checkpoint(resume, team)
         x, y, sample_weight, validation_data = assembled(team, x, y, sample_weight, validation_data)
         with self._unless_refused(), consistent_workers(team, self) as facts:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._array import namespace
+from ._contract_of_rules import penalized
 from ._hyperparameters import Hyperparameters, python_number
 from ._types import Array, Backward, Nest
 
@@ -87,7 +88,13 @@ def checked(what: str, regularizer: Any) -> None:
 
 def penalty_of(params: Mapping[str, Array], regularizers: Mapping[str, Any]) -> tuple[Any, Backward]:
     """The sum of the penalties on the named parameters, and backward(dpenalty=1.0) -> their gradients by name."""
-    parts = {name: penalize(params[name]) for name, penalize in regularizers.items() if penalize is not None}
+    parts = {
+        name: penalize(params[name])
+        if type(penalize) is L1L2
+        else penalized(f"its {name}_regularizer", penalize, params[name])
+        for name, penalize in regularizers.items()
+        if penalize is not None
+    }
 
     def penalty_backward(dpenalty: Any = 1.0) -> Nest:
         return {name: backward(dpenalty) for name, (_, backward) in parts.items()} or None

@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from ._hyperparameters import Hyperparameters, held_number
+from ._contract_of_rules import rate_of
+from ._hyperparameters import Hyperparameters, described, held_number
 
 __all__ = [
     "CosineDecay",
@@ -27,8 +28,7 @@ Schedule = Callable[[int], float]
 
 def rate_at(learning_rate: float | Schedule, step: int) -> float:
     """The learning rate at `step`, of a number or a schedule."""
-    rate = learning_rate(step) if callable(learning_rate) else learning_rate
-    return rate if type(rate) is float else float(rate)  # a schedule of one's own may answer with NumPy's
+    return rate_of(learning_rate, step) if callable(learning_rate) else float(learning_rate)
 
 
 def checked_rate(learning_rate: float | Schedule) -> None:
@@ -36,7 +36,9 @@ def checked_rate(learning_rate: float | Schedule) -> None:
     if callable(learning_rate) and not isinstance(learning_rate, type):
         return
     if not isinstance(learning_rate, (int, float)) or not 0 <= learning_rate < math.inf:
-        raise ValueError(f"learning_rate must be a finite number of at least 0, or a schedule, got {learning_rate!r}")
+        raise ValueError(
+            f"learning_rate must be a finite number of at least 0, or a schedule, got {described(learning_rate)}"
+        )
 
 
 @dataclass(frozen=True)

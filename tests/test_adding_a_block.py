@@ -1,4 +1,5 @@
-"""A new block takes three files: itself, its test, and its names in the package. Tried in a copy of the checkout."""
+"""A new block or metric takes three files: itself, its test, and its names in the package. Tried in a copy of the
+checkout."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -135,6 +137,35 @@ class Signum(Optimizer):
         p -= c["lr"] * namespace(p).sign(m)
         return p, {"m": m}
 '''
+MSLE = '''"""Mean squared logarithmic error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .._array import namespace, row_means, same_shape
+from .._types import Array
+from ._base import Metric, weighted
+
+
+@dataclass(frozen=True)
+class MSLE(Metric):
+    """Mean squared logarithmic error, Σ w (log(1 + ŷ) - log(1 + y))² / Σ w, a mean over rows and outputs; 0 is perfect.
+
+    outputs, targets : the same shape, (N,) or (N, …), above -1.
+    """
+
+    name: ClassVar[str] = "msle"
+    mode: ClassVar[str | None] = "min"
+    tasks: ClassVar[tuple[str, ...]] = ("values",)
+
+    def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
+        same_shape("targets", targets, "outputs", outputs)
+        xp = namespace(outputs)
+        error = xp.log1p(outputs) - xp.log1p(targets)
+        return weighted(row_means(error * error), sample_weight)
+'''
 BLOCK, TEST = "arraynn/layers/_softsign.py", "tests/layers/test_softsign.py"
 
 #: the tests that ask for every block
@@ -154,12 +185,76 @@ EVERY = (
     "tests/compiler/test_sound_splitting.py::test_every_block_of_the_library_says_so",
     "tests/backends/test_cupy_conformance.py::test_every_layer_loss_and_optimizer_is_recorded",
 )
-OWN = (
-    TEST,
-    "tests/test_cli_options.py::test_every_activation_trains[softsign]",
-    "tests/test_wrong_usage.py",
-    "tests/backends/test_cupy_conformance.py::test_a_training_step_waits_for_nothing_and_stays_in_float32[Softsign]",
-)
+CONFORMANCE = "tests/backends/test_cupy_conformance.py::test_a_training_step_waits_for_nothing_and_stays_in_float32"
+
+
+class Added(NamedTuple):
+    """A block as a person adds it: the words after ci/new-block, its file, the file's text, its test's values worked by
+    hand; the tests that must find it, and what commands print of it."""
+
+    words: tuple[str, ...]
+    file: str
+    source: str
+    values: tuple[str, ...]
+    tests: tuple[str, ...]
+    printed: dict[tuple[str, ...], str]
+
+
+BLOCKS = {
+    "activation": Added(
+        ("Softsign",),
+        BLOCK,
+        SOFTSIGN,
+        ("[-0.5, 0.0, 0.5]", "[0.25, 1.0, 0.25]"),
+        ("tests/test_cli_options.py::test_every_activation_trains[softsign]", f"{CONFORMANCE}[Softsign]"),
+        {
+            (
+                "ci/blocks",
+            ): "| `softsign`, `Softsign` | Softsign, y = x / (1 + \\|x\\|), elementwise. | Turian, Bergstra",
+            ("-c", "import arraynn as nn; nn.Dense(3, activation='softsign')"): "nn.Dense(64), nn.Softsign()",
+        },
+    ),
+    "loss": Added(
+        ("--loss", "Cauchy"),
+        "arraynn/losses/_cauchy.py",
+        CAUCHY,
+        ("0.34657359", "[0.0, 0.5]"),
+        (
+            "tests/test_against_autodiff.py",
+            "tests/test_cli_options.py::test_every_loss_trains_on_data_of_its_kind[cauchy]",
+            f"{CONFORMANCE}[Cauchy]",
+        ),
+        {
+            (
+                "ci/blocks",
+            ): "| `cauchy`, `Cauchy` | Cauchy loss, loss = Σ_i w_i mean_j(log(1 + (ŷ_ij - y_ij)²)) / total. | Black"
+        },
+    ),
+    "optimizer": Added(
+        ("--optimizer", "Signum"),
+        "arraynn/optimizers/_signum.py",
+        SIGNUM,
+        ("0.9", "0.8", "0.7"),
+        (
+            "tests/test_cli_options.py::test_every_optimizer_trains[signum]",
+            "tests/compiler/test_rules.py",
+            "tests/backends/test_cuda_kernels.py",
+        ),
+        {("ci/blocks",): "| `Signum` | Signum: m = β m + (1 - β) g, then w = w - lr sign(m). | Bernstein"},
+    ),
+    "metric": Added(
+        ("--metric", "MSLE"),
+        "arraynn/metrics/_msle.py",
+        MSLE,
+        ("0.08220097", "0.1233014"),
+        ("tests/metrics/test_every_metric.py",),
+        {
+            ("-c", "import arraynn as nn; print(nn.Model(nn.Dense(1), 'mse', metrics=['msle']).metrics)"): "(MSLE(),)",
+            ("-c", "import arraynn as nn; print(nn.EarlyStopping('val_msle').direction(None))"): "min",
+            ("-c", "import arraynn as nn; nn.Model(nn.Dense(1), 'mse', metrics=['msl'])"): "did you mean 'msle'",
+        },
+    ),
+}
 
 
 @pytest.fixture
@@ -184,58 +279,26 @@ def pytest_in(folder, *which):
     return run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *which)
 
 
-def added(folder, words, block, source, *values):
-    """Add a block as a person does: by ci/new-block, then its formulas, and its test's values worked by hand."""
-    code, said = run(folder, "ci/new-block", *words)
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_it_takes_three_files(kind, copy):
+    block = BLOCKS[kind]
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    code, said = run(copy, "ci/new-block", *block.words)
     assert code == 0, said
-    assert f"{block}: write what TODO stands for" in said
-    (folder / block).write_text(source, encoding="utf-8")
-    test = folder / block.replace("arraynn/", "tests/").replace("/_", "/test_")
+    assert f"{block.file}: write what TODO stands for" in said
+    (copy / block.file).write_text(block.source, encoding="utf-8")
+    test = copy / block.file.replace("arraynn/", "tests/").replace("/_", "/test_")
     text = test.read_text(encoding="utf-8")
-    for value in values:
+    for value in block.values:
         text = text.replace("TODO", value, 1)
     assert "TODO" not in text
     test.write_text(text, encoding="utf-8")
-
-
-def test_softsign_takes_three_files(copy):
-    added(copy, ["Softsign"], BLOCK, SOFTSIGN, "[-0.5, 0.0, 0.5]", "[0.25, 1.0, 0.25]")
-    code, said = pytest_in(copy, *EVERY, *OWN)
+    changed = {path for path in copy.rglob("*.py") if before.get(path) != path.read_bytes()}
+    assert changed == {copy / block.file, test, (copy / block.file).parent / "__init__.py"}
+    code, said = pytest_in(copy, *EVERY, str(test.relative_to(copy)), "tests/test_wrong_usage.py", *block.tests)
     assert code == 0, said
-    code, said = run(copy, "ci/blocks")
-    assert "| `softsign`, `Softsign` | Softsign, y = x / (1 + \\|x\\|), elementwise. | Turian, Bergstra" in said
-    code, said = run(copy, "-c", "import arraynn as nn; nn.Dense(3, activation='softsign')")
-    assert "nn.Dense(64), nn.Softsign()" in said
-
-
-def test_a_loss_takes_three_files(copy):
-    added(copy, ["--loss", "Cauchy"], "arraynn/losses/_cauchy.py", CAUCHY, "0.34657359", "[0.0, 0.5]")
-    own = (
-        "tests/losses/test_cauchy.py",
-        "tests/test_against_autodiff.py",
-        "tests/test_cli_options.py::test_every_loss_trains_on_data_of_its_kind[cauchy]",
-        "tests/test_wrong_usage.py",
-        "tests/backends/test_cupy_conformance.py::test_a_training_step_waits_for_nothing_and_stays_in_float32[Cauchy]",
-    )
-    code, said = pytest_in(copy, *EVERY, *own)
-    assert code == 0, said
-    code, said = run(copy, "ci/blocks")
-    assert "| `cauchy`, `Cauchy` | Cauchy loss, loss = Σ_i w_i mean_j(log(1 + (ŷ_ij - y_ij)²)) / total. | Black" in said
-
-
-def test_an_optimizer_takes_three_files(copy):
-    added(copy, ["--optimizer", "Signum"], "arraynn/optimizers/_signum.py", SIGNUM, "0.9", "0.8", "0.7")
-    own = (
-        "tests/optimizers/test_signum.py",
-        "tests/test_cli_options.py::test_every_optimizer_trains[signum]",
-        "tests/test_wrong_usage.py",
-        "tests/compiler/test_rules.py",
-        "tests/backends/test_cuda_kernels.py",
-    )
-    code, said = pytest_in(copy, *EVERY, *own)
-    assert code == 0, said
-    code, said = run(copy, "ci/blocks")
-    assert "| `Signum` | Signum: m = β m + (1 - β) g, then w = w - lr sign(m). | Bernstein" in said
+    for command, printed in block.printed.items():
+        assert printed in run(copy, *command)[1]
 
 
 def test_what_is_forgotten_is_told_with_what_to_do(copy):

@@ -179,3 +179,269 @@ def test_arrays_of_two_libraries_are_told_with_the_remedy():
     ):
         network(params, strict.asarray(X))
     assert network(nn.put(params, like=strict.asarray(X)), strict.asarray(X))[0].shape == (2, 3)
+
+
+@dataclass(frozen=True)
+class Rule(nn.Optimizer):
+    """w = w - lr g, by hand; each subclass below has one thing wrong."""
+
+    def update_one(self, p, g, slots, c):
+        return p - c["lr"] * g, slots
+
+
+class OnlyP(Rule):
+    def update_one(self, p, g, slots, c):
+        return p - c["lr"] * g
+
+
+class NoSlots(Rule):
+    def update_one(self, p, g):
+        return p - 0.1 * g, {}
+
+
+class SmallerP(Rule):  # a weight of another shape would broadcast, without a word
+    def update_one(self, p, g, slots, c):
+        return (p - c["lr"] * g).sum(axis=0), slots
+
+
+class LostSlots(Rule):
+    def init_one(self, p):
+        return {"m": 0 * p}
+
+    def update_one(self, p, g, slots, c):
+        return p - c["lr"] * g, {}
+
+
+class OtherScalar(Rule):
+    def update_one(self, p, g, slots, c):
+        return p - c["learning_rate"] * g, slots
+
+
+class BareSlots(Rule):
+    def init_one(self, p):
+        return 0 * p
+
+
+class BareScalars(Rule):
+    def scalars(self, step):
+        return 0.1
+
+
+WRONG_RULES = [
+    (OnlyP, r"OnlyP 'optimizer': its update_one returns one array of shape \(2, 2\), but update_one takes "),
+    (NoSlots, r"NoSlots 'optimizer': its update_one takes \(p, g\), but update_one takes \(p, g, slots, c\)"),
+    (SmallerP, r"SmallerP 'optimizer': its update_one returns one array of shape \(2,\) for a parameter of \(2, 2\)"),
+    (LostSlots, r"LostSlots 'optimizer': its update_one returns slots {} for {'m': \(2, 2\)}"),
+    (OtherScalar, r"OtherScalar 'optimizer': its update_one asks for 'learning_rate', but c has lr"),
+    (
+        BareSlots,
+        r"BareSlots 'optimizer': its init_one returns \(2, 2\), but init_one takes \(p\) and returns its slots",
+    ),
+    (BareScalars, r"an optimizer's scalars\(step\) returns a dict of numbers, such as {'lr': 0.1}, got 0.1"),
+]
+
+
+@pytest.mark.parametrize(("kind", "told"), WRONG_RULES, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize("around", [lambda rule: rule, nn.EMA], ids=["alone", "averaged"])
+def test_a_wrong_optimizer_is_named_with_the_contract(kind, told, around):
+    model = nn.Model(nn.Sequential(nn.Dense(2)), optimizer=around(kind(0.1)), backend="numpy")
+    with pytest.raises(TypeError, match=told):
+        model.fit(X, Y, epochs=2)
+    assert nn.Model(nn.Dense(2), optimizer=around(Rule(0.1)), backend="numpy").fit(X, Y)
+
+
+SCHEDULES = [
+    (lambda: 0.1, nn.ContractError, r"it takes \(\), but a schedule takes \(step\)"),
+    (lambda epoch, lr: lr, nn.ContractError, r"it takes \(epoch, lr\), but a schedule takes \(step\)"),
+    (lambda step: "0.1", nn.ContractError, r"it returns a str at step 0, but a schedule"),
+    (lambda step: None, nn.ContractError, r"it returns None at step 0, but a schedule"),
+    (lambda step: np.asarray([0.1]), nn.ContractError, r"it returns one array of shape \(1,\) at step 0"),
+    (lambda step: 0.1 - step, ValueError, r"learning_rate must be a finite number of at least 0, got -0.9 at step 1"),
+    (lambda step: float("nan"), ValueError, r"learning_rate must be .*, got nan at step 0 of its schedule"),
+]
+
+
+@pytest.mark.parametrize(("schedule", "kind", "told"), SCHEDULES)
+def test_a_wrong_schedule_is_named_with_the_contract(schedule, kind, told):
+    with pytest.raises(kind, match=told):
+        nn.Model(nn.Dense(2), optimizer=nn.SGD(schedule), backend="numpy").fit(X, Y, epochs=2)
+
+
+@dataclass(frozen=True)
+class Share(nn.metrics.Metric):
+    """The mean of the outputs; each subclass below has one thing wrong."""
+
+    name = "share"
+
+    def sums(self, outputs, targets, sample_weight=None):
+        return {"sum": outputs.sum(), "weight": outputs.shape[0]}
+
+
+class NoWeight(Share):
+    def sums(self, outputs, targets):
+        return {"sum": outputs.sum(), "weight": 2}
+
+
+class BareSum(Share):
+    def sums(self, outputs, targets, sample_weight=None):
+        return outputs.sum()
+
+
+class SumOfColumns(Share):
+    def sums(self, outputs, targets, sample_weight=None):
+        return {"sum": outputs.sum(axis=0), "weight": 2}
+
+
+class OtherSums(Share):
+    def sums(self, outputs, targets, sample_weight=None):
+        return {"hits": outputs.sum()}
+
+
+class NoNumber(Share):
+    def value(self, sums):
+        return "good"
+
+
+class Nameless(nn.metrics.Metric):
+    def sums(self, outputs, targets, sample_weight=None):
+        return {"sum": outputs.sum(), "weight": 2}
+
+
+WRONG_METRICS = [
+    (NoWeight(), r"NoWeight 'metrics': its sums takes \(outputs, targets\), but a metric's sums takes "),
+    (BareSum(), r"BareSum 'metrics': its sums returns one array of shape \(\), but a metric's sums .* returns a dict"),
+    (SumOfColumns(), r"SumOfColumns 'metrics': its sums returns one array of shape \(2,\) for 'sum', but "),
+    (
+        OtherSums(),
+        r"OtherSums 'metrics': its sums has hits, but a metric is sums\['sum'\] / sums\['weight'\]; define value",
+    ),
+    (NoNumber(), r"NoNumber 'metrics': its value returns a str, but a metric's value takes \(sums\)"),
+    (Nameless(), r"the metric Nameless has no name; give its class one, name = 'nameless'"),
+    (lambda outputs, targets: 1.0, r"<lambda> 'metrics': it returns a float, but a metric that is a function takes "),
+    (lambda outputs, targets: None, r"<lambda> 'metrics': it returns None, but "),
+    (lambda targets: targets, r"<lambda> 'metrics': it takes \(targets\), but a metric that is a function takes "),
+]
+
+
+@pytest.mark.parametrize(("metric", "told"), WRONG_METRICS)
+def test_a_wrong_metric_is_named_with_the_contract(metric, told):
+    with pytest.raises(TypeError, match=told):
+        nn.Model(nn.Dense(2), metrics=[metric], backend="numpy").fit(X, Y)
+    with pytest.raises(TypeError, match=told):
+        nn.Model(nn.Dense(2), metrics=[metric], backend="numpy").evaluate(X, Y)
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """A penalty of one's own: `answer` is what it returns for w."""
+
+    answer: Any
+
+    def __call__(self, w):
+        return self.answer(w)
+
+
+WRONG_PENALTIES = [
+    (lambda w: (w * w).sum(), r"returns one array of shape \(\), but "),
+    (lambda w: ((w * w).sum(), 2 * w), r"returns one array of shape \(\) and one array of shape \(2, 2\), but "),
+    (lambda w: (w * w, lambda d=1.0: 2 * d * w), r"returns one array of shape \(2, 2\) and a function, but "),
+]
+
+
+@pytest.mark.parametrize(("answer", "told"), WRONG_PENALTIES)
+def test_a_wrong_penalty_is_named_with_its_layer(answer, told):
+    network = nn.Sequential(nn.Dense(2, weight_regularizer=Ridge(answer)))
+    with pytest.raises(nn.ContractError, match=rf"^Dense 'layers\.0': its weight_regularizer {told}a penalty returns"):
+        nn.Model(network, backend="numpy").fit(X, Y)
+
+    @dataclass(frozen=True)
+    class Penalized(nn.Layer):
+        def init(self, rng, input_shape, dtype="float32"):
+            return {"w": np.ones((2, 2), dtype)}, input_shape
+
+        def __call__(self, params, x, key=None):
+            return x, lambda dy, need_dx=True: (dy, {"w": 0 * params["w"]})
+
+        def penalty(self, params):
+            return answer(params["w"])
+
+    with pytest.raises(nn.ContractError, match=rf"^Penalized 'layers\.0': its penalty {told}a layer's penalty takes"):
+        nn.Model(nn.Sequential(Penalized(), nn.Dense(2)), backend="numpy").fit(X, Y)
+
+
+def test_a_penalty_whose_gradient_has_another_shape_is_named():
+    wrong = Ridge(lambda w: ((w * w).sum(), lambda d=1.0: 2 * d * w[:1]))
+    right = Ridge(lambda w: ((w * w).sum(), lambda d=1.0: 2 * d * w))
+    with pytest.raises(nn.ContractError, match=r"the backward of its weight_regularizer returns \(1, 2\) for \(2, 2\)"):
+        nn.Model(nn.Sequential(nn.Dense(2, weight_regularizer=wrong)), backend="numpy").fit(X, Y)
+    assert nn.Model(nn.Dense(2, weight_regularizer=right), backend="numpy").fit(X, Y)["penalty"][0] > 0
+
+
+WRONG_INITIALIZERS = [
+    (lambda shape: np.zeros(shape), r"takes \(shape\), but an initializer takes \(rng, shape\)"),
+    (lambda rng, shape: rng.standard_normal(2), r"returns one array of shape \(2,\) for the shape \(2, 2\)"),
+    (lambda rng, shape: np.zeros(shape).tolist(), r"returns a list of 2 items for the shape \(2, 2\)"),
+    (np.zeros, r"fails \(.*\), but an initializer takes \(rng, shape\)"),
+]
+
+
+@pytest.mark.parametrize(("initializer", "told"), WRONG_INITIALIZERS)
+def test_a_wrong_initializer_is_named_with_its_layer(initializer, told):
+    network = nn.Sequential(nn.Dense(2, weight_initializer=initializer))
+    with pytest.raises(nn.ContractError, match=rf"^Dense 'layers\.0': its weight_initializer {told}"):
+        network.init(np.random.default_rng(0), (2,))
+
+
+@pytest.mark.parametrize(
+    ("name", "hook", "told"),
+    [
+        (
+            "on_epoch_end",
+            lambda self, epoch: None,
+            r"its on_epoch_end takes \(epoch\), but it is called as on_epoch_end",
+        ),
+        ("on_fit_begin", lambda self: None, r"its on_fit_begin takes \(\), but it is called as on_fit_begin\(model\)"),
+        (
+            "on_epoch_begin",
+            lambda self, epoch, logs=None: None,
+            r"its on_epoch_begin is never called; give on_epoch_end",
+        ),
+        ("on_train_end", lambda self, logs=None: None, r"its on_train_end is never called; give on_fit_end\(model\)"),
+        (
+            "on_epoch_ends",
+            lambda self, model, epoch, logs: None,
+            r"its on_epoch_ends is never called; give on_epoch_end",
+        ),
+    ],
+)
+def test_a_wrong_callback_is_named_before_anything_is_trained(name, hook, told):
+    model = nn.Model(nn.Dense(2), backend="numpy")
+    with pytest.raises(nn.ContractError, match=rf"^Own 'callbacks': {told}"):
+        model.fit(X, Y, callbacks=type("Own", (nn.Callback,), {name: hook})())
+    assert model.params is None
+
+
+def test_a_layer_whose_init_takes_or_returns_something_else_is_named():
+    class Bare(Own):
+        def init(self, shape):
+            return {}, shape
+
+    class Number(Own):
+        def init(self, rng, input_shape, dtype="float32"):
+            return {"scale": 1.0}, input_shape
+
+    for kind, told in (
+        (Bare, r"its init takes \(shape\), but"),
+        (Number, r"its init returns parameters that hold a float"),
+    ):
+        with pytest.raises(nn.ContractError, match=rf"^{kind.__name__} 'layers\.0': {told}"):
+            nn.Sequential(kind()).init(np.random.default_rng(0), (2,))
+
+
+def test_what_a_users_rule_raises_of_its_own_stays_what_it_is():
+    class Broken(Rule):
+        def update_one(self, p, g, slots, c):
+            return len(1), slots
+
+    with pytest.raises(TypeError, match=r"^object of type 'int' has no len\(\)$"):
+        nn.Model(nn.Dense(2), optimizer=Broken(0.1), backend="numpy").fit(X, Y)

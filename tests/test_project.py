@@ -25,10 +25,12 @@ COMMANDS = ('pip install ".[plot]" && arraynn train spiral', 'pip install -e ".[
 
 # Each floor may import what lies above it in this list, and nothing on its own floor or below.
 FLOORS = (
-    {"errors", "_names", "_text", "_types"},
+    {"errors", "_habits", "_text", "_types"},
+    {"_names"},
     {"_array", "_coupling", "_hyperparameters"},
     {"tree"},
     {"compiler", "_contract"},
+    {"_contract_of_rules"},
     {"backends"},
     {"random"},
     {"initializers", "schedules", "regularizers", "metrics"},
@@ -50,7 +52,18 @@ FLOORS = (
 BLOCKS = ("layers", "losses", "optimizers")
 SHARED = {
     "layers": {
-        *("_base", "_convolve", "_logistic", "_pool", "_recurrent", "_shapes", "_summary", "_window", "combinator"),
+        *(
+            "_answered",
+            "_base",
+            "_convolve",
+            "_logistic",
+            "_pool",
+            "_recurrent",
+            "_shapes",
+            "_summary",
+            "_window",
+            "combinator",
+        ),
     },
     "losses": {"_base", "_clip", "_domain", "binary", "labels", "reduction"},
     "optimizers": {"_averaging", "_base", "_moments"},

@@ -379,7 +379,8 @@ def test_what_cannot_be_asked_is_told(run):
     for words, told in (
         (["houses.csv", "--target", "cost"], "--target: there is no column 'cost'"),
         (["houses.csv", "--target", "price", "--time", "street"], "holds neither dates nor numbers"),
-        (["houses.csv", "--target", "price", "--numeric", "ares"], "numeric: there is no column 'ares'"),
+        (["houses.csv", "--target", "price", "--numeric", "ares"], "--numeric: there is no column 'ares'"),
+        (["houses.csv", "--target", "price", "--drop", "ares"], "--drop: there is no column 'ares'"),
     ):
         code, _, err = run("train", *words)
         assert code == 1

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return leave.code if isinstance(leave.code, int) else 2
     except KeyboardInterrupt:
         return _failed(command, "interrupted", 130)
-    except BrokenPipeError:  # `arraynn … | head`: nobody reads on, and nobody needs to be told
+    except BrokenPipeError:  # `arraynn … | head`: its output is no longer read
         silence()
         return 1
     except UsageError as error:

@@ -7,7 +7,8 @@ import math
 import sys
 from typing import Any, NoReturn
 
-from .._names import ARGUMENTS, guess, nearest
+from .._habits import ARGUMENTS
+from .._names import guess, nearest
 from ..io.model_file import own_version
 from ..learn.book.command import add_parser as _book
 from ..learn.play.command import add_parser as _play

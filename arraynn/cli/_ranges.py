@@ -32,7 +32,7 @@ def one_of(known: Iterable[str]) -> Callable[[str], str]:
     def one(text: str) -> str:
         if text in names:
             return text
-        if names == LOSSES and (forms := cross_entropies(text)):
+        if names == LOSSES and (forms := cross_entropies(text, names)):
             raise argparse.ArgumentTypeError(f"{text!r} means different things in different libraries: {forms}")
         raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}{guess(text, names)}")
 

@@ -109,10 +109,11 @@ def table_data(arguments: Namespace, validation: float) -> TableData:
     if not targets:
         raise UsageError(f"a table needs --target, the column to predict: one of {', '.join(table.names[:30])}")
     wishes = {name: names_of(getattr(arguments, name)) for name in ("numeric", "text", "categories", "drop")}
-    for option in ("group", "time"):
-        column = getattr(arguments, option)
-        if column is not None and column not in table.names:
-            raise DataError(f"--{option}: there is no column {column!r}; there are {', '.join(table.names[:30])}")
+    named = wishes | {name: [column] for name in ("group", "time") if (column := getattr(arguments, name)) is not None}
+    for option, columns in named.items():
+        for column in columns:
+            if column not in table.names:
+                raise DataError(f"--{option}: there is no column {column!r}; there are {', '.join(table.names[:30])}")
     if arguments.group and arguments.time:
         raise UsageError("--group and --time are two ways to split; give one of them")
     if arguments.group and arguments.group not in (*targets, *wishes["drop"]):

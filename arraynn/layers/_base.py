@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from .._coupling import Splittable
+from .._habits import OF_LAYER
 from .._hyperparameters import Hyperparameters
 from .._names import ACTIVATIONS
 from .._types import Array, Backward, Nest, Shape
+from ._answered import answered_call, answered_init
 
 
 class Layer(Splittable, Hyperparameters):
@@ -24,6 +26,15 @@ class Layer(Splittable, Hyperparameters):
     A compiled step calls the layer once, with arrays that stand for others. A value that changes from step to step and
     is read from the host (a global, `random.random()`) would stay as it was then: let it come from x, params or key.
     """
+
+    _habits = OF_LAYER
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "init" in vars(cls):
+            cls.init = answered_init(cls.init)  # type: ignore[method-assign]
+        if "__call__" in vars(cls):
+            cls.__call__ = answered_call(cls.__call__)  # type: ignore[method-assign]
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         """(params, output_shape). rng: NumPy Generator or RandomState; shapes without the batch axis; host arrays,

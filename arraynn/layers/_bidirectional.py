@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._array import namespace
+from .._hyperparameters import described
 from .._types import Array, Backward, Nest, Shape
 from ._base import Layer
 from ._recurrent import Recurrent
@@ -33,7 +34,7 @@ class Bidirectional(Layer):
 
     def __post_init__(self) -> None:
         if not isinstance(self.layer, Recurrent):
-            raise TypeError(f"Bidirectional takes a recurrent layer, such as LSTM(64), got {self.layer!r}")
+            raise TypeError(f"Bidirectional takes a recurrent layer, such as LSTM(64), got {described(self.layer)}")
 
     @property
     def directions(self) -> tuple[tuple[str, Recurrent], ...]:

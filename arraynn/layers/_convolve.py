@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from .. import initializers
 from .._array import namespace, sum_of_rows
+from .._contract_of_rules import drawn
 from .._hyperparameters import is_integer
 from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
@@ -152,8 +153,8 @@ class Convolution(Layer):
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         shapes, output_shape = self.shapes(input_shape)
         warn_of_channels_first(tuple(input_shape), self.kernel_size)
-        weight = self.weight_initializer(rng, shapes["weight"])
-        bias = self.bias_initializer(rng, shapes["bias"])
+        weight = drawn("weight_initializer", self.weight_initializer, rng, shapes["weight"])
+        bias = drawn("bias_initializer", self.bias_initializer, rng, shapes["bias"])
         return {"weight": weight.astype(dtype), "bias": bias.astype(dtype)}, output_shape
 
     def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from .. import initializers
 from .._array import namespace, sum_of_rows
+from .._contract_of_rules import drawn
 from .._hyperparameters import is_integer
 from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
@@ -93,8 +94,8 @@ class Dense(Layer):
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         if not input_shape:
             raise ShapeError("expected input (N, …, n_in), got (N,)")
-        weight = self.weight_initializer(rng, (input_shape[-1], self.units))
-        bias = self.bias_initializer(rng, (self.units,))
+        weight = drawn("weight_initializer", self.weight_initializer, rng, (input_shape[-1], self.units))
+        bias = drawn("bias_initializer", self.bias_initializer, rng, (self.units,))
         return {"weight": weight.astype(dtype), "bias": bias.astype(dtype)}, (*input_shape[:-1], self.units)
 
     def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Any, Backward]:

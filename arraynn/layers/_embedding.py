@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from .. import initializers
 from .._array import device, namespace
+from .._contract_of_rules import drawn
 from .._hyperparameters import is_integer
 from .._types import Array, Backward, Nest, Shape
 from ..errors import DataError
@@ -96,7 +97,7 @@ class Embedding(Layer):
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
-        weight = self.weight_initializer(rng, (self.vocabulary, self.units))
+        weight = drawn("weight_initializer", self.weight_initializer, rng, (self.vocabulary, self.units))
         return {"weight": weight.astype(dtype)}, (*input_shape, self.units)
 
     def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Any, Backward]:

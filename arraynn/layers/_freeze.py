@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import tree
+from .._hyperparameters import described
 from .._types import Backward, LayerLike, Nest, Shape
 from ._base import Layer, longest
 
@@ -35,7 +36,7 @@ class Freeze(Layer):
 
     def __post_init__(self) -> None:
         if isinstance(self.layer, type) or not isinstance(self.layer, LayerLike):
-            raise TypeError(f"Freeze takes a layer, such as Freeze(Dense(64)), got {self.layer!r}")
+            raise TypeError(f"Freeze takes a layer, such as Freeze(Dense(64)), got {described(self.layer)}")
 
     @property
     def integer_input(self) -> bool:
@@ -58,7 +59,7 @@ class Freeze(Layer):
         y, inner_backward = self.layer(params[tree.STATISTICS], x, None)
 
         def freeze_backward(dy: Nest, need_dx: bool = True) -> tuple[Nest, Nest]:
-            # the parameters do not change, so nobody asks for their gradients; dx is the layer's own
+            # the parameters do not change, so their gradients are not asked for; dx is the layer's own
             return inner_backward(dy, True)[0] if need_dx else None, params
 
         return y, freeze_backward

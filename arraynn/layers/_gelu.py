@@ -22,7 +22,7 @@ def gelu(x: Array, /) -> tuple[Any, Backward]:
     u' = √(2/π) (1 + 0.134145 x²).
 
     x Φ(x), with the normal distribution's Φ = (1 + erf(x / √2)) / 2, is the exact form, which this one meets to 5e-4;
-    the standard has no erf. PyTorch takes the exact form unless told approximate="tanh"; JAX takes this one.
+    the standard has no erf. PyTorch takes the exact form by default, JAX this one.
 
     Hendrycks and Gimpel, arXiv 1606.08415, section 2.
 

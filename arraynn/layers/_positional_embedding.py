@@ -38,7 +38,7 @@ def positional_embedding(x: Array, table: Array, /) -> tuple[Array, Backward]:
     xp, steps = namespace(x), x.shape[1]
 
     def positional_embedding_backward(dy: Array) -> tuple[Array, Array]:
-        # forward added the first T rows of the table to each row of x; nobody read the others
+        # forward added the first T rows of the table to each row of x; the others are not used
         dtable = xp.sum(dy, axis=0)
         if steps < length:
             unread = xp.zeros((length - steps, units), dtype=dy.dtype, device=device(dy))

@@ -18,7 +18,7 @@ class Sequential(Combinator):
 
     layers : layers, nested Sequentials too. Each gets its own key, folded from its position.
     The backward is a loop over the layers' backwards, last first. With need_dx=False it stops at the first layer
-    that has parameters to train, as nobody would read the rest.
+    that has parameters to train, as the gradients below it are not used.
     Raises ShapeError with the layer's name and place where shapes do not fit.
 
     Rumelhart, Hinton and Williams, Nature 323, 1986: the chain rule, layer by layer.

@@ -7,9 +7,10 @@ from dataclasses import dataclass, fields
 from textwrap import indent
 from typing import Any, ClassVar, Self, overload
 
-from .._contract import called, initialized
+from .._contract import called, initialized, is_outside
+from .._contract_of_rules import penalized
 from .._coupling import batch_coupled, coupled_in_inference, exchanges_parts, says_coupled
-from .._hyperparameters import brief
+from .._hyperparameters import brief, described
 from .._names import ACTIVATIONS, nearest
 from .._text import row_shape
 from .._types import Backward, LayerLike, Nest, Shape
@@ -137,10 +138,21 @@ class Combinator(Layer):
         return self.layers if self.parallel else self.layers[:1]
 
     def penalty(self, params: Nest) -> tuple[Any, Backward]:
-        parts = [layer.penalty(own) for layer, own in zip(self.layers, params, strict=True)]
+        parts = []
+        for i, own in enumerate(params):
+            try:
+                parts.append(penalty_of(self.layers[i], own))
+            except Placed as error:
+                raise self.placed(error, i) from error.__cause__
 
         def penalty_backward(dpenalty: Any = 1.0) -> Nest:
-            return [backward(dpenalty) for _, backward in parts]
+            gradients = []
+            for i, (_, backward) in enumerate(parts):
+                try:
+                    gradients.append(backward(dpenalty))
+                except Placed as error:
+                    raise self.placed(error, i) from error.__cause__
+            return gradients
 
         return sum(value for value, _ in parts) if parts else 0.0, penalty_backward
 
@@ -179,6 +191,18 @@ class Combinator(Layer):
         return error.inside(type(self.layers[i]).__name__, f"layers.{i}", source)
 
 
+def penalty_of(layer: Any, params: Nest) -> tuple[Any, Backward]:
+    """(value, backward) of a layer's penalty; one from outside the library is looked at."""
+    if not is_outside(type(layer)):
+        found: tuple[Any, Backward] = layer.penalty(params)
+        return found
+    contract = (
+        "a layer's penalty takes (params) and returns (value, backward), and backward(dpenalty=1.0) gives a nest like "
+        "params"
+    )
+    return penalized("its penalty", layer.penalty, params, contract)
+
+
 def _fewest(known: list[int | None]) -> int | None:
     return min((words for words in known if words is not None), default=None)
 
@@ -191,6 +215,13 @@ def joined(shapes: list[Shape]) -> Shape:
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 
 
+def check_network(network: Any) -> None:
+    """Raise TypeError for a network that is no layer; the error says how to make one of it."""
+    if isinstance(network, type) or not isinstance(network, LayerLike):
+        given = "a list; give nn.Sequential(*layers)" if isinstance(network, list) else _no_layer(network)
+        raise TypeError(f"network must be a layer, such as nn.Sequential(nn.Dense(3)), got {given}")
+
+
 def _no_layer(given: Any) -> str:
     """What was given in a layer's place, and what is meant."""
     if isinstance(given, type):
@@ -199,4 +230,6 @@ def _no_layer(given: Any) -> str:
         return f"a {type(given).__name__}; unpack it with *"
     if name := nearest(given if isinstance(given, str) else getattr(given, "__name__", ""), sorted(ACTIVATIONS), 1):
         return f"{getattr(given, '__name__', repr(given))}; give the layer {name[0]}()"
-    return repr(given)
+    if callable(getattr(given, "forward", None)) or callable(given):
+        return f"{described(given)}, which has no init(rng, input_shape) or no penalty(params); extend nn.Layer"
+    return described(given)

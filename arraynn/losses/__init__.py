@@ -3,6 +3,7 @@
 import inspect
 from typing import Any
 
+from .._hyperparameters import described
 from .._names import cross_entropies, guess
 from ._base import ClassLoss, FunctionLoss, Loss
 from ._binary_cross_entropy import BinaryCrossEntropy, binary_cross_entropy
@@ -76,13 +77,13 @@ def as_loss(loss: Any) -> Loss:
     if isinstance(loss, str):
         if loss in _BY_NAME:
             return _BY_NAME[loss]()
-        if forms := cross_entropies(loss):
+        if forms := cross_entropies(loss, _BY_NAME):
             raise ValueError(f"loss {loss!r} means different things in different libraries: {forms}")
         raise ValueError(f"unknown loss {loss!r}{guess(loss, _BY_NAME) or ';'} known are {', '.join(sorted(_BY_NAME))}")
     if isinstance(loss, type):
         raise TypeError(f"loss is the class {loss.__name__}; give an instance of it, as nn.{loss.__name__}(…)")
     if not callable(loss):
-        raise TypeError(f"loss must be a loss block or a Loss, such as nn.softmax_cross_entropy, got {loss!r}")
+        raise TypeError(f"loss must be a loss block or a Loss, such as nn.softmax_cross_entropy, got {described(loss)}")
     if loss in _DATACLASS_OF:
         return _DATACLASS_OF[loss]()
     return FunctionLoss(loss)

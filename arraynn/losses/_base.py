@@ -22,7 +22,7 @@ class Loss(Splittable, Hyperparameters):
         "values" (numbers) or "any" (the loss's own affair);
     domain : which numbers targets may be, except for integer classes; `Model` and the estimators check it;
     outputs : what the network returns, "logits", "probabilities", "scores", "log rates" or "values";
-    metric : what `Model` reports beside it unless told otherwise;
+    metric : what `Model` reports beside it by default;
     batch_coupled : whether a batch must be taken whole. A loss of your own counts as coupled unless its class says
         `batch_coupled = False`, which promises that it divides by the `total` it is given, and that a row's gradient
         does not depend on other rows, so that blocks of rows add up;
@@ -41,13 +41,12 @@ class Loss(Splittable, Hyperparameters):
         Classes have the accuracy of the largest output, without rows of the `ignore_label`; yes-or-no outputs that of
         the loss's threshold; values have R² and the accuracy of a regression, of what the loss predicts.
         """
-        found: dict[str, metrics.Metric] = {}
+        ignored = getattr(self, "ignore_label", None)
+        found = metrics.named_metrics(metrics.Task(self.targets, self.outputs, ignore_label=ignored))
         if self.targets == "classes":
-            ignored = getattr(self, "ignore_label", None)
-            found = metrics.of_classes(self.outputs == "logits", ignored)
             found["accuracy"] = metrics.Accuracy(ignore_label=ignored)
         elif self.targets == "values":
-            found = {"r2": metrics.r2, "regression_accuracy": metrics.regression_accuracy, **metrics.of_values()}
+            found = {"r2": metrics.r2, "regression_accuracy": metrics.regression_accuracy, **found}
             if type(self).prediction is not Loss.prediction:
                 found = {name: metrics.OfPrediction(metric, self) for name, metric in found.items()}
             else:

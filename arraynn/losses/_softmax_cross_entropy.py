@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import metrics
-from .._array import namespace, rows_of_places, zero_like
+from .._array import namespace, rows_of_places, shape_of, zero_like
 from .._hyperparameters import python_number
 from .._types import Array, Backward
 from ..errors import DataError, ShapeError
@@ -59,7 +59,7 @@ def softmax_cross_entropy(
     xp, shape, label_smoothing = namespace(logits), tuple(logits.shape), python_number(label_smoothing)
     if len(shape) > 2:
         logits, labels, sample_weight = _places(logits, labels, sample_weight)
-    if len(labels.shape) == 2 and labels.shape == logits.shape and xp.isdtype(labels.dtype, "integral"):
+    if len(shape_of("targets", labels)) == 2 and labels.shape == logits.shape and xp.isdtype(labels.dtype, "integral"):
         raise DataError(f"distributions (N, K) must be floats, got {labels.dtype}; integers are one class a row, (N,)")
     target = target_distribution(labels, logits, sample_weight, ignore_label)
     if label_smoothing:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .. import metrics
 from .._types import Array
-from ..metrics import BinaryAccuracy, Metric
+from ..metrics import BinaryAccuracy, Metric, Task, named_metrics
 from ._base import Loss
 from ._domain import Domain
 
@@ -26,9 +25,7 @@ class BinaryLoss(Loss):
 
     def named_metrics(self) -> dict[str, Metric]:
         accuracy: Metric = BinaryAccuracy(threshold=self.threshold)
-        found = metrics.of_yes_or_no(self.threshold, self.outputs == "logits")
-        if self.outputs == "scores":  # which are no probabilities, nor logits of any
-            del found["log_loss"]
+        found = named_metrics(Task("binary", self.outputs, self.threshold))
         return {**found, "accuracy": accuracy, "binary_accuracy": accuracy, self.metric.name: self.metric}
 
     def prediction(self, outputs: Array) -> Any:

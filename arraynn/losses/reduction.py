@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._array import device, namespace, same_shape, zero_like
+from .._array import device, namespace, same_shape, shape_of, zero_like
 from .._hyperparameters import python_number
 from .._types import Array, Backward
 from ..errors import DataError, ShapeError
@@ -26,7 +26,7 @@ def counted(x: Array, sample_weight: Array | None) -> Any:
 
 
 def _one_weight_a_row(sample_weight: Array, rows: Array) -> None:
-    if tuple(sample_weight.shape) != tuple(rows.shape[:1]):
+    if shape_of("sample_weight", sample_weight) != tuple(rows.shape[:1]):
         raise ShapeError(f"sample_weight must have shape {tuple(rows.shape[:1])}, got {tuple(sample_weight.shape)}")
 
 
@@ -78,7 +78,7 @@ def target_distribution(
     xp = namespace(like)
     if len(like.shape) != 2:
         raise ShapeError(f"a loss over classes takes outputs (N, K), got {tuple(like.shape)}")
-    if tuple(targets.shape) == tuple(like.shape):
+    if shape_of("targets", targets) == tuple(like.shape):
         return counted(xp.astype(targets, like.dtype, copy=False), sample_weight)
     if tuple(targets.shape) != (like.shape[0],):
         raise ShapeError(

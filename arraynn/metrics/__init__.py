@@ -1,8 +1,7 @@
 """Metrics: numbers for people, beside the loss. `Metric` says what one is; most add sums over rows, and ROC AUC looks
 at a whole set."""
 
-from typing import Any
-
+from ._base import Metric, Task
 from ._classes import F1, BalancedAccuracy, LogLoss, Precision, Recall, TopKAccuracy, confusion_matrix
 from ._perplexity import Perplexity, perplexity
 from ._rows import (
@@ -11,7 +10,6 @@ from ._rows import (
     Accuracy,
     BinaryAccuracy,
     MeanOf,
-    Metric,
     OfPrediction,
     RegressionAccuracy,
     accuracy,
@@ -42,39 +40,27 @@ __all__ = [
     "Precision",
     "Recall",
     "RegressionAccuracy",
+    "Task",
     "TopKAccuracy",
     "WholeSet",
     "accuracy",
     "as_metric",
     "binary_accuracy",
     "confusion_matrix",
-    "of_classes",
-    "of_values",
-    "of_yes_or_no",
+    "named_metrics",
     "perplexity",
     "r2",
     "regression_accuracy",
 ]
 
 
-def of_classes(logits: bool, ignore_label: int | None = None) -> dict[str, Metric]:
-    """The metrics of outputs (N, K), by name. logits : whether the outputs are logits, else probabilities."""
-    ignored: dict[str, Any] = {"ignore_label": ignore_label}
-    made: list[Metric] = [kind(**ignored) for kind in (Precision, Recall, F1, BalancedAccuracy)]
-    made += [TopKAccuracy(3, **ignored), TopKAccuracy(5, **ignored)]
-    made += [LogLoss(logits=logits, **ignored), ROCAUC(softmax=logits, **ignored)]
+def named_metrics(task: Task) -> dict[str, Metric]:
+    """The metrics that names mean in a task, as the public metrics say by `for_task`."""
+    kinds = [kind for name in __all__ if isinstance(kind := globals()[name], type) and issubclass(kind, Metric)]
+    made = [metric for kind in kinds for metric in kind.for_task(task)]
     return {metric.name: metric for metric in made}
 
 
-def of_yes_or_no(threshold: float, logits: bool) -> dict[str, Metric]:
-    """The metrics of outputs that are each yes or no, by name. threshold : of yes. logits : as above."""
-    made = Precision(threshold=threshold), Recall(threshold=threshold), F1(threshold=threshold)
-    return {metric.name: metric for metric in (*made, LogLoss(yes_or_no=True, logits=logits), ROCAUC(yes_or_no=True))}
-
-
-def of_values() -> dict[str, Metric]:
-    """The metrics of values, by name."""
-    return {metric.name: metric for metric in (MAE(), RMSE(), MAPE())}
-
-
-KNOWN.update(of_classes(logits=True) | of_values() | {"perplexity": perplexity})
+#: without a loss, a name means the metric of outputs (N, K) where there is one, and outputs are logits
+for _targets in ("binary", "classes", "values"):
+    KNOWN.update(named_metrics(Task(_targets, "logits")))

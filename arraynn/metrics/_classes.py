@@ -11,7 +11,7 @@ from .._array import device, is_float, namespace, row_means, same_shape, zero_li
 from .._hyperparameters import is_integer
 from .._types import Array
 from ..errors import DataError, ShapeError, warn_of_data
-from ._rows import Metric, weighted
+from ._base import Metric, Task, weighted
 
 AVERAGES = None, "binary", "macro", "micro"
 
@@ -60,6 +60,15 @@ class _Counts(Metric):
     threshold: float | None = None
     ignore_label: int | None = None
     mode: ClassVar[str | None] = "max"
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "binary")
+
+    @classmethod
+    def for_task(cls, task: Task) -> tuple[Metric, ...]:
+        if task.targets not in cls.tasks:
+            return ()
+        if task.targets == "binary":
+            return (cls(threshold=task.threshold),)
+        return (cls(ignore_label=task.ignore_label),)
 
     def __post_init__(self) -> None:
         if self.average not in AVERAGES:
@@ -179,6 +188,7 @@ class BalancedAccuracy(Recall):
 
     average: str | None = "macro"
     name: ClassVar[str] = "balanced_accuracy"
+    tasks: ClassVar[tuple[str, ...]] = ("classes",)
 
 
 @dataclass(frozen=True)
@@ -192,6 +202,11 @@ class TopKAccuracy(Metric):
     k: int = 5
     ignore_label: int | None = None
     mode: ClassVar[str | None] = "max"
+    tasks: ClassVar[tuple[str, ...]] = ("classes",)
+
+    @classmethod
+    def for_task(cls, task: Task) -> tuple[Metric, ...]:
+        return tuple(cls(k, task.ignore_label) for k in (3, 5)) if task.targets in cls.tasks else ()
 
     def __post_init__(self) -> None:
         if not is_integer(self.k, 1):
@@ -229,6 +244,15 @@ class LogLoss(Metric):
     ignore_label: int | None = None
     name: ClassVar[str] = "log_loss"
     mode: ClassVar[str | None] = "min"
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "binary")
+
+    @classmethod
+    def for_task(cls, task: Task) -> tuple[Metric, ...]:
+        if task.targets not in cls.tasks or task.outputs == "scores":  # scores are no probabilities, nor logits of any
+            return ()
+        if task.targets == "binary":
+            return (cls(task.logits, yes_or_no=True),)
+        return (cls(task.logits, ignore_label=task.ignore_label),)
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         xp = namespace(outputs)

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from .._array import device, namespace
 from .._types import Array
 from ..errors import DataError
-from ._rows import Metric, places, weighted
+from ._base import Metric, Task, weighted
+from ._rows import places
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Perplexity(Metric):
     ignore_label: int | None = None
     name: ClassVar[str] = "perplexity"
     mode: ClassVar[str | None] = "min"
+    tasks: ClassVar[tuple[str, ...]] = ("classes",)
+
+    @classmethod
+    def for_task(cls, task: Task) -> tuple[Metric, ...]:
+        return (cls(task.ignore_label),) if task.targets in cls.tasks and task.logits else ()
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         xp = namespace(outputs)

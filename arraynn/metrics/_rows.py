@@ -1,8 +1,4 @@
-"""Metrics: numbers for people, beside the loss. Each is made of sums over rows, so that batches and blocks add up.
-
-A metric is a frozen dataclass called as `metric(outputs, targets, sample_weight=None) -> number`, where outputs are
-what the network returns. Inside a training step `sums` gathers on the device and `value` divides on the host.
-"""
+"""Metrics that are sums over rows: accuracies, R², a function's mean."""
 
 from __future__ import annotations
 
@@ -11,66 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from .._array import is_float, namespace, row_means, rows_of_places, same_shape, zero_like
-from .._coupling import Splittable, batch_coupled
-from .._hyperparameters import Hyperparameters
-from .._names import guess
+from .._array import is_float, namespace, row_means, rows_of_places, same_shape
+from .._contract_of_rules import rows_of, sums_of
+from .._coupling import batch_coupled, outside
+from .._hyperparameters import described
+from .._names import not_a_metric
 from .._text import row_shape
 from .._types import Array
 from ..backends import number, of
 from ..errors import ShapeError
-
-
-class Metric(Splittable, Hyperparameters):
-    """name : under which history holds it. `sums` returns a dict of 0-d arrays (or numbers) that add over rows.
-
-    mode : "max" where a larger number is better, "min" where a smaller one is, None where that is not known. A
-        callback that monitors the metric with mode="auto" goes by it.
-    batch_coupled : a metric of your own is given a batch whole unless its class says `batch_coupled = False`, which
-        promises that the sums of blocks of rows add up to those of the batch.
-    """
-
-    name: ClassVar[str]
-    mode: ClassVar[str | None] = None
-    #: whether it looks at all rows together, so that it is measured in validation and `evaluate` only; see `WholeSet`
-    whole_set: ClassVar[bool] = False
-
-    def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
-        raise NotImplementedError(f"{type(self).__name__} must define sums")
-
-    def value(self, sums: Mapping[str, float]) -> float:
-        """The metric, from its sums as Python floats. Without any weight it is nan."""
-        return sums["sum"] / sums["weight"] if sums["weight"] else math.nan
-
-    def prepare(self, targets: Array) -> Metric:
-        """The metric for a training run on these targets, read once on the host."""
-        return self
-
-    def check(self, output_shape: tuple[int, ...]) -> None:
-        """Raise ShapeError where outputs of this shape, without the batch axis, have no such metric.
-
-        `Model` asks this before it trains or evaluates.
-        """
-
-    def centered(self, targets: Array, sample_weight: Array | None = None) -> Metric:
-        """The prepared metric for a pass over these targets, such as validation's: with what keeps its sums precise
-        there, and the same value."""
-        return self
-
-    def __call__(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> float:
-        metric = self.prepare(targets).centered(targets, sample_weight)
-        return metric.value({k: number(v) for k, v in metric.sums(outputs, targets, sample_weight).items()})
-
-
-def weighted(rows: Array, sample_weight: Array | None) -> dict[str, Any]:
-    """The sums of a mean over rows."""
-    xp = namespace(rows)
-    if sample_weight is None:
-        return {"sum": xp.sum(rows), "weight": rows.shape[0]}
-    sample_weight = xp.astype(sample_weight, rows.dtype, copy=False)
-    # where: a row of weight 0 does not count, also where its outputs are not finite
-    rows = xp.where(sample_weight != 0, rows, zero_like(rows))
-    return {"sum": xp.sum(rows * sample_weight), "weight": xp.sum(sample_weight)}
+from ._base import Metric, weighted
 
 
 def places(
@@ -250,7 +196,7 @@ class MeanOf(Metric):
         return getattr(self.function, "mode", None) if self.direction is None else self.direction
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
-        rows = self.function(outputs, targets)
+        rows = rows_of(self.function, outputs, targets)
         if tuple(rows.shape) != tuple(outputs.shape[:1]):
             raise ShapeError(
                 f"metric {self.name!r} must return one number a row, {outputs.shape[:1]}, got {rows.shape}"
@@ -284,7 +230,7 @@ class OfPrediction(Metric):
         return replace(self, metric=self.metric.prepare(targets))
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
-        return self.metric.sums(self.loss.prediction(outputs), targets, sample_weight)
+        return sums_of(self.metric, self.loss.prediction(outputs), targets, sample_weight)
 
     def value(self, sums: Mapping[str, float]) -> float:
         return self.metric.value(sums)
@@ -312,6 +258,9 @@ def as_metric(metric: Any, loss: Any = None) -> Metric:
     Raises ValueError for a name that is not known, or that means nothing beside the loss.
     """
     if isinstance(metric, Metric):
+        if not isinstance(getattr(metric, "name", None), str):
+            kind = type(metric).__name__
+            raise TypeError(f"the metric {kind} has no name; give its class one, name = {kind.lower()!r}")
         return metric
     if isinstance(metric, str):
         known = KNOWN if loss is None else loss.named_metrics()
@@ -324,11 +273,10 @@ def as_metric(metric: Any, loss: Any = None) -> Metric:
                 f"{', '.join(known) or 'none'}; give one of these, or a Metric itself: "
                 f"nn.metrics.accuracy of the largest of several outputs, nn.metrics.BinaryAccuracy(threshold=…) of each"
             )
-    if callable(metric) and not isinstance(metric, type):
+        raise ValueError(f"{not_a_metric(metric, KNOWN)}, a Metric, or a function")
+    if isinstance(metric, type):
+        where = "nn.metrics." if not outside(metric.__module__) else ""
+        raise TypeError(f"metric is the class {metric.__name__}; give an instance of it, {where}{metric.__name__}()")
+    if callable(metric):
         return MeanOf(metric)
-    if isinstance(metric, type) and issubclass(metric, Metric):
-        raise TypeError(
-            f"metric is the class {metric.__name__}; give an instance of it, nn.metrics.{metric.__name__}()"
-        )
-    near = guess(metric, KNOWN) if isinstance(metric, str) else ""
-    raise ValueError(f"unknown metric {metric!r}{near or ';'} give one of {', '.join(KNOWN)}, a Metric, or a function")
+    raise TypeError(f"metric must be a name, a Metric, such as nn.metrics.F1(), or a function, got {described(metric)}")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from .._array import namespace, row_means, same_shape
 from .._types import Array
-from ._rows import Metric, weighted
+from ._base import Metric, weighted
 
 TINY = 2.0**-52  #: what a target of 0 is taken for in a percentage: float64's epsilon, as in scikit-learn
 
@@ -27,6 +27,7 @@ class MAE(Metric):
 
     name: ClassVar[str] = "mae"
     mode: ClassVar[str | None] = "min"
+    tasks: ClassVar[tuple[str, ...]] = ("values",)
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         same_shape("targets", targets, "outputs", outputs)
@@ -43,6 +44,7 @@ class RMSE(Metric):
 
     name: ClassVar[str] = "rmse"
     mode: ClassVar[str | None] = "min"
+    tasks: ClassVar[tuple[str, ...]] = ("values",)
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         same_shape("targets", targets, "outputs", outputs)
@@ -63,6 +65,7 @@ class MAPE(Metric):
 
     name: ClassVar[str] = "mape"
     mode: ClassVar[str | None] = "min"
+    tasks: ClassVar[tuple[str, ...]] = ("values",)
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         same_shape("targets", targets, "outputs", outputs)

@@ -10,8 +10,8 @@ from .._array import namespace
 from .._types import Array
 from ..backends import of
 from ..errors import ShapeError, warn_of_data
+from ._base import Metric, Task
 from ._classes import counted_rows, labels_of, yes
-from ._rows import Metric
 
 
 class WholeSet(Metric):
@@ -58,6 +58,15 @@ class ROCAUC(WholeSet):
     ignore_label: int | None = None
     name: ClassVar[str] = "roc_auc"
     mode: ClassVar[str | None] = "max"
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "binary")
+
+    @classmethod
+    def for_task(cls, task: Task) -> tuple[Metric, ...]:
+        if task.targets not in cls.tasks:
+            return ()
+        if task.targets == "binary":
+            return (cls(yes_or_no=True),)
+        return (cls(softmax=task.logits, ignore_label=task.ignore_label),)
 
     def check(self, output_shape: tuple[int, ...]) -> None:
         if not self.yes_or_no and (len(output_shape) != 1 or output_shape[0] < 2):

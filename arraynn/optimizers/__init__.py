@@ -3,6 +3,7 @@
 from dataclasses import MISSING, fields
 from typing import Any
 
+from .._hyperparameters import described
 from .._names import guess
 from ._adadelta import Adadelta
 from ._adagrad import Adagrad
@@ -59,7 +60,7 @@ def as_optimizer(optimizer: Any) -> Optimizer:
     if isinstance(optimizer, type):
         name = optimizer.__name__
         raise TypeError(f"optimizer is the class {name}; give an instance of it, as nn.{name}(learning_rate=…)")
-    raise TypeError(f"optimizer must be an Optimizer, such as nn.Adam(), or its name, got {optimizer!r:.80}")
+    raise TypeError(f"optimizer must be an Optimizer, such as nn.Adam(), or its name, got {described(optimizer)}")
 
 
 def named_optimizers() -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from .. import tree
 from .._array import namespace
-from .._hyperparameters import held_number
+from .._contract_of_rules import check_update, slots_of, updated
+from .._hyperparameters import described, held_number, python_numbers
 from .._types import Array, Nest
 from ._base import Optimizer
 
@@ -27,7 +28,7 @@ class Averaging(Optimizer):
     def __init__(self, optimizer: Optimizer, *, learning_rate: Any = None) -> None:
         name = type(self).__name__
         if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{name} takes an optimizer, such as {name}(Adam(0.01)), got {optimizer!r}")
+            raise TypeError(f"{name} takes an optimizer, such as {name}(Adam(0.01)), got {described(optimizer)}")
         if isinstance(optimizer, Averaging):
             raise TypeError(f"{name} would average the weights twice: {type(optimizer).__name__} does so already")
         if type(optimizer).update_one is Optimizer.update_one:
@@ -55,14 +56,19 @@ class Averaging(Optimizer):
 
     def scalars(self, step: int) -> dict[str, float]:
         keep, share = self.mixing(step)
-        return {**self.optimizer.scalars(step), "keep": keep, "share": share}
+        return {**python_numbers(self.optimizer.scalars(step)), "keep": keep, "share": share}
 
     def init_one(self, p: Array) -> dict[str, Array]:
-        return {**self.optimizer.init_one(p), "average": namespace(p).asarray(p, copy=True)}
+        return {**slots_of(self.optimizer, p), "average": namespace(p).asarray(p, copy=True)}
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Any, Any]:
         average = slots["average"]
-        p, own = self.optimizer.update_one(p, g, {name: s for name, s in slots.items() if name != "average"}, c)
+        inner = {name: s for name, s in slots.items() if name != "average"}
+        shape, held = tuple(p.shape), dict(inner)
+        result = updated(self.optimizer, p, g, inner, c)
+        if self.optimizer.from_outside:
+            check_update(self.optimizer, shape, held, result)
+        p, own = result
         average *= c["keep"]
         average += c["share"] * p
         return p, {**own, "average": average}

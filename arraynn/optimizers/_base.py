@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 
 from .. import tree
 from .._array import namespace
+from .._contract_of_rules import check_update, slots_of, updated
 from .._coupling import outside
+from .._habits import OF_OPTIMIZER
 from .._hyperparameters import Hyperparameters, python_numbers
 from .._types import Array, Nest
 from ..backends import Backend, disjoint, for_type, is_elementwise
@@ -27,6 +29,8 @@ class Optimizer(Hyperparameters):
     """
 
     learning_rate: float | Schedule = 0.001
+
+    _habits = OF_OPTIMIZER
 
     #: whether the rule looks at each element by itself, so that backends may cut, join and fuse arrays. A rule that
     #: does not (LARS takes norms) says False; a rule from outside the library that reads a shape, or reduces, without
@@ -68,7 +72,7 @@ class Optimizer(Hyperparameters):
                 raise ValueError(
                     f"parameter {path!r} is {p.dtype}: its epsilon swallows an optimizer's; train in float32 or float64"
                 )
-        return {"step": 0, "slots": tree.map(self.init_one, trained)}
+        return {"step": 0, "slots": tree.map(lambda p: slots_of(self, p), trained)}
 
     def update(self, params: Nest, grads: Nest, state: Mapping[str, Any]) -> tuple[Nest, dict[str, Any]]:
         """One step: (params, state). Consumes the params and the state it is given: use only what it returns.
@@ -84,10 +88,13 @@ class Optimizer(Hyperparameters):
         _gather(params, grads, slots, leaves)
         engine = for_type(type(leaves[0][0])) if leaves else None
         disjoint([x for p, _, own in leaves for x in (p, *own.values())], lambda: _paths(params, leaves))
+        forms = [(tuple(p.shape), dict(own)) for p, _, own in leaves] if self.from_outside else []
         if engine is not None and self._by_element(engine, leaves, scalars):
             results = engine.elementwise(self.update_one)(leaves, scalars)
         else:
-            results = [self.update_one(p, g, own, scalars) for p, g, own in leaves]
+            results = [updated(self, p, g, own, scalars) for p, g, own in leaves]
+        for (shape, held), result in zip(forms, results, strict=False):
+            check_update(self, shape, held, result)
         return _scatter(params, grads, iter(results))
 
     @property

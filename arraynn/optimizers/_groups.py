@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from .. import tree
 from .._array import namespace
+from .._hyperparameters import described
 from .._types import Array, Nest
 from ..schedules import Scaled
 from ._base import Optimizer
@@ -43,7 +44,7 @@ class Groups(Optimizer):
         pairs = tuple((pattern, one) for pattern, one in (groups.items() if isinstance(groups, Mapping) else groups))
         for pattern, one in (("default", default), *pairs):
             if not isinstance(pattern, str) or not isinstance(one, Optimizer):
-                raise TypeError(f'Groups takes Groups(Adam(), {{"*.bias": SGD()}}), got {pattern!r}: {one!r}')
+                raise TypeError(f'Groups takes Groups(Adam(), {{"*.bias": SGD()}}), got {pattern!r}: {described(one)}')
         if learning_rate is not None:
             factor = None
             if isinstance(learning_rate, Scaled) and learning_rate.learning_rate == default.learning_rate:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from .._contract_of_rules import check_callback
+from .._hyperparameters import described
 from .callbacks import Callback, Monitor
 from .checkpoint import Checkpoint
 
@@ -108,12 +110,13 @@ def as_callbacks(callbacks: Any) -> list[Callback]:
     """Callbacks as a list, from an iterable of them, one alone, or None. TypeError for anything else."""
     if callbacks is None:
         return []
-    if isinstance(callbacks, Callback):
-        return [callbacks]
+    if isinstance(callbacks, (Callback, str)):
+        callbacks = [callbacks]
     found = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
     for one in found:
         if isinstance(one, type) and issubclass(one, Callback):
             raise TypeError(f"callbacks has the class {one.__name__}; give an instance of it, as {one.__name__}(…)")
         if not isinstance(one, Callback):
-            raise TypeError(f"callbacks takes instances of subclasses of nn.Callback, got {one!r:.80}")
+            raise TypeError(f"callbacks takes instances of subclasses of nn.Callback, got {described(one)}")
+        check_callback(one)
     return found

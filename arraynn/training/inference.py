@@ -10,6 +10,7 @@ from typing import Any
 from .. import tree
 from .._array import namespace
 from .._contract import called_loss
+from .._contract_of_rules import sums_of, value_of
 from .._coupling import batch_coupled, coupled_in_inference
 from .._types import Nest
 from ..backends import of
@@ -39,7 +40,7 @@ def measure(model: Any, rows: ArrayDataset, group: Group | None = None) -> dict[
         outputs = forward(params, x)
         kept = [outputs, targets, *([] if weight is None else [weight])] if whole else []
         loss = called_loss(model.loss, outputs, targets, weight, total)[0]
-        return {"loss": loss, **{m.name: m.sums(outputs, targets, weight) for m in metrics}}, kept
+        return {"loss": loss, **{m.name: sums_of(m, outputs, targets, weight) for m in metrics}}, kept
 
     coupled = coupled_in_inference(model.network) or any(map(batch_coupled, (model.loss, *metrics)))
     cut = pieces(rows.count, model.backend, coupled)
@@ -57,7 +58,7 @@ def measure(model: Any, rows: ArrayDataset, group: Group | None = None) -> dict[
     if group is not None:
         host = [part for parts in group.gather(host) for part in parts]
     summed = tree.map(lambda *values: math.fsum(values), *host)
-    values = {m.name: m.value(summed[m.name]) for m in metrics} | {m.name: m.of_set(*joined) for m in whole}
+    values = {m.name: value_of(m, summed[m.name]) for m in metrics} | {m.name: m.of_set(*joined) for m in whole}
     return {"loss": summed["loss"], **{m.name: values[m.name] for m in prepared}}
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from .. import layers, losses
-from ..errors import DataWarning
+from ..errors import warn_of_data
 
 SQUASHING = (layers.Softmax, layers.Sigmoid, layers.HardSigmoid)
 ON_PROBABILITIES = {
@@ -19,7 +18,7 @@ ON_LOGITS = {
 }
 
 
-def warn_of_the_link(network: Any, loss: losses.Loss, stacklevel: int = 3) -> None:
+def warn_of_the_link(network: Any, loss: losses.Loss) -> None:
     """Warn where a network ends in a softmax or a sigmoid and its loss takes logits or scores, or where it ends in a
     dense layer and its loss takes probabilities.
 
@@ -36,11 +35,7 @@ def warn_of_the_link(network: Any, loss: losses.Loss, stacklevel: int = 3) -> No
         layer, instead = ON_LOGITS[type(loss)]
         told = f"and clips other numbers: add {layer}, or take {instead}, which takes logits"
     if told:
-        warnings.warn(
-            f"the network ends in {type(end).__name__}, and {name} takes {loss.outputs}, {told}",
-            DataWarning,
-            stacklevel=stacklevel,
-        )
+        warn_of_data(f"the network ends in {type(end).__name__}, and {name} takes {loss.outputs}, {told}")
 
 
 def last_layer(network: Any) -> Any:

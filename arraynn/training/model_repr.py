@@ -7,8 +7,9 @@ from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from .. import tree
+from .._habits import METHODS
 from .._hyperparameters import brief
-from .._names import METHODS, guess
+from .._names import guess
 
 
 class ModelRepr:

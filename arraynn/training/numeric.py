@@ -14,6 +14,7 @@ from ..errors import DataError
 
 MISSING = ("NoneType", "NAType", "NaTType")  #: of Python and pandas; nan is a number, which `finite` refuses by its row
 
+ENCODED = "; or let the model encode the table: nn.Model(…, encoding=nn.TableEncoding.learn(table, 'target'))"
 CATEGORIES = ("category", "categorical", "enum")  #: how the dtypes of such columns begin
 
 
@@ -48,7 +49,7 @@ def _frame(what: str, frame: Any) -> np.ndarray:
     if categories:
         raise DataError(
             f"{what} must hold real numbers, but column {categories[0]!r} is categorical; give each category a column "
-            f"of 0 and 1, as by pandas.get_dummies({what})"
+            f"of 0 and 1, as by pandas.get_dummies({what}){ENCODED}"
         )
     if all(dtype.startswith(("int", "uint", "float", "bool")) for dtype in dtypes):
         array = np.asarray(frame)  # often without a copy
@@ -113,7 +114,7 @@ def _remedy(what: str, kind: type, dtype_kind: str) -> str:
             return f"number classes that are words, as by np.unique({name}, return_inverse=True)[1]"
         return (
             f"numbers that are kept as text become numbers by {name}.astype(float); words that name categories become "
-            f"a column of 0 and 1 for each, as by pandas.get_dummies"
+            f"a column of 0 and 1 for each, as by pandas.get_dummies{ENCODED if ' of ' in what else ''}"
         )
     if issubclass(kind, (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)):
         return (

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .._contract_of_rules import value_of
 from ..errors import CheckpointError
 from ..optimizers import Optimizer
 from .step import Batch
@@ -59,5 +60,5 @@ class EpochTotals:
         data_loss, penalty = (self.losses[name] / total for name in ("data_loss", "penalty"))
         logs = {"loss": data_loss + penalty, "data_loss": data_loss, "penalty": penalty}
         for metric in metrics:
-            logs[metric.name] = metric.value(self.metrics[metric.name])
+            logs[metric.name] = value_of(metric, self.metrics[metric.name])
         return logs | {"learning_rate": self.learning_rate}

@@ -16,6 +16,7 @@ from ..backends import Backend
 from ..backends import backend as resolve
 from ..errors import DataError, ShapeError
 from ..layers import Sequential
+from ..layers.combinator import check_network
 from ..optimizers import as_optimizer
 from .dataset import shape_of_rows
 from .validation import as_array, count_rows, finite, same_place
@@ -28,8 +29,7 @@ class ModelState:
     """
 
     def __init__(self, network: LayerLike, optimizer: Any, backend: Any, dtype: str, seed: Any) -> None:
-        if not isinstance(network, LayerLike) or isinstance(network, type):
-            raise TypeError(f"network must be a layer, such as nn.Sequential(nn.Dense(3)), got {network!r:.80}")
+        check_network(network)
         if dtype not in ("float32", "float64"):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
         self.network, self.optimizer, self.dtype = network, as_optimizer(optimizer), dtype

@@ -10,13 +10,15 @@ from typing import Any
 
 from .. import tree
 from .._array import device, is_float, namespace
-from .._contract import called, called_loss
+from .._contract import called, called_loss, named
+from .._contract_of_rules import sums_of
 from .._coupling import batch_coupled
 from .._hyperparameters import is_integer, python_number, python_numbers
 from .._types import Array, LayerLike, Nest
 from ..backends import Backend, for_type, of
 from ..distributed import Team, team_of
-from ..errors import ContractError, DataError
+from ..errors import DataError
+from ..layers.combinator import check_network, penalty_of
 from ..losses import ClassLoss, Loss, as_loss
 from ..losses.labels import are_host_labels, check_host_labels
 from ..metrics import Metric, as_metric
@@ -154,7 +156,7 @@ def make_unchecked_step(
     """
     clip_norm, clip_value = python_number(clip_norm), python_number(clip_value)
     for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
-        if limit is not None and not 0 < limit < math.inf:
+        if limit is not None and (not isinstance(limit, (int, float)) or not 0 < limit < math.inf):
             raise ValueError(f"{name} must be a finite number above 0, or None, got {limit!r}")
     loss, optimizer = as_loss(loss), as_optimizer(optimizer)
     for metric in metrics:
@@ -163,8 +165,7 @@ def make_unchecked_step(
                 f"{metric.name} is a metric of a whole set of rows, no sum over batches, so a step cannot report it: "
                 f"Model.evaluate and validation_data do"
             )
-    if isinstance(network, type) or not isinstance(network, LayerLike):
-        raise TypeError(f"network must be a layer, such as nn.Sequential(nn.Dense(3)), got {network!r:.80}")
+    check_network(network)
     if micro_batch is not None:
         if not is_integer(micro_batch, 1):
             raise ValueError(f"micro_batch must be an integer of at least 1, or None, got {micro_batch!r}")
@@ -184,7 +185,8 @@ def make_unchecked_step(
     try:
         hash(options)
     except TypeError as error:
-        raise TypeError(f"layers, losses and optimizers are frozen dataclasses of hashable values: {error}") from None
+        said = f"layers, losses and optimizers are frozen dataclasses of hashable values: {error}"
+        raise TypeError(f"{said}; put @dataclass(frozen=True) above a class, and give tuples for lists") from None
     cores: dict[type, Callable[..., Any]] = {}  # by the arrays' type; hashing the options at every step would show
 
     def train_step(params: Nest, state: Mapping[str, Any], batch: Batch, key: Key) -> Any:
@@ -271,11 +273,9 @@ def gradient_of(network: LayerLike, loss: Loss, metrics: tuple[Metric, ...]) -> 
         value, loss_backward = called_loss(loss, outputs, targets, weight, total)
         sums = {"data_loss": value}
         for metric in metrics:
-            sums[metric.name] = metric.sums(outputs, targets, weight)
-        try:
+            sums[metric.name] = sums_of(metric, outputs, targets, weight)
+        with named(network):
             return sums, backward(loss_backward(), need_dx=False)[1]
-        except ContractError as error:
-            raise _at_the_top(error, network) from error.__cause__
 
     return gradient
 
@@ -286,8 +286,10 @@ def finish_of(
     """finish(params, slots, gradients, scalars) -> (params, slots, penalty): the second half, for the whole batch."""
 
     def finish(params: Nest, slots: Nest, grads: Nest, scalars: Mapping[str, Any]) -> Any:
-        penalty, penalty_backward = network.penalty(params)
-        grads = clip(tree.add(grads, penalty_backward()), clip_norm, clip_value)
+        with named(network):
+            penalty, penalty_backward = penalty_of(network, params)
+            gradients = penalty_backward()
+        grads = clip(tree.add(grads, gradients), clip_norm, clip_value)
         params, slots = rule.apply(params, grads, slots, scalars)
         return params, slots, penalty
 
@@ -296,14 +298,8 @@ def finish_of(
 
 def placed(network: LayerLike, params: Nest, x: Nest, key: Key | None) -> tuple[Nest, Any]:
     """(outputs, backward) of a network; one that breaks the contract of a layer is named."""
-    try:
+    with named(network):
         return called(network, params, x, key)
-    except ContractError as error:
-        raise _at_the_top(error, network) from error.__cause__
-
-
-def _at_the_top(error: ContractError, network: LayerLike) -> ContractError:
-    return error if error.path else error.inside(type(network).__name__, "network")
 
 
 def clip(grads: Nest, norm: float | None = None, value: float | None = None) -> Nest:

@@ -58,7 +58,7 @@ def test_a_generator_of_callbacks_is_taken():
         (nn.EarlyStopping, r"the class EarlyStopping; give an instance of it, as EarlyStopping\(…\)"),
         ([Count(), nn.CSVLog], r"the class CSVLog; give an instance"),
         ([np.zeros(3)], r"instances of subclasses of nn.Callback, got array"),
-        ("early_stopping", r"instances of subclasses of nn.Callback, got 'e'"),
+        ("early_stopping", r"instances of subclasses of nn.Callback, got 'early_stopping'"),
         (7, r"instances of subclasses of nn.Callback, got 7"),
         ([print], r"got <built-in function print>"),
     ],

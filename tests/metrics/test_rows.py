@@ -109,9 +109,14 @@ def test_metrics_are_known_by_name():
     assert as_metric("accuracy") is metrics.accuracy
     assert as_metric("r2") is metrics.r2
     assert as_metric(metrics.binary_accuracy) is metrics.binary_accuracy
-    for unknown in ("acuracy", 3):
-        with pytest.raises(ValueError, match=r"unknown metric .*[;?] .*give one of accuracy, "):
-            as_metric(unknown)
+    with pytest.raises(ValueError, match=r"unknown metric 'acuracy'; did you mean 'accuracy' .*known are accuracy, "):
+        as_metric("acuracy")
+    with pytest.raises(ValueError, match=r"unknown metric 'f1_score'; it is 'f1' here; known are accuracy, "):
+        as_metric("f1_score")
+    with pytest.raises(
+        TypeError, match=r"metric must be a name, a Metric, such as nn.metrics.F1\(\), or a function, got 3"
+    ):
+        as_metric(3)
     with pytest.raises(TypeError, match=r"metric is the class R2; give an instance of it, nn.metrics.R2\(\)"):
         as_metric(metrics.R2)
 
