@@ -22,7 +22,7 @@ from sklearn import datasets
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from arraynn.cli._arguments import parser
-from arraynn.cli._table_figures import baselines, figures, wide
+from arraynn.cli._table_figures import baselines, score, wide
 from arraynn.cli._train import run_once
 
 SETS = {"iris": "csv", "wine": "parquet", "breast_cancer": "xlsx", "diabetes": "csv", "houses": "csv"}
@@ -85,11 +85,11 @@ def scores(path, target, seed, folder):
     beside, why = baselines(encoding, sets, "test")
     assert not why, why
     linear = next(key for key in beside if key in ("ridge", "logistic"))
-    found["linear"] = beside[linear][name]
+    found["linear"] = beside[linear][""][name]
     for key, names in ((NETWORK, ("training", "validation")), (FEWER, ("training",))):
         prediction = _network(encoding, [sets[part] for part in names], seed).predict(wide(encoding, sets["test"][0]))
         own = encoding.decode(prediction) if encoding.classes is None else prediction
-        found[key] = figures(encoding, sets["test"][1], own)[name]
+        found[key] = score(encoding, sets["test"][1], own)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._text import counted
 from ..datasets.tables import TableFile, is_table_file, read_table
 from ..encoding import (
     ClassTarget,
@@ -41,27 +42,48 @@ class TableData:
         return self.learnt.encoding
 
     def sets(self) -> dict[str, tuple[Any, Any]]:
-        """x and y of each set, encoded, the file read once. Much goes to temporary files."""
-        encoding, table = self.encoding, self.table
-        size = 4 * (encoding.width + len(encoding.coded))
-        total = size * sum(map(len, self.places.values()))
-        out = {
-            name: Parts(len(rows), encoding.width, len(encoding.coded), beside=total - size * len(rows))
-            for name, rows in self.places.items()
-        }
-        targets: dict[str, list[np.ndarray]] = {name: [] for name in self.places}
-        done = dict.fromkeys(self.places, 0)
-        for chunk in table.chunks([one.name for one in (*encoding.used, *encoding.targets)]):
-            for name, rows in self.places.items():
-                first, last = np.searchsorted(rows, [chunk.start, chunk.start + chunk.count])
-                if first == last:
-                    continue
-                here = rows[first:last] - chunk.start
-                part = chunk.take(here)
-                out[name].add(done[name], *encoding.parts(part))
-                done[name] += part.count
-                targets[name].append(encoding.encode_targets(part))
-        return {name: (parts.x, np.concatenate(targets[name]).view(Places)) for name, parts in out.items()}
+        """x and y of each set, encoded, the file read once. Large arrays go to temporary files."""
+        return encoded(self.encoding, self.table, self.places)
+
+
+def encoded(encoding: TableEncoding, table: Any, places: dict[str, np.ndarray]) -> dict[str, tuple[Any, Any]]:
+    """x and y of each set of rows, encoded, the table read once. Large arrays go to temporary files."""
+    size = 4 * (encoding.width + len(encoding.coded))
+    total = size * sum(map(len, places.values()))
+    out = {
+        name: Parts(len(rows), encoding.width, len(encoding.coded), beside=total - size * len(rows))
+        for name, rows in places.items()
+    }
+    targets: dict[str, list[np.ndarray]] = {name: [] for name in places}
+    done = dict.fromkeys(places, 0)
+    for chunk in table.chunks([one.name for one in (*encoding.used, *encoding.targets)]):
+        for name, rows in places.items():
+            first, last = np.searchsorted(rows, [chunk.start, chunk.start + chunk.count])
+            if first == last:
+                continue
+            part = chunk.take(rows[first:last] - chunk.start)
+            out[name].add(done[name], *encoding.parts(part))
+            done[name] += part.count
+            targets[name].append(encoding.encode_targets(part))
+    return {name: (parts.x, np.concatenate(targets[name]).view(Places)) for name, parts in out.items()}
+
+
+def rows_with_targets(table: Any, targets: list[str], least: int = 1) -> np.ndarray:
+    """The places of the rows that have every target. DataError where there are fewer than `least`."""
+    parts = [
+        chunk.start + np.flatnonzero(np.all([_given(chunk.columns[name]) for name in targets], axis=0))
+        for chunk in table.chunks(targets)
+    ]
+    rows = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    if len(rows) < least:
+        needed = f"at least {least} {'is' if least == 1 else 'are'} needed"
+        raise DataError(f"{table.path} has {counted(len(rows), 'row')} with a target; {needed}")
+    return rows.astype(np.int32 if table.count < 2**31 else np.int64, copy=False)
+
+
+def left_out(count: int) -> str:
+    """The line that says how many rows have no target."""
+    return f"{counted(count, 'row')} without a target {'is' if count == 1 else 'are'} left out"
 
 
 def names_of(text: str | None) -> list[str]:
@@ -119,43 +141,35 @@ def table_data(arguments: Namespace, validation: float) -> TableData:
         wishes["drop"].append(arguments.group)  # who it is says nothing of somebody else
     if not table.count:
         raise DataError(f"{table.path} has a row of names and no rows below it")
-    given, labels = _targets(table, targets, arguments.task)
-    rows = np.flatnonzero(given).astype(np.int32 if len(given) < 2**31 else np.int64)
+    for name in targets:
+        if name not in table.names:
+            raise DataError(f"--target: there is no column {name!r}; there are {', '.join(table.names[:30])}")
+    rows = rows_with_targets(table, targets, 2)
+    labels = _labels(table, targets, arguments.task, rows)
     groups = _codes(table, arguments.group)[rows] if arguments.group else None
     times = order_of(table, arguments.time)[rows] if arguments.time else None
     by = f"--group {arguments.group}" if arguments.group else f"--time {arguments.time}" if arguments.time else ""
     by = by or ("each class by its share" if labels is not None else "at random")
-    own = None if labels is None else labels[rows]
     test = arguments.test_split
-    parts = split(len(rows), validation, test, arguments.seed, labels=own, groups=groups, times=times)
+    parts = split(len(rows), validation, test, arguments.seed, labels=labels, groups=groups, times=times)
     places = {name: rows[part] for name, part in parts.items()}
     learnt = learn(table, targets, task=arguments.task, rows=places["training"], **wishes)
     return TableData(table, learnt, places, table.count - len(rows), by)
 
 
-def _targets(table: TableFile, targets: list[str], task: str | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """(a mask of the rows that have all targets, their classes as codes, or None of a regression)."""
-    for name in targets:
-        if name not in table.names:
-            raise DataError(f"--target: there is no column {name!r}; there are {', '.join(table.names[:30])}")
-    parts = []
-    for chunk in table.chunks(targets):
-        parts.append(np.all([_given(chunk.columns[name]) for name in targets], axis=0))
-    given = np.concatenate(parts) if parts else np.empty(0, bool)
-    count = int(given.sum())
-    if count < 2:
-        raise DataError(f"{table.path} has {count} row{'s' * (count != 1)} with a target; at least 2 are needed")
+def _labels(table: TableFile, targets: list[str], task: str | None, rows: np.ndarray) -> np.ndarray | None:
+    """The classes of these rows as codes; None of a regression."""
     if len(targets) > 1:
-        return given, None
-    target = learn_target(table, targets[0], task, given)
+        return None
+    target = learn_target(table, targets[0], task, rows)
     if not isinstance(target, ClassTarget):
-        return given, None
-    codes = np.full(len(given), -1)
+        return None
+    codes = []
     for chunk in table.chunks(targets):
-        here = np.flatnonzero(given[chunk.start : chunk.start + chunk.count])
-        part = chunk.take(here)
-        codes[chunk.start + here] = target.encoded(part.columns[targets[0]], part.where)
-    return given, codes
+        first, last = np.searchsorted(rows, [chunk.start, chunk.start + chunk.count])
+        part = chunk.take(rows[first:last] - chunk.start)
+        codes.append(target.encoded(part.columns[targets[0]], part.where))
+    return np.concatenate(codes)
 
 
 def _given(column: Column) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .._text import counted
 from ..encoding import Column
 
 
@@ -29,7 +30,7 @@ def predict_table(model: Any, table: Any, arguments: argparse.Namespace) -> int:
         os.replace(temporary, out)
     finally:
         temporary.unlink(missing_ok=True)
-    print(f"{count:,} predictions in {arguments.out}")
+    print(f"{counted(count, 'prediction')} in {arguments.out}")
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._text import table
+from .._text import counted, table
 from ..encoding import forget
 from ..layers import Dense, Sequential
 from ..losses import mean_squared_error, softmax_cross_entropy
@@ -20,9 +20,19 @@ from ..training.callbacks import EarlyStopping
 from ..training.progress import clock, short
 from ._folder import draw
 from ._recipes import TABLE, Data, Recipe
+from ._say import figure_table
 from ._splits import duplicates
-from ._table_data import TableData, table_data
-from ._table_figures import answers, baselines, confusion, figures, importance, per_class
+from ._table_data import TableData, left_out, table_data
+from ._table_figures import (
+    Figures,
+    answers,
+    baselines,
+    confusion,
+    figures,
+    importance,
+    labelled,
+    per_class,
+)
 from ._train import Run
 
 PATIENCE = 20  #: epochs without a better validation loss, after which a run stops, at least
@@ -43,13 +53,13 @@ def describe(arguments: argparse.Namespace) -> int:
 def introduction(data: TableData) -> list[str]:
     """The file, how it is written, what becomes of its columns, what to beware of, and the split."""
     told = f" ({data.table.told})" if data.table.told else ""
-    lines = [f"{data.table.path}: {data.table.count:,} rows, {len(data.table.names):,} columns{told}"]
+    lines = [f"{data.table.path}: {counted(data.table.count, 'row')}, {counted(len(data.table.names), 'column')}{told}"]
     if data.left:
-        lines.append(f"{data.left:,} rows without a target are left out")
+        lines.append(left_out(data.left))
     kept = str(data.learnt).splitlines()
-    lines += ["", *(kept if len(kept) <= 60 else [*kept[:50], f"… and {len(kept) - 50:,} columns more"]), ""]
+    lines += ["", *(kept if len(kept) <= 60 else [*kept[:50], f"… and {len(kept) - 50:,} more columns"]), ""]
     lines += [f"note: {note}" for note in data.learnt.notes]
-    sets = ", ".join(f"{len(rows):,} rows for {name}" for name, rows in data.places.items())
+    sets = ", ".join(f"{counted(len(rows), 'row')} for {name}" for name, rows in data.places.items())
     return [*lines, f"split {data.by}: {sets}"]
 
 
@@ -127,12 +137,13 @@ class TableRun(Run):
             self.say(line)
         again = duplicates(self.sets)
         if again:
-            self.say(f"note: {again:,} held-out rows are equal to a training row, which flatters the figures")
+            rows = f"{counted(again, 'held-out row')} {'is' if again == 1 else 'are'}"
+            self.say(f"note: {rows} equal to a training row, which flatters the figures")
         model, recipe = self.model, self.recipe
         model.build(self.table.encoding.input_shape)
         backend = model.backend
         size = "the whole set a step" if recipe.batch_size is None else f"{recipe.batch_size} rows a step"
-        stop = f"at most {recipe.epochs:,} epochs" if "validation" in self.sets else f"{recipe.epochs:,} epochs"
+        stop = "at most " * ("validation" in self.sets) + counted(recipe.epochs, "epoch")
         rule = f"{recipe.optimizer}, learning rate {recipe.learning_rate:g}, seed {model.seed}"
         best = "; the weights of the best epoch on the validation rows are kept" * ("validation" in self.sets)
         lines = [
@@ -163,31 +174,41 @@ class TableRun(Run):
         """The set that figures are told of: the test, else the one that comes nearest to it."""
         return next(name for name in ("test", "validation", "training") if name in self.sets)
 
-    def measure(self) -> dict[str, dict[str, float]]:
+    def measure(self) -> Figures:
         """The figures of each set."""
-        encoding = self.table.encoding
-        return {name: figures(encoding, y, *answers(self.model, x)) for name, (x, y) in self.sets.items()}
+        found: Figures = {}
+        for name, (x, y) in self.sets.items():
+            found |= labelled(name, figures(self.table.encoding, y, *answers(self.model, x)))
+        return found
+
+    def compare(self) -> tuple[Figures, str]:
+        """The figures of each set, those of the baselines, and why a baseline is missing or ""."""
+        found = self.measure()
+        beside, why = baselines(self.table.encoding, self.sets, self.judged)
+        for name, one in beside.items():
+            found |= labelled(f"{name}, on {self.judged}", one)
+        return found, why
 
     def tell(self, files: list[str], why: str, seconds: float) -> None:
         """The figures of each set, the baselines beside them, the columns that they rest on, and the files."""
-        measured = self.measured = self.measure()
         if self.quiet:
             print(self.folder)
             return
         encoding, at = self.table.encoding, self.judged
-        beside, reason = baselines(encoding, self.sets, at)
-        names = list(next(iter(measured.values())))
-        rows = [["", "rows", *names]]
-        rows += [[n, f"{len(self.sets[n][1]):,}", *(short(v[k]) for k in names)] for n, v in measured.items()]
-        rows += [[f"{n}, on {at}", "", *(short(v[k]) for k in names)] for n, v in beside.items()]
-        self.say(f"\n{table(rows, right=range(1, len(names) + 2))}\n")
+        compared, reason = self.compare()
+        counts = {name: f"{len(y):,}" for name, (_, y) in self.sets.items()}
+        lines = [
+            (name, counts.get(name.split(", ")[0], ""), {k: short(v) for k, v in values.items()})
+            for name, values in compared.items()
+        ]
+        self.say(f"\n{figure_table(lines)}\n")
         if encoding.classes is not None:
             self._tell_classes(at)
         lost = "R²" if encoding.classes is None else "accuracy"
         rows = [["column", f"{lost} lost without it, on {at}"]]
         rows += [[n, f"{mean:.4f} ± {spread:.4f}"] for n, (mean, spread) in [*self.importance.items()][:SHOWN]]
         self.say(f"{table(rows)}\n")
-        self.say(f"{clock(seconds)} for {self.model.epoch:,} epochs; in {self.folder}: {', '.join(files)}")
+        self.say(f"{clock(seconds)} for {counted(self.model.epoch, 'epoch')}; in {self.folder}: {', '.join(files)}")
         for text in (why, reason):
             if text:
                 self.say(text)

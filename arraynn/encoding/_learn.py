@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._text import table
+from .._text import counted, table
 from ..errors import DataError
 from ._columns import (
     CategoryColumn,
@@ -93,7 +93,7 @@ def learn(
         told = "; ".join(f"{c.name!r}, {c.told()}" for c in columns) or "there is none beside the target"
         raise DataError(f"no column is left to learn from: {told}")
     notes = [
-        f"column {p.name!r}: {p.stray:,} texts among its numbers, taken as gaps, the first {p.first_stray}"
+        f"column {p.name!r}: {counted(p.stray, 'text')} among its numbers, taken as gaps, the first {p.first_stray}"
         for p in profiles.values()
         if isinstance(p, NumberProfile) and p.stray and p.name not in targets
     ]
@@ -149,8 +149,8 @@ def _target(
     profile = profiles[name]
     if not profile.given:
         raise DataError(f"the target {name!r} has no values in the training rows")
-    counted = isinstance(profile, NumberProfile) and profile.kinds != {"flag"}
-    if counted and task != "classification" and (task or several or not _classes(profile)):
+    numeric = isinstance(profile, NumberProfile) and profile.kinds != {"flag"}
+    if numeric and task != "classification" and (task or several or not _classes(profile)):
         return _value_target(profile, why)
     if several or task == "regression":
         raise DataError(f"the target {name!r} is not of numbers; a regression, and several targets, need numbers")
@@ -194,7 +194,7 @@ def _value_target(profile: Any, why: dict[str, str]) -> ValueTarget:
 
 def _column(profile: Profile, count: int, numeric: bool, one_hot: bool, text: bool, why: dict[str, str]) -> Encoded:
     name, asked = profile.name, numeric or one_hot or text
-    gaps = f"; {profile.missing:,} gaps" if profile.missing else ""
+    gaps = f"; {counted(profile.missing, 'gap')}" if profile.missing else ""
     why[name] = ("as asked" if asked else "") + gaps.removeprefix("" if asked else "; ")
 
     def left(reason: str) -> LeftOut:
@@ -235,7 +235,7 @@ def _date(profile: DateProfile, left: Any, why: dict[str, str]) -> Encoded:
         *(("week",) if span > 7 else ()),
         *(("day",) if profile.clock else ()),
     )
-    why[profile.name] = f"{first} to {last}" + (f"; {profile.missing:,} gaps" if profile.missing else "")
+    why[profile.name] = f"{first} to {last}" + (f"; {counted(profile.missing, 'gap')}" if profile.missing else "")
     return DateColumn(profile.name, moments.mean, moments.scale, periods, bool(profile.missing), profile.day_first)
 
 
@@ -259,7 +259,7 @@ def _text(profile: TextProfile, one_hot: bool, asked: bool, left: Any, why: dict
     kept = sorted(text for text, count in counts.items() if count >= RULES.rare)
     others = len(counts) - len(kept)
     if others or profile.more:
-        told = f"{'more than ' * profile.more}{others:,} rare values as 'other'"
+        told = f"{'more than ' * profile.more}{counted(others, 'rare value')} as 'other'"
         why[name] = "; ".join(part for part in (why[name], told) if part)
     if not kept:
         return left("no value is in three rows")

@@ -117,7 +117,7 @@ class TableEncoding:
         system's. DataError where a column is missing, or holds what it cannot.
         """
         table = as_table(frame)
-        self._have(table, self.used)
+        self.require(table, self.used)
         names = [one.name for one in self.used]
         out = Parts(table.count, self.width, len(self.coded), into)
         for chunk in table.chunks(names):
@@ -140,7 +140,7 @@ class TableEncoding:
     def encode_targets(self, frame: Any) -> np.ndarray:
         """y of a table: (N,) int64 places of classes; (N,) or, of several targets, (N, K) float64 in standard units."""
         table = as_table(frame)
-        self._have(table, self.targets)
+        self.require(table, self.targets)
         parts = []
         for chunk in table.chunks([one.name for one in self.targets]):
             found = [one.encoded(chunk.columns[one.name], chunk.where) for one in self.targets]
@@ -173,7 +173,8 @@ class TableEncoding:
         parts = [predictions[:, k] * float(t.scale) + float(t.mean) for k, t in enumerate(self.targets)]
         return xp.stack(parts, axis=1)
 
-    def _have(self, table: Any, columns: Sequence[Any]) -> None:
+    def require(self, table: Any, columns: Sequence[Any]) -> None:
+        """Raise DataError unless the table has these columns of the encoding."""
         missing = [one.name for one in columns if one.name not in table.names]
         if missing:
             near = ", ".join(map(repr, table.names[:20])) or "none"
