@@ -17,7 +17,7 @@ from arraynn.cli._table_figures import baselines, confusion, figures, importance
 
 pl = pytest.importorskip("polars", reason="the extra tables is not installed")
 
-FAST = ["--backend", "numpy", "--hidden", "8", "--epochs", "3"]
+FAST = ["--backend", "numpy", "--folds", "1", "--hidden", "8", "--epochs", "3"]
 RNG = np.random.default_rng(0)
 
 
@@ -156,7 +156,7 @@ def test_a_hostile_encoding_in_a_file_is_one_error(tmp_path):
 def test_one_command_trains_and_one_predicts(run):
     code, out, err = run("train", "flowers.csv", "--target", "kind", "--out", "run", *FAST)
     assert (code, err) == (0, "")
-    assert "id     left out: an id" in out
+    assert re.search("id +left out: an id", out)
     assert re.search(r"test +30 ", out)
     assert "majority, on test" in out
     assert re.search(r"class +precision +recall +rows of test", out)
@@ -221,7 +221,7 @@ def test_describe_trains_nothing_and_says_what_train_does(run):
     code, out, err = run("describe", "houses.csv", "--target", "price", "--drop", "owner")
     assert (code, err) == (0, "")
     assert re.search(r"street +embedded, 23 values", out)
-    assert re.search(r"sold +date: time, of the year, of the week +2020-01-01 to 2023-12-01", out)
+    assert re.search(r"sold +date: time, time of year, time of week +2020-01-01 to 2023-12-01", out)
     assert re.search(r"owner +left out: as asked", out)
     assert "128 rows for training, 32 rows for validation, 40 rows for test" in out
     assert [path.name for path in Path().iterdir() if path.is_dir()] == []
@@ -283,7 +283,7 @@ def test_a_model_of_a_table_is_measured_in_the_targets_own_unit(run):
         head, row = (line.split() for line in out.splitlines())
         assert (code, err, head, row[:2]) == (0, "", ["rows", "loss", "rmse", "mae"], ["all", "200"])
         want = (error**2).mean(), (error**2).mean() ** 0.5, np.abs(error).mean()
-        np.testing.assert_allclose([float(v) for v in row[2:]], want, rtol=5e-3)
+        np.testing.assert_allclose([float(v.replace(",", "")) for v in row[2:]], want, rtol=5e-3)
     assert run("evaluate", "h", "houses.csv")[1].split()[:5] == ["rows", "loss", "r2", "rmse", "mae"]
     run("train", "flowers.csv", "--target", "kind", "--out", "f", "--quiet", *FAST)
     model = nn.Model.load("f/model.safetensors", backend="numpy")
@@ -301,7 +301,7 @@ def test_several_targets_have_figures_of_their_own_each_in_its_own_unit(run):
         for of in ("price", "area"):
             assert re.search(rf"^{name}, {of} +\d+( +-?\d\S*){{3}}$", out, re.M), out
         assert re.search(rf"^{name}, mean of 2 targets +\d+ +-?\d\S*$", out, re.M)
-    assert re.search(r"^mean, on test, area( +-?\d\S*){3}$", out, re.M)
+    assert re.search(r"^baseline mean, on test, area( +-?\d\S*){3}$", out, re.M)
     frame = pl.read_csv("houses.csv")
     model = nn.Model.load("two/model.safetensors", backend="numpy")
     found = np.asarray(model.predict(frame))
@@ -315,7 +315,7 @@ def test_several_targets_have_figures_of_their_own_each_in_its_own_unit(run):
         r2.append(1 - (error**2).sum() / ((truth - truth.mean()) ** 2).sum())
         assert line[:3] == ["all,", name, "200"]
         want = (error**2).mean(), r2[-1], (error**2).mean() ** 0.5, np.abs(error).mean()
-        np.testing.assert_allclose([float(v) for v in line[3:]], want, rtol=5e-3)
+        np.testing.assert_allclose([float(v.replace(",", "")) for v in line[3:]], want, rtol=5e-3)
     assert lines[2][:-1] == ["all,", "mean", "of", "2", "targets", "200"]
     assert float(lines[2][-1]) == pytest.approx(np.mean(r2), rel=5e-3)
     assert len(lines) == 3
@@ -323,7 +323,7 @@ def test_several_targets_have_figures_of_their_own_each_in_its_own_unit(run):
     assert code == 0
     assert re.search(r"^test, area( +\S+ ± \S+){3}$", out, re.M), out
     assert re.search(r"^test, mean of 2 targets +\S+ ± \S+$", out, re.M)
-    assert re.search(r"^mean, on test, price( +\S+ ± \S+){3}$", out, re.M)
+    assert re.search(r"^baseline mean, on test, price( +\S+ ± \S+){3}$", out, re.M)
 
 
 def test_a_figure_of_several_targets_does_not_depend_on_the_unit_of_another():

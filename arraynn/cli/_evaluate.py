@@ -11,10 +11,9 @@ import numpy as np
 from ..layers import Identity
 from ..metrics import as_metric
 from ..model import Model
-from ..training.progress import short
 from ._folder import MODEL
 from ._recipes import image_size, load
-from ._say import UsageError, figure_table
+from ._say import UsageError, figure_table, figure_text
 from ._table_data import encoded, left_out, rows_with_targets, table_for
 from ._table_figures import Figures, by_target, labelled
 from ._train import check
@@ -55,7 +54,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         which, x, y = ("test", data.x_test, data.y_test) if data.x_test is not None else ("all", data.x, data.y)
         measured = {"": model.evaluate(x, y)}
     lines = [
-        (name, f"{len(y):,}", {metric: short(value) for metric, value in found.items()})
+        (name, f"{len(y):,}", {metric: figure_text(value) for metric, value in found.items()})
         for name, found in labelled(which, measured).items()
     ]
     print(figure_table(lines))

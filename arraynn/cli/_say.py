@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 
 from .._text import table
 from ..errors import DataWarning
+from ..training.progress import short
 
 
 class UsageError(Exception):
@@ -31,6 +32,15 @@ def figure_table(lines: Sequence[tuple[str, str, Mapping[str, str]]]) -> str:
     rows = [["", *["rows"] * counted, *names]]
     rows += [[line, *[count] * counted, *(values.get(name, "") for name in names)] for line, count, values in lines]
     return table(rows, right=range(1, len(rows[0])))
+
+
+def figure_text(value: float) -> str:
+    """A figure in a table: as in the lines of training, but a large one, such as an error in dollars, has no exponent.
+
+    >>> figure_text(0.93456), figure_text(123456.7)
+    ('0.9346', '123,457')
+    """
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else short(value)
 
 
 def silence() -> None:

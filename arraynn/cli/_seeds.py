@@ -6,9 +6,8 @@ import argparse
 import statistics
 from pathlib import Path
 
-from ..training.progress import short
 from ._folder import claimed
-from ._say import UsageError, figure_table
+from ._say import UsageError, figure_table, figure_text
 from ._train import run_once
 
 
@@ -40,4 +39,4 @@ def over_seeds(arguments: argparse.Namespace) -> int:
 
 
 def _spread(values: list[float]) -> str:
-    return f"{short(statistics.mean(values))} ± {short(statistics.stdev(values))}"
+    return f"{figure_text(statistics.mean(values))} ± {figure_text(statistics.stdev(values))}"

@@ -8,7 +8,7 @@ from typing import Any
 
 #: options that only a table takes
 TABLE_OPTIONS = (
-    *("target", "task", "numeric", "text", "categories", "drop", "group", "time"),
+    *("target", "task", "numeric", "text", "categories", "drop", "group", "time", "folds"),
     *("separator", "encoding", "decimal", "sheet"),
 )
 
@@ -16,7 +16,7 @@ DESCRIBE = """What `arraynn train` would do with a table, and why, without train
 becomes of each column, the split of the rows, the network."""
 
 
-def add_table(command: ArgumentParser, share: Callable[[str], float]) -> None:
+def add_table(command: ArgumentParser, share: Callable[[str], float], folds: Callable[[str], int]) -> None:
     """The options of a table, for `train` and `describe`."""
     group = command.add_argument_group("a table")
     group.add_argument("--target", metavar="COLUMN", help="the column to predict, or several of numbers: a,b")
@@ -32,6 +32,13 @@ def add_table(command: ArgumentParser, share: Callable[[str], float]) -> None:
     group.add_argument("--time", metavar="COLUMN", help="train on the past: validation and test rows come later")
     group.add_argument(
         "--test-split", type=share, default=0.2, metavar="SHARE", help="rows for the last figures only; 0: none [0.2]"
+    )
+    group.add_argument(
+        "--folds",
+        type=folds,
+        metavar="K",
+        help="train K networks, each validated on one of K parts of the rows, and take their mean; 1: one network, "
+        "validated on --validation-split [5 for 50 to 2,000 rows, else 1]",
     )
     add_reading(command)
 

@@ -24,22 +24,36 @@ from ..encoding import (
 )
 from ..errors import DataError
 from ._say import UsageError
-from ._splits import split
+from ._splits import folds_of, split
+
+FOLDS = 5  #: networks that are trained where nothing else is asked for, of tables with
+LEAST, MOST = 50, 2_000  #: so many rows without the test
 
 
 @dataclass
 class TableData:
-    """A table and what becomes of it. places : rows of each set; left : rows without a target, which are not used."""
+    """A table, the encoding of its columns, and the split of its rows.
+
+    places : the indices of each set's rows. left : the number of rows without a target, which are not used. by : how
+    the rows are split, in words. folds : (N,) the fold of each training row, None where one network is trained.
+    """
 
     table: TableFile
     learnt: Learnt
     places: dict[str, np.ndarray]
     left: int
     by: str
+    folds: np.ndarray | None = None
 
     @property
     def encoding(self) -> TableEncoding:
         return self.learnt.encoding
+
+    @property
+    def learnt_rows(self) -> int:
+        """The number of rows that a network learns from."""
+        count = len(self.places["training"])
+        return count if self.folds is None else count - count // (int(self.folds.max()) + 1)
 
     def sets(self) -> dict[str, tuple[Any, Any]]:
         """x and y of each set, encoded, the file read once. Large arrays go to temporary files."""
@@ -151,10 +165,31 @@ def table_data(arguments: Namespace, validation: float) -> TableData:
     by = f"--group {arguments.group}" if arguments.group else f"--time {arguments.time}" if arguments.time else ""
     by = by or ("each class by its share" if labels is not None else "at random")
     test = arguments.test_split
+    count = folds_asked(arguments, len(rows) - round(len(rows) * test))
+    validation = 0.0 if count > 1 else validation
     parts = split(len(rows), validation, test, arguments.seed, labels=labels, groups=groups, times=times)
+    folds = None
+    if count > 1:
+        own = [None if one is None else one[parts["training"]] for one in (labels, groups)]
+        folds = folds_of(len(parts["training"]), count, arguments.seed, labels=own[0], groups=own[1])
     places = {name: rows[part] for name, part in parts.items()}
     learnt = learn(table, targets, task=arguments.task, rows=places["training"], **wishes)
-    return TableData(table, learnt, places, table.count - len(rows), by)
+    return TableData(table, learnt, places, table.count - len(rows), by, folds)
+
+
+def folds_asked(arguments: Namespace, count: int) -> int:
+    """The number of folds for so many rows without the test: as asked, else FOLDS of a small table.
+
+    Raises UsageError where --folds and another option exclude each other.
+    """
+    others = {"--time": arguments.time, "--validation-split": arguments.validation_split is not None}
+    others |= {"--test-split 0": not arguments.test_split}
+    against = next((name for name, given in others.items() if given), None)
+    if arguments.folds is None:
+        return FOLDS if against is None and not arguments.group and LEAST <= count <= MOST else 1
+    if arguments.folds > 1 and against is not None:
+        raise UsageError(f"--folds and {against} do not go together; give one of them")
+    return int(arguments.folds)
 
 
 def _labels(table: TableFile, targets: list[str], task: str | None, rows: np.ndarray) -> np.ndarray | None:

@@ -97,7 +97,7 @@ def answers(model: Any, x: Any) -> tuple[Any, Any]:
 def baselines(encoding: TableEncoding, sets: Sets, at: str) -> tuple[dict[str, Figures], str]:
     """({name: figures} on the rows of `at`, why one is missing or ""). They learn from all rows that the network has
     seen, those that its weights were chosen by too."""
-    seen = [sets[name] for name in ("training", "validation") if name in sets and name != at]
+    seen = [sets[name] for name in ("training", "validation") if name in sets and name != at] or [sets["training"]]
     y = np.concatenate([np.asarray(own) for _, own in seen])
     goal = np.asarray(sets[at][1])
     found: dict[str, Figures] = {}

@@ -49,7 +49,7 @@ def test_each_column_becomes_what_it_is():
     }
     reasons = {name: one.reason for name, one in found().items() if isinstance(one, en.LeftOut)}
     assert reasons == {
-        "id": "an id: whole numbers in a row, all different",
+        "id": "an id: different whole numbers, nearly consecutive",
         "name": "an id or free text: nearly all values differ",
         "one": "constant, 'x'",
         "nothing": "no values",
