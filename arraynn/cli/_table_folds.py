@@ -78,8 +78,7 @@ class FoldedRun(TableRun):
     def go(self, print_every: int | None, often: int | timedelta, resume: bool) -> int:
         began = time.monotonic()
         if not resume:
-            for old in (*self.folder.glob(f"fold-*/{MODEL}"), *self.folder.glob(f"fold-*/{CHECKPOINT}")):
-                old.unlink()
+            self.clear()
         for member in self.members:
             code = member.go_or_load(print_every, often, resume)
             if code:
@@ -90,6 +89,12 @@ class FoldedRun(TableRun):
         folders = f"fold-1 to fold-{len(self.members)}"
         self.tell([MODEL, *drawn, folders], why, time.monotonic() - began)
         return 0
+
+    def clear(self) -> None:
+        """Remove the models of a run that is overwritten, which --resume would take for this one's."""
+        for name in (MODEL, f"fold-*/{MODEL}", f"fold-*/{CHECKPOINT}"):
+            for old in self.folder.glob(name):
+                old.unlink()
 
     def join(self) -> None:
         """Give the joint model the networks' parameters and the matrix that averages."""
@@ -138,7 +143,13 @@ class _Member(TableRun):
             return 0
         self.folder.mkdir(exist_ok=True)
         self.say(self.name)
-        return self.go(print_every, often, resume and begun)
+        code = 1
+        try:
+            code = self.go(print_every, often, resume and begun)
+        finally:
+            if code and not (self.folder / CHECKPOINT).exists():  # a model alone would say that its training is done
+                path.unlink(missing_ok=True)
+        return code
 
     def draw(self) -> tuple[list[str], str]:
         return draw(self.folder, self.model, None, None)
@@ -148,4 +159,3 @@ class _Member(TableRun):
             return
         for name, values in labelled("validation", self.measure_one("validation")).items():
             self.say(f"{self.name}: {name} " + "  ".join(f"{k} {figure_text(v)}" for k, v in values.items()))
-        self.say()
