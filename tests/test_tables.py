@@ -213,6 +213,8 @@ def test_predictions_are_written_whole_or_not_at_all(run):
     code, _, err = run("predict", "run", "few.csv", "--out", "p.csv")
     assert err == "arraynn predict: error: the table has no column 'petal'; it has 'leaf', 'site'\n"
     assert not list(Path().glob("*p.csv*"))
+    for file in ("bad.csv", "few.csv"):  # nor is there a header on the screen
+        assert run("predict", "run", file)[:2] == (1, "")
     code, _, err = run("predict", "run", "x.npz")
     assert (code, "was trained on a table" in err) == (1, True)
 

@@ -18,7 +18,7 @@ from ._table_data import encoded, left_out, rows_with_targets, table_for
 from ._table_figures import Figures, by_target, labelled
 from ._train import check
 
-#: of the target's values, where no metric is asked for, as `train` tells them
+#: metrics of a table's values where none is asked for, those that `train` prints
 VALUES = ("r2", "rmse", "mae")
 
 
@@ -48,7 +48,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         x, y = encoded(encoding, rows, {"all": places})["all"]
         which, measured = "all", _in_own_units(model, x, y) if values else {"": model.evaluate(x, y)}
     else:
-        arguments.validation_split = None  # so that generated data have rows that nobody has trained on
+        arguments.validation_split = None  # so that generated data have rows that are not trained on
         arguments.size = arguments.size or image_size(model)
         data = load(arguments.data, arguments)
         which, x, y = ("test", data.x_test, data.y_test) if data.x_test is not None else ("all", data.x, data.y)

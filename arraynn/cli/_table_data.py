@@ -106,7 +106,7 @@ def names_of(text: str | None) -> list[str]:
 
 
 def opened(arguments: Namespace, path: str) -> TableFile:
-    """The file, as the command line says that it is written."""
+    """The file, opened in the format that the command line gives."""
     separator = {"tab": "\t", None: None}.get(arguments.separator, arguments.separator)
     return read_table(
         path, separator=separator, encoding=arguments.encoding, decimal=arguments.decimal, sheet=arguments.sheet
@@ -152,7 +152,7 @@ def table_data(arguments: Namespace, validation: float) -> TableData:
     if arguments.group and arguments.time:
         raise UsageError("--group and --time are two ways to split; give one of them")
     if arguments.group and arguments.group not in (*targets, *wishes["drop"]):
-        wishes["drop"].append(arguments.group)  # who it is says nothing of somebody else
+        wishes["drop"].append(arguments.group)  # it does not carry over to other groups
     if not table.count:
         raise DataError(f"{table.path} has a row of names and no rows below it")
     for name in targets:
@@ -162,7 +162,7 @@ def table_data(arguments: Namespace, validation: float) -> TableData:
     labels = _labels(table, targets, arguments.task, rows)
     groups = _codes(table, arguments.group)[rows] if arguments.group else None
     times = order_of(table, arguments.time)[rows] if arguments.time else None
-    by = f"--group {arguments.group}" if arguments.group else f"--time {arguments.time}" if arguments.time else ""
+    by = f"by --group {arguments.group}" if arguments.group else f"by --time {arguments.time}" if arguments.time else ""
     by = by or ("each class by its share" if labels is not None else "at random")
     test = arguments.test_split
     count = folds_asked(arguments, len(rows) - round(len(rows) * test))

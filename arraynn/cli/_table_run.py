@@ -51,9 +51,11 @@ def describe(arguments: argparse.Namespace) -> int:
 
 
 def introduction(data: TableData) -> list[str]:
-    """The file, how it is written, what becomes of its columns, what to beware of, and the split."""
-    told = f" ({data.table.told})" if data.table.told else ""
-    lines = [f"{data.table.path}: {counted(data.table.count, 'row')}, {counted(len(data.table.names), 'column')}{told}"]
+    """The file and its format, the encoding of its columns, notes, and the split of its rows."""
+    written = f" ({data.table.description})" if data.table.description else ""
+    lines = [
+        f"{data.table.path}: {counted(data.table.count, 'row')}, {counted(len(data.table.names), 'column')}{written}"
+    ]
     if data.left:
         lines.append(left_out(data.left))
     kept = str(data.learnt).splitlines()
@@ -97,8 +99,10 @@ def model_of(recipe: Recipe, data: TableData, arguments: argparse.Namespace, see
 
 
 def _sized(recipe: Recipe, arguments: argparse.Namespace, data: TableData) -> Recipe:
-    """What is not asked for, by the number of training rows: of few, small batches, many epochs, and much against
-    overfitting; of many, larger batches and fewer epochs."""
+    """The recipe with the settings that the command line leaves open, chosen by the number of training rows.
+
+    Few rows get small batches, many epochs, and strong dropout and L2; many rows get larger batches and fewer epochs.
+    """
     count = data.learnt_rows
     found: dict[str, Any] = {
         "batch_size": 32 if count < 10_000 else 256 if count < 100_000 else 1024,
@@ -153,7 +157,7 @@ class TableRun(Run):
         return [EarlyStopping(patience=patience)] if "validation" in self.sets else []
 
     def introduce(self, name: str) -> None:
-        """The table and what becomes of it, the backend, the training, the folder, the network."""
+        """The table and its encoding, the backend, the training, the folder, the network."""
         for line in introduction(self.table):
             self.say(line)
         again = duplicates(self.sets)
@@ -193,7 +197,7 @@ class TableRun(Run):
 
     @property
     def judged(self) -> str:
-        """The set that figures are told of: the test, else the one that comes nearest to it."""
+        """The set that figures and pictures are of: the test, else validation, else training."""
         return next(name for name in ("test", "validation", "training") if name in self.sets)
 
     def measure(self) -> Figures:
@@ -221,7 +225,7 @@ class TableRun(Run):
         return found, why
 
     def tell(self, files: list[str], why: str, seconds: float) -> None:
-        """The figures of each set, the baselines beside them, the columns that they rest on, and the files."""
+        """The figures of each set, the baselines, the columns' importance, and the files."""
         if self.quiet:
             print(self.folder)
             return
