@@ -19,6 +19,25 @@ def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "row"), counted(2000, "row")
+    ('1 row', '2,000 rows')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def brief(value: float) -> str:
+    """A number in about four digits, without an exponent where it reads well without.
+
+    >>> brief(0.43421), brief(1234567.8), brief(-0.0000123), brief(5.0)
+    ('0.4342', '1,234,568', '-1.23e-05', '5')
+    """
+    size = abs(value)
+    return f"{value:,.0f}" if 1e4 <= size < 1e15 else f"{value:.4g}" if size >= 1e-4 or not size else f"{value:.3g}"
+
+
 def row_shape(shape: Sequence[Any]) -> str:
     """The shape of a batch of such rows, with N for the batch axis; of several inputs, each one's.
 

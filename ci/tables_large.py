@@ -6,7 +6,7 @@
 Prints the figures, and exits with 1 where a limit is passed. The memory is the peak of a process of its own, less what
 it had when all was imported, for reading, judging, encoding and an epoch of training; it does not depend on what else
 the machine does. The speed is a ratio of two times taken in turn, in one run, again where a busy machine spoils it. The
-limit of memory is that of 200 MB; of another size, the figure alone is told.
+limit of memory is that of 200 MB; of another size, only the figure is printed.
 """
 
 import os

@@ -127,14 +127,14 @@ def _train(commands: Any) -> None:
     command = _add(commands, "train", "train a network", thresholds(TRAIN), "_train")
     command.add_argument("data", metavar="DATA", type=data, help="a data set's name, FILE.npz or a table")
     _run_options(command)
-    add_table(command, share)
+    add_table(command, share, whole(1, 5))
 
 
 def _describe(commands: Any) -> None:
     command = _add(commands, "describe", "tell what becomes of a table", thresholds(DESCRIBE), "_table_run")
     command.add_argument("data", metavar="FILE.csv", help="a table: .csv, .tsv, .parquet, .jsonl, .xlsx")
     _run_options(command)
-    add_table(command, share)
+    add_table(command, share, whole(1, 5))
 
 
 def _run_options(command: Parser) -> None:

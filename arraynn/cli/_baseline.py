@@ -10,7 +10,7 @@ from ..training.callbacks import Callback, EarlyStopping
 class Baseline(Callback):
     """Gives early stopping the weights that a run begins with as its best ones, until an epoch is better.
 
-    stops : the run's early stopping, told at the beginning of a fit before this is. Those that do not monitor val_loss
+    stops : the run's early stopping; its callbacks come before this one. Those that do not monitor val_loss
     are left as they are. loss : of these weights on the validation rows.
     """
 

@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from .._text import table
 from ..layers import Identity
 from ..metrics import as_metric
 from ..model import Model
-from ..training.progress import short
 from ._folder import MODEL
 from ._recipes import image_size, load
-from ._say import UsageError
-from ._table_data import table_for
+from ._say import UsageError, figure_table, figure_text
+from ._table_data import encoded, left_out, rows_with_targets, table_for
+from ._table_figures import Figures, by_target, labelled
 from ._train import check
 
-#: of the target's values, where no metric is asked for, as `train` tells them
+#: metrics of a table's values where none is asked for, those that `train` prints
 VALUES = ("r2", "rmse", "mae")
 
 
@@ -40,24 +39,35 @@ def evaluate(arguments: argparse.Namespace) -> int:
             raise UsageError(str(error)) from None
         model.prepared_metrics = model.metrics
     if rows is not None:
-        x, y = model.encoding.rows(rows)  # type: ignore[union-attr]
-        which, measured = "all", _in_own_units(model, x, y) if values else model.evaluate(x, y)
+        encoding = model.encoding
+        assert encoding is not None
+        encoding.require(rows, (*encoding.used, *encoding.targets))
+        places = rows_with_targets(rows, [target.name for target in encoding.targets])
+        if len(places) < rows.count:
+            print(left_out(rows.count - len(places)))
+        x, y = encoded(encoding, rows, {"all": places})["all"]
+        which, measured = "all", _in_own_units(model, x, y) if values else {"": model.evaluate(x, y)}
     else:
-        arguments.validation_split = None  # so that generated data have rows that nobody has trained on
+        arguments.validation_split = None  # so that generated data have rows that are not trained on
         arguments.size = arguments.size or image_size(model)
         data = load(arguments.data, arguments)
         which, x, y = ("test", data.x_test, data.y_test) if data.x_test is not None else ("all", data.x, data.y)
-        measured = model.evaluate(x, y)
-    names = list(measured)
-    lines = [["", "rows", *names], [which, f"{len(y):,}", *(short(measured[name]) for name in names)]]
-    print(table(lines, right=range(1, len(names) + 2)))
+        measured = {"": model.evaluate(x, y)}
+    lines = [
+        (name, f"{len(y):,}", {metric: figure_text(value) for metric, value in found.items()})
+        for name, found in labelled(which, measured).items()
+    ]
+    print(figure_table(lines))
     return 0
 
 
-def _in_own_units(model: Any, x: Any, y: Any) -> dict[str, float]:
-    """The loss and the metrics of a regression on encoded rows, of the values as the table holds them: those that the
-    network was trained on are standardized."""
-    truth = np.asarray(model.encoding.decode(np.asarray(y)), np.float64)
-    found = np.asarray(model.predict(x), np.float64).reshape(len(truth), -1)
+def _in_own_units(model: Any, x: Any, y: Any) -> Figures:
+    """The loss and the metrics of each target of a regression, on encoded rows, of the values as the table holds them:
+    those that the network was trained on are standardized."""
     judge = Model(Identity(), model.loss, metrics=model.metrics, backend="numpy", dtype="float64")
-    return judge.evaluate(found, truth)
+
+    def measure(truth: Any, found: Any) -> dict[str, float]:
+        return judge.evaluate(found[:, None], truth)
+
+    truth = np.asarray(model.encoding.decode(np.asarray(y)), np.float64)
+    return by_target(model.encoding, truth, np.asarray(model.predict(x), np.float64), measure)

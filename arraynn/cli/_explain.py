@@ -17,7 +17,7 @@ from ..optimizers import Adam
 from ..regularizers import L2
 from ._folder import MODEL
 from ._recipes import check_size, image_size, load
-from ._table_data import table_for
+from ._table_data import rows_with_targets, table_for
 
 #: the data that a model of so many inputs was likely made for
 LIKELY = {(2,): "spiral", (1,): "sine", (64,): "digits", (784,): "mnist"}
@@ -50,8 +50,12 @@ def _rows(model: Model, arguments: argparse.Namespace) -> tuple[Any, Any]:
     """A few rows of the data named, or of those that the model's inputs suggest, evenly taken."""
     table = table_for(model, arguments, arguments.data, "--data ")
     if table is not None:
-        first = next(iter(table.chunks()))
-        return first.take(np.arange(min(arguments.samples, first.count))), None
+        targets = [] if model.encoding is None else [target.name for target in model.encoding.targets]
+        known = set(targets) <= set(table.names)
+        places = rows_with_targets(table, targets) if known else np.arange(table.count)
+        first = next(chunk for chunk in table.chunks() if chunk.start + chunk.count > places[0])
+        here = places[: arguments.samples] - first.start
+        return first.take(here[here < first.count]), None
     name = arguments.data or LIKELY.get(model.input_shape)
     if name is None:
         raise DataError(f"the model takes inputs of shape {model.input_shape}; name data for it by --data FILE.npz")

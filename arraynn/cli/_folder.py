@@ -31,8 +31,10 @@ def claimed(out: str | None, name: str, overwrite: bool, resume: bool = False) -
     if resume and out is None:
         raise UsageError("--resume needs --out, the folder of the run to go on with")
     if out is not None and not (overwrite or resume):
-        if (Path(out) / CHECKPOINT).exists():  # beside a model, too, where Ctrl-C came
-            raise UsageError(f"{Path(out) / CHECKPOINT} exists; --resume goes on from it, --overwrite begins anew")
+        begun = [Path(out) / CHECKPOINT, *sorted(Path(out).glob(f"fold-*/{CHECKPOINT}"))]
+        for path in begun:  # beside a model, too, where Ctrl-C came
+            if path.exists():
+                raise UsageError(f"{path} exists; --resume goes on from it, --overwrite begins anew")
         if (Path(out) / MODEL).exists():
             raise UsageError(
                 f"{Path(out) / MODEL} exists; --resume goes on from it with more --epochs, --overwrite begins anew, "

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._text import counted
 from ..datasets import load_npz_inputs
 from ..model import Model
 from ._folder import MODEL
@@ -36,7 +37,7 @@ def predict(arguments: argparse.Namespace) -> int:
         return 0
     with open(arguments.out, "w", newline="", encoding="utf-8") as file:
         _write(file, columns)
-    print(f"{len(x):,} predictions in {arguments.out}")
+    print(f"{counted(len(x), 'prediction')} in {arguments.out}")
     return 0
 
 

@@ -6,14 +6,41 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
+from .._text import table
 from ..errors import DataWarning
+from ..training.progress import short
 
 
 class UsageError(Exception):
     """The command line asks for something that cannot be: exit code 2."""
+
+
+def figure_table(lines: Sequence[tuple[str, str, Mapping[str, str]]]) -> str:
+    """A table of figures: of each line its name, its number of rows or "", and {figure: text}. A figure that a line
+    does not have is an empty cell.
+
+    >>> print(figure_table([("training", "80", {"R²": "0.9", "MAE": "3"}), ("mean, on test", "", {"R²": "0"})]))
+                   rows   R²  MAE
+    training         80  0.9    3
+    mean, on test          0
+    """
+    names = list(dict.fromkeys(name for _, _, values in lines for name in values))
+    counted = any(count for _, count, _ in lines)
+    rows = [["", *["rows"] * counted, *names]]
+    rows += [[line, *[count] * counted, *(values.get(name, "") for name in names)] for line, count, values in lines]
+    return table(rows, right=range(1, len(rows[0])))
+
+
+def figure_text(value: float) -> str:
+    """A figure in a table: as in the lines of training, but a large one, such as an error in dollars, has no exponent.
+
+    >>> figure_text(0.93456), figure_text(123456.7)
+    ('0.9346', '123,457')
+    """
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else short(value)
 
 
 def silence() -> None:

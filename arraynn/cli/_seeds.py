@@ -6,10 +6,8 @@ import argparse
 import statistics
 from pathlib import Path
 
-from .._text import table
-from ..training.progress import short
 from ._folder import claimed
-from ._say import UsageError
+from ._say import UsageError, figure_table, figure_text
 from ._train import run_once
 
 
@@ -18,7 +16,8 @@ def over_seeds(arguments: argparse.Namespace) -> int:
     standard deviation (with N - 1 below) of each figure. Returns the exit code, of the first run that failed."""
     if arguments.resume:
         raise UsageError("--seeds and --resume do not go together; resume the run of one seed by its own --out")
-    found: dict[tuple[str, str], list[float]] = {}
+    found: dict[str, dict[str, list[float]]] = {}
+    why = ""
     with claimed(arguments.out, Path(arguments.data).stem, arguments.overwrite) as folder:
         for seed in range(arguments.seed, arguments.seed + arguments.seeds):
             own = argparse.Namespace(**{**vars(arguments), "seed": seed, "seeds": None, "quiet": True})
@@ -26,16 +25,18 @@ def over_seeds(arguments: argparse.Namespace) -> int:
             code, run = run_once(own)
             if code or run is None:
                 return code
-            for name, values in run.measure().items():
+            compared, why = run.compare()
+            for name, values in compared.items():
+                own_figures = found.setdefault(name, {})
                 for figure, value in values.items():
-                    found.setdefault((name, figure), []).append(value)
+                    own_figures.setdefault(figure, []).append(value)
     if not arguments.quiet:
-        names, figures = (list(dict.fromkeys(key[i] for key in found)) for i in range(2))
-        rows = [["", *figures]]
-        rows += [[name, *(_spread(found[name, figure]) for figure in figures)] for name in names]
-        print(f"\nmean ± standard deviation of {arguments.seeds} seeds\n{table(rows)}")
+        lines = [(name, "", {figure: _spread(all_) for figure, all_ in of.items()}) for name, of in found.items()]
+        print(f"\nmean ± standard deviation of {arguments.seeds} seeds\n{figure_table(lines)}")
+        if why:
+            print(why)
     return 0
 
 
 def _spread(values: list[float]) -> str:
-    return f"{short(statistics.mean(values))} ± {short(statistics.stdev(values))}"
+    return f"{figure_text(statistics.mean(values))} ± {figure_text(statistics.stdev(values))}"

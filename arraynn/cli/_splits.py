@@ -41,6 +41,33 @@ def split(count: int, validation: float, test: float, seed: int, *, labels: Any,
     return {name: np.sort(places) for name, places in zip(NAMES, sets, strict=True) if len(places)}
 
 
+def folds_of(count: int, folds: int, seed: int, *, labels: Any, groups: Any) -> np.ndarray:
+    """(N,) integers: the fold of each row, 0 to folds - 1, all of about the same size.
+
+    labels : classes, (N,) integers or None: each fold has its share of each class. groups : (N,) codes or None: the
+    rows of a group are in one fold. Raises DataError where there are fewer rows, or groups, than folds.
+    """
+    rng = np.random.default_rng([seed, 1])
+    found = np.empty(count, np.int64)
+    if groups is not None:
+        _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        if len(sizes) < folds:
+            raise DataError(f"--folds {folds}: there are {len(sizes)} groups to train on, at least {folds} are needed")
+        full = np.zeros(folds, np.int64)
+        own = np.empty(len(sizes), np.int64)
+        for group in sorted(rng.permutation(len(sizes)), key=lambda group: -sizes[group]):
+            own[group] = np.argmin(full)
+            full[own[group]] += sizes[group]
+        return own[inverse]
+    if count < folds:
+        raise DataError(f"--folds {folds}: there are {count} rows to train on, at least {folds} are needed")
+    order = rng.permutation(count)
+    if labels is not None:
+        order = order[np.argsort(np.asarray(labels)[order], kind="stable")]
+    found[order] = np.arange(count) % folds
+    return found
+
+
 def _evenly(count: int, share: float, rng: np.random.Generator) -> np.ndarray:
     """A mask of `share` of the places, evenly spread from a random start, so that every run of rows has its part."""
     mask, start = np.zeros(count, bool), rng.random()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._text import counted
 from ..datasets.tables import TableFile, is_table_file, read_table
 from ..encoding import (
     ClassTarget,
@@ -23,45 +24,80 @@ from ..encoding import (
 )
 from ..errors import DataError
 from ._say import UsageError
-from ._splits import split
+from ._splits import folds_of, split
+
+FOLDS = 5  #: networks that are trained where nothing else is asked for, of tables with
+LEAST, MOST = 50, 2_000  #: so many rows without the test
 
 
 @dataclass
 class TableData:
-    """A table and what becomes of it. places : rows of each set; left : rows without a target, which are not used."""
+    """A table, the encoding of its columns, and the split of its rows.
+
+    places : the indices of each set's rows. left : the number of rows without a target, which are not used. by : how
+    the rows are split, in words. folds : (N,) the fold of each training row, None where one network is trained.
+    """
 
     table: TableFile
     learnt: Learnt
     places: dict[str, np.ndarray]
     left: int
     by: str
+    folds: np.ndarray | None = None
 
     @property
     def encoding(self) -> TableEncoding:
         return self.learnt.encoding
 
+    @property
+    def learnt_rows(self) -> int:
+        """The number of rows that a network learns from."""
+        count = len(self.places["training"])
+        return count if self.folds is None else count - count // (int(self.folds.max()) + 1)
+
     def sets(self) -> dict[str, tuple[Any, Any]]:
-        """x and y of each set, encoded, the file read once. Much goes to temporary files."""
-        encoding, table = self.encoding, self.table
-        size = 4 * (encoding.width + len(encoding.coded))
-        total = size * sum(map(len, self.places.values()))
-        out = {
-            name: Parts(len(rows), encoding.width, len(encoding.coded), beside=total - size * len(rows))
-            for name, rows in self.places.items()
-        }
-        targets: dict[str, list[np.ndarray]] = {name: [] for name in self.places}
-        done = dict.fromkeys(self.places, 0)
-        for chunk in table.chunks([one.name for one in (*encoding.used, *encoding.targets)]):
-            for name, rows in self.places.items():
-                first, last = np.searchsorted(rows, [chunk.start, chunk.start + chunk.count])
-                if first == last:
-                    continue
-                here = rows[first:last] - chunk.start
-                part = chunk.take(here)
-                out[name].add(done[name], *encoding.parts(part))
-                done[name] += part.count
-                targets[name].append(encoding.encode_targets(part))
-        return {name: (parts.x, np.concatenate(targets[name]).view(Places)) for name, parts in out.items()}
+        """x and y of each set, encoded, the file read once. Large arrays go to temporary files."""
+        return encoded(self.encoding, self.table, self.places)
+
+
+def encoded(encoding: TableEncoding, table: Any, places: dict[str, np.ndarray]) -> dict[str, tuple[Any, Any]]:
+    """x and y of each set of rows, encoded, the table read once. Large arrays go to temporary files."""
+    size = 4 * (encoding.width + len(encoding.coded))
+    total = size * sum(map(len, places.values()))
+    out = {
+        name: Parts(len(rows), encoding.width, len(encoding.coded), beside=total - size * len(rows))
+        for name, rows in places.items()
+    }
+    targets: dict[str, list[np.ndarray]] = {name: [] for name in places}
+    done = dict.fromkeys(places, 0)
+    for chunk in table.chunks([one.name for one in (*encoding.used, *encoding.targets)]):
+        for name, rows in places.items():
+            first, last = np.searchsorted(rows, [chunk.start, chunk.start + chunk.count])
+            if first == last:
+                continue
+            part = chunk.take(rows[first:last] - chunk.start)
+            out[name].add(done[name], *encoding.parts(part))
+            done[name] += part.count
+            targets[name].append(encoding.encode_targets(part))
+    return {name: (parts.x, np.concatenate(targets[name]).view(Places)) for name, parts in out.items()}
+
+
+def rows_with_targets(table: Any, targets: list[str], least: int = 1) -> np.ndarray:
+    """The places of the rows that have every target. DataError where there are fewer than `least`."""
+    parts = [
+        chunk.start + np.flatnonzero(np.all([_given(chunk.columns[name]) for name in targets], axis=0))
+        for chunk in table.chunks(targets)
+    ]
+    rows = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    if len(rows) < least:
+        needed = f"at least {least} {'is' if least == 1 else 'are'} needed"
+        raise DataError(f"{table.path} has {counted(len(rows), 'row')} with a target; {needed}")
+    return rows.astype(np.int32 if table.count < 2**31 else np.int64, copy=False)
+
+
+def left_out(count: int) -> str:
+    """The line that says how many rows have no target."""
+    return f"{counted(count, 'row')} without a target {'is' if count == 1 else 'are'} left out"
 
 
 def names_of(text: str | None) -> list[str]:
@@ -70,7 +106,7 @@ def names_of(text: str | None) -> list[str]:
 
 
 def opened(arguments: Namespace, path: str) -> TableFile:
-    """The file, as the command line says that it is written."""
+    """The file, opened in the format that the command line gives."""
     separator = {"tab": "\t", None: None}.get(arguments.separator, arguments.separator)
     return read_table(
         path, separator=separator, encoding=arguments.encoding, decimal=arguments.decimal, sheet=arguments.sheet
@@ -117,46 +153,59 @@ def table_data(arguments: Namespace, validation: float) -> TableData:
     if arguments.group and arguments.time:
         raise UsageError("--group and --time are two ways to split; give one of them")
     if arguments.group and arguments.group not in (*targets, *wishes["drop"]):
-        wishes["drop"].append(arguments.group)  # who it is says nothing of somebody else
+        wishes["drop"].append(arguments.group)  # it does not carry over to other groups
     if not table.count:
         raise DataError(f"{table.path} has a row of names and no rows below it")
-    given, labels = _targets(table, targets, arguments.task)
-    rows = np.flatnonzero(given).astype(np.int32 if len(given) < 2**31 else np.int64)
-    groups = _codes(table, arguments.group)[rows] if arguments.group else None
-    times = order_of(table, arguments.time)[rows] if arguments.time else None
-    by = f"--group {arguments.group}" if arguments.group else f"--time {arguments.time}" if arguments.time else ""
-    by = by or ("each class by its share" if labels is not None else "at random")
-    own = None if labels is None else labels[rows]
-    test = arguments.test_split
-    parts = split(len(rows), validation, test, arguments.seed, labels=own, groups=groups, times=times)
-    places = {name: rows[part] for name, part in parts.items()}
-    learnt = learn(table, targets, task=arguments.task, rows=places["training"], **wishes)
-    return TableData(table, learnt, places, table.count - len(rows), by)
-
-
-def _targets(table: TableFile, targets: list[str], task: str | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """(a mask of the rows that have all targets, their classes as codes, or None of a regression)."""
     for name in targets:
         if name not in table.names:
             raise DataError(f"--target: there is no column {name!r}; there are {', '.join(table.names[:30])}")
-    parts = []
-    for chunk in table.chunks(targets):
-        parts.append(np.all([_given(chunk.columns[name]) for name in targets], axis=0))
-    given = np.concatenate(parts) if parts else np.empty(0, bool)
-    count = int(given.sum())
-    if count < 2:
-        raise DataError(f"{table.path} has {count} row{'s' * (count != 1)} with a target; at least 2 are needed")
+    rows = rows_with_targets(table, targets, 2)
+    labels = _labels(table, targets, arguments.task, rows)
+    groups = _codes(table, arguments.group)[rows] if arguments.group else None
+    times = order_of(table, arguments.time)[rows] if arguments.time else None
+    by = f"by --group {arguments.group}" if arguments.group else f"by --time {arguments.time}" if arguments.time else ""
+    by = by or ("each class by its share" if labels is not None else "at random")
+    test = arguments.test_split
+    count = folds_asked(arguments, len(rows) - round(len(rows) * test))
+    validation = 0.0 if count > 1 else validation
+    parts = split(len(rows), validation, test, arguments.seed, labels=labels, groups=groups, times=times)
+    folds = None
+    if count > 1:
+        own = [None if one is None else one[parts["training"]] for one in (labels, groups)]
+        folds = folds_of(len(parts["training"]), count, arguments.seed, labels=own[0], groups=own[1])
+    places = {name: rows[part] for name, part in parts.items()}
+    learnt = learn(table, targets, task=arguments.task, rows=places["training"], **wishes)
+    return TableData(table, learnt, places, table.count - len(rows), by, folds)
+
+
+def folds_asked(arguments: Namespace, count: int) -> int:
+    """The number of folds for so many rows without the test: as asked, else FOLDS of a small table.
+
+    Raises UsageError where --folds and another option exclude each other.
+    """
+    others = {"--time": arguments.time, "--validation-split": arguments.validation_split is not None}
+    others |= {"--test-split 0": not arguments.test_split}
+    against = next((name for name, given in others.items() if given), None)
+    if arguments.folds is None:
+        return FOLDS if against is None and not arguments.group and LEAST <= count <= MOST else 1
+    if arguments.folds > 1 and against is not None:
+        raise UsageError(f"--folds and {against} do not go together; give one of them")
+    return int(arguments.folds)
+
+
+def _labels(table: TableFile, targets: list[str], task: str | None, rows: np.ndarray) -> np.ndarray | None:
+    """The classes of these rows as codes; None of a regression."""
     if len(targets) > 1:
-        return given, None
-    target = learn_target(table, targets[0], task, given)
+        return None
+    target = learn_target(table, targets[0], task, rows)
     if not isinstance(target, ClassTarget):
-        return given, None
-    codes = np.full(len(given), -1)
+        return None
+    codes = []
     for chunk in table.chunks(targets):
-        here = np.flatnonzero(given[chunk.start : chunk.start + chunk.count])
-        part = chunk.take(here)
-        codes[chunk.start + here] = target.encoded(part.columns[targets[0]], part.where)
-    return given, codes
+        first, last = np.searchsorted(rows, [chunk.start, chunk.start + chunk.count])
+        part = chunk.take(rows[first:last] - chunk.start)
+        codes.append(target.encoded(part.columns[targets[0]], part.where))
+    return np.concatenate(codes)
 
 
 def _given(column: Column) -> np.ndarray:

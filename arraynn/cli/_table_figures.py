@@ -3,6 +3,7 @@ they rest on."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ BLOCK = 2**14  #: rows for which a baseline predicts at a time
 BASELINE_WIDTH = 2_000  #: columns of numbers that a baseline takes, at most
 
 Sets = dict[str, tuple[Any, Any]]
+Figures = dict[str, dict[str, float]]
 
 
 def taken(x: Any, rows: Any) -> Any:
@@ -23,21 +25,65 @@ def taken(x: Any, rows: Any) -> Any:
     return tuple(part[rows] for part in x) if isinstance(x, tuple) else x[rows]
 
 
-def figures(encoding: TableEncoding, y: Any, prediction: Any, probabilities: Any = None) -> dict[str, float]:
-    """Of values: R², RMSE and mean absolute error in the target's own unit, of several targets over all. Of classes, by
-    place: accuracy and, where there are probabilities, the mean negative logarithm of the true one's."""
+def figures(encoding: TableEncoding, y: Any, prediction: Any, probabilities: Any = None) -> Figures:
+    """The figures of predictions on encoded rows: {"": {figure: value}}, or, of several targets, those of each by its
+    name and the mean of their R² under `mean_of`.
+
+    Of values: R², RMSE and mean absolute error, in the target's own unit. RMSE and MAE of targets of different units
+    have no common mean. Of classes (prediction holds their places): accuracy and, where there are probabilities, the
+    mean negative logarithm of the true class's probability.
+    """
     y = np.asarray(y)
     if encoding.classes is None:
-        truth, found = np.asarray(encoding.decode(y), np.float64), np.asarray(prediction, np.float64)
-        error, spread = found - truth, truth - truth.mean(axis=0)
-        scale = float((spread**2).sum())
-        r2 = 1 - float((error**2).sum()) / scale if scale else float("nan")
-        return {"R²": r2, "RMSE": float(np.sqrt((error**2).mean())), "MAE": float(np.abs(error).mean())}
+        truth, found = (np.asarray(part, np.float64) for part in (encoding.decode(y), prediction))
+        return by_target(encoding, truth, found, _of_values)
     result = {"accuracy": float((np.asarray(prediction) == y).mean())}
     if probabilities is not None:
         own = np.asarray(probabilities, np.float64)[np.arange(len(y)), y]
         result["log loss"] = float(-np.log(np.clip(own, 1e-15, 1)).mean())
-    return result
+    return {"": result}
+
+
+def by_target(encoding: TableEncoding, truth: Any, found: Any, measure: Callable[..., dict[str, float]]) -> Figures:
+    """{"": measure(truth, found)} of one target; of several, that of each by its name, and the mean of their R².
+
+    truth, found : (N,) or (N, K) values in the targets' own units; `measure` takes (N,) of one target.
+    """
+    truth, found = (np.asarray(part).reshape(len(truth), -1) for part in (truth, found))
+    each = {target.name: measure(truth[:, k], found[:, k]) for k, target in enumerate(encoding.targets)}
+    if len(each) == 1:
+        return {"": next(iter(each.values()))}
+    for name in ("R²", "r2"):
+        known = [one[name] for one in each.values() if name in one and not np.isnan(one[name])]
+        if known:
+            each[mean_of(encoding)] = {name: float(np.mean(known))}
+    return each
+
+
+def mean_of(encoding: TableEncoding) -> str:
+    """The name of the row that holds the mean over several targets."""
+    return f"mean of {len(encoding.targets)} targets"
+
+
+def score(encoding: TableEncoding, y: Any, prediction: Any) -> float:
+    """Accuracy, or R², the mean of the targets' own where there are several; nan where no target varies."""
+    found = figures(encoding, y, prediction)
+    if encoding.classes is not None:
+        return found[""]["accuracy"]
+    one = found.get(mean_of(encoding) if len(encoding.targets) > 1 else "", {})
+    return one.get("R²", float("nan"))
+
+
+def labelled(name: str, found: Figures) -> Figures:
+    """The figures of one set of rows by the names of the rows that show them: "test", or "test, price" and so on."""
+    return {", ".join(part for part in (name, of) if part): values for of, values in found.items()}
+
+
+def _of_values(truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
+    error, spread = found - truth, truth - truth.mean()
+    scale = float((spread**2).sum())
+    r2 = 1 - float((error**2).sum()) / scale if scale else float("nan")
+    return {"R²": r2, "RMSE": float(np.sqrt((error**2).mean())), "MAE": float(np.abs(error).mean())}
 
 
 def answers(model: Any, x: Any) -> tuple[Any, Any]:
@@ -48,13 +94,13 @@ def answers(model: Any, x: Any) -> tuple[Any, Any]:
     return probabilities.argmax(axis=1), probabilities
 
 
-def baselines(encoding: TableEncoding, sets: Sets, at: str) -> tuple[dict[str, dict[str, float]], str]:
+def baselines(encoding: TableEncoding, sets: Sets, at: str) -> tuple[dict[str, Figures], str]:
     """({name: figures} on the rows of `at`, why one is missing or ""). They learn from all rows that the network has
     seen, those that its weights were chosen by too."""
-    seen = [sets[name] for name in ("training", "validation") if name in sets and name != at]
+    seen = [sets[name] for name in ("training", "validation") if name in sets and name != at] or [sets["training"]]
     y = np.concatenate([np.asarray(own) for _, own in seen])
     goal = np.asarray(sets[at][1])
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, Figures] = {}
     if encoding.classes is None:
         mean = np.broadcast_to(y.mean(axis=0), goal.shape)
         found["mean"] = figures(encoding, goal, encoding.decode(mean))
@@ -116,7 +162,7 @@ def wide(encoding: TableEncoding, x: Any) -> np.ndarray:
 
 
 def importance(model: Any, x: Any, y: Any, seed: int) -> dict[str, tuple[float, float]]:
-    """{column: (mean, standard deviation)} of what R², or accuracy, loses where the column's cells are shuffled.
+    """{column: (mean, standard deviation)} of what `score` loses where the column's cells are shuffled.
 
     On at most ROWS rows, TURNS times. Breiman, Machine Learning 45, 2001, section 10, on held-out rows. A column that
     another one repeats loses little, though both matter.
@@ -125,12 +171,7 @@ def importance(model: Any, x: Any, y: Any, seed: int) -> dict[str, tuple[float, 
     encoding, count = model.encoding, len(y)
     rows = np.sort(rng.choice(count, min(count, ROWS), replace=False))
     x, y = taken(x, rows), np.asarray(y)[rows]
-    name = "R²" if encoding.classes is None else "accuracy"
-
-    def score(x: Any) -> float:
-        return figures(encoding, y, *answers(model, x))[name]
-
-    whole, at, code = score(x), 0, 1
+    whole, at, code = score(encoding, y, answers(model, x)[0]), 0, 1
     found: dict[str, tuple[float, float]] = {}
     shuffled: Any
     for one in encoding.used:
@@ -143,7 +184,7 @@ def importance(model: Any, x: Any, y: Any, seed: int) -> dict[str, tuple[float, 
                 part = np.array(x[0] if isinstance(x, tuple) else x)
                 part[:, at : at + one.width] = part[order, at : at + one.width]
                 shuffled = (part, *x[1:]) if isinstance(x, tuple) else part
-            lost.append(whole - score(shuffled))
+            lost.append(whole - score(encoding, y, answers(model, shuffled)[0]))
         found[one.name] = float(np.mean(lost)), float(np.std(lost))
         at, code = at + one.width, code + one.code
     return dict(sorted(found.items(), key=lambda item: -item[1][0]))

@@ -13,6 +13,7 @@ from ._table_figures import answers, confusion
 
 IMPORTANCE, PREDICTED, CONFUSION = "importance.png", "predicted.png", "confusion.png"
 BARS = 30  #: columns in the picture
+PANELS = 4  #: targets of which predictions are drawn beside the truth
 CELLS = 20  #: classes of a confusion matrix that is drawn with its counts
 
 
@@ -36,16 +37,18 @@ def pictures(folder: Path, model: Any, x: Any, y: Any, importance: Any, at: str)
     return [IMPORTANCE, last], ""
 
 
-def _figure(width: float, height: float, title: str) -> tuple[Any, Any]:
-    """(figure, axes), made without pyplot: nothing global changes. Raises ImportError without matplotlib."""
+def _figure(width: float, height: float, *titles: str) -> tuple[Any, Any]:
+    """(figure, axes) of one title, or of several (figure, list of axes side by side), made without pyplot: nothing
+    global changes. Raises ImportError without matplotlib."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    axes = figure.subplots()
-    axes.set_title(title, fontsize=10, color=INK, loc="left")
-    axes.tick_params(colors=INK, labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    found = list(figure.subplots(1, len(titles), squeeze=False)[0])
+    for axes, title in zip(found, titles, strict=True):
+        axes.set_title(title, fontsize=10, color=INK, loc="left")
+        axes.tick_params(colors=INK, labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, found if len(found) > 1 else found[0]
 
 
 def _importance(columns: list[tuple[str, tuple[float, float]]]) -> Any:
@@ -61,14 +64,18 @@ def _importance(columns: list[tuple[str, tuple[float, float]]]) -> Any:
 
 
 def _predicted(truth: np.ndarray, found: np.ndarray, names: list[str], at: str) -> Any:
-    """Points of predicted against true values, near the diagonal where they agree; the first target of several."""
-    truth, found = (values.reshape(len(values), -1)[:MOST_POINTS, 0] for values in (truth, found))
-    figure, axes = _figure(4.8, 4.8, f"{_plain(names[0])}, on {at} rows")
-    low, high = (float(end) for end in (min(truth.min(), found.min()), max(truth.max(), found.max())))
-    axes.plot([low, high], [low, high], color=FAINT, linewidth=1)
-    axes.scatter(truth, found, s=8, color=TRAINING, alpha=0.5, linewidths=0)
-    axes.set_xlabel("true", color=INK)
-    axes.set_ylabel("predicted", color=INK)
+    """Points of predicted against true values, near the diagonal where they agree: a square for each target, of at most
+    PANELS targets."""
+    truth, found = (values.reshape(len(values), -1)[:MOST_POINTS, :PANELS] for values in (truth, found))
+    titles = [f"{_plain(name)}, on {at} rows" for name in names[:PANELS]]
+    figure, panels = _figure(4.8 * len(titles), 4.8, *titles)
+    for k, axes in enumerate(panels if len(titles) > 1 else [panels]):
+        ends = truth[:, k].min(), truth[:, k].max(), found[:, k].min(), found[:, k].max()
+        low, high = float(min(ends)), float(max(ends))
+        axes.plot([low, high], [low, high], color=FAINT, linewidth=1)
+        axes.scatter(truth[:, k], found[:, k], s=8, color=TRAINING, alpha=0.5, linewidths=0)
+        axes.set_xlabel("true", color=INK)
+        axes.set_ylabel("predicted", color=INK)
     return figure
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .._text import counted
 from ..encoding import Column
 
 
@@ -29,7 +30,7 @@ def predict_table(model: Any, table: Any, arguments: argparse.Namespace) -> int:
         os.replace(temporary, out)
     finally:
         temporary.unlink(missing_ok=True)
-    print(f"{count:,} predictions in {arguments.out}")
+    print(f"{counted(count, 'prediction')} in {arguments.out}")
     return 0
 
 
@@ -48,7 +49,8 @@ def _lines(model: Any, table: Any) -> Iterator[list[Any]]:
     added += [f"probability_{label}" for label in encoding.classes or ()]
     while any(name in table.names for name in added):  # a column of the file is never overwritten
         added = [name + "_" for name in added]
-    yield [*table.names, *added]
+    encoding.require(table, encoding.used)
+    header = [*table.names, *added]
     for chunk in table.chunks():
         x = encoding.encode(chunk)
         found = np.asarray(model.predict(x)).reshape(chunk.count, -1)
@@ -58,6 +60,9 @@ def _lines(model: Any, table: Any) -> Iterator[list[Any]]:
             shares = np.asarray(model.backend.to_numpy(model.predict_proba(x))).tolist()
             parts = [[*part, *(f"{v:.7g}" for v in row)] for part, row in zip(parts, shares, strict=True)]
         cells = [_cells(chunk.columns[name]) for name in table.names]
+        if header:  # not before the first rows are known to fit the model
+            yield header
+            header = []
         for own, part in zip(zip(*cells, strict=True), parts, strict=True):
             yield [*own, *part]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._text import table
+from .._text import counted, table
 from ..encoding import forget
 from ..layers import Dense, Sequential
 from ..losses import mean_squared_error, softmax_cross_entropy
@@ -17,12 +17,22 @@ from ..metrics import r2
 from ..model import Model
 from ..regularizers import L1L2
 from ..training.callbacks import EarlyStopping
-from ..training.progress import clock, short
+from ..training.progress import clock
 from ._folder import draw
 from ._recipes import TABLE, Data, Recipe
+from ._say import figure_table, figure_text
 from ._splits import duplicates
-from ._table_data import TableData, table_data
-from ._table_figures import answers, baselines, confusion, figures, importance, per_class
+from ._table_data import TableData, left_out, table_data
+from ._table_figures import (
+    Figures,
+    answers,
+    baselines,
+    confusion,
+    figures,
+    importance,
+    labelled,
+    per_class,
+)
 from ._train import Run
 
 PATIENCE = 20  #: epochs without a better validation loss, after which a run stops, at least
@@ -41,16 +51,25 @@ def describe(arguments: argparse.Namespace) -> int:
 
 
 def introduction(data: TableData) -> list[str]:
-    """The file, how it is written, what becomes of its columns, what to beware of, and the split."""
-    told = f" ({data.table.told})" if data.table.told else ""
-    lines = [f"{data.table.path}: {data.table.count:,} rows, {len(data.table.names):,} columns{told}"]
+    """The file and its format, the encoding of its columns, notes, and the split of its rows."""
+    written = f" ({data.table.description})" if data.table.description else ""
+    lines = [
+        f"{data.table.path}: {counted(data.table.count, 'row')}, {counted(len(data.table.names), 'column')}{written}"
+    ]
     if data.left:
-        lines.append(f"{data.left:,} rows without a target are left out")
+        lines.append(left_out(data.left))
     kept = str(data.learnt).splitlines()
-    lines += ["", *(kept if len(kept) <= 60 else [*kept[:50], f"… and {len(kept) - 50:,} columns more"]), ""]
+    lines += ["", *(kept if len(kept) <= 60 else [*kept[:50], f"… and {len(kept) - 50:,} more columns"]), ""]
     lines += [f"note: {note}" for note in data.learnt.notes]
-    sets = ", ".join(f"{len(rows):,} rows for {name}" for name, rows in data.places.items())
-    return [*lines, f"split {data.by}: {sets}"]
+    sets = ", ".join(f"{counted(len(rows), 'row')} for {name}" for name, rows in data.places.items())
+    lines.append(f"split {data.by}: {sets}")
+    if data.folds is not None:
+        count = int(data.folds.max()) + 1
+        lines.append(
+            f"{count} networks, each trained on all but one of {count} folds of the training rows, validated on it; "
+            f"the model is their mean (--folds 1 trains one network)"
+        )
+    return lines
 
 
 def table_run(arguments: argparse.Namespace, folder: Path) -> TableRun:
@@ -58,23 +77,33 @@ def table_run(arguments: argparse.Namespace, folder: Path) -> TableRun:
     recipe = TABLE.changed(arguments)
     data = table_data(arguments, recipe.validation_split or 0.0)
     recipe = _sized(recipe, arguments, data)
-    loss = softmax_cross_entropy if data.encoding.classes is not None else mean_squared_error
-    model = Model(
+    if data.folds is not None:
+        from ._table_folds import FoldedRun
+
+        return FoldedRun(data, recipe, arguments, folder)
+    return TableRun(model_of(recipe, data, arguments), recipe, data, folder, arguments.quiet, data.sets())
+
+
+def model_of(recipe: Recipe, data: TableData, arguments: argparse.Namespace, seed: int | None = None) -> Model:
+    """The model of a table, not yet trained. seed : that of the command line where it is None."""
+    classes = data.encoding.classes is not None
+    return Model(
         _network(recipe, data),
-        loss,
+        softmax_cross_entropy if classes else mean_squared_error,
         recipe.rule(),
-        metrics=None if data.encoding.classes is not None else r2,
+        metrics=None if classes else r2,
         backend=arguments.backend,
-        seed=arguments.seed,
+        seed=arguments.seed if seed is None else seed,
         encoding=data.encoding,
     )
-    return TableRun(model, recipe, data, folder, arguments.quiet)
 
 
 def _sized(recipe: Recipe, arguments: argparse.Namespace, data: TableData) -> Recipe:
-    """What is not asked for, by the number of training rows: of few, small batches, many epochs, and much against
-    overfitting; of many, larger batches and fewer epochs."""
-    count = len(data.places["training"])
+    """The recipe with the settings that the command line leaves open, chosen by the number of training rows.
+
+    Few rows get small batches, many epochs, and strong dropout and L2; many rows get larger batches and fewer epochs.
+    """
+    count = data.learnt_rows
     found: dict[str, Any] = {
         "batch_size": 32 if count < 10_000 else 256 if count < 100_000 else 1024,
         "dropout": 0.3 if count < 10_000 else 0.1,
@@ -106,35 +135,43 @@ def _network(recipe: Recipe, data: TableData) -> Sequential:
 class TableRun(Run):
     """A training run on a table."""
 
-    def __init__(self, model: Model, recipe: Recipe, data: TableData, folder: Path, quiet: bool) -> None:
+    def __init__(
+        self, model: Model, recipe: Recipe, data: TableData, folder: Path, quiet: bool, sets: dict[str, tuple[Any, Any]]
+    ) -> None:
         self.table = data
-        sets = data.sets()
         classes = data.encoding.classes is not None
         x, y = sets["training"]
         super().__init__(model, recipe, Data(x, y, None, None, classes, data.encoding.outputs), folder, quiet)
         self.sets, self.every = sets, 1
 
+    @property
+    def typical(self) -> Model:
+        """The model whose network is trained and shown."""
+        return self.model
+
     def split(self, arguments: argparse.Namespace) -> None:
-        """The sets stand already."""
+        """The table is split already."""
 
     def callbacks(self) -> list[EarlyStopping]:
         patience = patience_of(len(self.sets["training"][1]), self.recipe.batch_size)
         return [EarlyStopping(patience=patience)] if "validation" in self.sets else []
 
     def introduce(self, name: str) -> None:
-        """The table and what becomes of it, the backend, the training, the folder, the network."""
+        """The table and its encoding, the backend, the training, the folder, the network."""
         for line in introduction(self.table):
             self.say(line)
         again = duplicates(self.sets)
         if again:
-            self.say(f"note: {again:,} held-out rows are equal to a training row, which flatters the figures")
-        model, recipe = self.model, self.recipe
+            rows = f"{counted(again, 'held-out row')} {'is' if again == 1 else 'are'}"
+            self.say(f"note: {rows} equal to a training row, which flatters the figures")
+        model, recipe = self.typical, self.recipe
         model.build(self.table.encoding.input_shape)
         backend = model.backend
         size = "the whole set a step" if recipe.batch_size is None else f"{recipe.batch_size} rows a step"
-        stop = f"at most {recipe.epochs:,} epochs" if "validation" in self.sets else f"{recipe.epochs:,} epochs"
-        rule = f"{recipe.optimizer}, learning rate {recipe.learning_rate:g}, seed {model.seed}"
-        best = "; the weights of the best epoch on the validation rows are kept" * ("validation" in self.sets)
+        validated = "validation" in self.sets or self.table.folds is not None
+        stop = "at most " * validated + counted(recipe.epochs, "epoch")
+        rule = f"{recipe.optimizer}, learning rate {recipe.learning_rate:g}, seed {self.model.seed}"
+        best = "; the weights of the best epoch on the validation rows are kept" * validated
         lines = [
             ("", ""),
             ("backend", f"{backend.name} {backend.version} on {backend.device}"),
@@ -160,34 +197,53 @@ class TableRun(Run):
 
     @property
     def judged(self) -> str:
-        """The set that figures are told of: the test, else the one that comes nearest to it."""
+        """The set that figures and pictures are of: the test, else validation, else training."""
         return next(name for name in ("test", "validation", "training") if name in self.sets)
 
-    def measure(self) -> dict[str, dict[str, float]]:
+    def measure(self) -> Figures:
         """The figures of each set."""
-        encoding = self.table.encoding
-        return {name: figures(encoding, y, *answers(self.model, x)) for name, (x, y) in self.sets.items()}
+        found: Figures = {}
+        for name in self.sets:
+            found |= labelled(name, self.measure_one(name))
+        return found
+
+    def measure_one(self, name: str) -> Figures:
+        """The figures of one set."""
+        x, y = self.sets[name]
+        return figures(self.table.encoding, y, *answers(self.model, x))
+
+    def ending(self, seconds: float) -> str:
+        """How long the training took."""
+        return f"{clock(seconds)} for {counted(self.model.epoch, 'epoch')}"
+
+    def compare(self) -> tuple[Figures, str]:
+        """The figures of each set, those of the baselines, and why a baseline is missing or ""."""
+        found = self.measure()
+        beside, why = baselines(self.table.encoding, self.sets, self.judged)
+        for name, one in beside.items():
+            found |= labelled(f"baseline {name}, on {self.judged}", one)
+        return found, why
 
     def tell(self, files: list[str], why: str, seconds: float) -> None:
-        """The figures of each set, the baselines beside them, the columns that they rest on, and the files."""
-        measured = self.measured = self.measure()
+        """The figures of each set, the baselines, the columns' importance, and the files."""
         if self.quiet:
             print(self.folder)
             return
         encoding, at = self.table.encoding, self.judged
-        beside, reason = baselines(encoding, self.sets, at)
-        names = list(next(iter(measured.values())))
-        rows = [["", "rows", *names]]
-        rows += [[n, f"{len(self.sets[n][1]):,}", *(short(v[k]) for k in names)] for n, v in measured.items()]
-        rows += [[f"{n}, on {at}", "", *(short(v[k]) for k in names)] for n, v in beside.items()]
-        self.say(f"\n{table(rows, right=range(1, len(names) + 2))}\n")
+        compared, reason = self.compare()
+        counts = {name: f"{len(y):,}" for name, (_, y) in self.sets.items()}
+        lines = [
+            (name, counts.get(name.split(", ")[0], ""), {k: figure_text(v) for k, v in values.items()})
+            for name, values in compared.items()
+        ]
+        self.say(f"\n{figure_table(lines)}\n")
         if encoding.classes is not None:
             self._tell_classes(at)
         lost = "R²" if encoding.classes is None else "accuracy"
-        rows = [["column", f"{lost} lost without it, on {at}"]]
+        rows = [["column", f"{lost} lost when it is shuffled, on {at}"]]
         rows += [[n, f"{mean:.4f} ± {spread:.4f}"] for n, (mean, spread) in [*self.importance.items()][:SHOWN]]
         self.say(f"{table(rows)}\n")
-        self.say(f"{clock(seconds)} for {self.model.epoch:,} epochs; in {self.folder}: {', '.join(files)}")
+        self.say(f"{self.ending(seconds)}; in {self.folder}: {', '.join(files)}")
         for text in (why, reason):
             if text:
                 self.say(text)
@@ -198,5 +254,5 @@ class TableRun(Run):
         found = per_class(confusion(y, answers(self.model, x)[0], len(classes)))
         order = sorted(range(len(classes)), key=lambda k: -found[k][2])[:SHOWN]
         rows = [["class", "precision", "recall", f"rows of {at}"]]
-        rows += [[str(classes[k]), *(short(v) for v in found[k][:2]), f"{found[k][2]:,}"] for k in order]
+        rows += [[str(classes[k]), *(figure_text(v) for v in found[k][:2]), f"{found[k][2]:,}"] for k in order]
         self.say(f"{table(rows, right=range(1, 4))}\n")

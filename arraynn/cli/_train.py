@@ -136,6 +136,7 @@ class Run:
 
     def __init__(self, model: Model, recipe: Recipe, data: Data, folder: Path, quiet: bool) -> None:
         self.model, self.recipe, self.data, self.folder, self.quiet = model, recipe, data, folder, quiet
+        self.home = folder  # what --out names to go on with this run
         self.sets: dict[str, tuple[Any, Any]] = {"training": (data.x, data.y)}
         # how often validation is measured
         self.every = 1 if recipe.early_stopping else max(1, recipe.epochs // 100)
@@ -155,6 +156,10 @@ class Run:
     def measure(self) -> dict[str, dict[str, float]]:
         """The figures of each set."""
         return {name: self.model.evaluate(*arrays) for name, arrays in self.sets.items()}
+
+    def compare(self) -> tuple[dict[str, dict[str, float]], str]:
+        """The figures of each set and of what stands beside them, and why something is missing or ""."""
+        return self.measure(), ""
 
     def say(self, text: str = "") -> None:
         if not self.quiet:
@@ -181,6 +186,17 @@ class Run:
     def go_on_from(self, done: Model) -> None:
         """Take the place of a run that is done, with more epochs, and with this run's learning rate."""
         own, path = self.model, self.folder / MODEL
+        self.check_same(done)
+        changes = [f"epochs {done.epoch} → {self.recipe.epochs}"]
+        if done.optimizer != own.optimizer:
+            changes.append(f"optimizer {done.optimizer} → {own.optimizer}")
+        self.say(f"{path} goes on with {'; '.join(changes)}")
+        done.optimizer, done.clip_norm = own.optimizer, own.clip_norm
+        self.model, self.goes_on = done, True
+
+    def check_same(self, done: Model) -> None:
+        """Raises CheckpointError where a run that is done was of another network, loss, seed, dtype or table."""
+        own, path = self.model, self.folder / MODEL
         kinds = type(done.optimizer), type(own.optimizer)
         if done.encoding != own.encoding:
             raise CheckpointError(
@@ -198,12 +214,6 @@ class Run:
                 raise CheckpointError(
                     f"{path} cannot be resumed: it was trained with another {what}, {there}, not {here}"
                 )
-        changes = [f"epochs {done.epoch} → {self.recipe.epochs}"]
-        if done.optimizer != own.optimizer:
-            changes.append(f"optimizer {done.optimizer} → {own.optimizer}")
-        self.say(f"{path} goes on with {'; '.join(changes)}")
-        done.optimizer, done.clip_norm = own.optimizer, own.clip_norm
-        self.model, self.goes_on = done, True
 
     def introduce(self, name: str) -> None:
         """The backend and why, the data, the training, the folder, the network."""
@@ -280,7 +290,7 @@ class Run:
         except SystemExit:
             done = f"{self.model.epoch} of {self.recipe.epochs} epochs"
             if first:
-                print(f"arraynn train: terminated after {done}; --out {self.folder} --resume goes on", file=sys.stderr)
+                print(f"arraynn train: terminated after {done}; --out {self.home} --resume goes on", file=sys.stderr)
             raise
         if isinstance(stopped, BrokenPipeError):
             silence()
@@ -301,7 +311,7 @@ class Run:
             stopped = error if isinstance(stopped, KeyboardInterrupt) else stopped
         if isinstance(stopped, KeyboardInterrupt):
             done = f"{self.model.epoch} of {self.recipe.epochs} epochs"
-            saved = f"all is saved in {self.folder}; --out {self.folder} --resume goes on"
+            saved = f"all is saved in {self.folder}; --out {self.home} --resume goes on"
             print(f"arraynn train: interrupted after {done}; {saved}", file=sys.stderr)
             return 130
         if stopped is not None:

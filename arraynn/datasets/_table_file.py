@@ -1,4 +1,4 @@
-"""A table in a file, of whatever kind: what its name says that it is, how many rows it has, its rows in chunks."""
+"""A table in a file: its kind by its name, its number of rows, its rows in chunks."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def kind_of(path: str) -> str | None:
 
 
 class TableFile:
-    """A table in a file. names : of its columns; decimal : the mark in its texts; told : how it is written."""
+    """A table in a file. names : of its columns; decimal : the mark in its texts. description : its format in words."""
 
     decimal = "."
-    told = ""
+    description = ""
 
     def __init__(self, path: str) -> None:
         self.path = path

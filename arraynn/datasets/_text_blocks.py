@@ -1,4 +1,4 @@
-"""A text file of a table, as blocks of whole lines in UTF-8; its encoding, separator and marks, found and told."""
+"""A text file of a table, as blocks of whole lines in UTF-8; its encoding, separator and decimal mark, detected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from ..errors import DataError
 
 BLOCK = 2**22  #: bytes read at a time
-HEAD = 2**16  #: bytes from which separator and decimal mark are told
+HEAD = 2**16  #: bytes from which separator and decimal mark are found
 SEPARATORS = ",;\t|"
 LONGEST = 2**26  #: bytes of one line
 
@@ -40,7 +40,7 @@ class Dialect:
     decimal: str
     packed: bool
 
-    def told(self) -> str:
+    def description(self) -> str:
         """In words, for a reader."""
         names = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
         parts = [f"{names.get(self.separator, repr(self.separator))} between cells", self.encoding]

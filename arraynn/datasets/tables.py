@@ -48,7 +48,7 @@ def read_table(
 
     All cells of a text file are read as text; what they are is decided by the encoding that learns from them. Files of
     text, Parquet and JSON lines are read in chunks, so that a large file needs little memory.
-    Raises DataError, naming the file and the row, for whatever is wrong with it.
+    Raises DataError, naming the file and the row, for a file that cannot be read.
     """
     name = os.fspath(path)
     if not os.path.isfile(name):
@@ -72,7 +72,7 @@ class TextFile(TableFile):
 
     def __init__(self, path: str, dialect: Dialect) -> None:
         super().__init__(path)
-        self.dialect, self.decimal, self.told = dialect, dialect.decimal, dialect.told()
+        self.dialect, self.decimal, self.description = dialect, dialect.decimal, dialect.description()
         self.size, self.plain = self._size(), False
         rows = Records(path, dialect)
         header = next(iter(rows), None)
@@ -159,9 +159,8 @@ class FrameFile(TableFile):
         )
 
     def failed(self, error: Exception) -> DataError:
-        """What polars could not do, in one line."""
-        told = " ".join(str(error).split())[:200]
-        return DataError(f"{self.path} cannot be read: {told}")
+        """Polars' error in one line."""
+        return DataError(f"{self.path} cannot be read: {' '.join(str(error).split())[:200]}")
 
 
 def _zone(kind: Any) -> Any:
@@ -171,7 +170,7 @@ def _zone(kind: Any) -> Any:
 class ParquetFile(FrameFile):
     """Parquet, some rows at a time."""
 
-    told = "Parquet"
+    description = "Parquet"
 
     def __init__(self, path: str, sheet: str | None = None) -> None:
         super().__init__(path)
@@ -206,7 +205,7 @@ class ParquetFile(FrameFile):
 class LinesFile(ParquetFile):
     """JSON lines: an object a line, some lines at a time. Its types are those of all its lines together."""
 
-    told = "JSON lines"
+    description = "JSON lines"
 
     def __init__(self, path: str, sheet: str | None = None) -> None:
         TableFile.__init__(self, path)
@@ -266,7 +265,7 @@ class ExcelFile(FrameFile):
             self.frame = polars().read_excel(path, engine="calamine", infer_schema_length=None, **which)
         except Exception as error:  # fastexcel's own errors, polars', of a damaged archive
             raise self.failed(error) from None
-        self.told = "Excel" if sheet is None else f"Excel, sheet {sheet!r}"
+        self.description = "Excel" if sheet is None else f"Excel, sheet {sheet!r}"
         self.names = tuple(self.frame.columns)
         checked_names(self.names, path)
 
@@ -276,7 +275,7 @@ class ExcelFile(FrameFile):
 
 
 class Texts(Column):
-    """A column of texts in polars' hands: the same answers as `Column`, sooner."""
+    """A text column held by polars: equal to `Column` in all results, and faster."""
 
     def take(self, rows: Any) -> Column:
         """The rows of a mask, a slice, or an array of places."""
@@ -295,7 +294,7 @@ class Texts(Column):
         return [*words.to_list(), None], places.to_numpy()
 
     def settled(self, decimal: str) -> np.ndarray | None:
-        """Numbers as polars finds them, nan for whatever else."""
+        """The numbers that polars reads, nan elsewhere."""
         pl = polars()
         texts = self.values
         if decimal == ",":

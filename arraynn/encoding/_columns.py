@@ -1,4 +1,4 @@
-"""What becomes of a column: numbers, strings and tuples that turn its cells into columns of numbers, or into codes."""
+"""The encodings of a column: hyperparameters that turn its cells into columns of numbers, or into codes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._hyperparameters import is_integer
+from .._text import brief, counted
 from ..errors import DataError
 from ._frame import Column, spelled
 from ._values import FLAGS, date, is_missing
 
-Where = Callable[[int], str]  #: where the row of a place stands, for an error
+Where = Callable[[int], str]  #: names the row at an index, for an error
 
 WEEK, DAY = 7 * 86400.0, 86400.0
 YEAR = 365.2425 * DAY
 
 
 class Encoded:
-    """The base. name : of the column. width : how many columns of numbers it becomes; `code` says whether it becomes
-    integers for an embedding instead."""
+    """The base class of column encodings.
+
+    name : of the column. width : the number of columns it becomes. code : whether it becomes integers for an embedding
+    instead.
+    """
 
     name: str
     code: ClassVar[bool] = False
@@ -32,20 +36,21 @@ class Encoded:
         return 0
 
     def features(self, column: Column, where: Where) -> np.ndarray:
-        """(N, width) float64, or (N,) int64 codes. DataError for what does not fit, naming column, row and value."""
+        """(N, width) float64, or (N,) int64 codes. Raises DataError, naming column, row and value, for a cell that does
+        not fit."""
         raise NotImplementedError(f"{type(self).__name__} must define features")
 
-    def told(self) -> str:
-        """What it becomes, in words."""
-        raise NotImplementedError(f"{type(self).__name__} must define told")
+    def description(self) -> str:
+        """The encoding in words."""
+        raise NotImplementedError(f"{type(self).__name__} must define description")
 
 
 @dataclass(frozen=True)
 class NumberColumn(Encoded):
-    """(v - mean) / scale; where nothing is, v is `fill`, and, with `gaps`, a second column is 1 there.
+    """A number v, standardized: (v - mean) / scale. A missing v is `fill`; with `gaps`, a second column is 1 there.
 
-    scale : above 0. decimal : "." or ",", the mark in texts. stray : whether texts that are no numbers count as gaps,
-    since there were some in training; else they are errors.
+    scale : above 0. decimal : "." or ",", the mark in texts. stray : whether texts that are not numbers count as
+    missing, as some were in the training rows; else they are errors.
     """
 
     name: str
@@ -69,14 +74,14 @@ class NumberColumn(Encoded):
         values = numbers(self.name, column, where, self.decimal, self.stray)
         return _with_gaps(np.where(np.isnan(values), self.fill, values)[:, None], values, self, (self.mean, self.scale))
 
-    def told(self) -> str:
-        gaps = f"; gaps as {self.fill:.4g}" + (", with a column that marks them" if self.gaps else "")
-        return f"number, less {self.mean:.4g}, over {self.scale:.4g}{gaps if self.gaps else ''}"
+    def description(self) -> str:
+        gaps = f"; gaps become {brief(self.fill)}, marked by a column" if self.gaps else ""
+        return f"number, {standardized('x', self.mean, self.scale)}{gaps}"
 
 
 @dataclass(frozen=True)
 class FlagColumn(Encoded):
-    """1 where true, 0 where false or where nothing is; with `gaps`, a second column is 1 there.
+    """1 where true, 0 where false or missing; with `gaps`, a second column is 1 where missing.
 
     Texts are true and false, yes and no, t and f, y and n, in any case; numbers are 1 and 0.
     """
@@ -102,15 +107,15 @@ class FlagColumn(Encoded):
             _refuse(self.name, column, int(wrong[0]) if wrong.size else 0, where, "true or false was expected")
         return _with_gaps(np.nan_to_num(values)[:, None], values, self, (0.0, 1.0))
 
-    def told(self) -> str:
+    def description(self) -> str:
         return "true or false" + ("; gaps marked by a column" if self.gaps else "")
 
 
 @dataclass(frozen=True)
 class CategoryColumn(Encoded):
-    """One-hot: column k is 1 where the text is values[k]; with `gaps`, a last column is 1 where nothing is.
+    """One-hot: column k is 1 where the text is values[k]; with `gaps`, a last column is 1 where it is missing.
 
-    A text that is none of the values, new at prediction, is 0 in all.
+    A text that is none of the values, such as a new one at prediction, is 0 in all columns.
     """
 
     name: str
@@ -131,15 +136,15 @@ class CategoryColumn(Encoded):
         wide = codes[:, None] == np.arange(2, 2 + len(self.values))
         return np.concatenate([wide, missing[:, None]], axis=1) if self.gaps else wide
 
-    def told(self) -> str:
-        return f"one-hot, {len(self.values)} values" + (", and one for gaps" if self.gaps else "")
+    def description(self) -> str:
+        return f"one-hot, {counted(len(self.values), 'value')}" + (" and gaps" if self.gaps else "")
 
 
 @dataclass(frozen=True)
 class EmbeddedColumn(Encoded):
-    """A code for an embedding: 2 + k where the text is values[k], 1 where nothing is, 0 for every other text.
+    """A code for an embedding: 2 + k where the text is values[k], 1 where it is missing, 0 for every other text.
 
-    units : numbers that the embedding has for each code.
+    units : the length of the vector that the embedding has for each code.
     """
 
     name: str
@@ -156,22 +161,22 @@ class EmbeddedColumn(Encoded):
 
     @property
     def vocabulary(self) -> int:
-        """How many codes there are."""
+        """The number of codes."""
         return 2 + len(self.values)
 
     def features(self, column: Column, where: Where) -> np.ndarray:
         return coded(column, self.values)
 
-    def told(self) -> str:
-        return f"embedded, {len(self.values)} values and one for others, {self.units} numbers each"
+    def description(self) -> str:
+        return f"embedded, {counted(len(self.values), 'value')}, gaps and others, {self.units} numbers each"
 
 
 @dataclass(frozen=True)
 class DateColumn(Encoded):
-    """The parts of a date: seconds since 1970 as (t - mean) / scale, and sines and cosines of the times within a
-    `periods`: "year", "week", "day". Where nothing is, t is the mean; with `gaps`, a last column is 1 there.
+    """A date, t seconds since 1970: (t - mean) / scale, then sin(2π t / p) and cos(2π t / p) for each period p.
 
-    day_first : how 1/2/2024 is read.
+    periods : some of "year", "week", "day". gaps : whether a last column is 1 where the date is missing; t is the mean
+    there. day_first : whether 1/2/2024 is 1 February, not 2 January.
     """
 
     name: str
@@ -201,13 +206,14 @@ class DateColumn(Encoded):
             parts += [np.sin(angle), np.cos(angle)]
         return _with_gaps(np.stack(parts, axis=1), times, self, (0.0, 1.0))
 
-    def told(self) -> str:
-        return ", ".join(["date: time", *(f"of the {period}" for period in self.periods)])
+    def description(self) -> str:
+        parts = ", ".join(["date: time", *(f"time of {period}" for period in self.periods)])
+        return parts + ("; gaps marked by a column" if self.gaps else "")
 
 
 @dataclass(frozen=True)
 class LeftOut(Encoded):
-    """A column that is not used. reason : why."""
+    """A column that the network does not see. reason : why."""
 
     name: str
     reason: str
@@ -217,17 +223,26 @@ class LeftOut(Encoded):
         if not isinstance(self.reason, str):
             raise ValueError(f"reason must be a text, got {self.reason!r}")
 
-    def told(self) -> str:
+    def description(self) -> str:
         return f"left out: {self.reason}"
 
 
-# What they share.
+# Shared by several encodings.
+
+
+def standardized(letter: str, mean: float, scale: float) -> str:
+    """The formula of a standardized number.
+
+    >>> standardized("x", 2.0, 1.5), standardized("y", -2.0, 10000.0)
+    ('(x - 2) / 1.5', '(y + 2) / 10,000')
+    """
+    return f"({letter} {'+' if mean < 0 else '-'} {brief(abs(mean))}) / {brief(scale)}"
 
 
 def numbers(name: str, column: Column, where: Where, decimal: str, stray: bool = False) -> np.ndarray:
-    """float64, nan where nothing is. DataError for texts, unless they are stray, and for what is not finite.
+    """float64, nan where missing. Raises DataError for numbers that are not finite and, unless `stray`, for texts.
 
-    decimal : the mark in texts, where the column does not come from a file whose own mark is known.
+    decimal : the mark in texts, for columns that do not know the mark of their own file.
     """
     if column.kind == "date":
         _refuse(name, column, 0, where, "a number was expected")
@@ -241,7 +256,7 @@ def numbers(name: str, column: Column, where: Where, decimal: str, stray: bool =
 
 
 def seconds(name: str, column: Column, where: Where, day_first: bool) -> np.ndarray:
-    """float64 seconds since 1970, nan where nothing is. DataError for what is no date."""
+    """float64 seconds since 1970, nan where missing. Raises DataError for a cell that is not a date."""
     if column.kind == "date":
         return np.asarray(column.values)
     if column.kind != "text":
@@ -261,7 +276,7 @@ def seconds(name: str, column: Column, where: Where, day_first: bool) -> np.ndar
 
 
 def coded(column: Column, values: tuple[str, ...]) -> np.ndarray:
-    """2 + k where the text is values[k], 1 where nothing is, 0 elsewhere: int64."""
+    """int64 codes: 2 + k where the text is values[k], 1 where it is missing, 0 elsewhere."""
     places = {value: float(2 + k) for k, value in enumerate(values)}
     if column.kind == "number":
         return _coded_numbers(column.values, places)
@@ -279,7 +294,7 @@ def _coded_numbers(values: np.ndarray, places: dict[str, float]) -> np.ndarray:
 
 
 def _with_gaps(parts: np.ndarray, values: np.ndarray, one: Any, scaled: tuple[float, float]) -> np.ndarray:
-    """The columns, less the mean and over the scale, and beside them the one that marks gaps."""
+    """The columns, standardized, and beside them the one that marks gaps."""
     mean, scale = scaled
     if (mean, scale) != (0.0, 1.0):
         parts = (parts - mean) / scale
@@ -288,8 +303,8 @@ def _with_gaps(parts: np.ndarray, values: np.ndarray, one: Any, scaled: tuple[fl
 
 def _refuse(name: str, column: Column, place: int, where: Where, expected: str) -> None:
     value = column.take(slice(place, place + 1)).texts()[0] if len(column) else None
-    told = repr(value if value is None or len(value) < 60 else value[:57] + "...")
-    raise DataError(f"column {name!r} holds {told} in {where(place)}; {expected}")
+    shown = repr(value if value is None or len(value) < 60 else value[:57] + "...")
+    raise DataError(f"column {name!r} holds {shown} in {where(place)}; {expected}")
 
 
 def _checked(name: Any, **values: Any) -> None:

@@ -1,4 +1,4 @@
-"""Tables as the encoding sees them: named columns of numbers, text, flags or dates, from whatever frame they come."""
+"""Tables as the encoding sees them: named columns of numbers, text, flags or dates, from frames, files, mappings."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from ..errors import DataError, ShapeError
 from ._values import is_missing, number
 
-#: what the values of a column are
+#: the kinds of columns
 KINDS = ("number", "text", "flag", "date")
 
 
 class Column:
-    """The values of one column, in some rows.
+    """The values of one column in some rows.
 
-    kind : "number", "flag" (float64 of 0 and 1) and "date" (float64, seconds since 1970) hold float64 with nan where
-    nothing is; "text" holds strings, or None. decimal : the mark in the texts of a file, None where none is known.
+    kind : "number", "flag" (0 and 1) and "date" (seconds since 1970) hold float64, with nan for missing values; "text"
+    holds strings and None. decimal : the decimal mark of the file that the texts are from, or None.
     """
 
     def __init__(self, kind: str, values: Any, decimal: str | None = None) -> None:
@@ -29,33 +29,33 @@ class Column:
         return len(self.values)
 
     def take(self, rows: Any) -> Column:
-        """The rows of a mask, a slice, or an array of places."""
+        """The rows that a mask, a slice, or an array of indices selects."""
         return type(self)(self.kind, self.values[rows], self.decimal)
 
-    # Of text alone.
+    # For text columns.
 
     def factorized(self, rows: Any = slice(None)) -> tuple[list[str | None], np.ndarray]:
-        """(the different values, in the order in which they come, for each row its place among them)."""
+        """(the different values in the order of their first rows, the index of each row's value among them)."""
         places: dict[str | None, int] = {}
         inverse = np.fromiter((places.setdefault(v, len(places)) for v in self.values[rows]), np.int64)
         return list(places), inverse
 
     def settled(self, decimal: str) -> np.ndarray | None:
-        """Numbers that a faster reader has found already, nan where it has not; None where there is no such reader."""
+        """The numbers that a faster reader finds, nan elsewhere; None where there is no such reader."""
         return None
 
     def beginning_with_zero(self) -> list[str]:
-        """The texts that begin with a zero, a sign or a space: those whose digits may be padded."""
+        """The texts that may be digits with a leading zero: those that begin with a zero, a sign or a space."""
         return [v for v in self.values if v is not None and v[:1] in "0+- \t"]
 
     def looked_up(self, function: Callable[[str | None], float], rows: Any = slice(None)) -> np.ndarray:
-        """function of each value, called once for each different one."""
+        """The function of each value, called once for each different value."""
         values, inverse = self.factorized(rows)
         found: np.ndarray = np.asarray([function(value) for value in values] or [np.nan], np.float64)[inverse]
         return found
 
     def texts(self) -> Sequence[str | None]:
-        """Each value as the text of a class or a category: a whole number has no decimal point; None is missing."""
+        """Each value as the text of a class or a category. A whole number has no decimal point; None is missing."""
         if self.kind == "text":
             return [None if is_missing(v) else v.strip() for v in self.values]
         if self.kind == "date":
@@ -65,11 +65,11 @@ class Column:
         return [None if np.isnan(v) else spelled(v) for v in self.values.tolist()]
 
     def as_text(self) -> Column:
-        """The same column, of texts."""
+        """The same column as text."""
         return self if self.kind == "text" else Column("text", np.asarray([*self.texts(), None], object)[:-1])
 
     def numbers(self, decimal: str = ".") -> tuple[np.ndarray, np.ndarray]:
-        """(float64 values with nan where nothing is, places of the texts that are no numbers, nan too)."""
+        """(float64 values, nan where missing or not a number; the indices of the texts that are not numbers)."""
         if self.kind != "text":
             return self.values, np.empty(0, np.int64)
         values = self.settled(decimal)
@@ -86,8 +86,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Some rows of named columns. start : the place of the first row in the whole. where : says in an error where a row
-    of that place stands, such as "row 17 of houses.csv"."""
+    """Some rows of named columns.
+
+    start : the index of the first row in the whole table. where : names the row at an index for an error, such as "row
+    17 of houses.csv".
+    """
 
     columns: Mapping[str, Column]
     count: int
@@ -99,17 +102,17 @@ class Table:
         return tuple(self.columns)
 
     def chunks(self, names: Sequence[str] | None = None) -> Iterator[Table]:
-        """The table in parts that fit in memory: here, all of it."""
+        """The table in parts that fit in memory: here, one part with all rows."""
         yield self
 
     def take(self, places: np.ndarray) -> Table:
-        """The rows of these places, which are counted anew, and still say where they stand."""
+        """The rows at these indices. Their `where` still names the rows of the original."""
         taken = {name: column.take(places) for name, column in self.columns.items()}
         return Table(taken, len(places), 0, lambda row: self.where(int(places[row])))
 
 
 def spelled(value: float) -> str:
-    """A number as a text, without a decimal point where it is whole.
+    """A number as text, without a decimal point where it is whole.
 
     >>> spelled(3.0), spelled(0.25)
     ('3', '0.25')
@@ -118,15 +121,15 @@ def spelled(value: float) -> str:
 
 
 def is_table(x: Any) -> bool:
-    """Whether x has named columns: a frame of pandas or polars, a file that `datasets.read_table` opened, a mapping
-    from names to columns."""
+    """Whether x is a table: a pandas or polars frame, a file that `datasets.read_table` opened, or a mapping from names
+    to columns."""
     return hasattr(x, "chunks") or isinstance(x, Mapping) or (hasattr(x, "columns") and not callable(x.columns))
 
 
 def as_table(frame: Any) -> Any:
-    """A frame as something with `names`, `count` and `chunks()`. DataError for what is no table.
+    """A frame as an object with `names`, `count` and `chunks()`. Raises DataError for anything else.
 
-    frame : a table already; a frame of pandas or polars, taken column by column; a mapping from names to sequences.
+    frame : such an object already; a pandas or polars frame; a mapping from names to sequences.
     """
     if hasattr(frame, "chunks") and hasattr(frame, "names"):
         return frame
@@ -142,7 +145,7 @@ def as_table(frame: Any) -> Any:
 
 
 def checked_names(names: Sequence[Any], what: str) -> None:
-    """Raise DataError unless the names are different texts, none of them empty."""
+    """Raise DataError unless all names are texts, none is empty and no two are equal."""
     for place, name in enumerate(names, 1):
         if not isinstance(name, str):
             raise DataError(f"{what}: the name of column {place} is {name!r}; names must be texts, as by map(str, …)")
@@ -154,7 +157,7 @@ def checked_names(names: Sequence[Any], what: str) -> None:
 
 
 def _column(name: str, series: Any) -> Column:
-    """A column of pandas or polars, an array or a list, by its own methods."""
+    """The column of a pandas or polars frame, an array or a list."""
     kind = str(getattr(series, "dtype", ""))
     if kind.startswith(("Date", "datetime64")) or (hasattr(series, "dt") and "datetime" in kind):
         return _dates(series)
@@ -187,7 +190,10 @@ def _absent(value: Any) -> bool:
 
 
 def of_objects(name: str, values: list[Any], where: Callable[[int], str] = "row {}".format) -> Column:
-    """Python objects, None where nothing is: all of one kind, or else their texts. DataError for what is none."""
+    """A column of Python objects, None for missing ones: of the kind that all have, or else text.
+
+    Raises DataError for lists, dicts, arrays and other objects that are not a single value.
+    """
     kinds = {type(value) for value in values if value is not None}
     if all(issubclass(kind, (bool, np.bool_)) for kind in kinds) and kinds:
         return Column("flag", np.asarray([np.nan if v is None else float(v) for v in values]))

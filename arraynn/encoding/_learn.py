@@ -1,4 +1,4 @@
-"""What becomes of each column, decided from training rows, and why."""
+"""Chooses the encoding of each column from training rows, with reasons."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._text import table
+from .._text import brief, counted, table
 from ..errors import DataError
 from ._columns import (
     CategoryColumn,
@@ -32,16 +32,24 @@ TASKS = ("classification", "regression")
 
 @dataclass(frozen=True)
 class Learnt:
-    """What `learn` found. why : for each column, and each target, what spoke for it. notes : what a reader should know:
-    texts among numbers, columns that are nearly the target."""
+    """The result of `learn`.
+
+    why : for each column and target, the values that its encoding rests on. notes : warnings, a sentence each: texts
+    among numbers, columns that nearly equal the target.
+    """
 
     encoding: TableEncoding
     why: dict[str, str]
     notes: tuple[str, ...]
 
     def __str__(self) -> str:
-        told = [(one.name, one.told(), self.why[one.name]) for one in (*self.encoding.columns, *self.encoding.targets)]
-        return table(told)
+        columns = (*self.encoding.columns, *self.encoding.targets)
+        return table(
+            [
+                ("column", "becomes", "training rows hold"),
+                *((one.name, one.description(), self.why[one.name]) for one in columns),
+            ]
+        )
 
 
 def learn(
@@ -55,19 +63,19 @@ def learn(
     task: str | None = None,
     rows: Any = None,
 ) -> Learnt:
-    """Decide, from the training rows of a table, what becomes of each column.
+    """Choose the encoding of each column of a table from its training rows.
 
-    frame : a frame of pandas or polars, a file that `datasets.read_table` opened, or a mapping from names to columns.
-    target : a column's name, or several names of columns of numbers.
-    numeric : columns to take as numbers, texts among them as gaps. text : columns to take as texts, one-hot or embedded
-        by the number of their values. categories : columns to take as one-hot, whatever they hold. drop : columns to
-        leave out. task : "classification" or "regression", where the target's values leave it open.
-    rows : a mask or places of the rows to learn from, None for all.
+    frame : a pandas or polars frame, a file that `datasets.read_table` opened, or a mapping from names to columns.
+    target : the name of a column, or the names of several columns of numbers.
+    numeric : columns to read as numbers; texts in them count as missing. text : columns to read as text, one-hot or
+        embedded by the number of values. categories : columns to make one-hot. drop : columns to leave out.
+    task : "classification" or "regression"; None decides by the target's values.
+    rows : a mask or the indices of the training rows, None for all.
 
-    Numbers are standardized; text of few values is one-hot, of more embedded; words for true and false, and dates, are
-    taken as such. Constant columns, ids (whole numbers in a row, text that differs everywhere) and columns without
-    values are left out. The thresholds are `RULES`.
-    Raises DataError for names that are not there, and for targets that cannot be learnt.
+    Numbers are standardized. Text of few values is one-hot, of more values embedded. Words for true and false become 1
+    and 0, dates their parts. Constant columns, ids (nearly consecutive whole numbers, text that differs in nearly all
+    rows) and columns without values are left out. The thresholds are `RULES`.
+    Raises DataError for a column that is not in the table, and for a target that cannot be learnt.
     """
     table = as_table(frame)
     targets = [target] if isinstance(target, str) else list(target)
@@ -90,10 +98,10 @@ def learn(
         columns.append(_column(profiles[name], table.count, name in numeric, name in categories, name in text, why))
     encoding = TableEncoding(tuple(columns), found_targets)
     if not encoding.used:
-        told = "; ".join(f"{c.name!r}, {c.told()}" for c in columns) or "there is none beside the target"
-        raise DataError(f"no column is left to learn from: {told}")
+        reasons = "; ".join(f"{c.name!r}, {c.description()}" for c in columns) or "the table has only the target"
+        raise DataError(f"no column is left to learn from: {reasons}")
     notes = [
-        f"column {p.name!r}: {p.stray:,} texts among its numbers, taken as gaps, the first {p.first_stray}"
+        f"column {p.name!r}: {counted(p.stray, 'text')} among its numbers, taken as gaps, the first {p.first_stray}"
         for p in profiles.values()
         if isinstance(p, NumberProfile) and p.stray and p.name not in targets
     ]
@@ -101,16 +109,16 @@ def learn(
 
 
 def learn_target(table: Any, name: str, task: str | None = None, rows: Any = None) -> ValueTarget | ClassTarget:
-    """What a column is as a target, decided from the training rows. The arguments are those of `learn`."""
+    """The encoding of a column as a target, chosen from the training rows. The arguments are those of `learn`."""
     profiles = profiles_of(table, rows, {}, [other for other in table.names if other != name])
     return _target(name, profiles, table, rows, task, False, {})
 
 
 def order_of(table: Any, name: str) -> np.ndarray:
-    """(N,) float64 by which a column of dates or numbers orders the rows. DataError where a row has none."""
+    """(N,) float64, the values of a column of dates or numbers. Raises DataError where a row has none."""
     profile = profiles_of(table, None, {}, [other for other in table.names if other != name])[name]
     if isinstance(profile, TextProfile):
-        raise DataError(f"column {name!r} holds neither dates nor numbers, and so has no order in time")
+        raise DataError(f"column {name!r} holds neither dates nor numbers, so rows have no order in time")
     found = []
     for chunk in table.chunks([name]):
         column = chunk.columns[name]
@@ -149,14 +157,14 @@ def _target(
     profile = profiles[name]
     if not profile.given:
         raise DataError(f"the target {name!r} has no values in the training rows")
-    counted = isinstance(profile, NumberProfile) and profile.kinds != {"flag"}
-    if counted and task != "classification" and (task or several or not _classes(profile)):
+    numeric = isinstance(profile, NumberProfile) and profile.kinds != {"flag"}
+    if numeric and task != "classification" and (task or several or not _classes(profile)):
         return _value_target(profile, why)
     if several or task == "regression":
         raise DataError(f"the target {name!r} is not of numbers; a regression, and several targets, need numbers")
     if isinstance(profile, DateProfile) and task is None:
         raise DataError(f"the target {name!r} is of dates; give the task, or a target of numbers or classes")
-    why[name] = "as asked" if task else "texts"
+    why[name] = "as asked" if task else "text"
     if isinstance(profile, NumberProfile):
         why[name] = "as asked" if task else "few whole numbers; --task regression takes them as numbers"
         if profile.kinds == {"flag"}:
@@ -172,7 +180,7 @@ def _target(
 
 
 def _classes(profile: Any) -> bool:
-    """Whether numbers look like classes: few whole ones, each in several rows."""
+    """Whether numbers look like classes: a few whole numbers, each in several rows."""
     different = len(np.unique(profile.sample[~np.isnan(profile.sample)]))
     return bool(profile.moments.whole) and different <= min(RULES.task_values, profile.given // 5)
 
@@ -183,9 +191,9 @@ def _value_target(profile: Any, why: dict[str, str]) -> ValueTarget:
     moments = profile.moments
     if moments.low == moments.high:
         raise DataError(
-            f"the target {profile.name!r} is {moments.low:g} in all training rows; there is nothing to learn"
+            f"the target {profile.name!r} is {brief(moments.low)} in all training rows; there is nothing to learn"
         )
-    why[profile.name] = f"numbers from {moments.low:.4g} to {moments.high:.4g}"
+    why[profile.name] = f"{brief(moments.low)} to {brief(moments.high)}"
     return ValueTarget(profile.name, moments.mean, moments.scale, profile.decimal)
 
 
@@ -194,7 +202,7 @@ def _value_target(profile: Any, why: dict[str, str]) -> ValueTarget:
 
 def _column(profile: Profile, count: int, numeric: bool, one_hot: bool, text: bool, why: dict[str, str]) -> Encoded:
     name, asked = profile.name, numeric or one_hot or text
-    gaps = f"; {profile.missing:,} gaps" if profile.missing else ""
+    gaps = f"; {counted(profile.missing, 'gap')}" if profile.missing else ""
     why[name] = ("as asked" if asked else "") + gaps.removeprefix("" if asked else "; ")
 
     def left(reason: str) -> LeftOut:
@@ -208,12 +216,12 @@ def _column(profile: Profile, count: int, numeric: bool, one_hot: bool, text: bo
         if not moments.count:
             return left("no numbers")
         if moments.low == moments.high and not profile.missing and not profile.stray:
-            return left(f"constant, {moments.low:.6g}")
+            return left(f"constant, {brief(moments.low)}")
         if profile.kinds == {"flag"}:
             return FlagColumn(name, bool(profile.missing))
         if not numeric and _is_id(profile, count):
-            return left("an id: whole numbers in a row, all different")
-        why[name] = f"{moments.low:.4g} to {moments.high:.4g}" + ("; as asked" if asked else "") + gaps
+            return left("an id: different whole numbers, nearly consecutive")
+        why[name] = f"{brief(moments.low)} to {brief(moments.high)}" + ("; as asked" if asked else "") + gaps
         sample = profile.sample[~np.isnan(profile.sample)]
         fill = float(np.median(sample)) if sample.size else moments.mean
         marked = bool(profile.missing or profile.stray)
@@ -235,7 +243,7 @@ def _date(profile: DateProfile, left: Any, why: dict[str, str]) -> Encoded:
         *(("week",) if span > 7 else ()),
         *(("day",) if profile.clock else ()),
     )
-    why[profile.name] = f"{first} to {last}" + (f"; {profile.missing:,} gaps" if profile.missing else "")
+    why[profile.name] = f"{first} to {last}" + (f"; {counted(profile.missing, 'gap')}" if profile.missing else "")
     return DateColumn(profile.name, moments.mean, moments.scale, periods, bool(profile.missing), profile.day_first)
 
 
@@ -259,15 +267,15 @@ def _text(profile: TextProfile, one_hot: bool, asked: bool, left: Any, why: dict
     kept = sorted(text for text, count in counts.items() if count >= RULES.rare)
     others = len(counts) - len(kept)
     if others or profile.more:
-        told = f"{'more than ' * profile.more}{others:,} rare values as 'other'"
-        why[name] = "; ".join(part for part in (why[name], told) if part)
+        rare = f"{'more than ' * profile.more}{counted(others, 'rare value')} as 'other'"
+        why[name] = "; ".join(part for part in (why[name], rare) if part)
     if not kept:
-        return left("no value is in three rows")
+        return left(f"no value is in {RULES.rare} rows or more")
     return EmbeddedColumn(name, tuple(kept), min(RULES.units, max(2, round(1.6 * len(kept) ** 0.56))))
 
 
 def _one_pair(counts: dict[str, int]) -> bool:
-    """Whether the two words belong together: true and false, not true and no."""
+    """Whether the two words are a pair, such as true and false; true and no are not."""
     pairs = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
     return {text.lower() for text in counts} in pairs
 
@@ -279,11 +287,11 @@ def _is_id(profile: NumberProfile, count: int) -> bool:
     return len(np.unique(sample)) == len(sample) and moments.high - moments.low < RULES.id_range * count
 
 
-# Columns that give the target away.
+# Columns that leak the target.
 
 
 def _leaks(encoding: TableEncoding, profiles: dict[str, Profile]) -> list[str]:
-    """A line for each column that is nearly a target."""
+    """A sentence for each column that nearly equals a target."""
     notes = []
     for target in encoding.targets:
         goal = profiles[target.name]
@@ -292,14 +300,17 @@ def _leaks(encoding: TableEncoding, profiles: dict[str, Profile]) -> list[str]:
             if share > RULES.duplicate:
                 notes.append(
                     f"column {one.name!r} is nearly the target {target.name!r}; if it is not known when you predict, "
-                    f"leave it out by --drop {one.name}"
+                    f"leave it out with --drop {one.name}"
                 )
     return notes
 
 
 def _agreement(values: np.ndarray, goal: np.ndarray, classes: bool) -> float:
-    """|correlation| of two columns of numbers; of others, the share of rows that the value's own most frequent class
-    tells, where there are about as many values as classes."""
+    """How well a column gives the target away, from 0 to 1.
+
+    Of a target of numbers, |correlation|. Of classes, the share of rows whose class is the most frequent one of their
+    value, or 0 where there are more than twice as many values as classes.
+    """
     if len(values) != len(goal):
         return 0.0
     given = ~(_nothing(values) | _nothing(goal))

@@ -1,4 +1,4 @@
-"""What the training rows of a column hold, gathered chunk by chunk in memory that does not grow with the rows."""
+"""Statistics of a column's training rows, gathered chunk by chunk in memory that does not grow with the rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from ._values import FLAGS, date, is_missing, is_padded
 
 @dataclass
 class Moments:
-    """Count, mean and sum of squared deviations of numbers, merged chunk by chunk: Chan, Golub and LeVeque, 1979."""
+    """Count, mean, sum of squared deviations, least and largest of numbers, merged chunk by chunk.
+
+    Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
+    """
 
     count: int = 0
     mean: float = 0.0
@@ -46,15 +49,18 @@ class Moments:
 
     @property
     def scale(self) -> float:
-        """The standard deviation, with N below; 1 where the numbers do not vary."""
+        """The standard deviation, divided by N, not N - 1; 1 where the numbers do not vary."""
         if not self.low < self.high:  # rounding leaves equal numbers a deviation of some 1e-17
             return 1.0
         return math.sqrt(self.squares / self.count) or 1.0
 
 
 class Profile:
-    """One column so far. rows, missing : how many; failed : it is not of this kind after all; sampled : the values of
-    some rows, evenly taken, in their order, chunk by chunk."""
+    """Statistics of one column.
+
+    rows, missing : counts so far. failed : whether a row has shown that the column is not of this kind. sampled : the
+    values of evenly spaced rows, in order, chunk by chunk.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -63,25 +69,25 @@ class Profile:
         self.sampled: list[np.ndarray] = []
 
     def add(self, column: Column, sampled: np.ndarray, where: Where) -> None:
-        """Look at some more rows. sampled : the places among them of those that are sampled."""
+        """Add some more rows. sampled : the indices of those that are sampled."""
         raise NotImplementedError(f"{type(self).__name__} must define add")
 
     @property
     def given(self) -> int:
-        """Rows with a value."""
+        """The number of rows with a value."""
         return self.rows - self.missing
 
     @property
     def sample(self) -> np.ndarray:
-        """The sampled values: float64, or objects, texts and None."""
+        """The sampled values: float64, or an object array of texts and None."""
         return np.concatenate(self.sampled) if self.sampled else np.empty(0)
 
 
 class NumberProfile(Profile):
-    """A column of numbers or flags, or of texts that are numbers, but for a few.
+    """A column of numbers or flags, or of texts most of which are numbers.
 
-    stray : texts that are no numbers; first_stray : the first and where it stands. forced : whether it is of numbers
-    whatever the texts look like.
+    stray : how many texts are not numbers. first_stray : the first of them and its row. forced : whether the column
+    counts as numbers whatever its texts are.
     """
 
     def __init__(self, name: str, decimal: str, forced: bool = False) -> None:
@@ -116,8 +122,7 @@ class NumberProfile(Profile):
 
 
 class DateProfile(Profile):
-    """A column of dates, or of texts that are. day_first : how 1/2/2024 is read; `told` whether the rows say so.
-    clock : whether there are times of day other than midnight."""
+    """A column of dates, or of texts that are dates. clock : whether some have a time of day other than midnight."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -145,7 +150,7 @@ class DateProfile(Profile):
 
     @property
     def day_first(self) -> bool:
-        """Month first only where the day cannot be."""
+        """Whether 1/2/2024 is 1 February: yes, unless a row has no such day."""
         return self.possible[True]
 
     @property
@@ -154,8 +159,11 @@ class DateProfile(Profile):
 
 
 class TextProfile(Profile):
-    """A column of texts, or of whatever as texts. counts : rows of each text, of the first RULES.embedded different
-    ones; more : whether there are others. flags : whether all are words for true and false."""
+    """A column of texts, or of anything else as text.
+
+    counts : the number of rows of each text, for the first RULES.embedded different texts. more : whether there are
+    others. flags : whether all texts mean true or false.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -183,7 +191,7 @@ class TextProfile(Profile):
 
 
 def _times(column: Column, day_first: bool) -> np.ndarray:
-    """Seconds since 1970, nan where nothing is, infinite where no date is."""
+    """Seconds since 1970, nan where missing, infinite for a cell that is not a date."""
     if column.kind == "date":
         return np.asarray(column.values)
 
@@ -197,12 +205,12 @@ def _times(column: Column, day_first: bool) -> np.ndarray:
 
 
 def _any_padded(column: Column) -> bool:
-    """Whether a text of digits begins with a zero that a number would lose."""
+    """Whether a text of digits has a leading zero, which a number would lose."""
     return column.kind == "text" and any(is_padded(word) for word in column.beginning_with_zero())
 
 
 def first_look(name: str, column: Column, decimal: str, where: Where) -> Profile:
-    """The profile that the first rows of a column ask for: of numbers, else of dates, else of texts."""
+    """An empty profile of the kind that the first rows of a column suggest: numbers, else dates, else texts."""
     nothing = np.empty(0, np.int64)
     tries = [NumberProfile(name, decimal), DateProfile(name)]
     for one in tries if column.kind != "date" else reversed(tries):

@@ -1,4 +1,4 @@
-"""Every threshold by which a column is judged, in one place: the decisions read it, and so does --help."""
+"""The thresholds by which a column's encoding is chosen, in one table, which --help prints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True)
 class Rules:
-    """The thresholds. `RULES` holds those that are used; `MEANING` says in words what each does."""
+    """The thresholds. `RULES` holds their values; `MEANING` explains each."""
 
     one_hot: int = 20
     rare: int = 3
@@ -24,26 +24,26 @@ class Rules:
 
 
 MEANING = {
-    "one_hot": "text of at most so many values is one-hot, of more embedded",
+    "one_hot": "a text column of at most this many values is one-hot, of more is embedded",
     "rare": "an embedded value in fewer training rows than this counts as 'other'",
-    "units": "numbers of an embedding, at most: min(this, round(1.6 values^0.56))",
-    "embedded": "values that are told apart, at most; those that come later count as 'other'",
-    "strays": "share of texts in a column of numbers, at most; they are taken as gaps, and told",
-    "id_rows": "rows from which on a column is looked at for ids",
-    "id_range": "whole numbers, all different, within so many times the table's rows are ids",
-    "id_texts": "text of which more than this share of the rows is different is an id, or free text",
-    "task_values": "a target of at most so many whole numbers, each in 5 rows on average, is a classification",
-    "classes": "classes of a target, at most",
-    "duplicate": "a column that correlates with the target by more than this is told, and kept",
-    "sample": "training rows, evenly taken, at most, from which medians and ids are told",
+    "units": "most numbers of an embedding: min(this, round(1.6 values^0.56))",
+    "embedded": "most values of an embedded column; later ones count as 'other'",
+    "strays": "largest share of texts in a column of numbers; they become gaps, with a note",
+    "id_rows": "least rows of a table in which columns may be ids",
+    "id_range": "different whole numbers are ids where their range is below this many times the rows",
+    "id_texts": "text with a larger share of different values is an id or free text",
+    "task_values": "a target of at most this many whole numbers, each in 5 rows on average, is of classes",
+    "classes": "most classes of a target",
+    "duplicate": "a column that correlates with the target by more than this is kept, with a note",
+    "sample": "most training rows, evenly spaced, from which medians and ids are found",
 }
 RULES = Rules()
 
 
 def rules_table() -> str:
-    """The thresholds with their meaning, a line each.
+    """The thresholds with their meaning, one on each line.
 
     >>> print(rules_table().splitlines()[0])
-    one_hot          20  text of at most so many values is one-hot, of more embedded
+    one_hot          20  a text column of at most this many values is one-hot, of more is embedded
     """
     return "\n".join(f"{f.name:<10} {getattr(RULES, f.name):>8}  {MEANING[f.name]}" for f in fields(Rules))

@@ -1,4 +1,4 @@
-"""The training rows of a table gone through, each column by the profile that fits it."""
+"""Goes through the training rows of a table and fills a profile of each column."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from ._values import is_padded, number
 
 
 def profiles_of(table: Any, rows: Any, forced: Mapping[str, str], skip: Collection[str]) -> dict[str, Profile]:
-    """A profile of each column but those to skip, of the training rows only.
+    """A profile of each column, from the training rows only.
 
-    rows : a mask or places of the training rows, None for all. forced : "number" or "text" for columns whose kind is
-    given. A column that turns out to be of another kind than its first rows is gone through again, as texts.
+    rows : a mask or the indices of the training rows, None for all. forced : "number" or "text" for columns whose kind
+    is given. skip : names of columns to leave out. A column whose first rows suggest a kind that later rows do not have
+    is read again, as text.
     """
     count = table.count
     if not count:
@@ -33,7 +34,7 @@ def profiles_of(table: Any, rows: Any, forced: Mapping[str, str], skip: Collecti
     names = [name for name in table.names if name not in skip]
     found = {name: _wished(name, forced.get(name), decimal) for name in names}
     for chunk in _chunks(table, [name for name, profile in found.items() if profile is None]):
-        for name in names:  # the first rows decide how the rest is looked at
+        for name in names:  # the first rows decide how the rest is read
             if found[name] is None:
                 found[name] = first_look(name, chunk.columns[name], decimal, chunk.where)
         break
@@ -44,7 +45,7 @@ def profiles_of(table: Any, rows: Any, forced: Mapping[str, str], skip: Collecti
         if profile.failed:
             again[name] = TextProfile(name)
         elif isinstance(profile, TextProfile) and name not in forced and _all_numbers(profile, decimal):
-            again[name] = NumberProfile(name, decimal)  # where the first rows had nothing
+            again[name] = NumberProfile(name, decimal)  # the first rows were empty
     _scan(table, again, chosen, sampled)
     return profiles | again
 
@@ -82,7 +83,7 @@ def _scan(table: Any, profiles: Mapping[str, Profile], chosen: np.ndarray, sampl
 
 
 def _all_numbers(profile: TextProfile, decimal: str) -> bool:
-    """Whether all texts that were counted are numbers, and none loses a zero by it."""
+    """Whether all counted texts are numbers without a leading zero."""
     return (
         profile.kinds == {"text"}
         and bool(profile.counts)

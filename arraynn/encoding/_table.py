@@ -1,4 +1,4 @@
-"""A table's columns as a network's inputs and targets: what was learnt of them, as data."""
+"""The encoding of a table: its columns as a network's inputs and targets, and predictions as values."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from ._columns import Encoded
 from ._frame import Table, as_table, is_table
 from ._targets import ClassTarget, Places, ValueTarget
 
-WINDOW = 2**24  #: bytes of a mapped file that are read in order until their memory is given back
-MAPPED = 2**26  #: bytes of encoded numbers from which on they go to a temporary file
+WINDOW = 2**24  #: bytes of a mapped file that are read before their memory is freed
+MAPPED = 2**26  #: encoded arrays of more bytes than this go to a temporary file
 
 
 @dataclass(frozen=True)
 class TableEncoding:
-    """How the columns of a table become a network's inputs, and outputs become answers. Numbers, strings and tuples.
+    """How the columns of a table become a network's inputs, and outputs become predictions.
 
-    columns : a `NumberColumn`, `FlagColumn`, `CategoryColumn`, `EmbeddedColumn`, `DateColumn` or `LeftOut` each, found
-        in a table by name: their order does not matter, and others beside them are passed by.
+    columns : each a `NumberColumn`, `FlagColumn`, `CategoryColumn`, `EmbeddedColumn`, `DateColumn` or `LeftOut`.
+        Columns are found in a table by name: their order does not matter, and a table may have others.
     targets : one or more `ValueTarget`, or one `ClassTarget`.
 
-    `learn` makes one from training rows. Encoded, x is (N, D) float32; with embedded columns a tuple of that and (N,)
-    integer codes of each, for the layer that `input_layer` gives.
+    `learn` makes an encoding from training rows. Encoded, x is (N, D) float32; with embedded columns, a tuple of that
+    and (N,) integer codes of each, for the layer that `input_layer` gives.
 
     >>> frame = {"colour": ["red", "blue", "red", "blue"], "size": [1.0, 2.0, 3.0, 4.5], "price": [1.0, 2.5, 3.0, 4.0]}
     >>> encoding = TableEncoding.learn(frame, target="price")
     >>> print(encoding)
     colour  one-hot, 2 values
-    size    number, less 2.625, over 1.293
-    price   target: a number, less 2.625, over 1.083 while training
-    >>> encoding.encode({"size": [2.625], "colour": ["green"]})  # a colour that is new
+    size    number, (x - 2.625) / 1.293
+    price   target: a number, learnt as (y - 2.625) / 1.083
+    >>> encoding.encode({"size": [2.625], "colour": ["green"]})  # a new colour
     array([[0., 0., 0.]], dtype=float32)
     """
 
@@ -61,31 +61,31 @@ class TableEncoding:
 
     @staticmethod
     def learn(frame: Any, target: str | Sequence[str], **wishes: Any) -> TableEncoding:
-        """What becomes of each column, decided from these rows. See `arraynn.encoding.learn`, which also says why."""
+        """Choose the encoding of each column from these rows. See `arraynn.encoding.learn`, which gives reasons."""
         from ._learn import learn
 
         return learn(frame, target, **wishes).encoding
 
-    # What it is.
+    # Columns, shapes, classes.
 
     @property
     def used(self) -> tuple[Any, ...]:
-        """The columns that are not left out."""
+        """The columns that the network sees."""
         return tuple(one for one in self.columns if one.code or one.width)
 
     @property
     def coded(self) -> tuple[Any, ...]:
-        """The columns that are embedded."""
+        """The embedded columns."""
         return tuple(one for one in self.columns if one.code)
 
     @property
     def width(self) -> int:
-        """D, the numbers of a row beside the codes."""
+        """D, the numbers in a row of x, without the codes of embedded columns."""
         return sum(one.width for one in self.columns)
 
     @property
     def input_shape(self) -> Any:
-        """The shape of a row of x: (D,), or with embedded columns a tuple of that and of () for each."""
+        """The shape of a row of x: (D,), or with embedded columns a tuple of that and of () for each of them."""
         return ((self.width,), *[()] * len(self.coded)) if self.coded else (self.width,)
 
     @property
@@ -95,7 +95,7 @@ class TableEncoding:
 
     @property
     def outputs(self) -> int:
-        """How many outputs the network needs: a class each, or a target each."""
+        """The number of outputs that the network needs: one for each class, or for each target."""
         return len(self.targets) if self.classes is None else len(self.classes)
 
     def input_layer(self) -> LayerLike:
@@ -104,20 +104,20 @@ class TableEncoding:
         return layers.Parallel(layers.Identity(), *tables) if tables else layers.Identity()
 
     def __str__(self) -> str:
-        rows = [(one.name, one.told()) for one in (*self.columns, *self.targets)]
+        rows = [(one.name, one.description()) for one in (*self.columns, *self.targets)]
         width = max((len(name) for name, _ in rows), default=0)
-        return "\n".join(f"{name:<{width}}  {told}" for name, told in rows)
+        return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
 
     # What it does.
 
     def encode(self, frame: Any, into: Path | None = None) -> Any:
         """x of a table: (N, D) float32, or with embedded columns a tuple of that and int32 codes, (N,) each.
 
-        Of a file, that is read chunk by chunk, much goes to a temporary memory-mapped file, in the folder `into` or the
-        system's. DataError where a column is missing, or holds what it cannot.
+        A file is read chunk by chunk. Large arrays go to a temporary memory-mapped file, in the folder `into` or the
+        system's own. Raises DataError where a column is missing, or a cell does not fit its column.
         """
         table = as_table(frame)
-        self._have(table, self.used)
+        self.require(table, self.used)
         names = [one.name for one in self.used]
         out = Parts(table.count, self.width, len(self.coded), into)
         for chunk in table.chunks(names):
@@ -125,7 +125,7 @@ class TableEncoding:
         return out.x
 
     def parts(self, chunk: Table) -> tuple[np.ndarray, list[np.ndarray]]:
-        """(numbers, codes of each embedded column) of some rows in memory."""
+        """(numbers, [codes of each embedded column]) of rows in memory."""
         wide = np.empty((chunk.count, self.width), np.float32)
         codes, at = [], 0
         for one in self.used:
@@ -138,9 +138,9 @@ class TableEncoding:
         return wide, codes
 
     def encode_targets(self, frame: Any) -> np.ndarray:
-        """y of a table: (N,) int64 places of classes; (N,) or, of several targets, (N, K) float64 in standard units."""
+        """y of a table: (N,) int64 class indices; or standardized float64, (N,) or, of several targets, (N, K)."""
         table = as_table(frame)
-        self._have(table, self.targets)
+        self.require(table, self.targets)
         parts = []
         for chunk in table.chunks([one.name for one in self.targets]):
             found = [one.encoded(chunk.columns[one.name], chunk.where) for one in self.targets]
@@ -150,7 +150,7 @@ class TableEncoding:
         return np.concatenate(parts).view(Places)
 
     def rows(self, frame: Any, y: Any = None) -> tuple[Any, Any]:
-        """(x, y) of a table. y : the targets, where they are not in the table: labels, or values in their own unit."""
+        """(x, y) of a table. y : the targets where the table lacks them: labels, or values in their own unit."""
         if y is None:
             return self.encode(frame), self.encode_targets(frame)
         if self.classes is None and len(self.targets) == 1:
@@ -158,13 +158,13 @@ class TableEncoding:
         return self.encode(frame), y
 
     def rows_to_explain(self, frame: Any, y: Any = None) -> tuple[Any, Any]:
-        """(x, y) of a table; y is None where the table has no targets and none are given."""
+        """(x, y) of a table; y is None where there are no targets in the table and none are given."""
         if y is None and any(one.name not in as_table(frame).names for one in self.targets):
             return self.encode(frame), None
         return self.rows(frame, y)
 
     def decode(self, predictions: Array) -> Array:
-        """Predictions of a regression, (N,) or (N, K), in their own units; those of a classification as they are."""
+        """Predictions, (N,) or (N, K), in the targets' own units; those of a classification unchanged."""
         if self.classes is not None or not self.targets:
             return predictions
         if len(self.targets) == 1:
@@ -173,7 +173,8 @@ class TableEncoding:
         parts = [predictions[:, k] * float(t.scale) + float(t.mean) for k, t in enumerate(self.targets)]
         return xp.stack(parts, axis=1)
 
-    def _have(self, table: Any, columns: Sequence[Any]) -> None:
+    def require(self, table: Any, columns: Sequence[Any]) -> None:
+        """Raise DataError unless the table has these columns of the encoding."""
         missing = [one.name for one in columns if one.name not in table.names]
         if missing:
             near = ", ".join(map(repr, table.names[:20])) or "none"
@@ -185,8 +186,7 @@ class TableEncoding:
 
 
 def rows_of_table(encoding: TableEncoding | None, x: Any, y: Any) -> tuple[Any, Any]:
-    """x and y as an encoding makes them of a table; as they are where x is none. DataError for a table that would need
-    an encoding."""
+    """x and y encoded where x is a table; as they are otherwise. Raises DataError for a table without an encoding."""
     if not is_table(x):
         return x, y
     if encoding is not None:
@@ -197,11 +197,10 @@ def rows_of_table(encoding: TableEncoding | None, x: Any, y: Any) -> tuple[Any, 
 
 
 def forget(array: Any, first: int = 0, count: int = 0) -> None:
-    """Give the memory of what was read of a memory-mapped array back to the system; its numbers stay in the file.
+    """Free the memory that reading a memory-mapped array took. Its numbers stay in the file.
 
-    array : any array; one that is not in a file's memory, or whose changes are not the file's, is left alone.
-    first, count : the rows that are read now, where it is read in order; the memory is then given back once in WINDOW
-        bytes.
+    array : any array; one that is not memory-mapped, or is mapped copy-on-write, is left as it is.
+    first, count : the rows that are read next, where rows are read in order; memory is then freed once in WINDOW bytes.
     """
     if count and first % max(1, WINDOW * len(array) // max(array.nbytes, 1)) >= count:
         return
@@ -213,9 +212,9 @@ def forget(array: Any, first: int = 0, count: int = 0) -> None:
 
 
 class Parts:
-    """The encoded rows of a table, filled chunk by chunk: in memory where they are few, else in a temporary file.
+    """The encoded rows of a table, filled chunk by chunk: in memory, or, where large, in a temporary file.
 
-    beside : bytes of other parts of the same table, which count too.
+    beside : bytes of other parts of the same table, added to this one's size.
     """
 
     def __init__(self, count: int, width: int, codes: int, into: Path | None = None, beside: int = 0) -> None:
@@ -233,18 +232,18 @@ class Parts:
             return np.memmap(file, dtype, "w+", shape=shape)
 
     def add(self, start: int, wide: np.ndarray, codes: list[np.ndarray]) -> None:
-        """Put a chunk's rows at their place."""
+        """Write a chunk's rows, the first at index `start`."""
         rows = slice(start, start + len(wide))
         self.wide[rows] = wide
         for own, part in zip(self.codes, codes, strict=True):
             own[rows] = part
         self.written += wide.nbytes
-        if self.written > MAPPED:  # what is written waits for the disk in the system's memory, not in this process's
+        if self.written > MAPPED:  # pages not yet on disk stay in the system's memory, not in this process's
             self.written = 0
             for array in (self.wide, *self.codes):
                 forget(array)
 
     @property
     def x(self) -> Any:
-        """What a network takes."""
+        """The arrays as a network takes them."""
         return (self.wide, *self.codes) if self.codes else self.wide

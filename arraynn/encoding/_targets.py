@@ -1,4 +1,4 @@
-"""What the network is to predict, out of a column: a number in its own unit, or one of some classes."""
+"""Targets: a column that the network predicts, as a number in its own unit or as one of several classes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ._columns import Where, numbers
+from ._columns import Where, numbers, standardized
 from ._frame import Column
 from ._values import is_missing
 
 
 class Places(np.ndarray):
-    """Targets that an encoding has made: places of classes, not their labels, or numbers in standard units."""
+    """Encoded targets: the index of each class instead of its label, or standardized numbers."""
 
 
 @dataclass(frozen=True)
 class ValueTarget:
-    """A number, trained on as (y - mean) / scale, and answered in its own unit. decimal : as in NumberColumn."""
+    """A number y. The network learns (y - mean) / scale; predictions are in y's own unit.
+
+    decimal : as in NumberColumn.
+    """
 
     name: str
     mean: float
@@ -35,21 +38,21 @@ class ValueTarget:
             raise ValueError(f"name must be a text, scale above 0, decimal '.' or ',', got {self!r}")
 
     def encoded(self, column: Column, where: Where) -> np.ndarray:
-        """(N,) float64; DataError where a value is missing, no number, or not finite."""
+        """(N,) float64. Raises DataError where a value is missing, not a number, or not finite."""
         values = numbers(self.name, column, where, self.decimal)
         gaps = np.flatnonzero(np.isnan(values))
         if gaps.size:
             raise DataError(f"the target {self.name!r} is missing in {where(int(gaps[0]))}; drop such rows")
         return (values - self.mean) / self.scale
 
-    def told(self) -> str:
-        """What is predicted, in words."""
-        return f"target: a number, less {self.mean:.4g}, over {self.scale:.4g} while training"
+    def description(self) -> str:
+        """The target in words."""
+        return f"target: a number, learnt as {standardized('y', self.mean, self.scale)}"
 
 
 @dataclass(frozen=True)
 class ClassTarget:
-    """One of some classes: output k is classes[k]. They are texts, or whole numbers, or False and True."""
+    """One of several classes: output k is classes[k]. Classes are texts, or whole numbers, or False and True."""
 
     name: str
     classes: tuple[Any, ...]
@@ -63,7 +66,7 @@ class ClassTarget:
             raise ValueError(f"classes must differ from each other, got {str(self.classes)[:80]}")
 
     def encoded(self, column: Column, where: Where) -> np.ndarray:
-        """(N,) int64 places among the classes; DataError where one is missing or unknown."""
+        """(N,) int64 indices of the classes. Raises DataError where a class is missing or unknown."""
         places = {str(one): float(k) for k, one in enumerate(self.classes)}
         text = column.as_text()
         found = text.looked_up(lambda word: -1.0 if is_missing(word) else places.get(str(word).strip(), -2.0))
@@ -79,13 +82,14 @@ class ClassTarget:
             )
         return found.astype(np.int64)
 
-    def told(self) -> str:
-        """What is predicted, in words."""
-        return f"target: one of {len(self.classes)} classes"
+    def description(self) -> str:
+        """The target in words."""
+        names = ", ".join(map(str, self.classes))
+        return f"target: one of {len(self.classes)} classes" + (f": {names}" if len(names) <= 60 else "")
 
 
 def as_classes(texts: list[str], kinds: set[str]) -> tuple[Any, ...]:
-    """Classes for the texts of a target, sorted: whole numbers where all are such, booleans of a column of flags.
+    """The classes of a target from its texts, sorted: whole numbers where all texts are, booleans of a flag column.
 
     >>> as_classes(["10", "9"], {"text"}), as_classes(["b", "a"], {"text"}), as_classes(["True"], {"flag"})
     ((9, 10), ('a', 'b'), (True,))

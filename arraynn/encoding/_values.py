@@ -1,4 +1,7 @@
-"""What a cell's text says: nothing, a number, true or false, a date. Faster readers must agree with these functions."""
+"""What the text of a cell means: a missing value, a number, true or false, a date.
+
+These functions are the reference. A faster reader, such as polars, must agree with them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import math
 import re
 from datetime import datetime, timedelta
 
-#: texts that say that there is no value; the marks that R, pandas, spreadsheets and the UCI repository write
+#: texts that mean a missing value: those that R, pandas, spreadsheets and the UCI repository write
 MISSING = frozenset(
     ("", "?", "-", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>", "NaT")
 )
@@ -29,7 +32,7 @@ _EPOCH = datetime(1970, 1, 1)
 
 
 def is_missing(text: str | None) -> bool:
-    """Whether the text says that there is no value; spaces around it do not count.
+    """Whether the text means a missing value. Spaces around it are ignored.
 
     >>> [is_missing(text) for text in (None, "", " NA ", "0", "none")]
     [True, True, True, False, False]
@@ -38,10 +41,10 @@ def is_missing(text: str | None) -> bool:
 
 
 def number(text: str, decimal: str = ".") -> float | None:
-    """The number that a text is: decimal digits, a sign, an exponent. None for what is no number.
+    """The number in a text: decimal digits, with or without a sign and an exponent. None for any other text.
 
-    decimal : "." or ",". Spaces around it do not count; groups of thousands, underscores and other scripts' digits are
-    not read. "inf" and "infinity" are infinite, and so is what a float64 cannot hold.
+    decimal : "." or ",". Spaces around the number are ignored. Groups of thousands, underscores and digits of other
+    scripts are not numbers. "inf" and "infinity" are infinite, and so is a number too large for float64.
 
     >>> number("1.5e3"), number("1,5", decimal=","), number("1,5"), number("-inf")
     (1500.0, 1.5, None, -inf)
@@ -55,7 +58,7 @@ def number(text: str, decimal: str = ".") -> float | None:
 
 
 def is_padded(text: str) -> bool:
-    """Whether digits begin with a zero that a number would lose: a zip code, an article's number.
+    """Whether the text is digits with a leading zero, which a number would lose, as in a zip code.
 
     >>> is_padded("02139"), is_padded("0"), is_padded("0.5"), is_padded("-07")
     (True, False, False, True)
@@ -64,11 +67,10 @@ def is_padded(text: str) -> bool:
 
 
 def date(text: str, day_first: bool = True) -> float | None:
-    """Seconds since 1970 of a date, with or without a time of day; None for what is no date.
+    """Seconds since 1970 of a date, with or without a time of day. None for any other text.
 
-    Read are 2024-03-31 and 2024/3/31 (ISO 8601, with T or a space before hours:minutes[:seconds] and Z or an offset),
-    31.3.2024 (the day first, as where dots are written), and 31/3/2024 or 3/31/2024 as `day_first` says. Without an
-    offset, times are taken as they stand.
+    The forms are 2024-03-31 and 2024/3/31 (ISO 8601, with T or a space before hours:minutes[:seconds] and Z or an
+    offset), 31.3.2024, and, by `day_first`, 31/3/2024 or 3/31/2024. A time without an offset counts as UTC.
 
     >>> date("1970-01-02"), date("2.1.1970 00:01"), date("1/2/1970", day_first=False), date("31.2.2024")
     (86400.0, 86460.0, 86400.0, None)

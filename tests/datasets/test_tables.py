@@ -207,9 +207,9 @@ def test_parquet_and_excel_keep_their_types(tmp_path):
 
 def test_how_a_file_is_written_is_told(tmp_path):
     (tmp_path / "t.csv").write_bytes("größe;y\n1,5;2\n".encode("cp1252"))
-    assert read_table(tmp_path / "t.csv").told == "semicolons between cells, cp1252, decimal commas"
+    assert read_table(tmp_path / "t.csv").description == "semicolons between cells, cp1252, decimal commas"
     (tmp_path / "b.csv").write_bytes(b"\xef\xbb\xbfa,y\n1,2\n")
-    assert read_table(tmp_path / "b.csv").told == "commas between cells, utf-8, a byte-order mark"
+    assert read_table(tmp_path / "b.csv").description == "commas between cells, utf-8, a byte-order mark"
 
 
 def test_what_is_given_is_taken(tmp_path):

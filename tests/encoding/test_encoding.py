@@ -49,7 +49,7 @@ def test_each_column_becomes_what_it_is():
     }
     reasons = {name: one.reason for name, one in found().items() if isinstance(one, en.LeftOut)}
     assert reasons == {
-        "id": "an id: whole numbers in a row, all different",
+        "id": "an id: different whole numbers, nearly consecutive",
         "name": "an id or free text: nearly all values differ",
         "one": "constant, 'x'",
         "nothing": "no values",
@@ -93,7 +93,7 @@ def test_wishes_overrule():
 def test_a_few_texts_among_numbers_are_gaps_and_are_told():
     frame = {"a": [*map(str, range(0, 300, 3)), "many"], "y": [float(i % 9) + 0.5 for i in range(101)]}
     learnt = learn(frame, "y", numeric=["a"])
-    assert learnt.notes == ("column 'a': 1 texts among its numbers, taken as gaps, the first 'many' in row 100",)
+    assert learnt.notes == ("column 'a': 1 text among its numbers, taken as gaps, the first 'many' in row 100",)
     assert learnt.encoding.encode({"a": ["lots"]})[0, 1] == 1.0
     strict = learn({"a": frame["a"][:-1], "y": frame["y"][:-1]}, "y", numeric=["a"]).encoding
     with pytest.raises(nn.DataError, match="column 'a' holds 'lots' in row 1; a number was expected"):

@@ -1,0 +1,161 @@
+"""`--folds K`: K networks, each trained without one part of the rows and stopped by it; the model is their mean."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import layers, tree
+from .._text import counted
+from ..errors import CheckpointError
+from ..model import Model
+from ..training.progress import clock
+from ._folder import CHECKPOINT, MODEL, draw
+from ._recipes import Recipe
+from ._say import figure_text
+from ._table_data import TableData
+from ._table_figures import Figures, answers, figures, labelled, taken
+from ._table_run import TableRun, model_of
+
+
+def mean_of_networks(networks: list[Any], outputs: int) -> layers.Sequential:
+    """The mean of the networks' outputs: their outputs side by side, times a matrix that does not train."""
+    return layers.Sequential(layers.Concatenate(*networks), layers.Freeze(layers.Dense(outputs)))
+
+
+def averaging(count: int, outputs: int) -> dict[str, np.ndarray]:
+    """The parameters of that matrix, (count · outputs, outputs): identities below each other, over count."""
+    return {"weight": np.tile(np.eye(outputs), (count, 1)) / count, "bias": np.zeros(outputs)}
+
+
+class FoldedRun(TableRun):
+    """K runs, one for each fold of the training rows, in folders fold-1, fold-2, ..., and the model of their mean.
+
+    Each row is learnt from by all networks but one. That one has it as a validation row, so its prediction is of a row
+    that it has not seen: the line "out of fold" of the figures.
+    Krogh and Vedelsby, "Neural network ensembles, cross validation, and active learning", NIPS 1994.
+    """
+
+    def __init__(self, data: TableData, recipe: Recipe, arguments: Any, folder: Path) -> None:
+        assert data.folds is not None
+        count = int(data.folds.max()) + 1
+        sets = data.sets()
+        self.parts = [np.flatnonzero(data.folds == k) for k in range(count)]
+        self.members = []
+        for k, part in enumerate(self.parts):
+            own = {
+                name: tuple(taken(array, rows) for array in sets["training"])
+                for name, rows in (("training", np.flatnonzero(data.folds != k)), ("validation", part))
+            }
+            model = model_of(recipe, data, arguments, seed=arguments.seed * count + k)
+            self.members.append(_Member(model, recipe, data, folder, arguments.quiet, own, k + 1, count))
+        joint = model_of(recipe, data, arguments)
+        joint = Model(
+            mean_of_networks([member.model.network for member in self.members], data.encoding.outputs),
+            joint.loss,
+            recipe.rule(),
+            metrics=joint.metrics,
+            backend=arguments.backend,
+            seed=arguments.seed,
+            encoding=data.encoding,
+        )
+        super().__init__(joint, recipe, data, folder, arguments.quiet, sets)
+
+    @property
+    def typical(self) -> Model:
+        return self.members[0].model
+
+    def go_on_from(self, done: Model) -> None:
+        raise CheckpointError(
+            f"{self.folder / MODEL} is the mean of networks whose training is done; --overwrite begins anew, only a "
+            f"run with --folds 1 goes on with more epochs"
+        )
+
+    def go(self, print_every: int | None, often: int | timedelta, resume: bool) -> int:
+        began = time.monotonic()
+        if not resume:
+            self.clear()
+        for member in self.members:
+            code = member.go_or_load(print_every, often, resume)
+            if code:
+                return code
+        self.join()
+        self.model.save(self.folder / MODEL)
+        drawn, why = self.draw()
+        folders = f"fold-1 to fold-{len(self.members)}"
+        self.tell([MODEL, *drawn, folders], why, time.monotonic() - began)
+        return 0
+
+    def clear(self) -> None:
+        """Remove the models of a run that is overwritten, which --resume would take for this one's."""
+        for name in (MODEL, f"fold-*/{MODEL}", f"fold-*/{CHECKPOINT}"):
+            for old in self.folder.glob(name):
+                old.unlink()
+
+    def join(self) -> None:
+        """Give the joint model the networks' parameters and the matrix that averages."""
+        model, backend = self.model, self.model.backend
+        networks = [tree.map(backend.to_numpy, member.model.params) for member in self.members]
+        mean = averaging(len(networks), self.table.encoding.outputs)
+        model.build(self.table.encoding.input_shape)
+        model.set_params([networks, {"statistics": mean}])
+        model.epoch = max(member.model.epoch for member in self.members)
+
+    def measure(self) -> Figures:
+        """The figures of the model on each set, and of each network on the rows that it has not learnt from."""
+        found = super().measure()
+        encoding = self.table.encoding
+        y = np.concatenate([np.asarray(member.sets["validation"][1]) for member in self.members])
+        parts = [answers(member.model, member.sets["validation"][0]) for member in self.members]
+        prediction = np.concatenate([np.asarray(part) for part, _ in parts])
+        known = None if encoding.classes is None else np.concatenate([part for _, part in parts])
+        beside = labelled("out of fold", figures(encoding, y, prediction, known))
+        test = {name: found.pop(name) for name in list(found) if name.startswith("test")}
+        return found | beside | test
+
+    def ending(self, seconds: float) -> str:
+        epochs = sum(member.model.epoch for member in self.members)
+        return f"{clock(seconds)} for {len(self.members)} networks, {counted(epochs, 'epoch')} in all"
+
+
+class _Member(TableRun):
+    """The run of one network, on all folds but its own."""
+
+    def __init__(
+        self, model: Model, recipe: Recipe, data: TableData, home: Path, quiet: bool, sets: Any, number: int, count: int
+    ) -> None:
+        folder = home / f"fold-{number}"
+        super().__init__(model, recipe, data, folder, quiet, sets)
+        self.home, self.name = home, f"fold {number} of {count}"
+
+    def go_or_load(self, print_every: int | None, often: int | timedelta, resume: bool) -> int:
+        """Train, or take the model of a run that has come to its end. Returns the exit code."""
+        path, begun = self.folder / MODEL, (self.folder / CHECKPOINT).exists()
+        if resume and path.exists() and not begun:
+            done = Model.load(path, backend=self.model.backend)
+            self.check_same(done)
+            self.model = done
+            self.say(f"{self.name} is trained already")
+            return 0
+        self.folder.mkdir(exist_ok=True)
+        self.say(self.name)
+        code = 1
+        try:
+            code = self.go(print_every, often, resume and begun)
+        finally:
+            if code and not (self.folder / CHECKPOINT).exists():  # a model alone would say that its training is done
+                path.unlink(missing_ok=True)
+        return code
+
+    def draw(self) -> tuple[list[str], str]:
+        return draw(self.folder, self.model, None, None)
+
+    def tell(self, files: list[str], why: str, seconds: float) -> None:
+        if self.quiet:
+            return
+        for name, values in labelled("validation", self.measure_one("validation")).items():
+            self.say(f"{self.name}: {name} " + "  ".join(f"{k} {figure_text(v)}" for k, v in values.items()))

@@ -1,0 +1,208 @@
+"""`arraynn train TABLE --folds K`: K networks on folds of the rows, and the model of their mean."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import arraynn as nn
+from arraynn.cli import main
+from arraynn.cli._splits import folds_of
+
+pl = pytest.importorskip("polars", reason="the extra tables is not installed")
+
+FAST = ["--backend", "numpy", "--hidden", "8", "--epochs", "3"]
+MODEL = "model.safetensors"
+
+
+def flowers(rows=90):
+    rng, kinds = np.random.default_rng(0), np.arange(rows) % 3
+    return {
+        "petal": (kinds + rng.normal(0, 0.2, rows)).round(2).tolist(),
+        "place": [f"place {i % 23}" for i in range(rows)],  # embedded, so a row of x is a tuple
+        "owner": [f"owner {i % 9}" for i in range(rows)],
+        "day": [f"2024-{1 + i % 12:02d}-01" for i in range(rows)],
+        "kind": [("iris", "rose", "tulip")[k] for k in kinds],
+        "size": (10_000 * kinds + rng.normal(0, 900, rows)).round(1).tolist(),
+    }
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pl.DataFrame(flowers()).write_csv("flowers.csv")
+
+
+@pytest.fixture
+def run(capsys):
+    def called(*words):
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return called
+
+
+def loaded(path):
+    return nn.Model.load(path, backend="numpy")
+
+
+@pytest.mark.parametrize("target", ["kind", "size"])
+def test_the_model_is_the_mean_of_its_networks(run, target):
+    code, out, err = run("train", "flowers.csv", "--target", target, "--folds", "3", "--out", "r", *FAST)
+    assert (code, err) == (0, "")
+    assert "3 networks, each trained on all but one of 3 folds of the training rows" in out
+    assert re.search(r"^training +72 ", out, re.M)
+    assert re.search(r"^out of fold +-?\d", out, re.M)
+    assert re.search(r"^test +18 ", out, re.M)
+    assert {path.name for path in Path("r").iterdir()} >= {MODEL, "fold-1", "fold-2", "fold-3", "importance.png"}
+    frame, model = flowers(), loaded(f"r/{MODEL}")
+    members = [loaded(f"r/fold-{k}/{MODEL}") for k in (1, 2, 3)]
+    outputs = [np.asarray(member(frame)) for member in members]
+    assert np.abs(outputs[0] - outputs[1]).max() > 0.01
+    np.testing.assert_allclose(np.asarray(model(frame)), np.mean(outputs, axis=0), rtol=1e-5, atol=1e-5)
+    assert run("evaluate", "r", "flowers.csv")[0] == 0
+    assert run("predict", "r", "flowers.csv", "--out", "p.csv") == (0, "90 predictions in p.csv\n", "")
+    assert run("explain", "r", "--data", "flowers.csv")[0] == 0
+
+
+def test_the_out_of_fold_figure_is_of_rows_that_a_network_has_not_seen(run):
+    """A target that a column cannot tell is learnt by heart: training rows are right, others by chance."""
+    rng = np.random.default_rng(1)
+    frame = {"a": rng.normal(size=60).tolist(), "b": rng.normal(size=60).tolist()}
+    frame["y"] = rng.choice(["no", "yes"], 60).tolist()
+    pl.DataFrame(frame).write_csv("chance.csv")
+    words = ["--folds", "4", "--backend", "numpy", "--epochs", "300", "--l2", "1e-9", "--dropout", "0"]
+    words += ["--learning-rate", "0.01"]
+    _, out, _ = run("train", "chance.csv", "--target", "y", "--out", "r", *words)
+    parts = []
+    for k in (1, 2, 3, 4):
+        found = re.search(rf"^fold {k} of 4: validation accuracy (\S+)", out, re.M)
+        parts.append(float(found[1]))
+    own = float(re.search(r"^out of fold +(\S+)", out, re.M)[1])
+    assert own == pytest.approx(np.mean(parts), abs=1e-3)  # 48 training rows: folds of 12
+
+
+def test_a_small_table_is_folded_unless_something_else_is_asked(run):
+    def networks(*words):
+        code, out, err = run("describe", "flowers.csv", "--target", "kind", *words)
+        assert (code, err) == (0, "")
+        found = re.search(r"(\d+) networks, each trained", out)
+        return int(found[1]) if found else 1
+
+    assert networks() == 5
+    assert networks("--folds", "2") == 2
+    assert networks("--group", "owner", "--folds", "3") == 3
+    alone = (["--folds", "1"], ["--time", "day"], ["--group", "owner"], ["--validation-split", "0.3"])
+    for words in (*alone, ["--test-split", "0"]):
+        assert networks(*words) == 1
+    pl.DataFrame(flowers(30)).write_csv("flowers.csv")
+    assert networks() == 1
+    pl.DataFrame(flowers(2600)).write_csv("flowers.csv")
+    assert networks() == 1
+
+
+def test_what_does_not_go_with_folds_is_one_line(run):
+    for words, told in (
+        (["--time", "day"], "--folds and --time do not go together; give one of them"),
+        (["--validation-split", "0.2"], "--folds and --validation-split do not go together; give one of them"),
+        (["--test-split", "0"], "--folds and --test-split 0 do not go together; give one of them"),
+    ):
+        code, out, err = run("train", "flowers.csv", "--target", "kind", "--folds", "3", *words)
+        assert (code, out) == (2, "")
+        assert told in err
+    code, _, err = run("train", "flowers.csv", "--target", "kind", "--folds", "80")
+    assert (code, err) == (
+        1,
+        "arraynn train: error: --folds 80: there are 72 rows to train on, at least 80 are needed\n",
+    )
+    code, _, err = run("train", "spiral", "--folds", "3")
+    assert (code, "--folds goes with a table, such as FILE.csv" in err) == (2, True)
+    assert not Path("runs").exists()
+
+
+def test_a_run_that_was_broken_off_goes_on_with_the_network_that_it_had(run, monkeypatch):
+    seen = []
+
+    def broken(self, model, epoch, logs, own=nn.EarlyStopping.on_epoch_end):
+        own(self, model, epoch, logs)
+        seen.append(epoch)
+        if len(seen) == 5:  # the second epoch of the second network
+            raise KeyboardInterrupt
+
+    words = ["train", "flowers.csv", "--target", "kind", "--folds", "3", "--checkpoint-every", "1", *FAST]
+    assert run(*words, "--out", "whole")[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(nn.EarlyStopping, "on_epoch_end", broken)
+        code, _, err = run(*words, "--out", "broken")
+    assert code == 130
+    assert "--out broken --resume goes on" in err
+    code, _, err = run(*words, "--out", "broken")
+    assert code == 2
+    assert "broken/fold-2/checkpoint.safetensors exists; --resume goes on from it" in err
+    code, out, _ = run(*words, "--out", "broken", "--resume")
+    assert code == 0
+    assert "fold 1 of 3 is trained already" in out
+    assert "goes on from broken/fold-2/checkpoint.safetensors" in out
+    frame = flowers()
+    np.testing.assert_array_equal(loaded(f"whole/{MODEL}")(frame), loaded(f"broken/{MODEL}")(frame))
+    code, out, _ = run(*words, "--out", "broken", "--resume")
+    assert (code, "there is nothing to resume" in out) == (0, True)
+    code, _, err = run(*words[:-1], "9", "--out", "broken", "--resume")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "only a run with --folds 1 goes on with more epochs" in err
+
+
+def test_what_a_run_before_has_left_is_not_taken_for_this_ones(run, monkeypatch):
+    def broken(self, model, epoch, logs):
+        raise KeyboardInterrupt
+
+    words = ["train", "flowers.csv", "--target", "kind", "--folds", "3", *FAST, "--out", "r"]
+    assert run(*words)[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(nn.EarlyStopping, "on_epoch_end", broken)
+        assert run(*words, "--overwrite", "--seed", "1")[0] == 130
+    code, out, _ = run(*words, "--resume", "--seed", "1")
+    assert code == 0
+    assert "is trained already" not in out
+    assert run(*words[:-1], "fresh", "--seed", "1")[0] == 0
+    frame = flowers()
+    np.testing.assert_array_equal(loaded(f"r/{MODEL}")(frame), loaded(f"fresh/{MODEL}")(frame))
+
+
+def test_seeds_go_with_folds(run):
+    words = ["train", "flowers.csv", "--target", "size", "--folds", "2", "--seeds", "2", *FAST, "--out", "s"]
+    code, out, _ = run(*words)
+    assert code == 0
+    assert re.search(r"^out of fold( +\S+ ± \S+){3}$", out, re.M)
+    assert re.search(r"^baseline mean, on test( +\S+ ± \S+){3}$", out, re.M)
+
+
+def test_without_rows_held_out_the_figures_are_of_the_training_rows(run):
+    words = ["--test-split", "0", "--validation-split", "0", "--out", "r"]
+    code, out, err = run("train", "flowers.csv", "--target", "kind", *FAST, *words)
+    assert (code, err) == (0, "")
+    assert re.search(r"^baseline majority, on training ", out, re.M)
+
+
+def test_folds_are_of_one_size_and_have_each_class_by_its_share():
+    labels = np.repeat([0, 1], [80, 23])
+    found = folds_of(103, 5, 0, labels=labels, groups=None)
+    assert sorted(set(found)) == [0, 1, 2, 3, 4]
+    for label, count in ((0, 16), (1, 23 / 5)):
+        np.testing.assert_allclose(np.bincount(found[labels == label], minlength=5), count, atol=1)
+    assert np.ptp(np.bincount(found)) <= 2
+    assert (found != folds_of(103, 5, 1, labels=labels, groups=None)).any()
+
+
+def test_a_group_is_in_one_fold():
+    groups = np.repeat(np.arange(30), np.arange(30) + 1)
+    found = folds_of(len(groups), 4, 0, labels=None, groups=groups)
+    assert all(len(set(found[groups == group])) == 1 for group in range(30))
+    assert np.ptp(np.bincount(found)) <= 30
+    with pytest.raises(nn.DataError, match="--folds 4: there are 2 groups to train on, at least 4 are needed"):
+        folds_of(4, 4, 0, labels=None, groups=np.asarray([0, 0, 1, 1]))
