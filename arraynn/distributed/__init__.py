@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DataError
+from ._agreement import FLAGS, Agreed, everywhere
 from ._group import Group, told_by
 from ._local_sgd import LocalSGD, Outer
 from ._parts import Parts
@@ -13,6 +14,8 @@ from ._team import Share, Team, digest, team_of
 from ._threads import Threads, in_threads
 
 __all__ = [
+    "FLAGS",
+    "Agreed",
     "Group",
     "LocalSGD",
     "Outer",
@@ -22,6 +25,7 @@ __all__ = [
     "Team",
     "Threads",
     "digest",
+    "everywhere",
     "in_threads",
     "team_of",
     "told_by",

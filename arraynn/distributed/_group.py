@@ -50,7 +50,7 @@ class Group:
         length = -(-flat.size // self.size)
         padded = namespace(flat).zeros(length * self.size, dtype=flat.dtype)
         padded[: flat.size] = flat
-        parts = self.slices(padded).reshape(self.size, length)
+        parts = namespace(flat).reshape(self.slices(padded), (self.size, length))
         return self.joined(pairwise([parts[rank] for rank in range(self.size)]))[: flat.size]
 
     def slices(self, padded: np.ndarray) -> np.ndarray:
@@ -99,10 +99,16 @@ class Group:
             yield
         except Exception as error:
             own = error
-        told = self.gather(None if own is None else f"{type(own).__name__}: {own}")
-        for rank, said in enumerate(told):
-            if said is not None:
-                raise told_by(own or WorkerError(f"worker {rank} of {self.size} failed: {said}"), rank)
+        self.heard(self.gather(said(own)), own)
+
+    def heard(self, everyone: list[str | None], own: Exception | None) -> None:
+        """Raise where one of the workers has failed: that one its own error, the others a WorkerError.
+
+        everyone : by rank, what `said` makes of each worker's error. own : this worker's.
+        """
+        for rank, words in enumerate(everyone):
+            if words is not None:
+                raise told_by(own or WorkerError(f"worker {rank} of {self.size} failed: {words}"), rank)
 
     def agreed(self, facts: dict[str, str]) -> None:
         """Raise WorkerError, on every worker, unless all have the same facts. facts : what is compared -> its value."""
@@ -118,6 +124,11 @@ class Group:
 
     def __repr__(self) -> str:
         return f"<worker {self.rank} of {self.size}, {self.name}>"
+
+
+def said(error: Exception | None) -> str | None:
+    """An error in words, for the other workers; None where there is none."""
+    return None if error is None else f"{type(error).__name__}: {error}"
 
 
 def told_by(error: Exception | BaseException, rank: int) -> Any:

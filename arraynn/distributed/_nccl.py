@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 from ..errors import WorkerError
-from ._group import Group, told_by
+from ._group import Group, said, told_by
 from ._report import end_all_when_uncaught
+
+#: seconds between two looks at whether all workers have joined
+BETWEEN = 0.02
 
 
 class NCCLGroup(Group):
@@ -119,8 +123,43 @@ def made(control: Group, load: Callable[[], Any]) -> NCCLGroup:
                 f"GPU: start {len(set(homes))} workers, or give each a GPU, as by srun --gpus-per-task=1"
             )
             raise told_by(shared, 0)
+    unique = control.bcast(unique)
+
+    def communicator() -> Any:
+        device.use()  # a thread of its own begins with the first device
+        try:
+            return cupy.cuda.nccl.NcclCommunicator(control.size, unique, control.rank)
+        except Exception as error:
+            raise WorkerError(f"NCCL does not join the GPUs ({error}); NCCL_DEBUG=WARN prints its reason") from error
+
     device.use()
-    return NCCLGroup(control, cupy.cuda.nccl.NcclCommunicator(control.size, control.bcast(unique), control.rank), cupy)
+    return NCCLGroup(control, _waited_for(control, communicator), cupy)
+
+
+def _waited_for(control: Group, make: Callable[[], Any]) -> Any:
+    """make() on every worker, which waits there until all have called it; where it fails on one, all raise.
+
+    The others would wait for ever, in code that nothing interrupts. So each worker calls it in a thread of its own,
+    and they tell each other meanwhile whether it has returned or failed.
+    """
+    made: list[Any] = []
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            made.append(make())
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while True:
+        thread.join(BETWEEN)
+        own, done = (failed[0] if failed else None), bool(made)
+        everyone = control.gather((said(own), done))
+        control.heard([words for words, _ in everyone], own)
+        if all(ready for _, ready in everyone):
+            return made[0]
 
 
 def _cupy() -> Any:

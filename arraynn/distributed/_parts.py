@@ -99,7 +99,8 @@ class Parts:
             everyone[shard] = array
         # a sum of zeros and one array each: exact in whatever order it is added, but for the sign of a zero
         everyone += 0
-        summed = self.group.exact(everyone.reshape(-1)).reshape(everyone.shape)
+        xp = namespace(everyone)
+        summed = xp.reshape(self.group.exact(xp.reshape(everyone, (-1,))), everyone.shape)
         with self.turn:
             self.asked, self.given, self.round = {}, summed, self.round + 1
             self.turn.notify_all()
@@ -128,6 +129,7 @@ def unflat(numbers: Any, like: Any) -> Any:
         nonlocal place
         size = int(np.prod(leaf.shape, dtype=np.int64))
         place += size
-        return of(leaf).asarray(numbers[place - size : place].reshape(leaf.shape), leaf.dtype)
+        part = namespace(numbers).reshape(numbers[place - size : place], leaf.shape)
+        return of(leaf).asarray(part, leaf.dtype)
 
     return tree.map(part, like)

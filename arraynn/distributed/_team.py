@@ -16,20 +16,15 @@ from .._hyperparameters import is_integer
 from .._types import Array, Nest
 from ..backends import for_type, of
 from ..errors import DataError, WorkerError
+from ._agreement import Agreed, agreed, filled, vector
 from ._group import Group, pairwise, told_by
 from ._local_sgd import LocalSGD
 from ._parts import Parts, flat, unflat
 
 SHARDS = 8  #: of a batch, unless told
 
-#: what a worker reports in each step, beside its sums, so that all decide together
-FLAGS = ("stop", "ended", "fetch", "save", "interrupt", "terminate", "diverged")
-
 LARGE = 1 << 23  #: numbers of an array, above which its digest looks at some rows only
 SAMPLE = 256  #: so many
-
-#: in the report of a step, what every worker knows without being told
-KNOWN = ("penalty", "total")
 
 
 @dataclass(frozen=True)
@@ -123,8 +118,9 @@ class Team:
     def accumulate(
         self, gradient: Callable[..., Any], params: Nest, share: Share, key: Any, coupled: bool
     ) -> tuple[dict[str, Any], Nest]:
-        """(this worker's sums, on the host; the gradients of the whole batch, or with LocalSGD of its own rows).
+        """(this worker's sums; the gradients of the whole batch, or with LocalSGD of its own rows).
 
+        The sums are numbers on the host, or 0-d arrays where the group adds up such arrays on their device.
         gradient(params, rows, key, total) -> sums, gradients, of some rows. coupled : whether it exchanges numbers.
         """
         leaf = tree.first(params)
@@ -142,26 +138,26 @@ class Team:
         with engine.single_threaded_products(), engine.current(leaf):
             found = parts.run(of_shard) if parts is not None else backend.parallel_map(of_shard, self.mine)
         sums, _, like = found[0]
-        values = pairwise([np.asarray(backend.fetch(tree.leaves(sums)), np.float64) for sums, _, _ in found])
+        values = pairwise([vector(self.group, tree.leaves(sums), leaf) for sums, _, _ in found])
         summed = pairwise([numbers for _, numbers, _ in found])
         whole = summed
         if self.local is None:
             whole = self.group.exact(summed) if self.reduction == "exact" else self.group.sum(summed)
         grads = tree.with_statistics(unflat(whole, tree.trained(like)), like)
-        logs = _filled(sums, values)
+        logs = filled(sums, values if self.group.keeps(leaf) else values.tolist())
         if self.local is not None:  # its part of the mean over the whole batch
-            logs["data_loss"] *= float(share.own_total) / (float(share.total) or 1.0)
+            own, total = vector(self.group, [share.own_total, share.total], leaf)
+            logs["data_loss"] = logs["data_loss"] * (own / (total + (total == 0)))
         return logs, grads
 
     def agree(
-        self, logs: Mapping[str, Any], flags: Mapping[str, Any] | None = None
-    ) -> tuple[dict[str, Any], dict[str, bool]]:
-        """The sums of all workers, and for each of FLAGS whether any of them has raised it: one float64 sum."""
-        own = {name: value for name, value in logs.items() if name not in KNOWN}
-        raised = [float(bool((flags or {}).get(name))) for name in FLAGS]
-        numbers = self.group.exact(np.asarray([*tree.leaves(own), *raised], np.float64))
-        told = {name: value > 0 for name, value in zip(FLAGS, numbers[-len(FLAGS) :].tolist(), strict=True)}
-        return {**logs, **_filled(own, numbers[: -len(FLAGS)])}, told
+        self, logs: Mapping[str, Any], flags: Mapping[str, Any] | None = None, like: Array | None = None
+    ) -> Agreed:
+        """The sums of all workers, and for each of FLAGS whether any of them has raised it: one float64 sum.
+
+        like : where given, an array on whose device the sum stays, if the group adds up such arrays there.
+        """
+        return agreed(self.group, logs, flags, like)
 
 
 def team_of(group: Any, shards: int | None, reduction: str | LocalSGD = "exact") -> Team | None:
@@ -215,8 +211,3 @@ def _rows(batch: Any, rows: slice) -> Any:
 
 def _array(total: Any) -> Any:
     return np.asarray(total) if isinstance(total, np.generic) else total  # NumPy's sums are no arrays
-
-
-def _filled(like: Nest, numbers: np.ndarray) -> Any:
-    values = iter(numbers.tolist())
-    return tree.map(lambda _: next(values), like)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from .. import tree
 from .._types import Nest
-from ..backends import Backend
+from ..backends import Backend, for_type
 from ..distributed import Share, Team
 from ..losses import Loss
 from ..random import Key
@@ -46,6 +47,10 @@ def agreeing(step: Callable[..., Any], team: Team, loss: Loss) -> Callable[..., 
 
     def agreeing_step(params: Nest, state: Mapping[str, Any], batch: Any, key: Key) -> Any:
         params, state, logs = step(params, state, team.share(loss, batch), key)
-        return params, state, team.agree(logs)[0]
+        leaf = tree.first(params)
+        with for_type(type(leaf)).current(leaf):
+            agreed = team.agree(logs, like=leaf)
+            summed = agreed.logs if team.group.keeps(leaf) else agreed.read()[0]
+        return params, state, {**logs, **summed}
 
     return agreeing_step
