@@ -154,6 +154,8 @@ def form_of(nest: Any) -> Any:
         return nest
     if hasattr(nest, "shape"):
         return type(nest), tuple(nest.shape), nest.dtype
+    if hasattr(nest, "words"):
+        return type(nest), getattr(nest.parts, "count", None)
     return type(nest)
 
 

@@ -21,8 +21,9 @@ def sharded(
 
     gradient, finish : the two halves of a step. coupled : whether the network exchanges numbers within the first.
     """
-    # A layer that exchanges numbers in the middle cannot be compiled: an exchange is no formula.
-    compiled = gradient if coupled else engine.compile(gradient)
+    # a layer that exchanges numbers in the middle is compiled where an exchange can be a node that is only called
+    compiles = engine.opaque_calls or not coupled
+    compiled = engine.compile(gradient) if compiles else gradient
     update = engine.compile(finish, donate=(0, 1))
 
     @lru_cache(maxsize=4)
@@ -33,7 +34,7 @@ def sharded(
 
     def core(params: Nest, slots: Nest, share: Share, key: Key, scalars: Mapping[str, Any]) -> Any:
         total = share.total if team.local is None else share.own_total
-        taken = fixed(total) if isinstance(total, (int, float)) and not coupled else compiled
+        taken = fixed(total) if isinstance(total, (int, float)) and compiles else compiled
         logs, grads = team.accumulate(taken, params, share, key, coupled)
         params, slots, logs["penalty"] = update(params, slots, grads, scalars)
         logs["total"] = share.total
