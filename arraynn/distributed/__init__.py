@@ -9,6 +9,7 @@ from ._agreement import FLAGS, Agreed, everywhere
 from ._group import Group, told_by
 from ._local_sgd import LocalSGD, Outer
 from ._parts import Parts
+from ._report import first_of_machine
 from ._shard import Shard
 from ._team import Share, Team, digest, team_of
 from ._threads import Threads, in_threads
@@ -26,6 +27,7 @@ __all__ = [
     "Threads",
     "digest",
     "everywhere",
+    "first_of_machine",
     "in_threads",
     "team_of",
     "told_by",

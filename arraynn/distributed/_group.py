@@ -113,9 +113,9 @@ class Group:
     def agreed(self, facts: dict[str, str]) -> None:
         """Raise WorkerError, on every worker, unless all have the same facts. facts : what is compared -> its value."""
         everyone = self.gather(facts)
-        for rank, theirs in enumerate(everyone):
-            for name, value in everyone[0].items():
-                if theirs.get(name) != value:
+        for name in dict.fromkeys(name for theirs in everyone for name in theirs):
+            for rank, theirs in enumerate(everyone):
+                if theirs.get(name) != (value := everyone[0].get(name)):
                     differ = WorkerError(
                         f"worker {rank} has {name} other than worker 0: {theirs.get(name)}, not {value}. All workers "
                         f"run the same program on the same data, and each takes its own rows of every batch"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from functools import lru_cache
 from typing import Any
 
@@ -82,14 +84,16 @@ def join() -> MPIGroup:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise WorkerError(_no_library(error)) from None
-    library = MPI.Get_library_version().split("\n")[0].strip()
+    library = re.split(r"[,\n]", MPI.Get_library_version())[0].strip()
     started = {name: int(os.environ[name]) for name in LAUNCHERS if os.environ.get(name, "").isdigit()}
     if not MPI.Is_initialized():
         # MPICH ends the process where it meets the environment of Open MPI's mpiexec, without an exception
         others = "OMPI_COMM_WORLD_SIZE" in started and not library.startswith("Open MPI")
         if others and len(started) == 1 and started["OMPI_COMM_WORLD_SIZE"] > 1:
             raise WorkerError(_mismatched("OMPI_COMM_WORLD_SIZE", started["OMPI_COMM_WORLD_SIZE"], library))
-        MPI.Init_thread()
+        with warnings.catch_warnings():  # of another MPI's launcher, which is told below
+            warnings.filterwarnings("ignore", "suspicious MPI execution environment")
+            MPI.Init_thread()
     group = MPIGroup(MPI)
     for name, size in started.items():
         if group.size == 1 and size > 1:
@@ -108,7 +112,7 @@ def _mismatched(launcher: str, size: int, library: str) -> str:
 
 
 def _no_library(error: BaseException) -> str:
-    said = " ".join(str(error).split())[:200]
+    said = " ".join(" ".join(str(error).splitlines()[:2]).split())  # it names one file after another
     return (
         f"mpi4py is there but finds no MPI library ({said}): pip install mpich, or load your cluster's MPI, or set "
         f"MPI4PY_LIBMPI to its libmpi.so"

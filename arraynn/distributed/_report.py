@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import traceback
@@ -13,6 +14,21 @@ from ..errors import WorkerError
 
 #: seconds that a worker gives another one, which may have failed as well, to say so and to end all
 PATIENCE = 2.0
+
+#: where launchers say which of its machine's processes this one is
+PLACES = (
+    "MPI_LOCALRANKID",
+    "OMPI_COMM_WORLD_LOCAL_RANK",
+    "MV2_COMM_WORLD_LOCAL_RANK",
+    "SLURM_LOCALID",
+    "LOCAL_RANK",
+)
+
+
+def first_of_machine() -> bool:
+    """Whether this process is the first of its job on this machine, as the launcher says: what a machine lacks, one
+    process of it reports."""
+    return all(os.environ.get(name, "0") == "0" for name in PLACES)
 
 
 def report(rank: int, size: int, error: BaseException, full: bool = True) -> None:

@@ -16,7 +16,6 @@ import pytest
 import arraynn as nn
 from arraynn import tree
 from arraynn._array import namespace
-from arraynn.backends import numpy as numpy_backend
 from arraynn.backends import verify
 from arraynn.backends.base import Backend
 from arraynn.backends.numpy import NumPy

@@ -386,6 +386,17 @@ def fit_with(group, x=None, seed=1, network=None, **options):
         (lambda rank: {"seed": rank}, "a seed other than worker 0: 1, not 0"),
         (lambda rank: {"x": data(64)[0] * (1 + rank)}, "training data other than worker 0"),
         (lambda rank: {"batch_size": 16 + rank}, "a value of batch_size other than worker 0: 17, not 16"),
+        (lambda rank: {"epochs": 1 + rank}, "a value of epochs other than worker 0: 2, not 1"),
+        (lambda rank: {"x": data(64)[0][:, : 20 - rank]}, "training data other than worker 0"),
+        (lambda rank: {"resume": [None, "run.safetensors"][rank]}, "resume other than worker 0: given, not None"),
+        (
+            lambda rank: {"validation_data": [None, data(64)[:2]][rank]},
+            "validation_data other than .*: given, not None",
+        ),
+        (
+            lambda rank: {"sample_weight": [data(64)[2], None][rank]},
+            "sample_weight other than worker 0: None, not given",
+        ),
     ],
 )
 def test_workers_with_different_data_or_options_are_told_so(different, told):
