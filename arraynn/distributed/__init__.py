@@ -8,7 +8,7 @@ from ..errors import DataError
 from ._agreement import FLAGS, Agreed, everywhere
 from ._group import Group, told_by
 from ._local_sgd import LocalSGD, Outer
-from ._parts import Parts
+from ._parts import Parts, joined, parted
 from ._report import first_of_machine
 from ._shard import Shard
 from ._team import Share, Team, digest, team_of
@@ -29,6 +29,8 @@ __all__ = [
     "everywhere",
     "first_of_machine",
     "in_threads",
+    "joined",
+    "parted",
     "team_of",
     "told_by",
     "workers",

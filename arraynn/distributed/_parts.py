@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from .. import tree
 from .._array import namespace
 from ..backends import of
 from ._group import Group
@@ -111,25 +111,47 @@ class _Broken(Exception):
     """Another shard has failed."""
 
 
-def flat(nest: Any, group: Group | None = None) -> Any:
-    """The numbers of a nest's arrays, end to end, in a new array: on the host, or where the group keeps them."""
-    leaves = tree.leaves(nest)
-    if leaves and group is not None and group.keeps(leaves[0]):
-        xp = namespace(leaves[0])
-        return xp.concat([xp.reshape(leaf, (-1,)) for leaf in leaves])
-    numbers = [of(leaf).to_numpy(leaf).reshape(-1) for leaf in leaves]
-    return np.concatenate(numbers) if numbers else np.zeros(0, np.float32)
+def joined(nest: Any) -> Any:
+    """The numbers of a nest's arrays, end to end, in a new array (n,) of their library; None where there are none.
+
+    They stand in the order of the sorted keys, as a dict may have them in another order: JAX's jit sorts them.
+    """
+    leaves = [*_in_order(nest)]
+    if not leaves:
+        return None
+    xp = namespace(leaves[0])
+    return xp.concat([xp.reshape(leaf, (-1,)) for leaf in leaves])
 
 
-def unflat(numbers: Any, like: Any) -> Any:
-    """The nest whose `flat` these numbers are. like : a nest of its form, in its library and dtypes."""
+def _in_order(nest: Any) -> Iterator[Any]:
+    if isinstance(nest, (dict, list, tuple)):
+        for value in (nest[key] for key in sorted(nest)) if isinstance(nest, dict) else nest:
+            yield from _in_order(value)
+    else:
+        yield nest
+
+
+def parted(numbers: Any, like: Any) -> Any:
+    """The nest whose numbers, `joined`, these are: views of them. like : a nest of its form, shapes and dtypes."""
     place = 0
 
     def part(leaf: Any) -> Any:
         nonlocal place
-        size = int(np.prod(leaf.shape, dtype=np.int64))
-        place += size
-        part = namespace(numbers).reshape(numbers[place - size : place], leaf.shape)
-        return of(leaf).asarray(part, leaf.dtype)
+        if isinstance(leaf, dict):
+            found = {key: part(leaf[key]) for key in sorted(leaf)}
+            return {key: found[key] for key in leaf}
+        if isinstance(leaf, (list, tuple)):
+            return type(leaf)(list(map(part, leaf)))
+        xp, start = namespace(numbers), place
+        place += math.prod(leaf.shape)
+        return xp.astype(xp.reshape(numbers[start:place], leaf.shape), leaf.dtype, copy=False)
 
-    return tree.map(part, like)
+    return part(like)
+
+
+def at_group(group: Group, numbers: Any) -> Any:
+    """An array as the group adds it up, which it may write to: where it lies, or on the host."""
+    if group.keeps(numbers):
+        return numbers
+    host = of(numbers).to_numpy(numbers)
+    return host if host.flags.writeable else host.copy()

@@ -19,7 +19,7 @@ from ..errors import DataError, WorkerError
 from ._agreement import Agreed, agreed, filled, vector
 from ._group import Group, pairwise, told_by
 from ._local_sgd import LocalSGD
-from ._parts import Parts, flat, unflat
+from ._parts import Parts, at_group
 
 SHARDS = 8  #: of a batch, unless told
 
@@ -117,38 +117,40 @@ class Team:
 
     def accumulate(
         self, gradient: Callable[..., Any], params: Nest, share: Share, key: Any, coupled: bool
-    ) -> tuple[dict[str, Any], Nest]:
-        """(this worker's sums; the gradients of the whole batch, or with LocalSGD of its own rows).
+    ) -> tuple[dict[str, Any], Any, Nest]:
+        """(this worker's sums; the gradients of the whole batch, end to end, or with LocalSGD of its own rows; the
+        statistics).
 
         The sums are numbers on the host, or 0-d arrays where the group adds up such arrays on their device.
-        gradient(params, rows, key, total) -> sums, gradients, of some rows. coupled : whether it exchanges numbers.
+        gradient(params, rows, key, total) -> sums, gradients end to end, statistics, of some rows. coupled : whether it
+        exchanges numbers.
         """
         leaf = tree.first(params)
         backend, engine = of(leaf), for_type(type(leaf))
         parts = Parts(self.group if self.local is None else Group(), self.shards, self.mine) if coupled else None
         total = share.total if self.local is None else share.own_total
 
-        def of_shard(shard: int) -> tuple[dict[str, Any], np.ndarray, Nest]:
+        def of_shard(shard: int) -> tuple[dict[str, Any], Any, Nest]:
             first, last = self.edge(share.rows, shard), self.edge(share.rows, shard + 1)
             rows = _rows(share.batch, slice(first - share.start, last - share.start))
             with engine.current(leaf):  # a thread of its own begins with the first device
-                sums, grads = gradient(params, rows, key.rows(first, parts), total)
-                return sums, flat(tree.trained(grads), self.group), grads
+                sums, numbers, statistics = gradient(params, rows, key.rows(first, parts), total)
+                return sums, numbers if numbers is None else at_group(self.group, numbers), statistics
 
         with engine.single_threaded_products(), engine.current(leaf):
             found = parts.run(of_shard) if parts is not None else backend.parallel_map(of_shard, self.mine)
-        sums, _, like = found[0]
+        sums, whole, statistics = found[0]
         values = pairwise([vector(self.group, tree.leaves(sums), leaf) for sums, _, _ in found])
-        summed = pairwise([numbers for _, numbers, _ in found])
-        whole = summed
-        if self.local is None:
-            whole = self.group.exact(summed) if self.reduction == "exact" else self.group.sum(summed)
-        grads = tree.with_statistics(unflat(whole, tree.trained(like)), like)
+        if whole is not None:
+            whole = pairwise([numbers for _, numbers, _ in found])
+            if self.local is None:
+                whole = self.group.exact(whole) if self.reduction == "exact" else self.group.sum(whole)
+            whole = backend.asarray(whole, leaf.dtype)
         logs = filled(sums, values if self.group.keeps(leaf) else values.tolist())
         if self.local is not None:  # its part of the mean over the whole batch
             own, total = vector(self.group, [share.own_total, share.total], leaf)
             logs["data_loss"] = logs["data_loss"] * (own / (total + (total == 0)))
-        return logs, grads
+        return logs, whole, statistics
 
     def agree(
         self, logs: Mapping[str, Any], flags: Mapping[str, Any] | None = None, like: Array | None = None
