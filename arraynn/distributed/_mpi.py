@@ -1,4 +1,4 @@
-"""MPI: processes that mpiexec, srun or the like has started, through mpi4py."""
+"""MPI through mpi4py: processes that mpiexec, srun or another launcher has started."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import WorkerError
 from ._group import Group
 from ._report import code_of, end_all_when_uncaught, report
 
-#: where launchers say how many processes they have started, and whose they are
+#: environment variables in which launchers give the number of processes, and the launchers' names
 LAUNCHERS = {
     "OMPI_COMM_WORLD_SIZE": "Open MPI's mpiexec",
     "PMI_SIZE": "the mpiexec of MPICH or Intel MPI",
@@ -62,7 +62,7 @@ class MPIGroup(Group):
         return found
 
     def abort(self, error: BaseException) -> None:
-        """Say what has failed and end every process at once; it does not return, unless this is the only one."""
+        """Report the error and end every process at once. It returns only where this process is the only one."""
         if self.size > 1:
             report(self.rank, self.size, error, full=not self.brief)
             self.comm.Abort(code_of(error))
@@ -70,8 +70,8 @@ class MPIGroup(Group):
 
 @lru_cache(maxsize=1)
 def join() -> MPIGroup:
-    """This process among those of its job. WorkerError, with the remedy, where mpi4py or MPI is missing, or where
-    another MPI's mpiexec has started the processes, so that each sees itself alone."""
+    """This process's place among those of its job. Raises WorkerError, with the remedy, where mpi4py or MPI is missing,
+    or where another MPI's mpiexec has started the processes, so that each sees itself alone."""
     try:
         import mpi4py
     except ImportError:

@@ -1,4 +1,4 @@
-"""NCCL: sums of CuPy's arrays from GPU to GPU, with one process a GPU; all else goes by MPI."""
+"""NCCL: sums of CuPy's arrays from GPU to GPU, with one process a GPU. Objects and host arrays go by MPI."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ BETWEEN = 0.02
 class NCCLGroup(Group):
     """The processes of an MPI group, each with a GPU of its own.
 
-    control : the group that arrays on the host and objects go by. communicator : NCCL's, of the same ranks. cupy : the
-    library. Exchanges are queued on CuPy's current stream, so they come after what has made the arrays and before what
-    reads the results, and the host waits for neither.
+    control : the group for arrays on the host and for objects. communicator : NCCL's, with the same ranks. cupy : the
+    library. Exchanges are queued on CuPy's current stream: after the kernels that make the arrays, and before those
+    that read the results. The host waits for neither.
     """
 
     name = "nccl"
@@ -64,7 +64,7 @@ class NCCLGroup(Group):
         return received
 
     def abort(self, error: BaseException) -> None:
-        """As MPI does: the processes end, whatever their GPUs wait for."""
+        """End all processes by MPI, whatever their GPUs wait for."""
         self.control.brief = self.brief
         self.control.abort(error)
 
@@ -78,7 +78,7 @@ class NCCLGroup(Group):
 
     @contextmanager
     def _one_call(self) -> Iterator[None]:
-        """Sends and receives within are one call of NCCL: alone, each would wait for its peer."""
+        """Sends and receives within are one call of NCCL. Alone, each would wait for its peer."""
         self.nccl.groupStart()
         try:
             yield
@@ -87,16 +87,16 @@ class NCCLGroup(Group):
 
 
 def _address(array: Any) -> int:
-    """Where a contiguous array lies on its GPU."""
+    """The address of a contiguous array on its GPU."""
     address: int = array.data.ptr
     return address
 
 
 @lru_cache(maxsize=1)
 def join() -> NCCLGroup:
-    """This process among those of its MPI job, with the GPU of its own made CuPy's current one.
+    """This process's place among those of its MPI job. Makes the process's own GPU CuPy's current one.
 
-    WorkerError on all, with the remedy, where MPI, CuPy, NCCL or a GPU for each is missing.
+    Raises WorkerError on all, with the remedy, where MPI, CuPy, NCCL or a GPU for each is missing.
     """
     from ._mpi import join as join_mpi
 
@@ -107,7 +107,7 @@ def join() -> NCCLGroup:
 
 
 def made(control: Group, load: Callable[[], Any]) -> NCCLGroup:
-    """The NCCLGroup of these processes. load() : CuPy; what it raises is raised on all."""
+    """The NCCLGroup of these processes. load() returns CuPy; an error of it is raised on all workers."""
     found: list[Any] = []
     with control.together():
         cupy = load()
@@ -137,10 +137,10 @@ def made(control: Group, load: Callable[[], Any]) -> NCCLGroup:
 
 
 def _waited_for(control: Group, make: Callable[[], Any]) -> Any:
-    """make() on every worker, which waits there until all have called it; where it fails on one, all raise.
+    """make(), called on every worker, which returns once all have called it. Where it fails on one, all raise.
 
-    The others would wait for ever, in code that nothing interrupts. So each worker calls it in a thread of its own,
-    and they tell each other meanwhile whether it has returned or failed.
+    The others would wait for ever, in a call that nothing interrupts. So each worker makes the call in a thread of its
+    own, and meanwhile they tell each other whether it has returned or failed.
     """
     made: list[Any] = []
     failed: list[Exception] = []
@@ -163,7 +163,7 @@ def _waited_for(control: Group, make: Callable[[], Any]) -> Any:
 
 
 def _cupy() -> Any:
-    """CuPy, proved to compute, and with NCCL."""
+    """CuPy, after a proof that it computes and that it has NCCL."""
     from ..backends.cupy.probe import probe
 
     status = probe()

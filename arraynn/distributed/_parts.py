@@ -1,4 +1,4 @@
-"""Shards of a batch whose layers exchange numbers in the middle of a pass, each in a thread of its own."""
+"""Shards of a batch whose layers exchange numbers in the middle of a pass; each runs in a thread of its own."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ._group import Group
 
 
 class Parts:
-    """The shards of one batch: `run` calls a function for each of this worker's, and `gather`, which the function may
-    call, stacks an array of every shard of the batch, on whichever worker it is.
+    """The shards of one batch. `run` calls a function for each shard of this worker. The function may call `gather`,
+    which stacks an array of every shard of the batch, on every worker.
 
     count : shards of the whole batch. mine : the numbers of this worker's.
-    The caller's thread alone speaks to the other workers, so that an engine need not be safe in threads, and signals
-    arrive as they should.
+    Only the caller's thread exchanges with other workers. So an engine need not be thread-safe, and signals arrive in
+    the thread that handles them.
     """
 
     def __init__(self, group: Group, count: int, mine: Sequence[int]) -> None:
         self.group, self.count, self.mine = group, count, mine
         self.turn = threading.Condition()
-        self.asked: dict[int, Any] = {}  #: by shard, what waits to be exchanged
+        self.asked: dict[int, Any] = {}  #: by shard, the array that waits to be exchanged
         self.given: Any = None
         self.round = 0
         self.ended = 0
@@ -34,7 +34,7 @@ class Parts:
         self.current = threading.local()
 
     def gather(self, array: Any) -> Any:
-        """(count, …): this array of every shard, in the order of the rows. All shards ask, in the same order."""
+        """(count, …): this array of every shard, in the order of the rows. All shards call it, in the same order."""
         backend = of(array)
         with self.turn:
             if self.failed:
@@ -84,14 +84,14 @@ class Parts:
         return [results[shard] for shard in self.mine]
 
     def _exchange(self) -> bool:
-        """Wait until every shard has asked or ended; answer those that asked. Whether there may be more."""
+        """Wait until every shard has asked or ended, then answer those that asked. Returns whether more may come."""
         with self.turn:
             while len(self.asked) + self.ended < len(self.mine) and not self.failed:
                 self.turn.wait()
             if self.failed or self.ended == len(self.mine):
                 return False
             if self.ended:
-                raise RuntimeError("the shards of a batch do not ask for the same exchanges: a layer depends on values")
+                raise RuntimeError("the shards of a batch do not make the same exchanges: a layer depends on values")
             asked = dict(self.asked)
         one = next(iter(asked.values()))
         everyone = namespace(one).zeros((self.count, *one.shape), dtype=one.dtype)
