@@ -1,4 +1,4 @@
-"""What all workers know after a step: the sums of its report, and the flags that any of them has raised."""
+"""The sums that all workers know after a step: of its report, and of the flags that any of them has raised."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .._types import Array, Nest
 from ..backends import of
 from ._group import Group
 
-#: what a worker may raise in a step, so that all decide together
+#: flags that a worker may raise in a step, so that all decide together
 FLAGS = ("stop", "ended", "fetch", "save", "interrupt", "terminate", "diverged")
 
-#: in the report of a step, what every worker knows without being told
+#: entries of a step's report that are equal on every worker without a sum
 KNOWN = ("penalty", "total")
 
 
@@ -63,7 +63,7 @@ class Agreed:
 
 
 def agreed(group: Group, report: Mapping[str, Any], flags: Mapping[str, Any] | None, like: Array | None) -> Agreed:
-    """One float64 sum over all workers: of a report, but for what all know, and of the flags.
+    """One float64 sum over all workers, of a report without its KNOWN entries and of the flags.
 
     like : an array of the model, whose device the sum stays on where the group adds up such arrays; None for a sum on
     the host.

@@ -1,4 +1,4 @@
-"""How workers share a training step: who takes which rows, how gradients are added up, and what all agree on."""
+"""How workers share a training step: the rows that each takes, and the sum of their gradients."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Share:
 
 @dataclass(frozen=True)
 class Team:
-    """A group that trains together. shards : into how many pieces each batch is cut, from its number of rows alone.
+    """A group that trains together. shards : the number of pieces that each batch is cut into, by its rows alone.
 
-    reduction : "exact", whose bits are the same for 1, 2, 4, … workers; "fast", the engine's own sum; or a LocalSGD,
-        with which a step exchanges no gradients.
-    Each worker takes a run of shards, adds up their gradients as a balanced tree, and the trees are joined over the
-    workers, so that the bits do not depend on their number, where it is a power of two that divides `shards`.
+    reduction : "exact", with the same bits for 1, 2, 4, … workers; "fast", the engine's own sum; or a LocalSGD, with
+        which a step exchanges no gradients.
+    Each worker takes a run of shards and adds up their gradients as a balanced tree. The trees are joined over the
+    workers. So the bits do not depend on the number of workers, where it is a power of two that divides `shards`.
     """
 
     group: Group
@@ -70,7 +70,7 @@ class Team:
 
     @property
     def local(self) -> LocalSGD | None:
-        """How steps are taken without the others, where they are."""
+        """The LocalSGD by which each worker takes steps of its own, else None."""
         return self.reduction if isinstance(self.reduction, LocalSGD) else None
 
     @property
@@ -193,7 +193,7 @@ def digest(nest: Nest) -> str:
 
 
 def _undivided(block: Any, path: str = "") -> str:
-    """Kind and place of what must be given a batch as a whole, "" of nothing: "MyLayer 'layers.1'"."""
+    """Class and path of the block that takes whole batches only, as "MyLayer 'layers.1'"; "" where there is none."""
     if not batch_coupled(block) or exchanges_parts(block):
         return ""
     for i, layer in enumerate(getattr(block, "layers", ())):

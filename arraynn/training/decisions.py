@@ -1,4 +1,4 @@
-"""What the workers of a fit decide together after each step: to fetch, to save, to stop, to leave on a signal."""
+"""Decisions that the workers of a fit take together: to fetch, to save, to stop, to leave on a signal."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SIGNALS = {"interrupt": signal.SIGINT, "terminate": signal.SIGTERM}
 class Decisions:
     """The decisions of one fit. A worker alone decides by itself.
 
-    team : the workers, or None. batches : of the fit. on_device : each worker has a GPU, where the sums of its steps
-    stay. They are read, and what they tell is acted on, at each fetch: after every `period` steps of an epoch and after
-    its last. Elsewhere all workers know after each step what any of them wants.
+    team : the workers, or None. batches : of the fit. on_device : each worker has a GPU, and the sums of a step stay
+    there until the next fetch. All workers fetch after every `period` steps of an epoch and after its last, and only
+    then act on the flags. Elsewhere all workers read the sums after each step.
     """
 
     def __init__(self, team: Team | None, batches: Any) -> None:
