@@ -28,7 +28,7 @@ from .training import advice
 from .training.callbacks import Callback
 from .training.checkpoint import load_checkpoint, read_checkpoint
 from .training.columns import column_names, same_columns
-from .training.consistency import consistent_workers
+from .training.consistency import consistent_workers, same_call
 from .training.dataset import rows_of, unpack
 from .training.dispatch import as_callbacks
 from .training.inference import measure
@@ -189,6 +189,8 @@ class Model(ModelRepr, ModelInputs):
         if validation_split and (validation_data is not None or (y is None and not table)):
             raise DataError("validation_split needs x and y as arrays and no validation_data beside it")
         team = team_of(workers, shards, reduction)
+        given = {"y": y, "sample_weight": sample_weight, "validation_data": validation_data, "resume": resume}
+        same_call(team, {"epochs": epochs}, given)
         if y is None and isinstance(x, (tuple, list)) and len(x) == 2 and all(map(is_array, x)):
             raise DataError(f"y is missing: give fit(x, y); x is a {type(x).__name__} of two arrays")
         found = None if resume is None else read_checkpoint(resume, team)

@@ -122,6 +122,15 @@ def with_statistics(nest: Any, statistics_of: Any, /) -> Any:
     return nest
 
 
+def statistics(nest: Any, /) -> Any:
+    """The nest with None for all that is trained: what `with_statistics` needs of it.
+
+    >>> statistics([{"scale": 1, "statistics": {"mean": 2}}])
+    [{'scale': None, 'statistics': {'mean': 2}}]
+    """
+    return with_statistics(map(lambda leaf: None, trained(nest)), nest)
+
+
 def add(nest: Any, part: Any, /) -> Any:
     """nest + part, where part is a nest of the same form that may lack keys, or be None, where it adds nothing.
 

@@ -61,6 +61,8 @@ class Backend:
     #: whether `elementwise` takes rules from outside the library. It may then call one once, with stand-ins
     #: for arrays, and run what it has seen; else such a rule is called for one parameter after another
     traces_rules: bool = False
+    #: whether a compiled function may call what is not traced, such as an exchange with other workers
+    opaque_calls: bool = True
 
     def __init__(self, xp: Any, device: Any = None, *, name: str = "", version: str = "", reason: str = "") -> None:
         self.xp, self.device, self.reason = xp, device, reason

@@ -21,6 +21,7 @@ class JAX(Backend):
     name = "jax"
     inference_rows = 1024  # XLA takes the longer to compile a convolution the more rows it has: minutes for 10,000
     patch_numbers = 2**26  # each block of a loop is compiled anew, so few large ones
+    opaque_calls = False
 
     @classmethod
     def open(cls, device: str | None = None) -> Backend:

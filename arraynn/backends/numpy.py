@@ -6,7 +6,6 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -22,7 +21,7 @@ from . import products, threads
 from . import windows as sliding
 from .base import Backend, Plan
 from .overlap import Disjoint
-from .verify import Foreign, Verified, plain
+from .verify import Foreign, plain
 from .windows import Windows
 
 #: numbers that the layers of a row block put out together: 1 MB in float32. Smaller blocks stay closer to a core, but
@@ -250,10 +249,10 @@ def compiled(
     def made(arguments: tuple[Any, ...]) -> program.Program | None:
         if not foreign:
             foreign.append(Foreign(function))
+        if not foreign[0].compiles(arguments):
+            return None
         found = numpy_program(function, arguments, donate, small, packs, apart, twice=bool(foreign[0].names))
-        if found is None or not foreign[0].names:
-            return found
-        return replace(found, run=Verified(function, found.run, found.poison, foreign[0]))
+        return found and foreign[0].watched(function, found)
 
     return program.specialized(function, made, dropped=lambda: bool(foreign) and foreign[0].dropped)
 

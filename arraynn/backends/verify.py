@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 
 from .. import tree
 from .._coupling import outside
+from ..compiler.program import Program
 from ..compiler.signature import GuardFailed
 
 GUARDS = 500  #: values that are looked at before each call, at most
@@ -72,6 +74,17 @@ class Foreign:
                           f"step to step belongs among the optimizer's scalars, or into the batch")  # fmt: skip
                 return True
         return False
+
+    def compiles(self, arguments: Any) -> bool:
+        """Whether a function that reaches this code is compiled for such arguments. One that exchanges numbers with
+        other workers is not: it would be compared by running it again, and they exchange theirs once."""
+        return not self.names or all(getattr(x, "parts", None) is None for x in tree.leaves(arguments))
+
+    def watched(self, function: Callable[..., Any], found: Program) -> Program:
+        """The function's program, compared with the function from time to time where there is such code."""
+        if not self.names:
+            return found
+        return replace(found, run=Verified(function, found.run, found.poison, self))
 
     def drop(self, why: str) -> None:
         """Let all programs of the function be, and say so once."""

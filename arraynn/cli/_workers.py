@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..backends import installed
-from ..distributed import Group, workers
+from ..distributed import Group, first_of_machine, workers
 from ..errors import WorkerError
 
 
@@ -45,7 +45,12 @@ def as_one_of(train: Callable[[argparse.Namespace, Group], int], arguments: argp
     """train(arguments, group), by each worker of the job; of what all of them raise, one tells."""
     if isinstance(arguments.workers, int):
         return start(arguments.workers)
-    group = workers(arguments.workers)
+    try:
+        group = workers(arguments.workers)
+    except WorkerError:
+        if first_of_machine():
+            raise
+        return 1  # what is missing here, the first process tells
     group.brief = os.environ.get("ARRAYNN_TRACEBACK") != "1"
     if group.rank:
         arguments.quiet = True

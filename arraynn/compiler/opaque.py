@@ -54,6 +54,25 @@ def call(function: Callable[..., Any], arguments: tuple[Any, ...], like: Any) ->
     return part(like, ())
 
 
+class Exchange:
+    """`key.parts` of a traced key: each exchange between the parts of a batch is a call, so it stays in its place.
+
+    key : the traced key. count : the parts of the batch.
+    """
+
+    def __init__(self, key: Any, count: int) -> None:
+        self.key, self.count = key, count
+
+    def gather(self, array: Tracer) -> Any:
+        """(count, …): what key.parts.gather(array) will return."""
+        like = np.broadcast_to(np.zeros((), array.dtype), (self.count, *array.shape))
+        return call(_gathered, (self.key, array), like)
+
+
+def _gathered(key: Any, array: Any) -> Any:
+    return key.parts.gather(array)
+
+
 def kernel(function: Callable[[Any], Any], x: Tracer, shape: tuple[int, ...]) -> Tracer:
     """What function(x) will return: a new array of this shape, in the dtype of x. The function has no effects.
 

@@ -154,6 +154,8 @@ def form_of(nest: Any) -> Any:
         return nest
     if hasattr(nest, "shape"):
         return type(nest), tuple(nest.shape), nest.dtype
+    if hasattr(nest, "words"):
+        return type(nest), getattr(nest.parts, "count", None)
     return type(nest)
 
 
@@ -185,7 +187,12 @@ def specialized(
             return result
         key = form(arguments)
         if key not in programs and len(programs) < tuning.PROGRAMS:
-            made = program(arguments)
+            programs[key] = function  # which other threads run until there is a program
+            try:
+                made = program(arguments)
+            except BaseException:
+                del programs[key]
+                raise
             programs[key] = function if made is None else made.run
         found = programs.get(key, function)
         if found is function:

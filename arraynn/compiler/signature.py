@@ -10,6 +10,7 @@ import numpy as np
 from .. import tree
 from .graph import Graph, Node, TraceError
 from .namespace import Namespace
+from .opaque import Exchange
 from .trace import Storage, Tracer
 
 
@@ -111,6 +112,10 @@ class Signature:
         whole = self.graph.node("input", (), (), "bool", name=name)
         self.names[whole.serial] = name
         self.graph.keys[id(traced)] = whole
+        count = None if key.parts is None else key.parts.count
+        self._guard(f"getattr({name}.parts, 'count', None) != {count}")
+        if count is not None:
+            traced.parts = Exchange(traced, count)
         return traced
 
     def _bind(self, expression: str) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DataError
+from ._agreement import FLAGS, Agreed, everywhere
 from ._group import Group, told_by
 from ._local_sgd import LocalSGD, Outer
-from ._parts import Parts
+from ._parts import Parts, joined, parted
+from ._report import first_of_machine
 from ._shard import Shard
 from ._team import Share, Team, digest, team_of
 from ._threads import Threads, in_threads
 
 __all__ = [
+    "FLAGS",
+    "Agreed",
     "Group",
     "LocalSGD",
     "Outer",
@@ -22,7 +26,11 @@ __all__ = [
     "Team",
     "Threads",
     "digest",
+    "everywhere",
+    "first_of_machine",
     "in_threads",
+    "joined",
+    "parted",
     "team_of",
     "told_by",
     "workers",

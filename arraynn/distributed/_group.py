@@ -1,4 +1,4 @@
-"""The protocol of a group of workers, and what every engine shares: sums whose bits do not depend on their number."""
+"""The protocol of a group of workers, with sums whose bits do not depend on the number of workers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..errors import WorkerError
 class Group:
     """The workers of one job, as one of them sees them. This class is the group of a worker alone.
 
-    rank : which worker this is, from 0. size : how many there are. local_size : how many share this machine.
-    local_rank : which of these this is, from 0.
+    rank : the number of this worker, from 0. size : the number of workers. local_size : the workers of this machine.
+    local_rank : the number of this worker among those, from 0.
 
     Every method but `abort` is collective: all workers call it, in the same order, with arrays of the same shape and
     dtype. An engine overrides `sum`, `slices`, `joined`, `swap`, `bcast`, `gather` and `abort`.
@@ -27,15 +27,15 @@ class Group:
     local_rank: int = 0
     local_size: int = 1
     name: str = "alone"
-    #: whether a worker that fails says so in one line, without the traceback
+    #: whether a worker that fails reports it in one line, without the traceback
     brief: bool = False
 
     def keeps(self, array: Any) -> bool:
-        """Whether arrays such as this one are added up where they lie; the others go through the host's memory."""
+        """Whether the group adds up arrays such as this one where they lie. Others go through the host's memory."""
         return False
 
     def sum(self, flat: np.ndarray) -> np.ndarray:
-        """The sum over the workers, in whatever order the engine adds. flat : (n,), contiguous; it is consumed."""
+        """The sum over the workers, in the engine's own order. flat : (n,), contiguous; it is consumed."""
         return flat
 
     def exact(self, flat: np.ndarray) -> np.ndarray:
@@ -50,7 +50,7 @@ class Group:
         length = -(-flat.size // self.size)
         padded = namespace(flat).zeros(length * self.size, dtype=flat.dtype)
         padded[: flat.size] = flat
-        parts = self.slices(padded).reshape(self.size, length)
+        parts = namespace(flat).reshape(self.slices(padded), (self.size, length))
         return self.joined(pairwise([parts[rank] for rank in range(self.size)]))[: flat.size]
 
     def slices(self, padded: np.ndarray) -> np.ndarray:
@@ -62,8 +62,8 @@ class Group:
         return part
 
     def swap(self, parts: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
-        """What every worker has for this one. parts : of bytes (n,), uint8, what is for each worker, in the order of
-        their ranks. sizes : how many bytes come from each."""
+        """The bytes that every worker sends to this one. parts : by rank, the bytes for that worker, uint8 (n,).
+        sizes : by rank, the number of bytes that come from that worker."""
         return parts
 
     def bcast(self, value: Any) -> Any:
@@ -75,15 +75,15 @@ class Group:
         return [value]
 
     def rows(self, total: int) -> slice:
-        """An even run of so many rows for this worker to hold, see `Shard`; the runs of all workers cover them."""
+        """This worker's even share of `total` rows, see `Shard`. The shares of all workers cover them once."""
         return slice(total * self.rank // self.size, total * (self.rank + 1) // self.size)
 
     def abort(self, error: BaseException) -> None:
-        """End the other workers, which wait for this one. error : what went wrong here. It may not return."""
+        """End the other workers, which wait for this one. error : the error of this one. It may not return."""
 
     def part(self, error: BaseException, everywhere: bool) -> None:
-        """Leave with an error. One that is not everywhere ends the other workers, which know nothing of it; else all
-        wait until all have left, so that none ends before worker 0 has saved."""
+        """Leave with an error. everywhere : all workers raise it; they wait for each other, so that none ends before
+        worker 0 has saved. Else the others know nothing of it, and are ended."""
         if everywhere:
             told_by(error, 0)
             self.gather(None)
@@ -92,24 +92,30 @@ class Group:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Where what stands within raises on one of the workers, all raise: that one its own error, the others a
-        WorkerError that names the worker and tells what it said. Nothing within may be collective."""
+        """Context in which an error on one worker is raised on all: that one raises its own, the others a WorkerError
+        that names the worker and quotes its error. Nothing within may be collective."""
         own: Exception | None = None
         try:
             yield
         except Exception as error:
             own = error
-        told = self.gather(None if own is None else f"{type(own).__name__}: {own}")
-        for rank, said in enumerate(told):
-            if said is not None:
-                raise told_by(own or WorkerError(f"worker {rank} of {self.size} failed: {said}"), rank)
+        self.heard(self.gather(said(own)), own)
+
+    def heard(self, everyone: list[str | None], own: Exception | None) -> None:
+        """Raise where a worker has failed: that one its own error, the others a WorkerError.
+
+        everyone : by rank, the worker's error in words, from `said`. own : this worker's error.
+        """
+        for rank, words in enumerate(everyone):
+            if words is not None:
+                raise told_by(own or WorkerError(f"worker {rank} of {self.size} failed: {words}"), rank)
 
     def agreed(self, facts: dict[str, str]) -> None:
-        """Raise WorkerError, on every worker, unless all have the same facts. facts : what is compared -> its value."""
+        """Raise WorkerError, on every worker, unless all have the same facts. facts : by name, the values compared."""
         everyone = self.gather(facts)
-        for rank, theirs in enumerate(everyone):
-            for name, value in everyone[0].items():
-                if theirs.get(name) != value:
+        for name in dict.fromkeys(name for theirs in everyone for name in theirs):
+            for rank, theirs in enumerate(everyone):
+                if theirs.get(name) != (value := everyone[0].get(name)):
                     differ = WorkerError(
                         f"worker {rank} has {name} other than worker 0: {theirs.get(name)}, not {value}. All workers "
                         f"run the same program on the same data, and each takes its own rows of every batch"
@@ -120,8 +126,13 @@ class Group:
         return f"<worker {self.rank} of {self.size}, {self.name}>"
 
 
+def said(error: Exception | None) -> str | None:
+    """An error in words, for the other workers; None where there is none."""
+    return None if error is None else f"{type(error).__name__}: {error}"
+
+
 def told_by(error: Exception | BaseException, rank: int) -> Any:
-    """The error, with a note for programs: of all workers that raise it, or hear of it, this one is to tell."""
+    """The error, with the rank of the worker that is to report it, of all those that raise it."""
     vars(error)["told_by"] = rank
     return error
 
@@ -129,8 +140,8 @@ def told_by(error: Exception | BaseException, rank: int) -> Any:
 def pairwise(parts: list[np.ndarray]) -> np.ndarray:
     """The sum of the parts as a balanced tree, first half plus second half. Consumes parts.
 
-    Where their number is cut into 2, 4, 8, … equal runs, the sums of the runs are inner nodes of the tree, so whoever
-    adds up each run, the whole has the same bits.
+    Where their number is cut into 2, 4, 8, … equal runs, the sums of the runs are inner nodes of the tree. So the whole
+    has the same bits, whichever worker adds up each run.
     """
     if len(parts) == 1:
         return parts[0]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from .. import tree
 from .._hyperparameters import is_integer
 from .._types import Nest
+from ..backends import of
 from ..errors import DataError
 from ..optimizers import SGD, Optimizer
-from ._parts import flat, unflat
+from ._parts import at_group, joined, parted
 
 if TYPE_CHECKING:
     from ._team import Team
@@ -62,7 +63,8 @@ class Outer:
         if step == self.last:
             return params
         self.last = step
-        mean = unflat(self.team.group.exact(flat(params, self.team.group)) / self.team.group.size, params)
+        own, group = joined(params), self.team.group
+        mean = parted(of(own).asarray(group.exact(at_group(group, own)) / group.size, own.dtype), params)
         moved = tree.map(lambda before, after: before - after, tree.trained(self.base), tree.trained(mean))
         base, self.state = self.rule.outer.update(self.base, tree.with_statistics(moved, mean), self.state)
         self.base = base

@@ -1,8 +1,10 @@
-"""MPI: processes that mpiexec, srun or the like has started, through mpi4py."""
+"""MPI through mpi4py: processes that mpiexec, srun or another launcher has started."""
 
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +15,7 @@ from ..errors import WorkerError
 from ._group import Group
 from ._report import code_of, end_all_when_uncaught, report
 
-#: where launchers say how many processes they have started, and whose they are
+#: environment variables in which launchers give the number of processes, and the launchers' names
 LAUNCHERS = {
     "OMPI_COMM_WORLD_SIZE": "Open MPI's mpiexec",
     "PMI_SIZE": "the mpiexec of MPICH or Intel MPI",
@@ -60,7 +62,7 @@ class MPIGroup(Group):
         return found
 
     def abort(self, error: BaseException) -> None:
-        """Say what has failed and end every process at once; it does not return, unless this is the only one."""
+        """Report the error and end every process at once. It returns only where this process is the only one."""
         if self.size > 1:
             report(self.rank, self.size, error, full=not self.brief)
             self.comm.Abort(code_of(error))
@@ -68,8 +70,8 @@ class MPIGroup(Group):
 
 @lru_cache(maxsize=1)
 def join() -> MPIGroup:
-    """This process among those of its job. WorkerError, with the remedy, where mpi4py or MPI is missing, or where
-    another MPI's mpiexec has started the processes, so that each sees itself alone."""
+    """This process's place among those of its job. Raises WorkerError, with the remedy, where mpi4py or MPI is missing,
+    or where another MPI's mpiexec has started the processes, so that each sees itself alone."""
     try:
         import mpi4py
     except ImportError:
@@ -82,14 +84,16 @@ def join() -> MPIGroup:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise WorkerError(_no_library(error)) from None
-    library = MPI.Get_library_version().split("\n")[0].strip()
+    library = re.split(r"[,\n]", MPI.Get_library_version())[0].strip()
     started = {name: int(os.environ[name]) for name in LAUNCHERS if os.environ.get(name, "").isdigit()}
     if not MPI.Is_initialized():
         # MPICH ends the process where it meets the environment of Open MPI's mpiexec, without an exception
         others = "OMPI_COMM_WORLD_SIZE" in started and not library.startswith("Open MPI")
         if others and len(started) == 1 and started["OMPI_COMM_WORLD_SIZE"] > 1:
             raise WorkerError(_mismatched("OMPI_COMM_WORLD_SIZE", started["OMPI_COMM_WORLD_SIZE"], library))
-        MPI.Init_thread()
+        with warnings.catch_warnings():  # of another MPI's launcher, which is told below
+            warnings.filterwarnings("ignore", "suspicious MPI execution environment")
+            MPI.Init_thread()
     group = MPIGroup(MPI)
     for name, size in started.items():
         if group.size == 1 and size > 1:
@@ -108,7 +112,7 @@ def _mismatched(launcher: str, size: int, library: str) -> str:
 
 
 def _no_library(error: BaseException) -> str:
-    said = " ".join(str(error).split())[:200]
+    said = " ".join(" ".join(str(error).splitlines()[:2]).split())  # it names one file after another
     return (
         f"mpi4py is there but finds no MPI library ({said}): pip install mpich, or load your cluster's MPI, or set "
         f"MPI4PY_LIBMPI to its libmpi.so"

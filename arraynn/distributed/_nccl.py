@@ -1,24 +1,28 @@
-"""NCCL: sums of CuPy's arrays from GPU to GPU, with one process a GPU; all else goes by MPI."""
+"""NCCL: sums of CuPy's arrays from GPU to GPU, with one process a GPU. Objects and host arrays go by MPI."""
 
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 from ..errors import WorkerError
-from ._group import Group, told_by
+from ._group import Group, said, told_by
 from ._report import end_all_when_uncaught
+
+#: seconds between two looks at whether all workers have joined
+BETWEEN = 0.02
 
 
 class NCCLGroup(Group):
     """The processes of an MPI group, each with a GPU of its own.
 
-    control : the group that arrays on the host and objects go by. communicator : NCCL's, of the same ranks. cupy : the
-    library. Exchanges are queued on CuPy's current stream, so they come after what has made the arrays and before what
-    reads the results, and the host waits for neither.
+    control : the group for arrays on the host and for objects. communicator : NCCL's, with the same ranks. cupy : the
+    library. Exchanges are queued on CuPy's current stream: after the kernels that make the arrays, and before those
+    that read the results. The host waits for neither.
     """
 
     name = "nccl"
@@ -60,7 +64,7 @@ class NCCLGroup(Group):
         return received
 
     def abort(self, error: BaseException) -> None:
-        """As MPI does: the processes end, whatever their GPUs wait for."""
+        """End all processes by MPI, whatever their GPUs wait for."""
         self.control.brief = self.brief
         self.control.abort(error)
 
@@ -74,7 +78,7 @@ class NCCLGroup(Group):
 
     @contextmanager
     def _one_call(self) -> Iterator[None]:
-        """Sends and receives within are one call of NCCL: alone, each would wait for its peer."""
+        """Sends and receives within are one call of NCCL. Alone, each would wait for its peer."""
         self.nccl.groupStart()
         try:
             yield
@@ -83,16 +87,16 @@ class NCCLGroup(Group):
 
 
 def _address(array: Any) -> int:
-    """Where a contiguous array lies on its GPU."""
+    """The address of a contiguous array on its GPU."""
     address: int = array.data.ptr
     return address
 
 
 @lru_cache(maxsize=1)
 def join() -> NCCLGroup:
-    """This process among those of its MPI job, with the GPU of its own made CuPy's current one.
+    """This process's place among those of its MPI job. Makes the process's own GPU CuPy's current one.
 
-    WorkerError on all, with the remedy, where MPI, CuPy, NCCL or a GPU for each is missing.
+    Raises WorkerError on all, with the remedy, where MPI, CuPy, NCCL or a GPU for each is missing.
     """
     from ._mpi import join as join_mpi
 
@@ -103,7 +107,7 @@ def join() -> NCCLGroup:
 
 
 def made(control: Group, load: Callable[[], Any]) -> NCCLGroup:
-    """The NCCLGroup of these processes. load() : CuPy; what it raises is raised on all."""
+    """The NCCLGroup of these processes. load() returns CuPy; an error of it is raised on all workers."""
     found: list[Any] = []
     with control.together():
         cupy = load()
@@ -119,12 +123,47 @@ def made(control: Group, load: Callable[[], Any]) -> NCCLGroup:
                 f"GPU: start {len(set(homes))} workers, or give each a GPU, as by srun --gpus-per-task=1"
             )
             raise told_by(shared, 0)
+    unique = control.bcast(unique)
+
+    def communicator() -> Any:
+        device.use()  # a thread of its own begins with the first device
+        try:
+            return cupy.cuda.nccl.NcclCommunicator(control.size, unique, control.rank)
+        except Exception as error:
+            raise WorkerError(f"NCCL does not join the GPUs ({error}); NCCL_DEBUG=WARN prints its reason") from error
+
     device.use()
-    return NCCLGroup(control, cupy.cuda.nccl.NcclCommunicator(control.size, control.bcast(unique), control.rank), cupy)
+    return NCCLGroup(control, _waited_for(control, communicator), cupy)
+
+
+def _waited_for(control: Group, make: Callable[[], Any]) -> Any:
+    """make(), called on every worker, which returns once all have called it. Where it fails on one, all raise.
+
+    The others would wait for ever, in a call that nothing interrupts. So each worker makes the call in a thread of its
+    own, and meanwhile they tell each other whether it has returned or failed.
+    """
+    made: list[Any] = []
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            made.append(make())
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while True:
+        thread.join(BETWEEN)
+        own, done = (failed[0] if failed else None), bool(made)
+        everyone = control.gather((said(own), done))
+        control.heard([words for words, _ in everyone], own)
+        if all(ready for _, ready in everyone):
+            return made[0]
 
 
 def _cupy() -> Any:
-    """CuPy, proved to compute, and with NCCL."""
+    """CuPy, after a proof that it computes and that it has NCCL."""
     from ..backends.cupy.probe import probe
 
     status = probe()

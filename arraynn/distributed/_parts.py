@@ -1,32 +1,32 @@
-"""Shards of a batch whose layers exchange numbers in the middle of a pass, each in a thread of its own."""
+"""Shards of a batch whose layers exchange numbers in the middle of a pass; each runs in a thread of its own."""
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from .. import tree
 from .._array import namespace
 from ..backends import of
 from ._group import Group
 
 
 class Parts:
-    """The shards of one batch: `run` calls a function for each of this worker's, and `gather`, which the function may
-    call, stacks an array of every shard of the batch, on whichever worker it is.
+    """The shards of one batch. `run` calls a function for each shard of this worker. The function may call `gather`,
+    which stacks an array of every shard of the batch, on every worker.
 
     count : shards of the whole batch. mine : the numbers of this worker's.
-    The caller's thread alone speaks to the other workers, so that an engine need not be safe in threads, and signals
-    arrive as they should.
+    Only the caller's thread exchanges with other workers. So an engine need not be thread-safe, and signals arrive in
+    the thread that handles them.
     """
 
     def __init__(self, group: Group, count: int, mine: Sequence[int]) -> None:
         self.group, self.count, self.mine = group, count, mine
         self.turn = threading.Condition()
-        self.asked: dict[int, Any] = {}  #: by shard, what waits to be exchanged
+        self.asked: dict[int, Any] = {}  #: by shard, the array that waits to be exchanged
         self.given: Any = None
         self.round = 0
         self.ended = 0
@@ -34,7 +34,7 @@ class Parts:
         self.current = threading.local()
 
     def gather(self, array: Any) -> Any:
-        """(count, …): this array of every shard, in the order of the rows. All shards ask, in the same order."""
+        """(count, …): this array of every shard, in the order of the rows. All shards call it, in the same order."""
         backend = of(array)
         with self.turn:
             if self.failed:
@@ -84,14 +84,14 @@ class Parts:
         return [results[shard] for shard in self.mine]
 
     def _exchange(self) -> bool:
-        """Wait until every shard has asked or ended; answer those that asked. Whether there may be more."""
+        """Wait until every shard has asked or ended, then answer those that asked. Returns whether more may come."""
         with self.turn:
             while len(self.asked) + self.ended < len(self.mine) and not self.failed:
                 self.turn.wait()
             if self.failed or self.ended == len(self.mine):
                 return False
             if self.ended:
-                raise RuntimeError("the shards of a batch do not ask for the same exchanges: a layer depends on values")
+                raise RuntimeError("the shards of a batch do not make the same exchanges: a layer depends on values")
             asked = dict(self.asked)
         one = next(iter(asked.values()))
         everyone = namespace(one).zeros((self.count, *one.shape), dtype=one.dtype)
@@ -99,7 +99,8 @@ class Parts:
             everyone[shard] = array
         # a sum of zeros and one array each: exact in whatever order it is added, but for the sign of a zero
         everyone += 0
-        summed = self.group.exact(everyone.reshape(-1)).reshape(everyone.shape)
+        xp = namespace(everyone)
+        summed = xp.reshape(self.group.exact(xp.reshape(everyone, (-1,))), everyone.shape)
         with self.turn:
             self.asked, self.given, self.round = {}, summed, self.round + 1
             self.turn.notify_all()
@@ -110,24 +111,47 @@ class _Broken(Exception):
     """Another shard has failed."""
 
 
-def flat(nest: Any, group: Group | None = None) -> Any:
-    """The numbers of a nest's arrays, end to end, in a new array: on the host, or where the group keeps them."""
-    leaves = tree.leaves(nest)
-    if leaves and group is not None and group.keeps(leaves[0]):
-        xp = namespace(leaves[0])
-        return xp.concat([xp.reshape(leaf, (-1,)) for leaf in leaves])
-    numbers = [of(leaf).to_numpy(leaf).reshape(-1) for leaf in leaves]
-    return np.concatenate(numbers) if numbers else np.zeros(0, np.float32)
+def joined(nest: Any) -> Any:
+    """The numbers of a nest's arrays, end to end, in a new array (n,) of their library; None where there are none.
+
+    They stand in the order of the sorted keys, as a dict may have them in another order: JAX's jit sorts them.
+    """
+    leaves = [*_in_order(nest)]
+    if not leaves:
+        return None
+    xp = namespace(leaves[0])
+    return xp.concat([xp.reshape(leaf, (-1,)) for leaf in leaves])
 
 
-def unflat(numbers: Any, like: Any) -> Any:
-    """The nest whose `flat` these numbers are. like : a nest of its form, in its library and dtypes."""
+def _in_order(nest: Any) -> Iterator[Any]:
+    if isinstance(nest, (dict, list, tuple)):
+        for value in (nest[key] for key in sorted(nest)) if isinstance(nest, dict) else nest:
+            yield from _in_order(value)
+    else:
+        yield nest
+
+
+def parted(numbers: Any, like: Any) -> Any:
+    """The nest whose numbers, `joined`, these are: views of them. like : a nest of its form, shapes and dtypes."""
     place = 0
 
     def part(leaf: Any) -> Any:
         nonlocal place
-        size = int(np.prod(leaf.shape, dtype=np.int64))
-        place += size
-        return of(leaf).asarray(numbers[place - size : place].reshape(leaf.shape), leaf.dtype)
+        if isinstance(leaf, dict):
+            found = {key: part(leaf[key]) for key in sorted(leaf)}
+            return {key: found[key] for key in leaf}
+        if isinstance(leaf, (list, tuple)):
+            return type(leaf)(list(map(part, leaf)))
+        xp, start = namespace(numbers), place
+        place += math.prod(leaf.shape)
+        return xp.astype(xp.reshape(numbers[start:place], leaf.shape), leaf.dtype, copy=False)
 
-    return tree.map(part, like)
+    return part(like)
+
+
+def at_group(group: Group, numbers: Any) -> Any:
+    """An array as the group adds it up, which it may write to: where it lies, or on the host."""
+    if group.keeps(numbers):
+        return numbers
+    host = of(numbers).to_numpy(numbers)
+    return host if host.flags.writeable else host.copy()

@@ -1,7 +1,8 @@
-"""How a worker that fails says so and ends the others, which wait for it: one report, whoever else fails with it."""
+"""A worker that fails reports it once and ends the others, which wait for it."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import traceback
@@ -11,14 +12,29 @@ from typing import Any
 
 from ..errors import WorkerError
 
-#: seconds that a worker gives another one, which may have failed as well, to say so and to end all
+#: seconds that a worker waits for another one that may have failed first, so that this one reports and ends all
 PATIENCE = 2.0
+
+#: where launchers say which of its machine's processes this one is
+PLACES = (
+    "MPI_LOCALRANKID",
+    "OMPI_COMM_WORLD_LOCAL_RANK",
+    "MV2_COMM_WORLD_LOCAL_RANK",
+    "SLURM_LOCALID",
+    "LOCAL_RANK",
+)
+
+
+def first_of_machine() -> bool:
+    """Whether this process is the first of its job on this machine, as the launcher says: what a machine lacks, one
+    process of it reports."""
+    return all(os.environ.get(name, "0") == "0" for name in PLACES)
 
 
 def report(rank: int, size: int, error: BaseException, full: bool = True) -> None:
-    """Say on stderr which worker has failed, with the traceback, or in a line.
+    """Print to stderr which worker has failed, with the traceback or in one line.
 
-    A worker that only found another one gone waits for that one's report.
+    A worker that only found another one gone waits for the report of that one.
     """
     if isinstance(error, WorkerError):
         time.sleep(PATIENCE)
@@ -29,16 +45,16 @@ def report(rank: int, size: int, error: BaseException, full: bool = True) -> Non
 
 
 def code_of(error: BaseException) -> int:
-    """The exit code for what was raised: as Python's own, 130 for Ctrl-C."""
+    """The exit code for an error: that of SystemExit, 130 for Ctrl-C, else 1."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
     return 130 if isinstance(error, KeyboardInterrupt) else 1
 
 
 def end_all_when_uncaught(rank: int, abort: Callable[[BaseException], Any]) -> None:
-    """Have an error that nobody catches end every worker: the others would wait for this one for ever.
+    """Make an uncaught error end every worker. The others would wait for this one for ever.
 
-    What all of them raise, such as a divergence, worker 0 reports, and ends the others while they wait with theirs.
+    Where all workers raise, as on a divergence, worker 0 reports it and ends the others, which wait before they report.
     """
     before = sys.excepthook
 

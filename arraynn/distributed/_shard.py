@@ -11,18 +11,18 @@ from ..errors import DataError
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Shard:
-    """This worker's rows of an array that all workers hold together, for `Model.fit(…, workers=…)`.
+    """One worker's rows of an array that the workers hold together, for `Model.fit(…, workers=…)`.
 
-    rows : rows start, start + 1, … of the whole, as an array or nested lists. A memory-mapped array is read where
-        rows of it are needed. A worker may hold no row at all.
-    start : the place of the first of them in the whole. total : how many rows the whole has, on every worker.
-    The workers' rows must cover the whole once: WorkerError on all of them, before the first step, where rows are
-    held by none or by two, or where totals, shapes of rows or dtypes differ; text of any length is one dtype. Any of
-    x, y, sample_weight and the parts of validation_data may be given so. `nn.workers(…).rows(total)` cuts the whole
+    rows : rows start, start + 1, … of the whole, as an array or nested lists. A memory-mapped array is read only in
+        the rows that are needed. A worker may hold no row.
+    start : the index of the first of them in the whole. total : the number of rows of the whole, equal on all workers.
+    The workers' rows must cover the whole once. All workers raise WorkerError before the first step where rows are
+    held by none or by two, or where totals, shapes of rows or dtypes differ. Text of any length is one dtype. Any of
+    x, y, sample_weight and the parts of validation_data may be a Shard. `nn.workers(…).rows(total)` cuts the whole
     into even runs.
 
-    A fit has the bits that it has where every worker holds everything. In each step the rows of x that a worker trains
-    on are sent to it by those that hold them. Targets and sample weights are gathered by every worker at the start.
+    A fit has the same bits as where every worker holds everything. In each step a worker receives the rows of x that it
+    trains on from the workers that hold them. Every worker gathers all targets and sample weights at the start.
 
     >>> import numpy as np
     >>> import arraynn as nn
@@ -48,7 +48,7 @@ class Shard:
 
     @property
     def stop(self) -> int:
-        """The place behind the last row."""
+        """The index after the last row."""
         return int(self.start) + len(self.rows)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""How workers share a training step: who takes which rows, how gradients are added up, and what all agree on."""
+"""How workers share a training step: the rows that each takes, and the sum of their gradients."""
 
 from __future__ import annotations
 
@@ -16,20 +16,15 @@ from .._hyperparameters import is_integer
 from .._types import Array, Nest
 from ..backends import for_type, of
 from ..errors import DataError, WorkerError
+from ._agreement import Agreed, agreed, filled, vector
 from ._group import Group, pairwise, told_by
 from ._local_sgd import LocalSGD
-from ._parts import Parts, flat, unflat
+from ._parts import Parts, at_group
 
 SHARDS = 8  #: of a batch, unless told
 
-#: what a worker reports in each step, beside its sums, so that all decide together
-FLAGS = ("stop", "ended", "fetch", "save", "interrupt", "terminate", "diverged")
-
 LARGE = 1 << 23  #: numbers of an array, above which its digest looks at some rows only
 SAMPLE = 256  #: so many
-
-#: in the report of a step, what every worker knows without being told
-KNOWN = ("penalty", "total")
 
 
 @dataclass(frozen=True)
@@ -49,12 +44,12 @@ class Share:
 
 @dataclass(frozen=True)
 class Team:
-    """A group that trains together. shards : into how many pieces each batch is cut, from its number of rows alone.
+    """A group that trains together. shards : the number of pieces that each batch is cut into, by its rows alone.
 
-    reduction : "exact", whose bits are the same for 1, 2, 4, … workers; "fast", the engine's own sum; or a LocalSGD,
-        with which a step exchanges no gradients.
-    Each worker takes a run of shards, adds up their gradients as a balanced tree, and the trees are joined over the
-    workers, so that the bits do not depend on their number, where it is a power of two that divides `shards`.
+    reduction : "exact", with the same bits for 1, 2, 4, … workers; "fast", the engine's own sum; or a LocalSGD, with
+        which a step exchanges no gradients.
+    Each worker takes a run of shards and adds up their gradients as a balanced tree. The trees are joined over the
+    workers. So the bits do not depend on the number of workers, where it is a power of two that divides `shards`.
     """
 
     group: Group
@@ -75,7 +70,7 @@ class Team:
 
     @property
     def local(self) -> LocalSGD | None:
-        """How steps are taken without the others, where they are."""
+        """The LocalSGD by which each worker takes steps of its own, else None."""
         return self.reduction if isinstance(self.reduction, LocalSGD) else None
 
     @property
@@ -122,46 +117,49 @@ class Team:
 
     def accumulate(
         self, gradient: Callable[..., Any], params: Nest, share: Share, key: Any, coupled: bool
-    ) -> tuple[dict[str, Any], Nest]:
-        """(this worker's sums, on the host; the gradients of the whole batch, or with LocalSGD of its own rows).
+    ) -> tuple[dict[str, Any], Any, Nest]:
+        """(this worker's sums; the gradients of the whole batch, end to end, or with LocalSGD of its own rows; the
+        statistics).
 
-        gradient(params, rows, key, total) -> sums, gradients, of some rows. coupled : whether it exchanges numbers.
+        The sums are numbers on the host, or 0-d arrays where the group adds up such arrays on their device.
+        gradient(params, rows, key, total) -> sums, gradients end to end, statistics, of some rows. coupled : whether it
+        exchanges numbers.
         """
         leaf = tree.first(params)
         backend, engine = of(leaf), for_type(type(leaf))
         parts = Parts(self.group if self.local is None else Group(), self.shards, self.mine) if coupled else None
         total = share.total if self.local is None else share.own_total
 
-        def of_shard(shard: int) -> tuple[dict[str, Any], np.ndarray, Nest]:
+        def of_shard(shard: int) -> tuple[dict[str, Any], Any, Nest]:
             first, last = self.edge(share.rows, shard), self.edge(share.rows, shard + 1)
             rows = _rows(share.batch, slice(first - share.start, last - share.start))
             with engine.current(leaf):  # a thread of its own begins with the first device
-                sums, grads = gradient(params, rows, key.rows(first, parts), total)
-                return sums, flat(tree.trained(grads), self.group), grads
+                sums, numbers, statistics = gradient(params, rows, key.rows(first, parts), total)
+                return sums, numbers if numbers is None else at_group(self.group, numbers), statistics
 
         with engine.single_threaded_products(), engine.current(leaf):
             found = parts.run(of_shard) if parts is not None else backend.parallel_map(of_shard, self.mine)
-        sums, _, like = found[0]
-        values = pairwise([np.asarray(backend.fetch(tree.leaves(sums)), np.float64) for sums, _, _ in found])
-        summed = pairwise([numbers for _, numbers, _ in found])
-        whole = summed
-        if self.local is None:
-            whole = self.group.exact(summed) if self.reduction == "exact" else self.group.sum(summed)
-        grads = tree.with_statistics(unflat(whole, tree.trained(like)), like)
-        logs = _filled(sums, values)
+        sums, whole, statistics = found[0]
+        values = pairwise([vector(self.group, tree.leaves(sums), leaf) for sums, _, _ in found])
+        if whole is not None:
+            whole = pairwise([numbers for _, numbers, _ in found])
+            if self.local is None:
+                whole = self.group.exact(whole) if self.reduction == "exact" else self.group.sum(whole)
+            whole = backend.asarray(whole, leaf.dtype)
+        logs = filled(sums, values if self.group.keeps(leaf) else values.tolist())
         if self.local is not None:  # its part of the mean over the whole batch
-            logs["data_loss"] *= float(share.own_total) / (float(share.total) or 1.0)
-        return logs, grads
+            own, total = vector(self.group, [share.own_total, share.total], leaf)
+            logs["data_loss"] = logs["data_loss"] * (own / (total + (total == 0)))
+        return logs, whole, statistics
 
     def agree(
-        self, logs: Mapping[str, Any], flags: Mapping[str, Any] | None = None
-    ) -> tuple[dict[str, Any], dict[str, bool]]:
-        """The sums of all workers, and for each of FLAGS whether any of them has raised it: one float64 sum."""
-        own = {name: value for name, value in logs.items() if name not in KNOWN}
-        raised = [float(bool((flags or {}).get(name))) for name in FLAGS]
-        numbers = self.group.exact(np.asarray([*tree.leaves(own), *raised], np.float64))
-        told = {name: value > 0 for name, value in zip(FLAGS, numbers[-len(FLAGS) :].tolist(), strict=True)}
-        return {**logs, **_filled(own, numbers[: -len(FLAGS)])}, told
+        self, logs: Mapping[str, Any], flags: Mapping[str, Any] | None = None, like: Array | None = None
+    ) -> Agreed:
+        """The sums of all workers, and for each of FLAGS whether any of them has raised it: one float64 sum.
+
+        like : where given, an array on whose device the sum stays, if the group adds up such arrays there.
+        """
+        return agreed(self.group, logs, flags, like)
 
 
 def team_of(group: Any, shards: int | None, reduction: str | LocalSGD = "exact") -> Team | None:
@@ -195,7 +193,7 @@ def digest(nest: Nest) -> str:
 
 
 def _undivided(block: Any, path: str = "") -> str:
-    """Kind and place of what must be given a batch as a whole, "" of nothing: "MyLayer 'layers.1'"."""
+    """Class and path of the block that takes whole batches only, as "MyLayer 'layers.1'"; "" where there is none."""
     if not batch_coupled(block) or exchanges_parts(block):
         return ""
     for i, layer in enumerate(getattr(block, "layers", ())):
@@ -215,8 +213,3 @@ def _rows(batch: Any, rows: slice) -> Any:
 
 def _array(total: Any) -> Any:
     return np.asarray(total) if isinstance(total, np.generic) else total  # NumPy's sums are no arrays
-
-
-def _filled(like: Nest, numbers: np.ndarray) -> Any:
-    values = iter(numbers.tolist())
-    return tree.map(lambda _: next(values), like)

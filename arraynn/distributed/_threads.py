@@ -1,4 +1,4 @@
-"""Workers that are threads of one process: for tests, and to try out what a group does."""
+"""Workers that are threads of one process, for tests."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Threads:
         self.size = size
 
     def run(self, function: Callable[[Group], Any]) -> list[Any]:
-        """[what function(group) returns, for each worker], worker 0 in the caller's thread.
+        """[function(group) of each worker]. Worker 0 runs in the caller's thread.
 
-        Where one fails, its error is raised when all have ended. Products run on one thread of BLAS meanwhile, as
-        other numbers of threads have other bits.
+        Where one fails, its error is raised after all have ended. Products run on one BLAS thread meanwhile, as other
+        numbers of threads give other bits.
         """
         meeting = _Meeting(self.size)
         results: list[Any] = [None] * self.size
@@ -58,8 +58,8 @@ R = TypeVar("R")
 
 
 def in_threads(method: Callable[P, R]) -> Callable[P, R]:
-    """A method that takes `workers`, made to take Threads as well: it is then called in each thread, in worker 0's on
-    the object itself, in the others' on copies of it and of the other arguments' callbacks."""
+    """Makes a method with an argument `workers` take Threads as well. Each thread then calls it: worker 0 on the object
+    itself, the others on copies of the object and of its callbacks."""
 
     @wraps(method)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -81,7 +81,7 @@ def in_threads(method: Callable[P, R]) -> Callable[P, R]:
 
 
 class _Meeting:
-    """Where the threads exchange what they have."""
+    """The place where threads exchange values."""
 
     def __init__(self, size: int) -> None:
         self.size, self.barrier = size, threading.Barrier(size)
@@ -93,7 +93,7 @@ class _Meeting:
         self.barrier.abort()
 
     def exchange(self, rank: int, value: Any) -> list[Any]:
-        """Every worker's value; none of them may be written to."""
+        """Every worker's value. None of them may be written to."""
         self.values[rank] = value
         try:
             self.barrier.wait()

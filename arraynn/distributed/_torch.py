@@ -1,4 +1,4 @@
-"""torch.distributed: processes that torchrun, Ray or the like has started, with the gloo engine. It is joined only."""
+"""torch.distributed with gloo. Joins processes that torchrun, Ray or another launcher has started; starts none."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TorchGroup(Group):
 
     @contextmanager
     def _exchange(self) -> Iterator[None]:
-        """gloo's errors, which come when a connection breaks off, as a WorkerError."""
+        """Raises gloo's errors, as when a connection breaks off, as WorkerError."""
         try:
             yield
         except RuntimeError as error:
@@ -86,13 +86,12 @@ class TorchGroup(Group):
         return found
 
     def abort(self, error: BaseException) -> None:
-        """Say what has failed, and end this process: gloo then tells the others that it is gone, and whoever has
-        started them ends them."""
+        """Report the error. The process ends, gloo tells the others that it is gone, and the launcher ends them."""
         if self.size > 1:
             report(self.rank, self.size, error, full=False)
 
     def _place_here(self) -> tuple[int, int]:
-        """(which worker of this machine this is, how many it has), as the launcher says, or by the machines' names."""
+        """(local rank, workers of this machine), as the launcher says, or found by the machines' names."""
         told = [os.environ.get(name, "") for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE")]
         if all(map(str.isdigit, told)):
             return int(told[0]), int(told[1])
@@ -104,7 +103,7 @@ class TorchGroup(Group):
 
 @lru_cache(maxsize=1)
 def join() -> TorchGroup:
-    """This process among those of its job. WorkerError where torch is missing, or where nobody has started a group."""
+    """This process's place among those of its job. Raises WorkerError where torch is missing or no job was started."""
     try:
         import torch
         import torch.distributed

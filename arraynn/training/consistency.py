@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,13 +36,24 @@ class WorkerFacts:
             "clipping": repr((model.clip_norm, model.clip_value)),
             "a seed": repr(model.seed),
             "a place to go on from": repr((model.epoch, model.step)),
-            "weights": digest([model.params, model.state["slots"]]),
             **{f"a value of {name}": repr(value) for name, value in plan.items()},
         }
         for name, rows in (("training data", batches), ("validation data", validation)):
             if isinstance(rows, ArrayDataset):
                 x = [leaf for leaf in tree.leaves(rows.x) if not isinstance(leaf, ShardedArray)]
                 self.facts[name] = digest([x, rows.targets, rows.weight])
+        self.facts["weights"] = digest([model.params, model.state["slots"]])
+
+
+def same_call(team: Team | None, values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise WorkerError on all workers unless they have called `fit` alike, so that they make the same exchanges.
+
+    values : arguments that must be equal, by name. given : those that all workers give, or none of them.
+    """
+    if team is not None:
+        facts = {f"a value of {name}": repr(value) for name, value in values.items()}
+        facts |= {name: "None" if value is None else "given" for name, value in given.items()}
+        team.group.agreed(facts)
 
 
 @contextmanager

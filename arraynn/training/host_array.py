@@ -1,4 +1,4 @@
-"""Rows that stay on the host, and are moved a batch at a time."""
+"""An array that stays on the host; its rows are moved to the device a batch at a time."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..encoding import forget
 
 @dataclass(frozen=True)
 class HostArray:
-    """Rows of an array that stays on the host: memory-mapped, or too large for the device. Read a batch at a time.
+    """Rows of an array that stays on the host, because it is memory-mapped or too large for the device.
 
-    rows : their indices in it; None is all, in order. part : the index of this part of x, where parts differ.
+    rows : the indices of the rows; None means all, in order. part : the index of this part of x, where parts differ.
     """
 
     array: np.ndarray
@@ -23,12 +23,12 @@ class HostArray:
     part: int | None = None
 
     def read(self, rows: Any, spec: Any) -> Array:
-        """These rows, as an `InputSpec` takes them."""
+        """These rows, checked and converted by an `InputSpec`."""
         if self.rows is not None:
             rows = self.rows[rows]
         places = np.arange(*rows.indices(len(self.array))) if isinstance(rows, slice) else rows
         if isinstance(rows, slice) and len(places):
-            forget(self.array, int(places[0]), len(places))  # what was read before, in order, is not needed soon
+            forget(self.array, int(places[0]), len(places))  # rows before these, read in order, are not needed soon
         return spec.input(np.asarray(self.array[rows]), places, self.part)
 
     def take(self, rows: np.ndarray) -> HostArray:

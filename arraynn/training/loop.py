@@ -8,7 +8,6 @@ run that diverges returns to that copy, and is replayed from it to find the firs
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -16,7 +15,6 @@ from itertools import islice
 from typing import Any
 
 from .. import tree
-from .._array import is_float, namespace
 from .._types import Nest
 from ..distributed import Outer, Team
 from ..errors import DataError, DivergedError
@@ -26,6 +24,7 @@ from . import advice
 from .batch_iterable import with_last
 from .callbacks import Callback
 from .checkpoint import Checkpoint, LoadedCheckpoint, Progress
+from .decisions import Decisions
 from .dispatch import Dispatcher
 from .nan_trace import first_non_finite
 from .pending import EpochTotals, PendingStep, made
@@ -44,8 +43,7 @@ class Trainer:
 
     model : the Model. batches : `ArrayDataset` or `BatchIterable`. validate : () -> logs, or None.
     plan : the other options; a fit that resumes this one must have the same.
-    team : the workers that share each batch. They decide together: after each step and each epoch one sum over all
-        workers says whether any wants to stop, fetch or save, or has received a signal.
+    team : the workers that share each batch. They decide together, see `Decisions`.
     """
 
     def __init__(
@@ -78,6 +76,8 @@ class Trainer:
         self.totals: dict[int, EpochTotals] = {}
         self.stepping = False
         self.outer: Outer | None = None  # for workers that take several steps between exchanges
+        self.decisions = Decisions(team, batches)
+        self.unsaved: list[Checkpoint] = []  # checkpoints that are due, until all workers save
         self.common = False  # an error raised now is raised by every worker
         self.optimizer: Any = None
         self.key = Key(model.seed)
@@ -102,6 +102,7 @@ class Trainer:
         if saved is not None:
             saved.into(model)
             self.resume(saved.progress)
+        self.decisions.begin(model.params)
         self.good, self.copied = (model.params, model.state), True  # the model works on copies of them
         with model.backend.context(), deferred_interrupts() as interrupt:
             try:
@@ -167,11 +168,11 @@ class Trainer:
                 or last
                 or time.monotonic() - self.reported > FETCH_SECONDS
             ):
-                self.sync(together=True)
+                self.fetch()
                 self.report(validating)
                 self.reported = time.monotonic()
             self.dispatcher.save_after_epoch(self.save)
-            agreed = self.agree(interrupt, stop=self.dispatcher.stopped)
+            agreed = self.decisions.agree(interrupt, {"stop": self.dispatcher.stopped}, self.fetch)
             interrupt.agreed(agreed["signal"])
             self.dispatcher.stopped = agreed["stop"]
 
@@ -187,42 +188,38 @@ class Trainer:
             self.stepping = True
             params, state, logs = self.take_step(model.params, model.state, batch, self.key)
             model.hold(params, state)
+            self.pending.append(PendingStep(epoch, number, self.optimizer, make, logs))
             if self.outer is not None and self.outer.due(model.step):
                 self.exchange()
-            self.pending.append(PendingStep(epoch, number, self.optimizer, make, logs))
             self.stepping = False
             self.position += 1
-            stop, due = self.dispatcher.batch(model), self.dispatcher.due()
-            agreed = self.agree(interrupt, self.pending[-1], stop=stop, ended=last, fetch=self.due(), save=due)
+            stop = self.dispatcher.batch(model)
+            self.unsaved += [checkpoint for checkpoint in self.dispatcher.due() if checkpoint not in self.unsaved]
+            flags = {"stop": stop, "ended": last, "fetch": self.due(last), "save": bool(self.unsaved)}
+            agreed = self.decisions.agree(interrupt, flags, self.fetch, self.pending[-1], model.params)
             if agreed["save"] or agreed["signal"]:
                 self.exchange()
             if agreed["fetch"] or agreed["save"]:
-                self.sync(together=True)
-            for checkpoint in due:
-                self.save(checkpoint, False)
+                self.fetch()
+            if agreed["save"]:
+                due, self.unsaved = self.unsaved, []
+                for checkpoint in due:
+                    self.save(checkpoint, False)
             interrupt.agreed(agreed["signal"])
             self.dispatcher.stopped = agreed["stop"]
             if agreed["stop"] or agreed["ended"]:
                 break
 
-    def agree(self, interrupt: Interrupt, taken: PendingStep | None = None, **flags: Any) -> dict[str, Any]:
-        """The flags, each true where any worker raised it; "signal" is the number of a received signal, 0 for none.
-
-        taken : a step; its sums become those of the whole batch.
-        """
-        signals = {"interrupt": signal.SIGINT, "terminate": signal.SIGTERM}
-        flags |= {name: interrupt.requested == number for name, number in signals.items()}
-        agreed: dict[str, Any] = flags
-        if self.team is not None:
-            logs, agreed = self.team.agree({} if taken is None else taken.logs, flags)
-            if taken is not None:
-                taken.logs = logs
-        return agreed | {"signal": next((int(number) for name, number in signals.items() if agreed[name]), 0)}
-
     def exchange(self) -> None:
         """With LocalSGD, exchange weights now, unless that is done."""
-        if self.outer is not None:
-            self.model.hold(self.outer.exchange(self.model.params, self.model.step), self.model.state)
+        if self.outer is None:
+            return
+        before, state = self.model.params, self.model.state
+        params = self.outer.exchange(before, self.model.step)
+        self.model.hold(params, state)
+        if params is not before and not self.pending:  # the last fetch was of what each worker had before
+            self.good, self.copied = (params, state), False
+            self.keep_good()
 
     def make_step(self) -> Any:
         model = self.model
@@ -230,24 +227,26 @@ class Trainer:
         options |= {"micro_batch": self.micro_batch, "team": self.team}
         return make_unchecked_step(model.network, model.loss, model.optimizer, **options)
 
-    def due(self) -> bool:
+    def due(self, last: bool) -> bool:
+        """Whether to fetch after this step. last : it is the last one of its epoch, as far as this worker knows."""
+        if self.decisions.on_device:
+            return self.decisions.fetch_due(self.position, last)
         return time.monotonic() - self.fetched > self.pause or len(self.pending) >= self.most
+
+    def fetch(self) -> None:
+        """`sync`, which all workers do now, so weights that are not finite on one of them diverge on all."""
+        self.sync(together=True)
 
     def sync(self, together: bool = False) -> None:
         """Fetch the pending logs. Copy the weights if they are finite, else raise DivergedError.
 
-        together : all workers do so now, so weights that are not finite on one of them diverge on all.
+        together : all workers do so now.
         """
-        model, team, taken, began = self.model, self.team, self.pending, time.monotonic()
+        model, taken, began = self.model, self.pending, time.monotonic()
         if not taken:
             return
-        reports = [one.logs for one in taken]
-        health = [_all_finite(leaf) for leaf in tree.leaves([model.params, model.state["slots"]]) if is_float(leaf)]
-        fetched = iter(model.backend.fetch([*tree.leaves(reports), *health]))
-        logs = tree.map(lambda _: next(fetched), reports)
-        finite = all(fetched) and all(math.isfinite(one["data_loss"] + one["penalty"]) for one in logs)
-        if together and team is not None:
-            finite = not team.agree({}, {"diverged": not finite})[1]["diverged"]
+        arrays = [model.params, model.state["slots"]]
+        logs, finite = self.decisions.fetched(taken, arrays, model.backend, together)
         if not finite:
             self.common = together  # all workers raise it, after the same step
             self.diverged()
@@ -258,7 +257,7 @@ class Trainer:
             self.totals.setdefault(one.epoch, EpochTotals()).add(own, rate)
         self.pending, self.fetched = [], time.monotonic()
         self.cost = self.fetched - began
-        if self.callbacks or team is not None:  # these may write to them sooner
+        if self.callbacks or self.team is not None:  # these may write to them sooner
             self.keep_good()
 
     def keep_good(self) -> None:
@@ -326,11 +325,6 @@ class Trainer:
 
     def metric_names(self) -> list[str]:
         return [metric.name for metric in self.model.prepared_metrics]
-
-
-def _all_finite(leaf: Any) -> Any:
-    xp = namespace(leaf)
-    return xp.astype(xp.all(xp.isfinite(leaf)), leaf.dtype)
 
 
 def _copy_state(state: Nest) -> Nest:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._contract_of_rules import value_of
+from ..distributed import Agreed
 from ..errors import CheckpointError
 from ..optimizers import Optimizer
 from .step import Batch
@@ -15,13 +16,17 @@ from .step import Batch
 
 @dataclass
 class PendingStep:
-    """A step that was taken, and whose logs are still on the device."""
+    """A step that was taken, and whose logs are still on the device.
+
+    agreed : on several GPUs, what all workers have summed up in it, which is still on the device as well.
+    """
 
     epoch: int
     step: int
     optimizer: Optimizer
     make: Callable[[], Batch]
     logs: dict[str, Any]
+    agreed: Agreed | None = field(default=None, init=False)
 
 
 def made(step: PendingStep) -> PendingStep:

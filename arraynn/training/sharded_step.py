@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from .. import tree
 from .._types import Nest
-from ..backends import Backend
-from ..distributed import Share, Team
+from ..backends import Backend, for_type
+from ..distributed import Share, Team, joined, parted
 from ..losses import Loss
 from ..random import Key
 
@@ -20,21 +21,34 @@ def sharded(
 
     gradient, finish : the two halves of a step. coupled : whether the network exchanges numbers within the first.
     """
-    # A layer that exchanges numbers in the middle cannot be compiled: an exchange is no formula.
-    compiled = gradient if coupled else engine.compile(gradient)
-    update = engine.compile(finish, donate=(0, 1))
+    # a layer that exchanges numbers in the middle is compiled where an exchange can be a node that is only called
+    compiles = engine.opaque_calls or not coupled
+
+    def numbers(params: Nest, rows: Any, key: Key, total: Any) -> Any:
+        """The first half, with the gradients end to end, as they are exchanged."""
+        sums, grads = gradient(params, rows, key, total)
+        return sums, joined(tree.trained(grads)), tree.statistics(grads)
+
+    def update(params: Nest, slots: Nest, whole: Any, statistics: Nest, scalars: Mapping[str, Any]) -> Any:
+        """The second half, from the whole batch's gradients, end to end."""
+        trained = tree.trained(params)
+        grads = trained if whole is None else parted(whole, trained)
+        return finish(params, slots, tree.with_statistics(grads, statistics), scalars)
+
+    compiled = engine.compile(numbers) if compiles else numbers
+    updated = engine.compile(update, donate=(0, 1))
 
     @lru_cache(maxsize=4)
     def fixed(total: float) -> Callable[..., Any]:
         """The gradient where the total is a number: a constant of the compiled function."""
-        inner = engine.compile(lambda params, rows, key: gradient(params, rows, key, total))
+        inner = engine.compile(lambda params, rows, key: numbers(params, rows, key, total))
         return lambda params, rows, key, _: inner(params, rows, key)
 
     def core(params: Nest, slots: Nest, share: Share, key: Key, scalars: Mapping[str, Any]) -> Any:
         total = share.total if team.local is None else share.own_total
-        taken = fixed(total) if isinstance(total, (int, float)) and not coupled else compiled
-        logs, grads = team.accumulate(taken, params, share, key, coupled)
-        params, slots, logs["penalty"] = update(params, slots, grads, scalars)
+        taken = fixed(total) if isinstance(total, (int, float)) and compiles else compiled
+        logs, whole, statistics = team.accumulate(taken, params, share, key, coupled)
+        params, slots, logs["penalty"] = updated(params, slots, whole, statistics, scalars)
         logs["total"] = share.total
         return params, slots, logs
 
@@ -46,6 +60,10 @@ def agreeing(step: Callable[..., Any], team: Team, loss: Loss) -> Callable[..., 
 
     def agreeing_step(params: Nest, state: Mapping[str, Any], batch: Any, key: Key) -> Any:
         params, state, logs = step(params, state, team.share(loss, batch), key)
-        return params, state, team.agree(logs)[0]
+        leaf = tree.first(params)
+        with for_type(type(leaf)).current(leaf):
+            agreed = team.agree(logs, like=leaf)
+            summed = agreed.logs if team.group.keeps(leaf) else agreed.read()[0]
+        return params, state, {**logs, **summed}
 
     return agreeing_step

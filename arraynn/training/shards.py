@@ -1,4 +1,4 @@
-"""What `Model.fit` is given as shards: that the workers' rows make a whole, and who holds which of them."""
+"""Checks that the `Shard`s of all workers make whole arrays, and notes which worker holds which rows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .validation import as_array, unmasked
 
 
 def assembled(team: Team | None, x: Any, y: Any, sample_weight: Any, validation_data: Any) -> list[Any]:
-    """The arguments with a whole array for each `Shard`: a `ShardedArray` in x and in the x of validation_data, the
-    others gathered. All workers call it.
+    """The arguments of `fit`, with a whole array in place of each `Shard`: a `ShardedArray` for x and for the x of
+    validation_data, a gathered array for the others. All workers call it.
 
     Raises WorkerError, on every worker, where the workers' rows of an array do not make a whole.
     """
@@ -60,7 +60,7 @@ def _shards(name: str, value: Any) -> list[tuple[str, Shard]]:
 
 
 def _array(name: str, shard: Shard) -> np.ndarray:
-    """The rows of a shard as an array on the host."""
+    """The rows of a shard, as an array on the host."""
     if is_table(shard.rows):
         raise DataError(
             f"{name} is an nn.Shard of a table; give its numbers, as by encoding.encode(table) or table.to_numpy()"
@@ -79,14 +79,15 @@ def _array(name: str, shard: Shard) -> np.ndarray:
 
 
 def _kind(dtype: np.dtype) -> str:
-    """What the workers' dtypes are compared by. That of text holds its longest word, which differs between runs."""
+    """The name by which the workers' dtypes are compared. A text dtype has the length of its longest word, which may
+    differ between workers, so all text is one kind."""
     return "text" if dtype.kind == "U" else str(dtype)
 
 
 def _runs(everyone: list[dict[str, Any]]) -> dict[str, tuple[tuple[int, int, int], ...]]:
-    """Name -> (start, stop, rank) of each worker that holds rows of it, in the order of the rows.
+    """By name, (start, stop, rank) of each worker that holds rows of the array, in the order of the rows.
 
-    everyone : by rank, name -> (start, stop, total, shape of a row, dtype), or what is wrong with it.
+    everyone : by rank and name, (start, stop, total, shape of a row, dtype) of the shard, or the error in words.
     """
     runs = {}
     for name in dict.fromkeys(name for forms in everyone for name in forms):

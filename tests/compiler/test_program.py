@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from arraynn.backends import numpy as numpy_backend
 from arraynn.compiler import numpy_codegen, program, tuning
+from arraynn.compiler.graph import Graph
 from arraynn.compiler.signature import GuardFailed
 from arraynn.compiler.trace import Tracer
 
@@ -104,3 +106,40 @@ def test_no_more_programs_are_kept_than_said(monkeypatch: pytest.MonkeyPatch) ->
     for n in (1, 2, 3, 3, 1):
         np.testing.assert_array_equal(compiled(np.ones(n)), np.full(n, 2.0))
     assert traced.count(Tracer) == 4  # code from outside the library is traced twice
+
+
+def test_threads_that_come_while_a_function_is_compiled_run_it_as_it_is() -> None:
+    """Each would compile it anew: eight shards of a batch took eight times as long to begin."""
+    began, go, made = threading.Event(), threading.Event(), []
+
+    def function(x: Any) -> Any:
+        return x * 2
+
+    def slow(arguments: Any) -> Any:
+        made.append(arguments)
+        began.set()
+        assert go.wait(60)
+        return program.Program(lambda x: x * 3, "", Graph())
+
+    run = program.specialized(function, slow)
+    x = np.ones(2)
+    found: list[Any] = []
+    first = threading.Thread(target=lambda: found.append(run(x)))
+    first.start()
+    assert began.wait(60)
+    np.testing.assert_array_equal(run(x), 2 * x)
+    go.set()
+    first.join()
+    np.testing.assert_array_equal(found[0], 3 * x)
+    np.testing.assert_array_equal(run(x), 3 * x)
+    assert len(made) == 1
+
+
+def test_a_program_that_cannot_be_made_is_tried_again() -> None:
+    def failing(arguments: Any) -> Any:
+        raise RuntimeError("an error of the compiler's")
+
+    run = program.specialized(lambda x: x, failing)
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            run(np.ones(2))

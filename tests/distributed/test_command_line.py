@@ -59,6 +59,18 @@ def test_mpi_that_is_missing_is_told(monkeypatch, tmp_path, capsys):
     assert '--workers 4 needs mpiexec, which is not here: pip install "arraynn[mpi]"' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("place", ["MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "LOCAL_RANK"])
+def test_what_a_machine_lacks_its_first_process_tells(place, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    told = []
+    for rank in ("0", "1"):
+        monkeypatch.setenv(place, rank)
+        assert main([*TRAIN, "--workers", "mpi"]) == 1
+        told.append(capsys.readouterr().err)
+    assert 'pip install "arraynn[mpi]" brings both' in told[0]
+    assert told[1] == ""
+
+
 @pytest.mark.parametrize("wrong", ["0", "-1", "mpich", "2.5"])
 def test_wrong_workers_are_refused(wrong, capsys):
     assert main([*TRAIN, f"--workers={wrong}"]) == 2

@@ -39,12 +39,12 @@ class StandIn:
     worlds: dict = {}  # noqa: RUF012
 
     def __init__(self, gpus=8):
-        self.log, self.used, self.open = [], [], None
+        self.log, self.used, self.open = [], set(), None
         self.stream = id(self)
         self.cuda = SimpleNamespace(
             get_current_stream=lambda: SimpleNamespace(ptr=self.stream),
             runtime=SimpleNamespace(getDeviceCount=lambda: gpus),
-            Device=lambda i: SimpleNamespace(pci_bus_id=f"0000:0{i}:00.0", use=lambda: self.used.append(i)),
+            Device=lambda i: SimpleNamespace(pci_bus_id=f"0000:0{i}:00.0", use=lambda: self.used.add(i)),
             nccl=SimpleNamespace(
                 available=True,
                 NCCL_FLOAT32=7,
@@ -188,7 +188,7 @@ def test_each_worker_takes_the_gpu_of_its_place_on_the_machine():
     def told(group, cupy):
         return cupy.used, group.rank, group.size, group.local_rank, group.local_size, group.name
 
-    assert members(4, told) == [([rank], rank, 4, rank, 4, "nccl") for rank in range(4)]
+    assert members(4, told) == [({rank}, rank, 4, rank, 4, "nccl") for rank in range(4)]
 
 
 def test_two_workers_on_one_gpu_are_refused_on_all():
@@ -223,6 +223,32 @@ def test_a_worker_without_cupy_ends_all():
     with pytest.raises(WorkerError, match="no CuPy here"):
         nn.workers("threads:2").run(one)
     assert raised[0] == "worker 1 of 2 failed: WorkerError: no CuPy here"
+
+
+def test_a_worker_that_cannot_join_is_everybodys_error_and_nobody_waits_for_it():
+    raised, left = {}, []
+
+    class Broken(StandIn):
+        def communicator(self, size, unique, rank):
+            if rank == 1:
+                raise RuntimeError("NCCL_ERROR_SYSTEM_ERROR: unhandled system error")
+            left.append(self.worlds.setdefault(size, World(size)))
+            return super().communicator(size, unique, rank)
+
+    def one(control):
+        try:
+            made(control, Broken)
+        except WorkerError as error:
+            raised[control.rank] = str(error)
+            raise
+
+    with pytest.raises(WorkerError, match="NCCL does not join the GPUs"):
+        nn.workers("threads:3").run(one)
+    left[0].barrier.abort()  # the threads that wait for the one that failed
+    failed = "NCCL does not join the GPUs (NCCL_ERROR_SYSTEM_ERROR: unhandled system error)"
+    own = f"{failed}; NCCL_DEBUG=WARN prints its reason"
+    others = f"worker 1 of 3 failed: WorkerError: {own}"
+    assert raised == {0: others, 1: own, 2: others}
 
 
 def test_where_no_gpu_is_proved_the_reason_is_told(monkeypatch):

@@ -11,7 +11,7 @@ from training_run import bits, data, train
 
 import arraynn as nn
 from arraynn import tree
-from arraynn.distributed import Group, Team, team_of
+from arraynn.distributed import Group, Team, joined, parted, team_of
 from arraynn.errors import DataError, WorkerError
 from arraynn.training import consistency, loop
 
@@ -386,6 +386,17 @@ def fit_with(group, x=None, seed=1, network=None, **options):
         (lambda rank: {"seed": rank}, "a seed other than worker 0: 1, not 0"),
         (lambda rank: {"x": data(64)[0] * (1 + rank)}, "training data other than worker 0"),
         (lambda rank: {"batch_size": 16 + rank}, "a value of batch_size other than worker 0: 17, not 16"),
+        (lambda rank: {"epochs": 1 + rank}, "a value of epochs other than worker 0: 2, not 1"),
+        (lambda rank: {"x": data(64)[0][:, : 20 - rank]}, "training data other than worker 0"),
+        (lambda rank: {"resume": [None, "run.safetensors"][rank]}, "resume other than worker 0: given, not None"),
+        (
+            lambda rank: {"validation_data": [None, data(64)[:2]][rank]},
+            "validation_data other than .*: given, not None",
+        ),
+        (
+            lambda rank: {"sample_weight": [data(64)[2], None][rank]},
+            "sample_weight other than worker 0: None, not given",
+        ),
     ],
 )
 def test_workers_with_different_data_or_options_are_told_so(different, told):
@@ -483,6 +494,20 @@ def test_workers_rows_cover_a_batch_once_and_in_order(rows, size):
         own = Team(group, 8).own_rows(rows)
         covered += range(own.start, own.stop)
     assert covered == list(range(rows))
+
+
+def test_numbers_of_a_nest_end_to_end_do_not_depend_on_the_order_of_its_keys():
+    """JAX's jit sorts them, so gradients that were joined in one order were parted in another."""
+    nest = [{"scale": np.arange(3.0), "bias": np.arange(3.0, 5.0)}, (np.arange(6.0).reshape(2, 3),)]
+    turned = [dict(reversed(nest[0].items())), nest[1]]
+    numbers = joined(nest)
+    assert numbers.tolist() == joined(turned).tolist() == [3, 4, 0, 1, 2, 0, 1, 2, 3, 4, 5]
+    for like in (nest, turned):
+        found = parted(numbers, like)
+        assert list(found[0]) == list(like[0])
+        for path, leaf in tree.items(like):
+            np.testing.assert_array_equal(dict(tree.items(found))[path], leaf)
+    assert joined([{}]) is None
 
 
 def test_sums_and_slices_of_a_group_are_those_of_numpy():
