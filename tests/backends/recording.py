@@ -56,7 +56,7 @@ NAMES = {  # of the functions behind the operators
 }  # fmt: skip
 #: what starts nothing on the GPU: views, questions of dtype, and casts that are none (seen by what they return)
 FREE = {"reshape", "matrix_transpose", "permute_dims", "isdtype", "finfo", "iinfo", "result_type", "getitem", "empty",
-        "view"}  # fmt: skip
+        "view", "as_strided"}  # fmt: skip
 COPIES = {"asarray"}  #: what may take an array from another GPU
 #: what waits for the GPU, as the sizes or the values decide what comes next
 WAITS = {"nonzero", "unique_values", "unique_counts", "unique_inverse", "unique_all", "repeat", "clip"}
@@ -175,6 +175,7 @@ class Recorded:
     ndim = property(lambda self: self._host.ndim)
     size = property(lambda self: self._host.size)
     nbytes = property(lambda self: self._host.nbytes)
+    strides = property(lambda self: self._host.strides)
     flags = property(lambda self: self._host.flags)
     data = property(lambda self: SimpleNamespace(ptr=self._host.ctypes.data))
 
@@ -231,7 +232,16 @@ def _operator(name: str, swapped: bool = False, inplace: bool = False) -> Any:
     return call
 
 
+def product(a: np.ndarray, b: np.ndarray) -> Any:
+    """Of memory that is laid out as CuPy hands it to cuBLAS: batches row by row, one matrix by rows or by columns."""
+    batches = max(a.ndim, b.ndim) > 2
+    taken = [x if not batches and x.flags.forc else np.ascontiguousarray(x) for x in (a, b)]
+    return np.matmul(*taken)
+
+
 def _apply(name: str, a: Any, b: Any) -> Any:
+    if name == "matmul":
+        return product(a, b)
     return getattr(np, NAMES.get(name, {"pow": "power"}.get(name, name)))(a, b)
 
 
@@ -275,7 +285,7 @@ class _Namespace(ModuleType):
     """The functions of the array API, each call written down."""
 
     def __getattr__(self, name: str) -> Any:
-        function = getattr(host, name)
+        function = product if name == "matmul" else getattr(host, name)
         if not callable(function) or isinstance(function, type):
             return function
 
@@ -353,6 +363,11 @@ class Elementwise(kernels.HostElementwise):
         return tuple(made) if len(made) > 1 else made[0]
 
 
+def as_strided(x: Recorded, shape: Any, strides: Any) -> Any:
+    host = x._host
+    return write_down("as_strided", (x,), {}, lambda: np.lib.stride_tricks.as_strided(host, shape, strides))
+
+
 def launched(stream: Any) -> None:
     assert not streams.capturing()
     CALLS.append(Call("graph", (), (), "", False))
@@ -368,6 +383,7 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
         RawKernel=Kernel,
         ElementwiseKernel=Elementwise,
         ndarray=type("ndarray", (), {}),
+        lib=SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided)),
         asnumpy=Recorded.get,
         cuda=SimpleNamespace(
             Device=Device,

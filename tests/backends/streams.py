@@ -54,7 +54,7 @@ class MemoryPool:
 
 
 @contextmanager
-def using_allocator(allocator: Callable[[int], Memory]) -> Iterator[None]:
+def using_allocator(allocator: Callable[[int], Memory] | None) -> Iterator[None]:
     before = getattr(_here, "allocator", None)
     _here.allocator = allocator
     try:
@@ -110,6 +110,9 @@ class Stream:
         if not self.non_blocking:
             raise RuntimeError("cannot capture on the default (legacy) stream")
         self.work = []
+
+    def is_capturing(self) -> bool:
+        return self.work is not None
 
     def end_capture(self) -> Graph:
         assert self.work is not None, "CUDA_ERROR_ILLEGAL_STATE"

@@ -8,7 +8,6 @@ import logging
 import pickle
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +241,9 @@ class Pool:
     def used_bytes(self) -> int:
         return 0
 
+    def free_all_blocks(self) -> None:
+        pass
+
     free_bytes = used_bytes
 
     def allocate(self, size: int) -> None:
@@ -253,16 +255,15 @@ class Pool:
 def like_the_real_one(proved: CuPy, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The stand-in with what tests on a GPU ask of CuPy itself: its array type, a stream, its memory pool."""
     cupy: Any = sys.modules["cupy"]
-    pool, stream, init = Pool(), nullcontext(), recording.Recorded.__init__
+    pool, init = Pool(), recording.Recorded.__init__
 
-    def allocating(self: Any, array: Any, device: Any = None) -> None:
+    def allocating(self: Any, array: Any, *more: Any) -> None:
         pool.allocate(array.nbytes)
-        init(self, array, device)
+        init(self, array, *more)
 
     monkeypatch.setattr(recording.Recorded, "__init__", allocating)
-    monkeypatch.setattr(stream, "enter_result", stream)
     cupy.ndarray, cupy.get_default_memory_pool = recording.Recorded, lambda: pool
-    cupy.cuda.Stream, cupy.cuda.get_current_stream = (lambda non_blocking: stream), lambda: stream
+    monkeypatch.setattr(recording.Device, "synchronize", lambda self: None)
     return cupy
 
 

@@ -68,6 +68,8 @@ class CuPy(Backend):
         return str(self.device.id)
 
     def _put(self, x: Any, dtype: Any, copy: bool | None) -> Any:
+        if isinstance(x, np.ndarray):
+            x = np.asarray(x, order="C")  # CuPy keeps the order of axes, and kernels go through memory row by row
         with self.context():  # most of CuPy allocates on the current GPU, whatever `device=` says
             return self.xp.asarray(x, dtype=dtype, copy=copy)
 
@@ -106,6 +108,21 @@ class CuPy(Backend):
         return words.view("int16")
 
     @classmethod
+    def patches(cls, x: Any, windows: Windows) -> Any:
+        """One copy of a strided view: one kernel, and no addresses sent from the host, as `stack` needs."""
+        import cupy
+
+        if windows.count == 1:
+            return sliding.patches(x, windows)
+        batch, *axes, channel = x.strides
+        windows_at = [stride * step for stride, step in zip(axes, windows.strides, strict=True)]
+        elements_at = [stride * step for stride, step in zip(axes, windows.dilation, strict=True)]
+        rows, columns = (x.shape[0], *windows.out), (*windows.size, x.shape[-1])
+        view = cupy.lib.stride_tricks.as_strided(x, (*rows, *columns), (batch, *windows_at, *elements_at, channel))
+        xp = namespace(x)
+        return xp.reshape(xp.ascontiguousarray(view), (math.prod(rows), math.prod(columns)))
+
+    @classmethod
     def fold(cls, dp: Any, windows: Windows) -> Any:
         return sliding.fold_in_place(dp, windows)
 
@@ -133,6 +150,7 @@ def _updated(
 
     results: list[Any] = [None] * len(leaves)
     groups: dict[Any, list[int]] = {}
+    leaves = [(p, update_kernel.contiguous(g), slots) for p, g, slots in leaves]
     for i, leaf in enumerate(leaves):
         if update_kernel.fits(leaf) and rule_of(rule, tuple(leaf[2]), scalars, leaf[0].dtype) is not None:
             groups.setdefault((tuple(leaf[2]), leaf[0].dtype.name, leaf[0].device.id), []).append(i)

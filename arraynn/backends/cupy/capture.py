@@ -23,7 +23,7 @@ from .launching import Loader, NotCaptured, Numbers, Writer, concat_by, stack_by
 
 log = logging.getLogger("arraynn")
 
-AFTER = 3  #: calls for the same parameters, from the second one on, until the graph is made
+AFTER: float = 3  #: calls for the same parameters, from the second one on, until the graph is made
 GRAPHS = 4  #: of a program, for as many sets of parameters; the oldest goes
 REHEARSALS = 5  #: runs until no more memory is asked for, at most
 COPIED = 64 << 20  #: bytes of inputs that are copied, at most: beyond that a step does not wait for launches
@@ -122,6 +122,8 @@ class Graph:
         self.in_place = captured.in_place
         self.failed: Exception | None = None
         device, here = self.cuda.Device(), self.cuda.get_current_stream()
+        if here.ptr and here.is_capturing():
+            raise NotCaptured("the caller captures a graph of their own")
         stream, self.pool = self.cuda.Stream(non_blocking=True), self.cuda.MemoryPool()
         self.event, self.place = self.cuda.Event(disable_timing=True), (here.ptr, threading.get_ident())
         copied = [i for i in range(len(arrays)) if i not in self.in_place]
