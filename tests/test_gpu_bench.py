@@ -294,7 +294,7 @@ def test_a_stage_that_is_none_is_refused(tried: Any, capsys: pytest.CaptureFixtu
 
 def test_the_stages_are_all_there_the_most_valuable_first() -> None:
     names = [stage.name for stage in stages.stages(Path("out"))]
-    assert names[:5] == ["doctor", "tests", "parity", "launches", "times"]
+    assert names[:6] == ["doctor", "tests", "graphs", "parity", "launches", "times"]
     assert {"spiral-cupy", "digits-cupy", "mnist-cupy", "trained", "memory"} <= {*names}
 
 

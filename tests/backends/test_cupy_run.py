@@ -21,7 +21,7 @@ from arraynn.backends.cupy import reasons
 from arraynn.backends.cupy.backend import CuPy
 from arraynn.cli import main
 from arraynn.training import loop
-from tests.backends import kernels, recording, test_on_cuda
+from tests.backends import kernels, recording, test_graphs_on_cuda, test_on_cuda
 from tests.backends.test_cuda_kernels import needs_compiler
 from tests.backends.test_cupy_conformance import LABELS, X
 from tests.backends.test_cupy_probe import FAULTS
@@ -226,6 +226,8 @@ def test_in_the_middle_of_training_there_is_no_way_back_but_the_last_good_weight
 
 # ---------------------------------------------------------------- the tests that a GPU waits for, themselves
 
+ON_CUDA = vars(test_on_cuda) | vars(test_graphs_on_cuda)
+
 
 class Pool:
     """A memory pool with a limit, which one large array is enough to meet."""
@@ -268,12 +270,12 @@ def like_the_real_one(proved: CuPy, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", [name for name in vars(test_on_cuda) if name.startswith("test_")])
+@pytest.mark.parametrize("name", [name for name in ON_CUDA if name.startswith("test_")])
 def test_what_is_written_for_a_gpu_runs_on_the_stand_in(name: str, like_the_real_one: Any, tmp_path: Path) -> None:
     """So that on a GPU they fail for the GPU's reasons only."""
     if name == "test_weights_are_exchanged_with_torch_without_a_copy":
         pytest.skip("torch reads no stand-in")
-    test = vars(test_on_cuda)[name]
+    test = ON_CUDA[name]
     wanted = inspect.signature(test).parameters
     for run in ["Dropout", "SoftmaxCrossEntropy"] if "run" in wanted else [""]:
         given = {"cupy": like_the_real_one, "tmp_path": tmp_path, "run": run}
