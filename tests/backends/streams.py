@@ -41,16 +41,22 @@ class MemoryPool:
                 raise RuntimeError("memory is asked of a pool without any while a stream captures")
             self.total += size
             self.idle.setdefault(size, []).append(np.full(size, 0xFF, "uint8"))
-        memory = Memory(self.idle[size].pop())
-        weakref.finalize(memory, self.take_back, memory.buffer).atexit = False
+        memory, own = Memory(self.idle[size].pop()), weakref.ref(self)
+        weakref.finalize(memory, take_back, own, memory.buffer).atexit = False
+        if current().work is not None:
+            current().pools.append(own)
         return memory
-
-    def take_back(self, buffer: np.ndarray) -> None:
-        buffer[...] = 0xFF
-        self.idle[buffer.size].append(buffer)
 
     def total_bytes(self) -> int:
         return self.total
+
+
+def take_back(pool: weakref.ref[MemoryPool], buffer: np.ndarray) -> None:
+    """Memory goes back to its pool, if that is still there, with nan in it."""
+    buffer[...] = 0xFF
+    alive = pool()
+    if alive is not None:
+        alive.idle[buffer.size].append(buffer)
 
 
 @contextmanager
@@ -82,6 +88,7 @@ class Stream:
     def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False) -> None:
         self.ptr, self.non_blocking = 0 if null else next(self._count), non_blocking
         self.work: list[Callable[[], Any]] | None = None
+        self.pools: list[weakref.ref[MemoryPool]] = []  # that memory came from in the meantime
         self.waited: list[int] = []
 
     def __eq__(self, other: object) -> bool:
@@ -117,7 +124,8 @@ class Stream:
     def end_capture(self) -> Graph:
         assert self.work is not None, "CUDA_ERROR_ILLEGAL_STATE"
         work, self.work = self.work, None
-        return Graph(work)
+        pools, self.pools = self.pools, []
+        return Graph(work, pools)
 
 
 Stream.null = Stream(null=True)
@@ -128,11 +136,12 @@ class Graph:
 
     launched: ClassVar[Callable[[Stream], None]] = staticmethod(lambda stream: None)
 
-    def __init__(self, work: list[Callable[[], Any]]) -> None:
-        self.work = work
+    def __init__(self, work: list[Callable[[], Any]], pools: list[weakref.ref[MemoryPool]]) -> None:
+        self.work, self.pools = work, pools
 
     def launch(self, stream: Stream | None = None) -> None:
         Graph.launched(stream or current())
+        assert all(pool() is not None for pool in self.pools), "the memory of the graph's addresses was freed"
         with np.errstate(all="ignore"):
             for work in self.work:
                 work()
