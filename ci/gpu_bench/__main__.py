@@ -94,9 +94,12 @@ def tell_memory(arguments: Any) -> int:
             lanes = open_lanes([peer], DENSE[name], 1, say)
             row.append(f"{lanes[peer].ask('device_memory', 5) / 1e6:.0f}" if lanes else "-")
             close(lanes)
+            if peer == OURS and not lanes:
+                say(f"{name}: nothing to measure without {OURS}")
+                return 1
         rows.append(row)
     say(table(rows))
-    return int("-" in (row[rows[0].index(OURS)] for row in rows))
+    return 0
 
 
 def tell_launches(arguments: Any) -> int:

@@ -21,7 +21,9 @@ import pytest
 import arraynn as nn
 from arraynn import tree
 from arraynn.backends.cupy import capture, cublas, launching
+from arraynn.backends.cupy.backend import CuPy
 from arraynn.backends.cupy.launching import NotCaptured
+from arraynn.compiler import opaque
 from arraynn.training import loop
 from arraynn.training.step import compiled_step
 from tests.backends import kernels, recording, streams
@@ -463,6 +465,48 @@ def test_a_graph_that_fails_is_told_once_and_the_numbers_are_right(
     assert told.startswith("a step runs as kernels, not as a CUDA graph: ")
     assert said in told
     same_bits(steps.leaves(), as_kernels(gpu, 6)[0])
+
+
+def test_code_that_the_compiler_does_not_see_runs_as_kernels(gpu: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A call may read the host, and write to it; a graph would leave it out."""
+    seen: list[int] = []
+
+    def doubled(x: Any, count: int) -> Any:
+        seen.append(count)
+        return x * 2
+
+    def step(w: Any, x: Any, count: int, scalars: Any) -> Any:
+        g = opaque.call(doubled, (x, count), x)
+        ((w, _),) = opaque.update(nn.SGD(0.1).update_one, [(w, g, {})], scalars)
+        return w, count
+
+    w, x = gpu.asarray(np.ones(3, "float32")), gpu.asarray(np.ones(3, "float32"))
+    with after(1), caplog.at_level(logging.WARNING, "arraynn"):
+        run = CuPy.compile(step, donate=(0,))
+        for count in range(5):
+            w, told = run(w, x, count, {"lr": 0.5})
+            assert told == count
+    assert seen == [0, 1, 2, 3, 4]
+    assert recording.bare(w).tolist() == [-4, -4, -4]
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.endswith("it calls code that the compiler does not see")
+
+
+def test_weights_that_lie_column_by_column_run_as_kernels(gpu: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """No kernel goes through them, so the rule itself runs, which takes its numbers from the host."""
+
+    def turned(calls: float) -> list[Any]:
+        with after(calls):
+            steps = Steps(gpu)
+            weight = steps.params[0]["weight"].get()
+            steps.params[0]["weight"] = gpu.xp.matrix_transpose(gpu.asarray(np.ascontiguousarray(weight.T)))
+            steps.take(5)
+            return steps.leaves()
+
+    with caplog.at_level(logging.WARNING, "arraynn"):
+        same_bits(turned(1), turned(math.inf))
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.endswith("an optimizer's rule takes numbers of the host, leaf by leaf")
 
 
 def test_an_error_of_a_later_launch_is_the_callers(gpu: Any, soon: None) -> None:
