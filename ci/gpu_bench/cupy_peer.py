@@ -28,6 +28,7 @@ class Peer(ours.Peer):
         super().open(threads, variant)
         self.backend = there = self.there
         self.batch = there.asarray(self.x), there.asarray(self.y, there.index_dtype), None
+        self.free = free() if there.name == "cupy" else 0
 
     def reset(self) -> None:
         params = tree.map(lambda leaf: self.there.asarray(leaf, copy=True), self.nest())
@@ -60,9 +61,14 @@ class Peer(ours.Peer):
         return elapsed(run)
 
     def device_memory(self) -> int:
-        import cupy
+        return self.free - free()  # pools keep what they have ever taken, and graphs have pools of their own
 
-        return int(cupy.get_default_memory_pool().total_bytes())  # the pool keeps what it has ever taken
+
+def free() -> int:
+    """Bytes of the GPU that nobody has taken."""
+    import cupy
+
+    return int(cupy.cuda.runtime.memGetInfo()[0])
 
 
 @contextmanager

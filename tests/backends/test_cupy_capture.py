@@ -7,6 +7,7 @@ from __future__ import annotations
 import gc
 import logging
 import math
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -291,27 +292,57 @@ def test_other_data_give_other_numbers(gpu: Any, soon: None) -> None:
     same_bits(trained_on(1), trained_on(math.inf))
 
 
-def test_a_graph_keeps_no_parameters_alive_and_goes_with_its_step(gpu: Any) -> None:
-    pools: list[Any] = []
-    pool = streams.MemoryPool
-    gone = []
+@pytest.fixture
+def pools(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Weak references to the pools of the graphs that are made."""
+    made: list[Any] = []
 
-    class Pool(pool):  # type: ignore[misc, valid-type]
+    class Pool(streams.MemoryPool):
         def __init__(self) -> None:
             super().__init__()
-            pools.append(weakref.ref(self))
+            made.append(weakref.ref(self))
 
-    with pytest.MonkeyPatch.context() as patch, after(1):
-        patch.setattr(recording.sys.modules["cupy"].cuda, "MemoryPool", Pool)
+    monkeypatch.setattr(sys.modules["cupy"].cuda, "MemoryPool", Pool)
+    return made
+
+
+def test_a_graph_keeps_no_parameters_alive_and_its_memory_goes_with_them(gpu: Any, soon: None, pools: Any) -> None:
+    steps = Steps(gpu)
+    assert captured(steps.take(4))
+    leaves = [weakref.ref(leaf) for leaf in tree.leaves(steps.params)]
+    gc.collect()
+    assert pools[0]() is not None
+    del steps
+    gc.collect()
+    assert [leaf() for leaf in [*leaves, *pools]] == [None] * (len(leaves) + 1)
+
+
+def test_the_memory_of_a_graph_goes_with_its_step(gpu: Any, pools: Any) -> None:
+    with after(1):
         steps = Steps(gpu)
         assert captured(steps.take(4))
-        gone = [weakref.ref(leaf) for leaf in tree.leaves(steps.params)]
-        del steps
-        gc.collect()
-        assert [ref() for ref in gone] == [None] * len(gone)
-        assert pools[0]() is not None
-    gc.collect()  # the compiled step is forgotten at the end of `after`
+    del steps.step  # the compiled step is forgotten at the end of `after`
+    gc.collect()
     assert pools[0]() is None
+
+
+def test_many_models_that_take_turns_make_ever_fewer_graphs(gpu: Any, soon: None) -> None:
+    models = [Steps(gpu, seed) for seed in range(capture.GRAPHS + 2)]
+    made, init = 0, capture.Graph.__init__
+
+    def counted(self: Any, *args: Any) -> None:
+        nonlocal made
+        made += 1
+        init(self, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(capture.Graph, "__init__", counted)
+        for _ in range(12):
+            for steps in models:
+                steps.take()
+    assert len(models) < made < 4 * len(models)
+    for got, want in zip(models, as_kernels(gpu, *[12] * len(models)), strict=True):
+        same_bits(got.leaves(), want)
 
 
 def test_numbers_of_each_step_are_its_own(gpu: Any, soon: None) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -23,8 +24,8 @@ from .launching import Loader, NotCaptured, Numbers, Writer, concat_by, stack_by
 
 log = logging.getLogger("arraynn")
 
-AFTER: float = 3  #: calls for the same parameters, from the second one on, until the graph is made
-GRAPHS = 4  #: of a program, for as many sets of parameters; the oldest goes
+AFTER: float = 3  #: calls for the same parameters, from the second one on, until a graph is made; later ones take more
+GRAPHS = 4  #: of a program at a time, for as many sets of parameters; the oldest goes
 REHEARSALS = 5  #: runs until no more memory is asked for, at most
 COPIED = 64 << 20  #: bytes of inputs that are copied, at most: beyond that a step does not wait for launches
 MADE = 1 << 30  #: bytes that a step makes, at most: the graph holds them beside CuPy's own pool
@@ -45,6 +46,7 @@ class Captured:
         self.in_place: tuple[int, ...] | None = None  # places of the arrays that are updated where they lie
         self.calls: dict[tuple[int, ...], int] = {}
         self.graphs: dict[tuple[int, ...], Graph] = {}
+        self.made = 0  # graphs; where many models take turns, most of their steps are no first ones
         self.reason = "" if program.donated and program.made <= MADE else "nothing would be gained"
 
     def run(self, *arguments: Any) -> Any:
@@ -71,7 +73,7 @@ class Captured:
         self.calls[key] = self.calls.pop(key, 0) + 1
         if len(self.calls) > 2 * GRAPHS:
             del self.calls[next(iter(self.calls))]
-        if self.calls[key] < AFTER or not _making.acquire(blocking=False):
+        if self.calls[key] < AFTER * (1 + self.made // GRAPHS) or not _making.acquire(blocking=False):
             return None
         try:
             if self.program.opaque:
@@ -86,11 +88,19 @@ class Captured:
         if graph.failed is not None:
             self._without(graph.failed)
             return results
-        del self.calls[key]
-        if len(self.graphs) == GRAPHS:
-            del self.graphs[next(iter(self.graphs))]
-        self.graphs[key] = graph
+        self._keep(key, graph, arrays)
         return results
+
+    def _keep(self, key: tuple[int, ...], graph: Graph, arrays: Any) -> None:
+        """Keep a graph as long as its parameters, with the memory that it has."""
+        del self.calls[key]
+        self.made += 1
+        for oldest in list(self.graphs)[: len(self.graphs) - GRAPHS + 1]:
+            self.graphs.pop(oldest, None)
+        graphs = self.graphs
+        graphs[key] = graph
+        if self.in_place:
+            graph.owner = weakref.ref(arrays[self.in_place[0]], lambda gone: graphs.pop(key, None))
 
     def _first(self, arrays: Any, numbers: Any, scalars: Any) -> Any:
         """The results of the first call, which shows what is updated in place."""
@@ -111,8 +121,10 @@ class Captured:
 class Graph:
     """A captured step for parameters at these addresses. It owns its memory, which goes with it.
 
-    failed : why it must not be launched again.
+    failed : why it must not be launched again. owner : tells when the parameters are gone.
     """
+
+    owner: weakref.ref[Any]
 
     def __init__(self, captured: Captured, arrays: Any, numbers: Any, scalars: Any) -> None:
         import cupy
