@@ -326,6 +326,18 @@ def test_the_memory_of_a_graph_goes_with_its_step(gpu: Any, pools: Any) -> None:
     assert pools[0]() is None
 
 
+def test_a_graphs_memory_does_not_wait_for_the_garbage_collector(gpu: Any, soon: None, pools: Any) -> None:
+    steps = Steps(gpu)
+    gc.collect()
+    gc.disable()
+    try:
+        assert captured(steps.take(4))
+        steps.params[0]["weight"] = tree.copy(steps.params[0]["weight"])
+        assert pools[0]() is None
+    finally:
+        gc.enable()
+
+
 def test_many_models_that_take_turns_make_ever_fewer_graphs(gpu: Any, soon: None) -> None:
     models = [Steps(gpu, seed) for seed in range(capture.GRAPHS + 2)]
     made, init = 0, capture.Graph.__init__

@@ -81,11 +81,11 @@ class Captured:
             graph = Graph(self, arrays, numbers, scalars)
             results = graph.proved(arrays, numbers, scalars)
         except Exception as error:  # whatever the driver, a pool or a library says; the arrays are as they were
-            self._without(error)
+            self._without(_reason(error))
             return None
         finally:
             _making.release()
-        if graph.failed is not None:
+        if graph.failed:
             self._without(graph.failed)
             return results
         self._keep(key, graph, arrays)
@@ -111,17 +111,17 @@ class Captured:
             self.reason = "nothing would be gained"
         return results
 
-    def _without(self, error: Exception) -> None:
+    def _without(self, reason: str) -> None:
         """Run as kernels from now on."""
-        self.reason = str(error) if isinstance(error, NotCaptured) else f"{type(error).__name__}: {error}"
+        self.reason = reason
         self.graphs.clear()
-        log.warning("a step runs as kernels, not as a CUDA graph: %s", self.reason)
+        log.warning("a step runs as kernels, not as a CUDA graph: %s", reason)
 
 
 class Graph:
     """A captured step for parameters at these addresses. It owns its memory, which goes with it.
 
-    failed : why it must not be launched again. owner : tells when the parameters are gone.
+    failed : why it must not be launched again, if so. owner : tells when the parameters are gone.
     """
 
     owner: weakref.ref[Any]
@@ -132,7 +132,7 @@ class Graph:
         self.cuda, self.xp = cupy.cuda, captured.xp
         assert captured.in_place is not None
         self.in_place = captured.in_place
-        self.failed: Exception | None = None
+        self.failed = ""
         device, here = self.cuda.Device(), self.cuda.get_current_stream()
         if here.ptr and here.is_capturing():
             raise NotCaptured("the caller captures a graph of their own")
@@ -153,8 +153,9 @@ class Graph:
                     stack=stack_by(self.xp),
                 )
                 self.products.on(stream)
-                self._rehearse(arrays, numbers, scalars)
+                kept = self._rehearse(arrays, numbers, scalars)
                 self._capture(stream, arrays, scalars)
+                del kept
         finally:
             here.wait_event(stream.record())
 
@@ -187,15 +188,18 @@ class Graph:
             if not self._same(results, want):
                 raise NotCaptured("its first step differs from the same calls made one by one")
         except Exception as error:
-            self.failed = error
+            self.failed = _reason(error)
             for i, x in self.trial.items():
                 arrays[i][...] = x
             results = self._placed(arrays, wanted)
-        del self.trial
+        del self.trial, self.device  # which refers to this graph: its memory should not wait for the garbage collector
         return results
 
-    def _rehearse(self, arrays: Any, numbers: Any, scalars: Any) -> None:
-        """Run on copies until the pool has all the memory that a run asks for, and all kernels are compiled."""
+    def _rehearse(self, arrays: Any, numbers: Any, scalars: Any) -> Any:
+        """Run on copies until the pool has all the memory that a run asks for, and all kernels are compiled.
+
+        Returns what must be held meanwhile, so that the pool hands out the same memory again.
+        """
         tried = self._with(self.trial, arrays)
         with self.products.compared():
             results = self._run(tried, scalars)
@@ -213,7 +217,7 @@ class Graph:
             self.loader(arrays, values, fresh)
             self._run_and_write(tried, scalars)
             if self.pool.total_bytes() == before:
-                return
+                return fresh
         raise NotCaptured(f"each of {REHEARSALS} runs asks for more memory")
 
     def _capture(self, stream: Any, arrays: Any, scalars: Any) -> None:
@@ -274,6 +278,10 @@ class Graph:
             equal = self.xp.all((a == b) | ((a != a) & (b != b)))
             same = equal if same is None else same & equal
         return bool(cupy.asnumpy(same))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, NotCaptured) else f"{type(error).__name__}: {error}"
 
 
 def _place(x: Any) -> Any:
