@@ -447,6 +447,17 @@ def test_a_graph_that_another_thread_has_is_not_waited_for(gpu: Any, soon: None)
     same_bits(other.leaves(), as_kernels(gpu, 0, 1)[1])
 
 
+def test_a_step_on_the_second_gpu_is_captured_there(soon: None) -> None:
+    """While the first one is the caller's current one."""
+    with recording.recording(number=1) as second:
+        steps = Steps(second)
+        steps.take(4)
+        assert "graph" in started()
+        found = tree.leaves([steps.params, steps.logs])
+        assert {leaf.device.id for leaf in found if hasattr(leaf, "device")} == {1}
+        same_bits(steps.leaves(), as_kernels(second, 4)[0])
+
+
 # ---------------------------------------------------------------- what fails, and is told once
 
 
