@@ -93,11 +93,11 @@ class Rule:
         body = "".join(f"        {line}\n" for line in [*reads, *lines]) or "        pass\n"
         return f"def loop({', '.join(parameters)}):\n    for i in range(a0.size):\n{body}"
 
-    def cuda(self, leaves: int) -> str:
+    def cuda(self, leaves: int, pointers: bool = False) -> str:
         """The source of a kernel `update` over that many leaves of the dtype: blockIdx.y tells which.
 
         Its arguments: for each leaf the number of elements and a pointer for each of the arrays, flat and contiguous;
-        then the numbers, in the dtype.
+        then the numbers, in the dtype. pointers : or pointers to the numbers.
         """
         reads, lines, _ = self._body(CUDA, ";")
         written = {i for i, _ in self.written}
@@ -105,7 +105,8 @@ class Rule:
         arguments = []
         for leaf in range(leaves):
             arguments += [f"long long n{leaf}", *(f"{kind} a{leaf}_{i}" for i, kind in enumerate(kinds))]
-        arguments += [f"T c{i}" for i in range(len(self.numbers))]
+        arguments += [f"const T* q{i}" if pointers else f"T c{i}" for i in range(len(self.numbers))]
+        numbers = [f"  const T c{i} = *q{i};" for i in range(len(self.numbers))] if pointers else []
         cases = []
         for leaf in range(leaves):
             taken = " ".join(f"a{i} = a{leaf}_{i};" for i in range(len(kinds)))
@@ -114,6 +115,7 @@ class Rule:
             f"typedef {CUDA_TYPES[self.dtype.name]} T;",
             f'extern "C" __global__ void update({", ".join(arguments)}) {{',
             f"  long long n = 0; {' '.join(f'{kind} a{i} = 0;' for i, kind in enumerate(kinds))}",
+            *numbers,
             "  switch (blockIdx.y) {",
             *cases,
             "  }",

@@ -114,7 +114,7 @@ class Acting:
         peer = self.peer
         peer.reset()
         with peer.training():
-            peer.steps(3)  # compiles, captures, fills the memory pool
+            peer.steps(6)  # compiles, captures, fills the memory pool
             peer.wait()
             began = time.perf_counter()
             milliseconds = peer.elapsed(lambda: peer.steps(count))

@@ -20,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+GRAPHS = "tests/backends/test_graphs_on_cuda.py"
 TRAINED = ("spiral", "digits", "mnist")
 
 
@@ -35,7 +36,7 @@ class Stage:
 
 
 def stages(out: Path) -> list[Stage]:
-    bench = ("-m", "ci.gpu_bench")
+    bench, cuda = ("-m", "ci.gpu_bench"), ("-m", "pytest", "-m", "cuda", "-q", "--durations=10")
 
     def train(data: str, backend: str) -> tuple[str, ...]:
         folder = out / f"{data}-{backend}"
@@ -44,7 +45,8 @@ def stages(out: Path) -> list[Stage]:
     folders = [str(out / f"{data}-{backend}") for data in TRAINED for backend in ("cupy", "numpy")]
     return [
         Stage("doctor", "arraynn doctor", ("-m", "arraynn", "doctor"), 60),
-        Stage("tests", "The tests marked cuda", ("-m", "pytest", "tests", "-m", "cuda", "-q"), 180),
+        Stage("tests", "The tests marked cuda", (*cuda, "tests", f"--ignore={GRAPHS}"), 180),
+        Stage("graphs", "Steps as CUDA graphs", (*cuda, GRAPHS), 100),
         Stage("parity", "One pass on CuPy beside NumPy", (*bench, "parity"), 60, True),
         Stage("launches", "What a step asks of the GPU", (*bench, "launches"), 60, True),
         Stage("times", "A step, beside PyTorch and JAX", (*bench, "times"), 150, True),

@@ -33,7 +33,7 @@ extern "C" void host(unsigned gx, unsigned gy, unsigned bx, {arguments}) {{
   gridDim = {{gx, gy}}; blockDim = {{bx, 1}};
   for (blockIdx.y = 0; blockIdx.y < gy; ++blockIdx.y)
     for (blockIdx.x = 0; blockIdx.x < gx; ++blockIdx.x)
-      for (threadIdx.x = 0; threadIdx.x < bx; ++threadIdx.x) update({names});
+      for (threadIdx.x = 0; threadIdx.x < bx; ++threadIdx.x) {kernel}({names});
 }}
 """
 
@@ -44,11 +44,11 @@ def compiler() -> str | None:
 
 
 @cache
-def compiled(source: str) -> Any:
-    """`host(gx, gy, bx, arguments …)`: the kernel `update` of this source, thread after thread."""
-    head = source.partition("update(")[2].partition(") {")[0]
+def compiled(source: str, name: str = "update") -> Any:
+    """`host(gx, gy, bx, arguments …)`: the kernel of this name, thread after thread."""
+    head = source.partition(f" {name}(")[2].partition(") {")[0]
     names = ", ".join(argument.split()[-1].lstrip("*") for argument in head.split(", "))
-    return _library(PRELUDE + source + HOST.format(arguments=head, names=names))
+    return _library(PRELUDE + source + HOST.format(arguments=head, names=names, kernel=name))
 
 
 def _library(text: str) -> Any:
@@ -70,19 +70,23 @@ class HostKernel:
     launches: list[tuple[Any, Any]]
 
     def __init__(self, source: str, name: str, options: tuple[str, ...] = ()) -> None:
-        assert name == "update"
         assert options == ("--fmad=false",)
-        self.source, self.launches = source, []
+        self.source, self.name, self.launches = source, name, []
 
     def __call__(self, grid: tuple[int, int], block: tuple[int], arguments: tuple[Any, ...]) -> None:
         self.launches.append((grid, block))
-        compiled(self.source)(*grid, *block, *map(_argument, arguments))
+        run, given = compiled(self.source, self.name), [*grid, *block, *map(_argument, arguments)]
+        self.start(lambda: run(*given))
+
+    def start(self, run: Any) -> None:
+        """Run it now."""
+        run()
 
 
 def _argument(x: Any) -> Any:
     """As CuPy passes it: an array as its pointer, a number by the dtype that it has."""
     if isinstance(x, np.generic):
-        return {"int64": ctypes.c_longlong, "float32": ctypes.c_float, "float64": ctypes.c_double}[x.dtype.name](x)
+        return np.ctypeslib.as_ctypes_type(x.dtype)(x.item())
     x = getattr(x, "_host", x)
     assert isinstance(x, np.ndarray), f"a kernel takes arrays and NumPy scalars, not {type(x)}"
     return ctypes.c_void_p(x.ctypes.data)

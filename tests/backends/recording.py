@@ -21,10 +21,11 @@ import pytest
 
 from arraynn.backends import registry
 from arraynn.backends.cupy import backend as cupy_backend
+from arraynn.backends.cupy import cublas, launching
 from arraynn.backends.cupy.backend import CuPy
 from arraynn.training.step import compiled_step
 
-from . import kernels
+from . import kernels, streams
 
 BINARY = [
     "add",
@@ -55,7 +56,7 @@ NAMES = {  # of the functions behind the operators
 }  # fmt: skip
 #: what starts nothing on the GPU: views, questions of dtype, and casts that are none (seen by what they return)
 FREE = {"reshape", "matrix_transpose", "permute_dims", "isdtype", "finfo", "iinfo", "result_type", "getitem", "empty",
-        "view"}  # fmt: skip
+        "view", "as_strided"}  # fmt: skip
 COPIES = {"asarray"}  #: what may take an array from another GPU
 #: what waits for the GPU, as the sizes or the values decide what comes next
 WAITS = {"nonzero", "unique_values", "unique_counts", "unique_inverse", "unique_all", "repeat", "clip"}
@@ -105,8 +106,8 @@ def bare(x: Any) -> Any:
     return x._host if isinstance(x, Recorded) else x
 
 
-def dressed(x: Any, device: Any = None) -> Any:
-    return Recorded(x, device) if isinstance(x, (np.ndarray, np.generic)) else x
+def dressed(x: Any, device: Any = None, memory: Any = None) -> Any:
+    return Recorded(x, device, memory) if isinstance(x, (np.ndarray, np.generic)) else x
 
 
 def arrays_in(x: Any) -> Iterator[Recorded]:
@@ -123,34 +124,60 @@ def same_device(name: str, args: Any) -> None:
             raise WrongDevice(f"{name} of an array on GPU {x.device.id} while GPU {Device().id} is the current one")
 
 
-def write_down(name: str, args: Any, kwargs: dict[str, Any], result: Any) -> Any:
+def write_down(name: str, args: Any, kwargs: dict[str, Any], compute: Any) -> Any:
+    """compute() as CuPy would run it: done at once, or kept for the graph while the stream captures."""
     if name in WAITS:
         raise Synchronizes(f"{name} waits for the GPU")
+    refuse_in_capture(name, args)
+    result = compute()
     same = isinstance(result, np.ndarray) and any(result is bare(a) for a in args)
     place = next(arrays_in(args), None)
     if name in COPIES and place is not None and place.device != Device():
         result, same = np.array(result), False
     elif not same and name not in FREE | COPIES:
         same_device(name, args)
-    made = dressed(result, place.device if place is not None and (same or name in FREE) else None)
+    base = next((x for x in arrays_in(args) if shares(result, x)), None)
+    memory = None if base is None else base._memory
+    if base is None and isinstance(result, (np.ndarray, np.generic)):
+        ((result, memory),) = streams.placed([result], lambda: [compute()])
+    made = dressed(result, place.device if place is not None and (same or name in FREE) else None, memory)
     dtype = made.dtype.name if isinstance(made, Recorded) else ""
     kinds = tuple((key, kind(value)) for key, value in sorted(kwargs.items()))
-    CALLS.append(Call(name, tuple(map(kind, args)), kinds, dtype, name in FREE or same or not dtype))
+    free = name in FREE or same or not dtype or streams.capturing()
+    CALLS.append(Call(name, tuple(map(kind, args)), kinds, dtype, free))
     return made
+
+
+def shares(result: Any, x: Recorded) -> bool:
+    return isinstance(result, np.ndarray) and np.may_share_memory(result, x._host)
+
+
+def refuse_in_capture(name: str, args: Any) -> None:
+    """As CuPy does, in its words."""
+    if not streams.capturing():
+        return
+    if name == "matmul":
+        raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
+    host = name == "asarray" and not isinstance(args[0], Recorded)
+    if host or (name in ("concat", "stack") and len(args[0]) > 8):
+        raise RuntimeError("the current stream is capturing, so H2D transfers are disallowed")
 
 
 class Recorded:
     """An array on a GPU, as far as anybody can see."""
 
-    def __init__(self, array: Any, device: Any = None) -> None:
-        self._host = np.asarray(array)
+    def __init__(self, array: Any, device: Any = None, memory: Any = None) -> None:
+        self._host, self._memory = np.asarray(array), memory
         self.device = Device() if device is None else device
 
     dtype = property(lambda self: self._host.dtype)
     shape = property(lambda self: self._host.shape)
     ndim = property(lambda self: self._host.ndim)
     size = property(lambda self: self._host.size)
+    nbytes = property(lambda self: self._host.nbytes)
+    strides = property(lambda self: self._host.strides)
     flags = property(lambda self: self._host.flags)
+    data = property(lambda self: SimpleNamespace(ptr=self._host.ctypes.data))
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
         return NAMESPACE
@@ -159,27 +186,30 @@ class Recorded:
         parts = index if isinstance(index, tuple) else (index,)
         if any(isinstance(part, (Recorded, np.ndarray)) and part.dtype == bool for part in parts):
             raise Synchronizes("a mask as an index waits for the GPU: the result's size depends on it")
-        made: Recorded = write_down("getitem", (self, index), {}, self._host[bare(index)])
+        made: Recorded = write_down("getitem", (self, index), {}, lambda: self._host[bare(index)])
         return made
 
     def __setitem__(self, index: Any, value: Any) -> None:
         same_device("setitem", (self, value))
-        self._host[bare(index)] = bare(value)
-        write_down("setitem", (self, value), {}, None)
+        target, index, given = self._host, bare(index), bare(value)
+        streams.do(lambda: target.__setitem__(index, given))
+        write_down("setitem", (self, value), {}, lambda: None)
 
     def view(self, dtype: str) -> Recorded:
-        made: Recorded = write_down("view", (self,), {}, self._host.view(dtype))
+        made: Recorded = write_down("view", (self,), {}, lambda: self._host.view(dtype))
         return made
 
     def get(self) -> np.ndarray:
+        if streams.capturing():
+            raise RuntimeError("the current stream is capturing, so D2H transfers are disallowed")
         return self._host.copy()
 
     # What the probe uses beside operators.
 
-    T = property(lambda self: write_down("matrix_transpose", (self,), {}, self._host.T))
+    T = property(lambda self: write_down("matrix_transpose", (self,), {}, lambda: self._host.T))
 
     def sum(self) -> Recorded:
-        made: Recorded = write_down("sum", (self,), {}, self._host.sum())
+        made: Recorded = write_down("sum", (self,), {}, lambda: self._host.sum())
         return made
 
 
@@ -191,17 +221,27 @@ def _operator(name: str, swapped: bool = False, inplace: bool = False) -> Any:
             raise TypeError("Unsupported type <class 'numpy.ndarray'>")  # as CuPy says
         if inplace:
             same_device(name, (self, other))
-            getattr(self._host, method)(bare(other))
-            write_down(NAMES.get(name, name), (self, other), {}, self._host[...])
+            target, given = self._host, bare(other)
+            streams.do(lambda: getattr(target, method)(given))
+            write_down(NAMES.get(name, name), (self, other), {}, lambda: target[...])
             return self
         a, b = (bare(other), self._host) if swapped else (self._host, bare(other))
         args = (other, self) if swapped else (self, other)
-        return write_down(NAMES.get(name, name), args, {}, _apply(name, a, b))
+        return write_down(NAMES.get(name, name), args, {}, lambda: _apply(name, a, b))
 
     return call
 
 
+def product(a: np.ndarray, b: np.ndarray) -> Any:
+    """Of memory that is laid out as CuPy hands it to cuBLAS: batches row by row, one matrix by rows or by columns."""
+    batches = max(a.ndim, b.ndim) > 2
+    taken = [x if not batches and x.flags.forc else np.ascontiguousarray(x) for x in (a, b)]
+    return np.matmul(*taken)
+
+
 def _apply(name: str, a: Any, b: Any) -> Any:
+    if name == "matmul":
+        return product(a, b)
     return getattr(np, NAMES.get(name, {"pow": "power"}.get(name, name)))(a, b)
 
 
@@ -213,7 +253,7 @@ for _name in BINARY:
 for _name in ("neg", "abs", "pos", "invert"):
     setattr(
         Recorded, f"__{_name}__",
-        lambda self, f=NAMES[_name]: write_down(f, (self,), {}, getattr(np, f)(self._host)),
+        lambda self, f=NAMES[_name]: write_down(f, (self,), {}, lambda: getattr(np, f)(self._host)),
     )  # fmt: skip
 Recorded.__hash__ = object.__hash__  # type: ignore[method-assign]
 
@@ -245,7 +285,7 @@ class _Namespace(ModuleType):
     """The functions of the array API, each call written down."""
 
     def __getattr__(self, name: str) -> Any:
-        function = getattr(host, name)
+        function = product if name == "matmul" else getattr(host, name)
         if not callable(function) or isinstance(function, type):
             return function
 
@@ -254,7 +294,8 @@ class _Namespace(ModuleType):
             if wanted is not None and wanted != Device():  # CuPy does not listen to that
                 raise WrongDevice(f"{name} on GPU {wanted.id} while GPU {Device().id} is the current one")
             given = {key: bare(value) for key, value in kwargs.items() if key != "device"}
-            return write_down(name, args, kwargs, function(*map(bare, args), **given))
+            taken = [bare(x) for x in args]
+            return write_down(name, args, kwargs, lambda: function(*taken, **given))
 
         return call
 
@@ -281,6 +322,8 @@ class Device:
     def __eq__(self, other: Any) -> bool:  # and so no hash, as the real one
         return isinstance(other, Device) and self.id == other.id
 
+    compute_capability = "90"
+
     def __str__(self) -> str:
         return f"<CUDA Device {self.id}>"
 
@@ -292,20 +335,42 @@ class Kernel(kernels.HostKernel):
     """A generated kernel, run and counted."""
 
     def __call__(self, *args: Any) -> None:
-        CALLS.append(Call("generated kernel", (), (), "", False))
+        CALLS.append(Call(NAMED.get(self.name, self.name), (), (), "", streams.capturing()))
         same_device("a kernel", args[-1])
         super().__call__(*args)
+
+    def start(self, run: Any) -> None:
+        streams.do(run)
+
+
+NAMED = {"update": "generated kernel"}
 
 
 class Elementwise(kernels.HostElementwise):
     """A fused kernel, run and counted."""
 
     def __call__(self, *args: Any) -> Any:
-        CALLS.append(Call("fused kernel", (), (), "", False))
+        CALLS.append(Call("fused kernel", (), (), "", streams.capturing()))
         same_device("a kernel", args)
         MADE[-1].append(self.signature)
-        made = super().__call__(*map(bare, args))
-        return tuple(map(dressed, made)) if isinstance(made, tuple) else dressed(made)
+        given = [bare(x) for x in args]
+
+        def compute() -> list[Any]:
+            made = kernels.HostElementwise.__call__(self, *given)
+            return list(made) if isinstance(made, tuple) else [made]
+
+        made = [dressed(x, None, memory) for x, memory in streams.placed(compute(), compute)]
+        return tuple(made) if len(made) > 1 else made[0]
+
+
+def as_strided(x: Recorded, shape: Any, strides: Any) -> Any:
+    host = x._host
+    return write_down("as_strided", (x,), {}, lambda: np.lib.stride_tricks.as_strided(host, shape, strides))
+
+
+def launched(stream: Any) -> None:
+    assert not streams.capturing()
+    CALLS.append(Call("graph", (), (), "", False))
 
 
 @contextmanager
@@ -318,15 +383,35 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
         RawKernel=Kernel,
         ElementwiseKernel=Elementwise,
         ndarray=type("ndarray", (), {}),
+        lib=SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided)),
         asnumpy=Recorded.get,
-        cuda=SimpleNamespace(Device=Device, runtime=SimpleNamespace(memGetInfo=lambda: MEMORY)),
+        cuda=SimpleNamespace(
+            Device=Device,
+            Event=streams.Event,
+            MemoryPool=streams.MemoryPool,
+            Stream=streams.Stream,
+            get_current_stream=streams.current,
+            runtime=SimpleNamespace(memGetInfo=lambda: MEMORY),
+            using_allocator=streams.using_allocator,
+        ),
         get_default_memory_pool=lambda: SimpleNamespace(free_bytes=lambda: 0),
     )
     missing, by_type = object(), registry.by_type
     before = sys.modules.get("cupy", missing)
     sys.modules["cupy"] = patched  # type: ignore[assignment]
     registry.by_type = lambda kind: "cupy" if kind is Recorded else by_type(kind)  # type: ignore[assignment]
-    cupy_backend._kernel.cache_clear()
+    ours = streams.Cublas()
+    replaced = {
+        cublas: {"library": lambda: ours, "_compute_type": lambda dtype: 1},
+        streams.Graph: {"launched": launched},
+    }
+    kept = {(place, name): getattr(place, name) for place, names in replaced.items() for name in names}
+    for place, names in replaced.items():
+        for name, value in names.items():
+            setattr(place, name, staticmethod(value) if place is streams.Graph else value)
+    cached = cupy_backend._kernel, launching._raw, cublas._handle
+    for function in cached:
+        function.cache_clear()
     CALLS.clear()
     MADE.append([] if made is None else made)
     compiled_step.cache_clear()  # a step keeps its programs, and they their kernels
@@ -340,7 +425,10 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
             del sys.modules["cupy"]
         else:
             sys.modules["cupy"] = before  # type: ignore[assignment]
-        cupy_backend._kernel.cache_clear()
+        for (place, name), value in kept.items():
+            setattr(place, name, staticmethod(value) if place is streams.Graph else value)
+        for function in cached:
+            function.cache_clear()
 
 
 @contextmanager

@@ -118,7 +118,7 @@ def same(got: list[Any], want: list[Any]) -> None:
 
 
 def launches(rule: Any, dtype: str, leaves: int) -> int:
-    return len(cupy_backend._kernel(loop_of(rule, dtype), leaves).launches)
+    return len(cupy_backend._kernel(loop_of(rule, dtype), leaves, False).launches)
 
 
 @needs_compiler

@@ -8,7 +8,6 @@ import logging
 import pickle
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from arraynn.backends.cupy import reasons
 from arraynn.backends.cupy.backend import CuPy
 from arraynn.cli import main
 from arraynn.training import loop
-from tests.backends import kernels, recording, test_on_cuda
+from tests.backends import kernels, recording, test_graphs_on_cuda, test_on_cuda
 from tests.backends.test_cuda_kernels import needs_compiler
 from tests.backends.test_cupy_conformance import LABELS, X
 from tests.backends.test_cupy_probe import FAULTS
@@ -227,6 +226,8 @@ def test_in_the_middle_of_training_there_is_no_way_back_but_the_last_good_weight
 
 # ---------------------------------------------------------------- the tests that a GPU waits for, themselves
 
+ON_CUDA = vars(test_on_cuda) | vars(test_graphs_on_cuda)
+
 
 class Pool:
     """A memory pool with a limit, which one large array is enough to meet."""
@@ -242,6 +243,9 @@ class Pool:
     def used_bytes(self) -> int:
         return 0
 
+    def free_all_blocks(self) -> None:
+        pass
+
     free_bytes = used_bytes
 
     def allocate(self, size: int) -> None:
@@ -253,26 +257,25 @@ class Pool:
 def like_the_real_one(proved: CuPy, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The stand-in with what tests on a GPU ask of CuPy itself: its array type, a stream, its memory pool."""
     cupy: Any = sys.modules["cupy"]
-    pool, stream, init = Pool(), nullcontext(), recording.Recorded.__init__
+    pool, init = Pool(), recording.Recorded.__init__
 
-    def allocating(self: Any, array: Any, device: Any = None) -> None:
+    def allocating(self: Any, array: Any, *more: Any) -> None:
         pool.allocate(array.nbytes)
-        init(self, array, device)
+        init(self, array, *more)
 
     monkeypatch.setattr(recording.Recorded, "__init__", allocating)
-    monkeypatch.setattr(stream, "enter_result", stream)
     cupy.ndarray, cupy.get_default_memory_pool = recording.Recorded, lambda: pool
-    cupy.cuda.Stream, cupy.cuda.get_current_stream = (lambda non_blocking: stream), lambda: stream
+    monkeypatch.setattr(recording.Device, "synchronize", lambda self: None)
     return cupy
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", [name for name in vars(test_on_cuda) if name.startswith("test_")])
+@pytest.mark.parametrize("name", [name for name in ON_CUDA if name.startswith("test_")])
 def test_what_is_written_for_a_gpu_runs_on_the_stand_in(name: str, like_the_real_one: Any, tmp_path: Path) -> None:
     """So that on a GPU they fail for the GPU's reasons only."""
     if name == "test_weights_are_exchanged_with_torch_without_a_copy":
         pytest.skip("torch reads no stand-in")
-    test = vars(test_on_cuda)[name]
+    test = ON_CUDA[name]
     wanted = inspect.signature(test).parameters
     for run in ["Dropout", "SoftmaxCrossEntropy"] if "run" in wanted else [""]:
         given = {"cupy": like_the_real_one, "tmp_path": tmp_path, "run": run}

@@ -14,6 +14,7 @@ import numpy as np
 from ... import tree
 from ..._array import namespace
 from ...compiler import cuda_codegen, program
+from ...compiler.cuda_codegen import DeviceProgram
 from ...compiler.rules import rule_of
 from ...compiler.signature import Signature
 from ...errors import BackendUnavailable
@@ -22,6 +23,8 @@ from ..base import Backend, Status
 from ..windows import Windows
 from . import errors as cupy_errors
 from . import update_kernel
+from .capture import Captured
+from .launching import NotCaptured
 from .probe import probe
 
 
@@ -65,6 +68,8 @@ class CuPy(Backend):
         return str(self.device.id)
 
     def _put(self, x: Any, dtype: Any, copy: bool | None) -> Any:
+        if isinstance(x, np.ndarray):
+            x = np.asarray(x, order="C")  # CuPy keeps the order of axes, and kernels go through memory row by row
         with self.context():  # most of CuPy allocates on the current GPU, whatever `device=` says
             return self.xp.asarray(x, dtype=dtype, copy=copy)
 
@@ -96,35 +101,26 @@ class CuPy(Backend):
         A leaf is an array to write to, one to read, and a dict of arrays to write to; scalars are numbers.
         """
 
-        def run(leaves: Sequence[tuple[Any, ...]], scalars: Any) -> list[Any]:
-            import cupy
-
-            results: list[Any] = [None] * len(leaves)
-            groups: dict[Any, list[int]] = {}
-            for i, leaf in enumerate(leaves):
-                if update_kernel.fits(leaf) and rule_of(rule, tuple(leaf[2]), scalars, leaf[0].dtype) is not None:
-                    groups.setdefault((tuple(leaf[2]), leaf[0].dtype.name, leaf[0].device.id), []).append(i)
-                    results[i] = leaf[0], leaf[2]
-            for (slots, dtype, device), places in groups.items():
-                found = rule_of(rule, slots, scalars, dtype)
-                assert found is not None
-                constants = found.constants(scalars)
-                with cupy.cuda.Device(device):
-                    for start in range(0, len(places), update_kernel.LEAVES):
-                        part = [leaves[i] for i in places[start : start + update_kernel.LEAVES]]
-                        update_kernel.launch(_kernel(found, len(part)), part, constants)
-            for i, leaf in enumerate(leaves):
-                if results[i] is None:
-                    number = getattr(leaf[0].device, "id", None)
-                    with nullcontext() if number is None else cupy.cuda.Device(number):
-                        results[i] = rule(*leaf, scalars)
-            return results
-
-        return run
+        return lambda leaves, scalars: _updated(rule, leaves, scalars)
 
     @classmethod
     def view_int16(cls, words: Any) -> Any:
         return words.view("int16")
+
+    @classmethod
+    def patches(cls, x: Any, windows: Windows) -> Any:
+        """One copy of a strided view: one kernel, and no addresses sent from the host, as `stack` needs."""
+        import cupy
+
+        if windows.count == 1:
+            return sliding.patches(x, windows)
+        batch, *axes, channel = x.strides
+        windows_at = [stride * step for stride, step in zip(axes, windows.strides, strict=True)]
+        elements_at = [stride * step for stride, step in zip(axes, windows.dilation, strict=True)]
+        rows, columns = (x.shape[0], *windows.out), (*windows.size, x.shape[-1])
+        view = cupy.lib.stride_tricks.as_strided(x, (*rows, *columns), (batch, *windows_at, *elements_at, channel))
+        xp = namespace(x)
+        return xp.reshape(xp.ascontiguousarray(view), (math.prod(rows), math.prod(columns)))
 
     @classmethod
     def fold(cls, dp: Any, windows: Windows) -> Any:
@@ -135,8 +131,46 @@ class CuPy(Backend):
         """The step as products and reductions with one kernel for all that is elementwise between two of them.
 
         Compiled once for equal shapes. A step that cannot be runs as it is: the same results, in more kernels.
+        Where the same parameters come back, the whole is launched as a CUDA graph (`capture`).
         """
         return _entered(program.specialized(step, lambda arguments: _program(step, arguments, donate), _form))
+
+
+def _updated(
+    rule: Callable[..., Any],
+    leaves: Sequence[tuple[Any, ...]],
+    scalars: Any,
+    numbers: Callable[[Any], list[Any]] | None = None,
+) -> list[Any]:
+    """The results of rule(*leaf, scalars) for all leaves.
+
+    numbers : in a CUDA graph, gives the numbers of a loop (`compiler.rules.Rule`) on the device.
+    """
+    import cupy
+
+    results: list[Any] = [None] * len(leaves)
+    groups: dict[Any, list[int]] = {}
+    leaves = [(p, update_kernel.contiguous(g), slots) for p, g, slots in leaves]
+    for i, leaf in enumerate(leaves):
+        if update_kernel.fits(leaf) and rule_of(rule, tuple(leaf[2]), scalars, leaf[0].dtype) is not None:
+            groups.setdefault((tuple(leaf[2]), leaf[0].dtype.name, leaf[0].device.id), []).append(i)
+            results[i] = leaf[0], leaf[2]
+    if numbers is not None and any(result is None for result in results):
+        raise NotCaptured("an optimizer's rule takes numbers of the host, leaf by leaf")
+    for (slots, dtype, device), places in groups.items():
+        found = rule_of(rule, slots, scalars, dtype)
+        assert found is not None
+        constants = found.constants(scalars) if numbers is None else numbers(found)
+        with cupy.cuda.Device(device):
+            for start in range(0, len(places), update_kernel.LEAVES):
+                part = [leaves[i] for i in places[start : start + update_kernel.LEAVES]]
+                update_kernel.launch(_kernel(found, len(part), numbers is not None), part, constants)
+    for i, leaf in enumerate(leaves):
+        if results[i] is None:
+            number = getattr(leaf[0].device, "id", None)
+            with nullcontext() if number is None else cupy.cuda.Device(number):
+                results[i] = rule(*leaf, scalars)
+    return results
 
 
 def _entered(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -162,17 +196,16 @@ def _program(step: Callable[..., Any], arguments: Any, donate: tuple[int, ...]) 
     def kernel(made: cuda_codegen.Kernel) -> Any:
         return cupy.ElementwiseKernel(made.takes, made.makes, made.operation, "fused", options=update_kernel.OPTIONS)
 
-    def update(rule: Any, leaves: Any, scalars: Any) -> Any:
-        return CuPy.elementwise(rule)(leaves, scalars)
-
     first = _first(arguments)
+    xp = namespace(first)
 
     def lower(traced: program.Traced) -> program.Program:
         name = next(name for name in traced.signature.checks)
         guard = f"if {name}.device.id != {first.device.id}: raise GuardFailed"
-        return cuda_codegen.lower(traced, namespace(first), kernel, update, guard)
+        return cuda_codegen.lower(traced, xp, kernel, _updated, guard)
 
-    return program.make(step, lambda graph: Signature(graph, arguments, donate, _is_array), lower)
+    made = program.make(step, lambda graph: Signature(graph, arguments, donate, _is_array), lower)
+    return replace(made, run=Captured(made, xp, _updated).run) if isinstance(made, DeviceProgram) else None
 
 
 def _is_array(x: Any) -> bool:
@@ -180,14 +213,14 @@ def _is_array(x: Any) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _kernel(rule: Any, leaves: int) -> Any:
-    """The kernel `update` of a rule, for that many leaves.
+def _kernel(rule: Any, leaves: int, pointers: bool) -> Any:
+    """The kernel `update` of a rule, for that many leaves. pointers : its numbers lie on the device.
 
     CuPy compiles it when it is first launched on a GPU, and keeps it on disk.
     """
     import cupy
 
-    return cupy.RawKernel(rule.cuda(leaves), "update", options=update_kernel.OPTIONS)
+    return cupy.RawKernel(rule.cuda(leaves, pointers), "update", options=update_kernel.OPTIONS)
 
 
 BACKEND = CuPy

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._array import namespace
 from ...compiler.rules import CUDA_TYPES
 
 THREADS = 256
@@ -27,6 +28,11 @@ def fits(leaf: tuple[Any, Any, Mapping[str, Any]]) -> bool:
         x.dtype == p.dtype and x.shape == p.shape and x.device == p.device and x.flags.c_contiguous
         for x in (p, g, *slots.values())
     )
+
+
+def contiguous(g: Any) -> Any:
+    """The gradient, or a copy of one that lies otherwise, as a transposed product does: it is only read."""
+    return g if g.flags.c_contiguous else namespace(g).ascontiguousarray(g)
 
 
 def launch(kernel: Any, leaves: list[tuple[Any, Any, Mapping[str, Any]]], constants: list[Any]) -> None:

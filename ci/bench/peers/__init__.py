@@ -33,6 +33,7 @@ PEERS = {
 }
 ON_GPU = {
     "arraynn-cupy": ("...gpu_bench.cupy_peer", "", "cupy"),
+    "arraynn-cupy-kernels": ("...gpu_bench.cupy_peer", "kernels", "cupy"),
     "torch-cuda": ("...gpu_bench.torch_peer", "", "torch"),
     "torch-cuda-compile": ("...gpu_bench.torch_peer", "compile", "torch"),
     "torch-cuda-graph": ("...gpu_bench.torch_peer", "graph", "torch"),
@@ -49,6 +50,7 @@ OWN = (
     "handwritten",
     "products",
     "arraynn-cupy",
+    "arraynn-cupy-kernels",
     "products-cuda",
 )  # no rivals
 
