@@ -8,6 +8,10 @@ command a run. For each, the difference of the test scores (accuracy, R²), pair
 minus one standard error. All learn from all rows but the test's: arraynn by the mean of five networks, each of which
 holds out another fifth of the rows to choose its weights. One row of a small test set is almost 0.01 of accuracy, so
 five seeds say little of a difference of that size: more seeds say more.
+
+Measured: five networks gain over one of them on every table but iris on some seeds; breast cancer less scikit-learn's
+network stays within a row or two of the test either way: -0.0053 ± 0.0045 on seeds 0 to 4, -0.0018 ± 0.0033 with other
+folds and weights on the same splits, +0.0061 ± 0.0032 on seeds 100 to 109 with these.
 """
 
 import argparse
