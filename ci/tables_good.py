@@ -8,6 +8,10 @@ command a run. For each, the difference of the test scores (accuracy, R²), pair
 minus one standard error. All learn from all rows but the test's: arraynn by the mean of five networks, each of which
 holds out another fifth of the rows to choose its weights. One row of a small test set is almost 0.01 of accuracy, so
 five seeds say little of a difference of that size: more seeds say more.
+
+Breast cancer less scikit-learn's network is the closest: -0.0053, standard error 0.0045, on seeds 0 to 4, which is
+WORSE. With other folds and weights, and the mean of probabilities instead of outputs, it was -0.0018, standard error
+0.0033, on these seeds and +0.0061, standard error 0.0032, on seeds 100 to 109, and all other differences were good.
 """
 
 import argparse

@@ -25,7 +25,7 @@ from ..training.progress import clock, short, shown_on
 from ._baseline import Baseline
 from ._folder import CHECKPOINT, MODEL, claimed, draw, keep
 from ._recipes import FILE, GENERATED, RECIPES, TABLE, Data, Recipe, check_size, load
-from ._say import UsageError, silence
+from ._say import UsageError, figure_table, silence
 from ._table_arguments import TABLE_OPTIONS
 from ._workers import as_one_of, only_first
 
@@ -336,14 +336,11 @@ class Run:
         if self.quiet:
             print(self.folder)
             return
-        measured = self.measure()
-        names = list(measured["training"])
-        rows = [["", "rows", *names]]
-        rows += [
-            [name, f"{len(self.sets[name][1]):,}", *(short(values[n]) for n in names)]
-            for name, values in measured.items()
+        lines = [
+            (name, f"{len(self.sets[name][1]):,}", {figure: short(value) for figure, value in found.items()})
+            for name, found in self.measure().items()
         ]
-        self.say(f"\n{table(rows, right=range(1, len(names) + 2))}\n")
+        self.say(f"\n{figure_table(lines)}\n")
         self.say(f"{clock(seconds)} for {self.model.epoch:,} epochs; in {self.folder}: {', '.join(files)}")
         if why:
             self.say(why)

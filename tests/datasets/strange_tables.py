@@ -154,7 +154,7 @@ REFUSED = [
     (
         "no_columns.csv",
         b"y\n1.5\n2.5\n3.5\n4.5\n5.5\n6\n",
-        "no column is left to learn from: there is none beside the target",
+        "no column is left to learn from: the table has only the target",
     ),
     (
         "only_constants.csv",
