@@ -173,6 +173,8 @@ def _as_python(held: Any) -> None:
         value = getattr(held, field.name, None)
         number = held_number(value)
         if isinstance(number, (str, list, dict, type)) and field.type in _NUMBERS:
+            if field.type == "bool":
+                raise TypeError(f"{field.name} must be True or False, got {number!r:.80}")
             raise TypeError(f"{type(held).__name__} takes {_NUMBERS[field.type]} for {field.name}, got {number!r:.80}")
         if number is not value:
             object.__setattr__(held, field.name, number)

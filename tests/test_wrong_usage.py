@@ -139,7 +139,7 @@ PYTHON = {
     "SGD(nesterov='yes')": (
         lambda: nn.SGD(0.1, 0.9, nesterov="yes"),
         TypeError,
-        "SGD takes True or False for nesterov",
+        "nesterov must be True or False, got 'yes'",
     ),
     "loss='softmx_cross_entropy'": (
         lambda: model(loss="softmx_cross_entropy"),
