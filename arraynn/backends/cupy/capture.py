@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
+
 from ...compiler.cuda_codegen import DeviceProgram
 from .cublas import Products
 from .launching import Loader, NotCaptured, Numbers, Writer, concat_by, stack_by
@@ -186,7 +188,8 @@ class Graph:
             results = self(arrays, numbers, scalars)
             want = self._placed(tried, wanted)
             if not self._same(results, want):
-                raise NotCaptured("its first step differs from the same calls made one by one")
+                told = "; ".join(_differences(results, want))
+                raise NotCaptured(f"its first step differs from the same calls made one by one: {told}")
         except Exception as error:
             self.failed = _reason(error)
             for i, x in self.trial.items():
@@ -278,6 +281,19 @@ class Graph:
             equal = self.xp.all((a == b) | ((a != a) & (b != b)))
             same = equal if same is None else same & equal
         return bool(cupy.asnumpy(same))
+
+
+def _differences(results: Sequence[Any], want: Sequence[Any]) -> list[str]:
+    """Which results differ, and by how much of their largest number: all are read off the device."""
+    import cupy
+
+    found = []
+    for i, (a, b) in enumerate(zip(map(cupy.asnumpy, results), map(cupy.asnumpy, want), strict=True)):
+        if not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
+            with np.errstate(all="ignore"):
+                most = np.max(np.abs(a.astype("float64") - b)) / np.max(np.abs(b))
+            found.append(f"result {i} of shape {tuple(a.shape)} by {most:.1e}")
+    return found
 
 
 def _reason(error: Exception) -> str:
