@@ -8,15 +8,10 @@ from typing import Any
 
 from .. import tree
 from .._array import namespace
-from ..compiler import opaque, trace
+from ..compiler import opaque, trace, tuning
 from . import recurrence
 from .base import Backend, for_type
 from .windows import Windows
-
-#: steps of a recurrence, up to which a compiled step holds each of them: as many take a second to compile
-UNROLLED = 64
-#: steps of a longer one that are compiled as one program, which is called again and again: a call takes some 10 µs
-TOGETHER = 16
 
 
 class Traced(Backend):
@@ -51,9 +46,10 @@ class Traced(Backend):
         cls, body: Callable[..., Any], carry: Any, xs: Any, reverse: bool = False, constants: Any = None
     ) -> tuple[Any, Any]:
         """A short recurrence is traced step by step. A long one is a call at run time, whose body is traced once for
-        `TOGETHER` steps, where it reads no arrays but its arguments."""
+        some steps together, where it reads no arrays but its arguments."""
+        graph = next(x.graph for x in tree.leaves((xs, carry)) if isinstance(x, trace.Tracer))
         steps = tree.first(xs).shape[0]
-        if constants is None or steps <= UNROLLED:
+        if constants is None or steps <= graph.unrolled:
             return recurrence.scan(body, carry, xs, reverse, constants)
         last, y = body(carry, _part(xs, (0, ...)), constants)  # for their shapes and dtypes; nothing reads them
         ys = tree.map(lambda part: namespace(part).broadcast_to(part, (steps, *part.shape)), y)
@@ -65,8 +61,8 @@ class Traced(Backend):
 
 
 class Recurrence:
-    """A scan at run time: (carry, xs, constants) -> (last carry, the y's stacked), `TOGETHER` steps at a time by one
-    program of the arrays' own backend. The bits are those of the loop."""
+    """A scan at run time: (carry, xs, constants) -> (last carry, the y's stacked), `tuning.TOGETHER` steps at a time by
+    one program of the arrays' own backend. The bits are those of the loop."""
 
     def __init__(self, body: Callable[..., Any], reverse: bool) -> None:
         self.body, self.reverse = body, reverse
@@ -76,9 +72,9 @@ class Recurrence:
         first = tree.first(xs)
         if self.run is None:
             self.run = for_type(type(first)).compile(self.steps)
-        starts, parts = range(0, first.shape[0], TOGETHER), []
+        starts, parts = range(0, first.shape[0], tuning.TOGETHER), []
         for start in reversed(starts) if self.reverse else starts:
-            carry, ys = self.run(carry, _part(xs, (slice(start, start + TOGETHER), ...)), constants)
+            carry, ys = self.run(carry, _part(xs, (slice(start, start + tuning.TOGETHER), ...)), constants)
             parts.append(ys)
         parts = parts[::-1] if self.reverse else parts
         return carry, tree.map(lambda *ys: namespace(ys[0]).concat(ys, axis=0), *parts)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import host
+from . import host, tuning
 from .ops import OPS, Op
 
 
@@ -87,6 +87,7 @@ class Graph:
     """The nodes of one trace. effects : the opaque nodes, in order: none is merged with another, dropped or moved.
 
     refusal : why the function cannot be compiled, once something has said so, even where the function went on.
+    unrolled : the most steps of a recurrence that are traced one by one.
     """
 
     def __init__(self) -> None:
@@ -94,6 +95,7 @@ class Graph:
         self.effects: list[Node] = []
         self.refusal = ""
         self.namespace: Any = None  # of its tracers
+        self.unrolled = tuning.UNROLLED
         self.keys: dict[int, Node] = {}  # of the keys among the arguments, by the id of what stands for each
         self._count = 0
 

@@ -24,3 +24,8 @@ PACKS = 4  #: runs whose packed parameters are remembered
 # Specializations: `mnist`, whose last batch of an epoch is shorter.
 PROGRAMS = 64  #: of one function, for as many forms of its arguments; it runs as it is for others
 RECENT = 2  #: of those, tried before the form of the arguments is asked for
+
+# Recurrences: an LSTM of 16 units over 30 to 200 steps, on 30 rows.
+UNROLLED = 64  #: steps, up to which each step is traced: a longer recurrence is called at run time
+UNROLLED_ON_GPU = 512  #: there, a call at run time keeps a step from being one CUDA graph
+TOGETHER = 16  #: steps of a longer one that are compiled as one program: to call it costs some 10 µs

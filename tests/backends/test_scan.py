@@ -10,9 +10,10 @@ import pytest
 
 import arraynn as nn
 from arraynn import tree
-from arraynn.backends import for_type, traced
+from arraynn.backends import for_type
 from arraynn.backends import numpy as numpy_backend
 from arraynn.backends.numpy import NumPy
+from arraynn.compiler import tuning
 from arraynn.training.step import compiled_step
 from tests.backends import recording
 from tests.backends.test_cupy_conformance import trained
@@ -79,7 +80,7 @@ def sources(steps: int) -> list[str]:
 
 
 def test_a_long_recurrence_is_traced_for_a_few_steps() -> None:
-    few, many = sources(10 * traced.TOGETHER), sources(100 * traced.TOGETHER)
+    few, many = sources(10 * tuning.TOGETHER), sources(100 * tuning.TOGETHER)
     assert len(few) == 3  # the whole, and some steps of the forward and of the backward
     assert [len(source) for source in few] == pytest.approx([len(source) for source in many], rel=0.02)
 
@@ -87,8 +88,9 @@ def test_a_long_recurrence_is_traced_for_a_few_steps() -> None:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Recurrences are called from two steps on, five steps at a time."""
-    monkeypatch.setattr(traced, "UNROLLED", 1)
-    monkeypatch.setattr(traced, "TOGETHER", 5)
+    monkeypatch.setattr(tuning, "UNROLLED", 1)
+    monkeypatch.setattr(tuning, "UNROLLED_ON_GPU", 1)
+    monkeypatch.setattr(tuning, "TOGETHER", 5)
 
 
 RECURRENT = {

@@ -13,8 +13,9 @@ import numpy as np
 
 from ... import tree
 from ..._array import namespace
-from ...compiler import cuda_codegen, program
+from ...compiler import cuda_codegen, program, tuning
 from ...compiler.cuda_codegen import DeviceProgram
+from ...compiler.graph import Graph
 from ...compiler.rules import rule_of
 from ...compiler.signature import Signature
 from ...errors import BackendUnavailable
@@ -204,7 +205,11 @@ def _program(step: Callable[..., Any], arguments: Any, donate: tuple[int, ...]) 
         guard = f"if {name}.device.id != {first.device.id}: raise GuardFailed"
         return cuda_codegen.lower(traced, xp, kernel, _updated, guard)
 
-    made = program.make(step, lambda graph: Signature(graph, arguments, donate, _is_array), lower)
+    def signature(graph: Graph) -> Signature:
+        graph.unrolled = tuning.UNROLLED_ON_GPU
+        return Signature(graph, arguments, donate, _is_array)
+
+    made = program.make(step, signature, lower)
     return replace(made, run=Captured(made, xp, _updated).run) if isinstance(made, DeviceProgram) else None
 
 
