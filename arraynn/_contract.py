@@ -37,8 +37,8 @@ def called(layer: LayerLike, params: Nest, x: Nest, key: Any) -> tuple[Nest, Bac
     except Exception as error:
         if not takes(layer, params, x, key):
             raise ContractError(f"it takes {signature(layer)}, but {LAYER}") from error
-        if told := _not_arrays(params, x):
-            raise DataError(told) from error
+        if text := _not_arrays(params, x):
+            raise DataError(text) from error
         raise
     if not is_outside(type(layer)):
         return result
@@ -105,8 +105,8 @@ def called_loss(
                 raise ContractError(f"its backward takes {signature(backward)}, but {LOSS}", **place) from error
             raise
         if shapes(doutputs) != shapes(outputs):
-            told = f"its backward returns {shown(doutputs)} for outputs {shown(outputs)}"
-            raise ContractError(f"{told}; {LOSS}", **place)
+            text = f"its backward returns {shown(doutputs)} for outputs {shown(outputs)}"
+            raise ContractError(f"{text}; {LOSS}", **place)
         return doutputs
 
     return value, called_loss_backward
@@ -147,10 +147,10 @@ def _from_outside(kind: Any) -> bool:
     return outside(kind.__module__)
 
 
-def pair(result: Any, told: str, **place: str) -> Any:
-    """The result, if it is two things; else ContractError, `told` with the result's form in it."""
+def pair(result: Any, text: str, **place: str) -> Any:
+    """The result, if it is two things; else ContractError, `text` with the result's form in it."""
     if not isinstance(result, (tuple, list)) or len(result) != 2:
-        raise ContractError(told.format(form(result)), **place)
+        raise ContractError(text.format(form(result)), **place)
     return result
 
 

@@ -54,7 +54,8 @@ def updated(optimizer: Any, p: Array, g: Array, slots: dict[str, Array], c: Mapp
         return optimizer.update_one(p, g, slots, c)
     place = {"layer": name_of(optimizer), "path": "optimizer"}
     try:
-        return called_with(optimizer.update_one, (p, g, slots, c), UPDATE, "its update_one", **place)
+        result = called_with(optimizer.update_one, (p, g, slots, c), UPDATE, "its update_one", **place)
+        return pair(result, f"its update_one returns {{}}, but {UPDATE}", **place)
     except KeyError as error:
         if error.args[:1] and error.args[0] not in {*c, *slots}:
             there = f"c has {', '.join(c) or 'nothing'}, and slots {', '.join(slots) or 'nothing'}"
@@ -64,12 +65,14 @@ def updated(optimizer: Any, p: Array, g: Array, slots: dict[str, Array], c: Mapp
 
 
 def check_update(optimizer: Any, shape: tuple[Any, ...], slots: Mapping[str, Array], result: Any) -> None:
-    """ContractError unless an update of a parameter of that shape, with these slots, has the same forms."""
+    """ContractError unless an update of a parameter of that shape, with these slots, has the same forms. It may add
+    slots."""
     place = {"layer": name_of(optimizer), "path": "optimizer"}
     p, own = pair(result, f"its update_one returns {{}}, but {UPDATE}", **place)
     if not is_array(p) or tuple(p.shape) != shape:
         raise ContractError(f"its update_one returns {form(p)} for a parameter of {shape}; {UPDATE}", **place)
-    if not isinstance(own, Mapping) or shapes(dict(own)) != shapes(dict(slots)):
+    kept = {name: own[name] for name in slots if name in own} if isinstance(own, Mapping) else None
+    if kept is None or shapes(kept) != shapes(dict(slots)):
         raise ContractError(f"its update_one returns slots {shown(own)} for {shown(dict(slots))}; {UPDATE}", **place)
 
 

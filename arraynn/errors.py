@@ -36,7 +36,7 @@ class DataWarning(UserWarning):
 
 
 class DeviceFault(ArraynnError, RuntimeError):
-    """A kernel failed on a GPU, and CUDA told of it at some later call. The GPU is lost to this process."""
+    """A kernel failed on a GPU, and CUDA reported it at some later call. The GPU is lost to this process."""
 
     def __init__(self, device: str, said: str) -> None:
         self.device, self.said = device, said
@@ -53,7 +53,7 @@ class DeviceFault(ArraynnError, RuntimeError):
 class DeviceOutOfMemory(ArraynnError, MemoryError):
     """A GPU has no memory left for what was asked. The model keeps its last good weights.
 
-    asked : bytes, or None where it was not told; free, total : bytes that there are.
+    asked : bytes, or None where it is not known; free, total : bytes that there are.
     """
 
     def __init__(self, device: str, asked: int | None, free: int, total: int) -> None:
@@ -102,7 +102,7 @@ class Placed(ArraynnError):
         super().__init__(where + wrong + (f" from {source}" if source else "") + mark + remedy)
 
     def inside(self, layer: str, path: str, source: str = "") -> Self:
-        """The same problem, told by a combinator that knows the layer, its place and where its input came from."""
+        """The same problem, raised again by a combinator that knows the layer, its place and its source of input."""
         return type(self)(
             self.problem,
             layer=self.layer or layer,

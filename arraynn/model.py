@@ -162,13 +162,13 @@ class Model(ModelRepr, ModelInputs):
             `epochs` counts from where the saved fit began, and may be more than then. Where there is no such file yet,
             begin.
         change : what a resumed fit may have otherwise than the saved one: "learning_rate" (or its schedule), "epochs",
-            "validation_freq". What differs is told in a line of the log; all else must be as it was. With more epochs
+            "validation_freq". A line of the log says what differs; all else must be as it was. With more epochs
             a schedule that was to end with the saved fit (CosineDecay, PolynomialDecay, OneCycle) ends with this one.
         workers : of `nn.workers`: processes that train this model together. Each is given the same data and takes its
             own rows of every batch (of memory-mapped x it reads no others), or holds some rows only, as a `Shard`; all
             end with the same weights and history. Worker 0 alone shows progress and writes files; all stop after the
             same step, and where one fails, all end.
-        shards : into how many pieces a batch is then cut, at least as many as there are workers; 8 unless told. On
+        shards : into how many pieces a batch is then cut, at least as many as there are workers; 8 by default. On
             NumPy a fit has the same bits on 1, 2, 4, … workers that divide them, and without workers, with the same
             shards; and one that was broken off goes on so on another number of workers. Without either, a batch is
             not cut so, and its bits are others. Neither goes with micro_batch.

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -171,6 +172,7 @@ def specialized(
     given up.
     """
     programs: dict[Any, Callable[..., Any]] = {}
+    being_made: dict[Any, Event] = {}
     recent: tuple[Callable[..., Any], ...] = ()  # a whole batch and the last of an epoch take turns
 
     def run(*arguments: Any) -> Any:
@@ -187,13 +189,17 @@ def specialized(
             return result
         key = form(arguments)
         if key not in programs and len(programs) < tuning.PROGRAMS:
-            programs[key] = function  # which other threads run until there is a program
-            try:
-                made = program(arguments)
-            except BaseException:
-                del programs[key]
-                raise
-            programs[key] = function if made is None else made.run
+            own = Event()
+            first = being_made.setdefault(key, own)
+            if first is not own:  # other threads wait, and do not make it once more
+                first.wait()
+            else:
+                try:
+                    made = program(arguments)
+                    programs[key] = function if made is None else made.run
+                finally:
+                    del being_made[key]
+                    own.set()
         found = programs.get(key, function)
         if found is function:
             return function(*arguments)

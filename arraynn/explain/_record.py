@@ -28,8 +28,8 @@ class Recorded(Layer):
         return batch_coupled(self.layer)
 
     def stage(self, name: str) -> dict[str, Any]:
-        told = backward_formula if name == "backward" else formula
-        return {"stage": name, "what": f"{type(self.layer).__name__} '{self.path}'", "formula": told(self.layer)}
+        read = backward_formula if name == "backward" else formula
+        return {"stage": name, "what": f"{type(self.layer).__name__} '{self.path}'", "formula": read(self.layer)}
 
     def __call__(self, params: Nest, x: Nest, key: Any = None) -> tuple[Nest, Backward]:
         y, backward = self.inside(params, x, key)

@@ -118,8 +118,8 @@ def _loss_stages(
         stage["probabilities"] = plain(model.loss.probabilities(outputs))
     stage["total"] = plain(model.loss.total(targets, weight))
     yield {"stage": "loss", **head, **stage, "data_loss": plain(value)}
-    told = {"formula": backward_formula(model.loss)}
-    yield {"stage": "backward", **head, **told, "outputs gradient": plain(doutputs)}
+    own = {"formula": backward_formula(model.loss)}
+    yield {"stage": "backward", **head, **own, "outputs gradient": plain(doutputs)}
 
 
 def _clipping(model: Any, grads: Nest) -> list[dict[str, Any]]:

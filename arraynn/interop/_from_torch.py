@@ -106,7 +106,7 @@ def _from_norm(nn: Any, module: Any, rank: int | None) -> Any:
 
 
 def _smallest_step(dtype: Any) -> float:
-    """What RMSNorm takes for its epsilon where it is told none."""
+    """RMSNorm's epsilon in PyTorch where none is given."""
     import torch
 
     return float(torch.finfo(dtype).eps)

@@ -36,8 +36,8 @@ def trace(function: Callable[[Any], Any], sample: Any, what: str) -> Any:
         y = function(tuple(arguments.values()) if isinstance(sample, tuple) else arguments["x0"])
         return ndx.build(arguments, {"y": y})
     except Exception as error:  # whatever a formula does with a symbol
-        told = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise ValueError(f"{what} cannot be exported: its formula, called with symbols, failed ({told})") from error
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ValueError(f"{what} cannot be exported: its formula, called with symbols, failed ({why})") from error
 
 
 def training_step_to_onnx(

@@ -67,7 +67,7 @@ def to_modules(
 
 
 def rank_after(layer: Any, rank: int | None) -> int | None:
-    """The axes of space, or of time, of what a layer gives, where that can be told: 2 of images, 1 of series."""
+    """The axes of space, or of time, of what a layer gives, where the layer says so: 2 of images, 1 of series."""
     match layer:
         case layers.Sequential():
             for one in layer.layers:

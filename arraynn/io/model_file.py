@@ -72,8 +72,8 @@ def load(kind: Any, path: str | Path, backend: Any = "auto", dtype: str | None =
     except BackendUnavailable:
         raise
     except Exception as error:  # a header from anywhere, and layers of anyone's, raise anything
-        told = str(error) if isinstance(error, CheckpointError) else f"{type(error).__name__}: {error}"
-        raise CheckpointError(f"{path} does not hold together: {told}") from None
+        why = str(error) if isinstance(error, CheckpointError) else f"{type(error).__name__}: {error}"
+        raise CheckpointError(f"{path} does not hold together: {why}") from None
     return model
 
 

@@ -63,15 +63,14 @@ class Averaging(Optimizer):
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Any, Any]:
         average = slots["average"]
-        inner = {name: s for name, s in slots.items() if name != "average"}
-        shape, held = tuple(p.shape), dict(inner)
-        result = updated(self.optimizer, p, g, inner, c)
-        if self.optimizer.from_outside:
-            check_update(self.optimizer, shape, held, result)
-        p, own = result
+        p, own = updated(self.optimizer, p, g, _without_average(slots), c)
         average *= c["keep"]
         average += c["share"] * p
         return p, {**own, "average": average}
+
+    def check_update(self, shape: tuple[int, ...], slots: Mapping[str, Array], result: Any) -> None:
+        p, own = result
+        check_update(self.optimizer, shape, _without_average(slots), (p, _without_average(own)))
 
     def shown(
         self, step: int, g: Array, before: Mapping[str, Array], after: Mapping[str, Array]
@@ -86,3 +85,8 @@ class Averaging(Optimizer):
         they belong to the weights of training, so let a pass over the training data renew them."""
         average = tree.map(lambda _, slots: slots["average"], tree.trained(params), state["slots"])
         return tree.map(lambda p: namespace(p).asarray(p, copy=True), tree.with_statistics(average, params))
+
+
+def _without_average(slots: Mapping[str, Array]) -> dict[str, Array]:
+    """The slots of the optimizer that is averaged."""
+    return {name: slot for name, slot in slots.items() if name != "average"}

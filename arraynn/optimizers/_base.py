@@ -94,13 +94,17 @@ class Optimizer(Hyperparameters):
         else:
             results = [updated(self, p, g, own, scalars) for p, g, own in leaves]
         for (shape, held), result in zip(forms, results, strict=False):
-            check_update(self, shape, held, result)
+            self.check_update(shape, held, result)
         return _scatter(params, grads, iter(results))
 
     @property
     def from_outside(self) -> bool:
         """Whether the rule, or one that it wraps, is not this library's."""
         return outside(type(self).__module__)
+
+    def check_update(self, shape: tuple[int, ...], slots: Mapping[str, Array], result: Any) -> None:
+        """ContractError unless (p, slots) of an update keep the shapes of a parameter and of its slots before."""
+        check_update(self, shape, slots, result)
 
     def _by_element(self, engine: type[Backend], leaves: list[Any], scalars: Mapping[str, Any]) -> bool:
         """Whether the engine may treat the leaves as one: what comes from outside is not believed, but looked at."""

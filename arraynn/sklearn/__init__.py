@@ -8,7 +8,7 @@ class weights, GPUs. Needs the extra: pip install "arraynn[sklearn]".
 Where scikit-learn's are at odds with themselves, these differ on purpose:
 
 lbfgs           minimizes what it differentiates, where theirs compares a clipped value, or with several outputs a mean,
-                with the gradient of another; loss_ is told in their terms. float32 stays float32.
+                with the gradient of another; loss_ is in their terms. float32 stays float32.
 partial_fit     takes hyperparameters set since the last call; refuses lbfgs in the regressor too; after lbfgs it works.
 early_stopping  keeps the best weights in a second fit with warm_start, where theirs goes on writing into them.
 weights         a batch whose weights are all 0 is no step, where theirs divides by 0.

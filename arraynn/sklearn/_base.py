@@ -150,8 +150,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self._loss, self.n_outputs_, out_activation = self._criterion()
         targets = self._encoded(y, codes, self._loss)
         if self._loss.targets != "classes" and self._loss.domain != Domain():
-            told = f"loss={self.loss!r}" if isinstance(self.loss, str) else type(self._loss).__name__
-            in_domain("y", targets, self._loss.domain, told)
+            shown = f"loss={self.loss!r}" if isinstance(self.loss, str) else type(self._loss).__name__
+            in_domain("y", targets, self._loss.domain, shown)
         network = make_network(hidden, self.n_outputs_, self._loss, activation=self.activation, dropout=self.dropout)
         if not first and network != getattr(self, "network_", network):  # coefs_ may have been set by hand
             try:

@@ -1,4 +1,4 @@
-"""Callbacks of both kinds, told at the same moments: arraynn's, which get a Model, and scikit-learn's own."""
+"""Callbacks of both kinds, called at the same moments: arraynn's, which get a Model, and scikit-learn's own."""
 
 from __future__ import annotations
 

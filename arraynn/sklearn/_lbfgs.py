@@ -21,7 +21,7 @@ def fit_lbfgs(est: Any, task: Any) -> None:
     """Fit est on the task; its attributes are those of scikit-learn after lbfgs."""
     if est.callbacks:
         raise ValueError(
-            "callbacks are told of epochs, and solver='lbfgs' has none; take another solver, or set_callbacks"
+            "callbacks are called after epochs, and solver='lbfgs' has none; take another solver, or set_callbacks"
         )
     network, penalty = WithWeights(est.network_), penalty_of(est)
     # what is minimized must be what is differentiated: scikit-learn's own value differs where it clips or takes a mean
@@ -35,7 +35,7 @@ def fit_lbfgs(est: Any, task: Any) -> None:
         root = est._init_callback_context(max_subtasks=None)
         root.call_on_fit_task_begin(estimator=est, **shown)
 
-    def told(params: Any) -> bool:
+    def notify(params: Any) -> bool:
         """After each iteration; returns whether someone asks to stop."""
         sub = root.subcontext(task_name="lbfgs-iter")
         sub.call_on_fit_task_begin(estimator=est, **shown)
@@ -60,7 +60,7 @@ def fit_lbfgs(est: Any, task: Any) -> None:
             max_evaluations=est.max_fun,
             gradient_tolerance=est.tol,
             loss_tolerance=LOSS_TOLERANCE,
-            callback=told if root is not None and hasattr(est, "_skl_callbacks") else None,  # a copy an iteration
+            callback=notify if root is not None and hasattr(est, "_skl_callbacks") else None,  # a copy an iteration
         )
         est.n_iter_ = _check_optimize_result("lbfgs", result, est.max_iter)
         est.loss_ = float(result.fun)

@@ -1,4 +1,4 @@
-"""The hyperparameters and attributes that classifier and regressor share, told once."""
+"""The hyperparameters and attributes that classifier and regressor share, documented once."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ PARAMETERS = {
     "dtype": 'None, that of X (integers become float64), "float32" or "float64".',
     "backend": """where NumPy's X is computed: "numpy", "auto" (a GPU where one is proved), "cupy", "torch:cuda", …;
         results come back as NumPy's. Under array_api_dispatch other arrays are computed where they are.""",
-    "callbacks": """arraynn callbacks, several or one, told of a Model with these weights; they may exchange weights and
-        optimizer. The file of a BestWeights or a Checkpoint is a saved model: see `from_model`.""",
+    "callbacks": """arraynn callbacks, several or one, called with a Model with these weights; they may exchange
+        weights and optimizer. The file of a BestWeights or a Checkpoint is a saved model: see `from_model`.""",
 }
 
 ATTRIBUTES = """coefs_, intercepts_ : weights (n_in, n_out) and bias (n_out,) of each dense layer, in the library of X.
@@ -57,8 +57,8 @@ ATTRIBUTES = """coefs_, intercepts_ : weights (n_in, n_out) and bias (n_out,) of
 def documented(kind: Kind) -> Kind:
     """The class with the texts above put into its docstring, as long as there is one (python -OO takes it away)."""
     if kind.__doc__:
-        told = "\n    ".join(f"{name} : {text}" for name, text in PARAMETERS.items())
-        kind.__doc__ = kind.__doc__.format(parameters=told, attributes=ATTRIBUTES)
+        parameters = "\n    ".join(f"{name} : {text}" for name, text in PARAMETERS.items())
+        kind.__doc__ = kind.__doc__.format(parameters=parameters, attributes=ATTRIBUTES)
     return kind
 
 

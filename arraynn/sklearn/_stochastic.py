@@ -267,5 +267,5 @@ def penalty_of(est: Any) -> L1L2:
 
 
 def _draws(network: Any) -> bool:
-    """Whether a training pass of any of its layers takes random numbers, as far as can be told: all but the plain."""
+    """Whether a training pass of any of its layers takes random numbers, as far as is known: all but the plain."""
     return any(not isinstance(layer, (Activation, Dense)) for layer in network.layers)

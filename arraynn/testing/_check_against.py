@@ -32,7 +32,7 @@ def check_against(
 
     block, args, key, seed, wrt, kwargs : as in `check_backward`; the arguments may be of any library, and are moved.
     oracle : "torch" (torch.autograd) or "jax" (jax.vjp); ImportError where it is not installed.
-    rtol : of the largest element of each gradient, 1e-9 unless told. A gradient that is nothing but rounding, as that
+    rtol : of the largest element of each gradient, 1e-9 by default. A gradient that is nothing but rounding, as that
         of a bias before BatchNorm, whose mean takes it away again, may differ by 1e-13 of the largest of all.
 
     Raises AssertionError that names the gradient, the worst element, and both values. Differences cannot tell an

@@ -96,8 +96,8 @@ def wrong_or_kinked(verdicts: list[Verdict]) -> tuple[list[Verdict], list[Verdic
 def hint(verdicts: list[Verdict], shape: tuple[int, ...], rows: int, accuracy: Accuracy) -> str:
     """What a wrong gradient looks like, or ""."""
     close = max(1e-3, 10 * accuracy.rtol)
-    told = [v for v in verdicts if v.kink is None]
-    got, expected = (np.asarray([getattr(v, name) for v in told]) for name in ("got", "expected"))
+    judged = [v for v in verdicts if v.kink is None]
+    got, expected = (np.asarray([getattr(v, name) for v in judged]) for name in ("got", "expected"))
     if not np.all(np.isfinite(got)):
         return "it is not finite"
     size = float(np.max(np.abs(expected)))
@@ -111,13 +111,13 @@ def hint(verdicts: list[Verdict], shape: tuple[int, ...], rows: int, accuracy: A
         ratio = float(np.median(ratios))
         if np.all(np.abs(ratios - ratio) <= close * abs(ratio)):
             return _factor(ratio, rows, close)
-        if len(told) > 1 and np.all(np.abs(np.abs(ratios) - 1) <= close):
+        if len(judged) > 1 and np.all(np.abs(np.abs(ratios) - 1) <= close):
             return "some elements have the opposite sign"
-    right = np.asarray([v.right for v in told])
+    right = np.asarray([v.right for v in judged])
     either = (np.abs(got) <= 1e-6 * size) != (np.abs(expected) <= 1e-6 * size)
     if np.any(right) and np.all(right | either):
         return "right or zero, element by element: is a mask made from the wrong array?"
-    if len(shape) == 2 and shape[0] == shape[1] > 1 and len(told) == shape[0] ** 2:
+    if len(shape) == 2 and shape[0] == shape[1] > 1 and len(judged) == shape[0] ** 2:
         square = np.reshape(expected, shape)
         if np.allclose(np.reshape(got, shape), square.T, rtol=close, atol=1e-3 * close * size):
             return "it is the transpose"
@@ -127,12 +127,12 @@ def hint(verdicts: list[Verdict], shape: tuple[int, ...], rows: int, accuracy: A
 def _factor(ratio: float, rows: int, close: float) -> str:
     if abs(ratio + 1) < close:
         return "it has the opposite sign"
-    told = f"it is off by a constant factor {round(ratio, 6 if close < 0.01 else 2):g}"
+    message = f"it is off by a constant factor {round(ratio, 6 if close < 0.01 else 2):g}"
     if rows > 1 and abs(ratio - rows) < close * rows:
-        return f"{told}, the number of rows: is a sum taken for a mean?"
+        return f"{message}, the number of rows: is a sum taken for a mean?"
     if rows > 1 and abs(ratio * rows - 1) < close:
-        return f"{told}, 1 / the number of rows: is a mean taken for a sum?"
-    return told
+        return f"{message}, 1 / the number of rows: is a mean taken for a sum?"
+    return message
 
 
 def elements(size: int, limit: int, rng: Any) -> np.ndarray:

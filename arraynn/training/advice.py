@@ -1,4 +1,4 @@
-"""What is told of data that can be trained on, but probably not as meant: a `DataWarning` with the remedy, once a fit.
+"""Warnings about data that can be trained on, but probably not as meant: a `DataWarning` with the remedy, once a fit.
 
 All of it reads on the host, before the first step, and no more than some rows.
 """
@@ -25,8 +25,8 @@ LARGE = 1e3  #: a network begins with outputs of about 1, and takes inputs of ab
 def of_labels(labels: Array, classes: int, ignore_label: int | None = None) -> None:
     """Warn where labels begin above 0 or leave a gap: of {10, 15} there would be 16 classes.
 
-    labels : integers in [0, classes), or ignore_label. Of rows of a single class nothing can be told, and
-    a class that few rows miss by chance is no gap.
+    labels : integers in [0, classes), or ignore_label. Rows of a single class say nothing, and a class that
+    few rows miss by chance is no gap.
     """
     host = np.asarray(of(labels).to_numpy(labels)).astype(np.intp, copy=False)  # what bincount counts with
     counts = np.bincount(host[host != ignore_label] if ignore_label is not None else host, minlength=1)
@@ -46,7 +46,7 @@ def of_digits(what: str, values: Array, dtype: str) -> None:
     """Warn where values that differ are the same in float32, such as unix seconds.
 
     what : "x" or "y". values : as they were given, before the cast. Integers that are looked up are no numbers: not for
-    them. A column is told of where less than half of its distinct values are left.
+    them. A column is named where less than half of its distinct values are left.
     """
     if dtype != "float32" or not math.prod(values.shape) or not _wider(values):
         return

@@ -256,8 +256,8 @@ def load_checkpoint(
     """What is saved at `path`, checked against the fit that is to go on; None where there is nothing yet.
 
     found : what `read_checkpoint` has read there.
-    epochs : that are asked for now. change : names of CHANGEABLE that may differ from what was saved. What differs is
-    told by a line of the log.
+    epochs : that are asked for now. change : names of CHANGEABLE that may differ from what was saved. A line of the log
+    says what differs.
     Raises CheckpointError for a file that is broken, or of another fit.
     """
     change = (change,) if isinstance(change, str) else tuple(change)
@@ -273,8 +273,8 @@ def load_checkpoint(
     except BackendUnavailable:
         raise
     except Exception as error:  # a header from anywhere
-        told = str(error) if isinstance(error, CheckpointError) else f"{type(error).__name__}: {error}"
-        raise CheckpointError(f"{path} cannot be resumed: {told}") from None
+        why = str(error) if isinstance(error, CheckpointError) else f"{type(error).__name__}: {error}"
+        raise CheckpointError(f"{path} cannot be resumed: {why}") from None
     if saved.changed:
         log.info(
             "%s goes on with %s", path, "; ".join(f"{n} {_told(a)} → {_told(b)}" for n, (a, b) in saved.changed.items())

@@ -27,14 +27,14 @@ def same_columns(known: Names, given: Names) -> None:
     if known is None or given is None or known == given:
         return
     if any(not isinstance(name, str) for name in (*known, *given)):  # several inputs
-        for one, other in zip(known, given, strict=False):  # another number of inputs is told by the shapes
+        for one, other in zip(known, given, strict=False):  # the shapes tell another number of inputs
             same_columns(None if isinstance(one, str) else one, None if isinstance(other, str) else other)
         return
     missing, unknown = ([name for name in a if name not in b] for a, b in ((known, given), (given, known)))
     if missing or unknown:
-        told = [f"lacks {_listed(missing)}"] * bool(missing) + [f"has {_listed(unknown)}"] * bool(unknown)
+        differences = [f"lacks {_listed(missing)}"] * bool(missing) + [f"has {_listed(unknown)}"] * bool(unknown)
         raise DataError(
-            f"x {' and '.join(told)}, and the model was trained on the columns {_listed(known)}; "
+            f"x {' and '.join(differences)}, and the model was trained on the columns {_listed(known)}; "
             f"give these, in this order"
         )
     place = next((i for i, pair in enumerate(zip(known, given, strict=False)) if pair[0] != pair[1]), len(known))
@@ -67,8 +67,8 @@ def not_a_list_of_inputs(x: Any, input_shape: Any = None, y: Any = None) -> None
         or len(set(shapes)) > 1
     )
     if several or parts:
-        told = f"a list of {len(x)} arrays of {min(lengths)} rows each" if arrays else f"a list of {len(x)} items"
+        shown = f"a list of {len(x)} arrays of {min(lengths)} rows each" if arrays else f"a list of {len(x)} items"
         raise DataError(
-            f"x is {told}; a network with several inputs takes them as a tuple, (x1, x2), and one with a single input "
+            f"x is {shown}; a network with several inputs takes them as a tuple, (x1, x2), and one with a single input "
             f"takes one array"
         )

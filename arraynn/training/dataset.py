@@ -226,7 +226,7 @@ class ArrayDataset:
         return _pick(self.targets, rows, host), None if self.weight is None else _pick(self.weight, rows, host)
 
     def inputs(self, rows: Any, host: Any = None, everyone: Any = None) -> Nest:
-        """x alone, of these rows. everyone : the rows that each worker wants at the same time, these unless told."""
+        """x alone, of these rows. everyone : the rows that each worker wants at the same time, these by default."""
         own = rows if host is None else host
 
         def read(leaf: Any) -> Array:
@@ -333,8 +333,8 @@ def unpack(what: str, item: Any) -> tuple[Any, Any, Any]:
     if is_table(item):
         return item, None, None
     if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
-        told = f"{len(item)} items" if isinstance(item, (tuple, list)) else type(item).__name__
-        raise DataError(f"{what} must give (x, targets) or (x, targets, sample_weight), got {told}")
+        shown = f"{len(item)} items" if isinstance(item, (tuple, list)) else type(item).__name__
+        raise DataError(f"{what} must give (x, targets) or (x, targets, sample_weight), got {shown}")
     return item[0], item[1], item[2] if len(item) == 3 else None
 
 

@@ -32,7 +32,7 @@ class Decisions:
         self.team, self.on_device = team, False
         # an iterable may end on one worker, after any batch, so all look after each
         self.period = TEAM_STEPS if hasattr(batches, "count") else 1
-        self.told: dict[str, bool] = {}  # at the last fetch on GPUs: flags that were raised since the one before
+        self.raised: dict[str, bool] = {}  # at the last fetch on GPUs: flags that were raised since the one before
 
     def begin(self, params: Nest) -> None:
         """Note where the parameters lie."""
@@ -60,10 +60,10 @@ class Decisions:
         agreed: dict[str, Any] = flags
         if self.team is not None and taken is not None and self.on_device:
             taken.agreed = self.team.agree(taken.logs, flags, tree.first(params))
-            self.told = dict.fromkeys(FLAGS, False)
+            self.raised = dict.fromkeys(FLAGS, False)
             if flags["fetch"]:
                 fetch()
-            agreed = self.told
+            agreed = self.raised
         elif self.team is not None:
             logs, agreed = self.team.agree({} if taken is None else taken.logs, flags).read()
             if taken is not None:
@@ -77,9 +77,9 @@ class Decisions:
             return
         numbers = namespace(summed[0][1].numbers).stack([agreed.numbers for _, agreed in summed])
         for (one, agreed), row in zip(summed, backend.to_numpy(numbers), strict=True):
-            logs, told = agreed.read(row)
+            logs, flags = agreed.read(row)
             one.logs |= logs
-            self.told = {name: value or self.told.get(name, False) for name, value in told.items()}
+            self.raised = {name: value or self.raised.get(name, False) for name, value in flags.items()}
 
     def fetched(
         self, taken: Sequence[PendingStep], arrays: Nest, backend: Any, together: bool

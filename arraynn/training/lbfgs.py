@@ -42,7 +42,7 @@ def minimize_lbfgs(
     max_iterations : at least 1. memory : how many steps the curvature is estimated from.
     gradient_tolerance : it stops where no |dLoss/dw| is larger. loss_tolerance : and where a step lowers the loss by
         less than this part of it. max_evaluations : of loss and gradient, at least 1; an iteration takes one or more.
-    callback : told the parameters after each iteration; where it returns True, the search ends there.
+    callback : called with the parameters after each iteration; where it returns True, the search ends there.
     result : SciPy's, with fun (the loss), nit (iterations), nfev (evaluations), success and message.
 
     The gradient is taken on the device where params are, the vectors of the search on the host in float64. With float32
@@ -96,13 +96,13 @@ def minimize_lbfgs(
             value, grads = compiled(nest_of(vector), batch)
         return float(value), vector_of(grads)
 
-    def told(vector: np.ndarray) -> None:
+    def notify(vector: np.ndarray) -> None:
         if callback is not None and callback(nest_of(vector)) is True:
-            raise StopIteration  # SciPy's way to be told
+            raise StopIteration  # how SciPy is asked to stop
 
     options = {"maxiter": max_iterations, "maxcor": memory, "gtol": gradient_tolerance, "ftol": loss_tolerance}
     options["maxfun"] = max_evaluations
-    start, after = vector_of(params), None if callback is None else told
+    start, after = vector_of(params), None if callback is None else notify
     result = minimize(function, start, jac=True, method="L-BFGS-B", options=options, callback=after)
     found = nest_of(result.x)
     if key is not None:  # statistics as the last weights leave them

@@ -26,16 +26,16 @@ def warn_of_the_link(network: Any, loss: losses.Loss) -> None:
     probabilities are clipped, without a gradient. No number shows either.
     """
     end, name = last_layer(network), type(loss).__name__
-    told = ""
+    how = ""
     if isinstance(end, SQUASHING) and loss.outputs in ("logits", "scores"):
         instead = ON_PROBABILITIES.get(type(loss))
-        told = f"to which it applies its own link: leave {type(end).__name__} out"
-        told += f", or take {instead}, which takes probabilities" if instead else ""
+        how = f"to which it applies its own link: leave {type(end).__name__} out"
+        how += f", or take {instead}, which takes probabilities" if instead else ""
     elif isinstance(end, layers.Dense) and type(loss) in ON_LOGITS:
         layer, instead = ON_LOGITS[type(loss)]
-        told = f"and clips other numbers: add {layer}, or take {instead}, which takes logits"
-    if told:
-        warn_of_data(f"the network ends in {type(end).__name__}, and {name} takes {loss.outputs}, {told}")
+        how = f"and clips other numbers: add {layer}, or take {instead}, which takes logits"
+    if how:
+        warn_of_data(f"the network ends in {type(end).__name__}, and {name} takes {loss.outputs}, {how}")
 
 
 def last_layer(network: Any) -> Any:

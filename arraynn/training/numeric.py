@@ -1,4 +1,4 @@
-"""Numbers out of what users hand over: lists, data frames, arrays of objects. What holds none is told its remedy."""
+"""Numbers from lists, data frames and arrays of objects. Where there are none, an error names the remedy."""
 
 from __future__ import annotations
 
@@ -89,11 +89,11 @@ def _of_objects(what: str, array: np.ndarray, column: bool) -> np.ndarray:
     if wrong:
         place = next(i for i, item in enumerate(items) if type(item) in wrong)
         row, kind = place // max(array[:1].size, 1), type(items[place])
-        told = f"{items[place]!r:.60}"
+        shown = f"{items[place]!r:.60}"
         if kind.__name__ in MISSING:
-            raise DataError(f"{what} has no value in row {row} ({told}); fill missing values in, or drop such rows")
+            raise DataError(f"{what} has no value in row {row} ({shown}); fill missing values in, or drop such rows")
         raise DataError(
-            f"{what} must hold real numbers, got dtype object with {told} in row {row}; {_remedy(what, kind, 'O')}"
+            f"{what} must hold real numbers, got dtype object with {shown} in row {row}; {_remedy(what, kind, 'O')}"
         )
     if not column:
         raise DataError(

@@ -102,19 +102,19 @@ def _runs(everyone: list[dict[str, Any]]) -> dict[str, tuple[tuple[int, int, int
                 if one != other:
                     raise _refused(f"worker {rank} has an nn.Shard of {name} with {what} {one}, worker 0 with {other}")
             held += [(start, stop, rank)] if stop > start else []
-        end, told = 0, "nobody"
+        end, text = 0, "nobody"
         for start, stop, rank in sorted(held):
             if start < end:
-                raise _refused(f"rows {start} to {min(stop, end)} of {name} are held by {told} and by worker {rank}")
+                raise _refused(f"rows {start} to {min(stop, end)} of {name} are held by {text} and by worker {rank}")
             if start > end:
                 raise _refused(f"rows {end} to {start} of {name} are held by no worker")
-            end, told = stop, f"worker {rank}"
+            end, text = stop, f"worker {rank}"
         if end < total:
             raise _refused(f"rows {end} to {total} of {name} are held by no worker")
         runs[name] = tuple(sorted(held))
     return runs
 
 
-def _refused(told: str) -> Any:
-    remedy = "" if "failed:" in told else "; the shards of all workers cover each array once: see nn.Shard"
-    return told_by(WorkerError(f"{told}{remedy}"), 0)
+def _refused(text: str) -> Any:
+    remedy = "" if "failed:" in text else "; the shards of all workers cover each array once: see nn.Shard"
+    return told_by(WorkerError(f"{text}{remedy}"), 0)

@@ -77,7 +77,7 @@ def make_train_step(
         batch in smaller row blocks anyway, as NumPy does with large ones, they are left as they are, and so are the
         bits. A network whose layers couple rows (BatchNorm) cannot be split. It does not go with workers or shards.
     workers : of `nn.workers`: each gives the same whole batch, takes its own rows of it, and gets the same results.
-    shards : into how many pieces a batch is then cut, at least as many as there are workers; 8 unless told. On NumPy
+    shards : into how many pieces a batch is then cut, at least as many as there are workers; 8 by default. On NumPy
         the bits are those of one worker with as many shards, where the number of workers is a power of two that
         divides them. Without workers, shards alone does the same on one. reduction : "fast" takes the engine's own sum
         of gradients, in whatever order it adds.

@@ -108,12 +108,9 @@ def test_no_more_programs_are_kept_than_said(monkeypatch: pytest.MonkeyPatch) ->
     assert traced.count(Tracer) == 4  # code from outside the library is traced twice
 
 
-def test_threads_that_come_while_a_function_is_compiled_run_it_as_it_is() -> None:
+def test_threads_that_come_while_a_function_is_compiled_wait_for_the_program() -> None:
     """Each would compile it anew: eight shards of a batch took eight times as long to begin."""
     began, go, made = threading.Event(), threading.Event(), []
-
-    def function(x: Any) -> Any:
-        return x * 2
 
     def slow(arguments: Any) -> Any:
         made.append(arguments)
@@ -121,18 +118,20 @@ def test_threads_that_come_while_a_function_is_compiled_run_it_as_it_is() -> Non
         assert go.wait(60)
         return program.Program(lambda x: x * 3, "", Graph())
 
-    run = program.specialized(function, slow)
+    run = program.specialized(lambda x: x * 2, slow)
     x = np.ones(2)
     found: list[Any] = []
-    first = threading.Thread(target=lambda: found.append(run(x)))
-    first.start()
+    threads = [threading.Thread(target=lambda: found.append(run(x))) for _ in range(3)]
+    threads[0].start()
     assert began.wait(60)
-    np.testing.assert_array_equal(run(x), 2 * x)
+    for thread in threads[1:]:
+        thread.start()
+    assert not found
     go.set()
-    first.join()
-    np.testing.assert_array_equal(found[0], 3 * x)
-    np.testing.assert_array_equal(run(x), 3 * x)
+    for thread in threads:
+        thread.join()
     assert len(made) == 1
+    np.testing.assert_array_equal(found, [3 * x] * 3)
 
 
 def test_a_program_that_cannot_be_made_is_tried_again() -> None:

@@ -265,7 +265,7 @@ def test_lbfgs_has_no_partial_fit():
         ({"dropout": 1.0}, "The 'dropout' parameter of MLPClassifier must be"),
         ({"l1": -1}, "The 'l1' parameter of MLPClassifier must be a float in the range [0.0, inf)"),
         ({"dtype": "float16"}, "The 'dtype' parameter of MLPClassifier must be"),
-        ({"solver": "lbfgs", "callbacks": [nn.Callback()]}, "callbacks are told of epochs"),
+        ({"solver": "lbfgs", "callbacks": [nn.Callback()]}, "callbacks are called after epochs"),
         ({"loss": "squared_error"}, "The 'loss' parameter of MLPClassifier must be a str among"),
     ],
 )

@@ -66,20 +66,20 @@ def jobs_of(rows: Sequence[Row], seeds: int, epochs: int | None, backend: str) -
 
 def run_all(jobs: Sequence[Job], finished: Callable[[Result], None], quiet: bool = False) -> None:
     """Do all jobs, and tell of each as it is done. Ctrl-C stops them within a second and raises KeyboardInterrupt."""
-    told = Told(jobs, quiet)
+    report = Report(jobs, quiet)
 
     def done(result: Result) -> None:
         finished(result)
-        told.of(result)
+        report.of(result)
 
     alone = [job for job in jobs if job.here]
     count = min(processes(), len(alone))
     if count and sum(job.seconds for job in alone) > IN_PROCESS_SECONDS:
-        _in_processes(alone, count, done, told)
+        _in_processes(alone, count, done, report)
     else:
-        _one_by_one(alone, done, told)
-    _one_by_one([job for job in jobs if not job.here], done, told)
-    told.end()
+        _one_by_one(alone, done, report)
+    _one_by_one([job for job in jobs if not job.here], done, report)
+    report.end()
 
 
 def processes() -> int:
@@ -88,21 +88,21 @@ def processes() -> int:
     return int(wanted) if wanted.isdigit() and int(wanted) else threads.cores()
 
 
-def _one_by_one(jobs: Sequence[Job], done: Callable[[Result], None], told: Told) -> None:
+def _one_by_one(jobs: Sequence[Job], done: Callable[[Result], None], report: Report) -> None:
     for job in jobs:
-        watch = Watch(told.reached, told.place(job), told)
+        watch = Watch(report.reached, report.place(job), report)
         done(run_row(job.row, job.stream, epochs=job.epochs, backend=job.backend, callbacks=[watch]))
 
 
-def _in_processes(jobs: Sequence[Job], count: int, done: Callable[[Result], None], told: Told) -> None:
+def _in_processes(jobs: Sequence[Job], count: int, done: Callable[[Result], None], report: Report) -> None:
     context = multiprocessing.get_context("spawn")  # a fork would bring along threads and locks
-    reached = context.Array("d", len(told.jobs) + 1, lock=False)  # epochs done of each job; the last says stop
-    told.reached = reached
+    reached = context.Array("d", len(report.jobs) + 1, lock=False)  # epochs done of each job; the last says stop
+    report.reached = reached
     with (
         _environment(ALONE),
         ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(reached,)) as pool,
     ):
-        waiting: set[Future[Result | None]] = {pool.submit(_work, job, told.place(job)) for job in jobs}
+        waiting: set[Future[Result | None]] = {pool.submit(_work, job, report.place(job)) for job in jobs}
         try:
             while waiting:
                 ready, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
@@ -110,7 +110,7 @@ def _in_processes(jobs: Sequence[Job], count: int, done: Callable[[Result], None
                     result = future.result()
                     if result is not None:
                         done(result)
-                told.look()
+                report.look()
         except BaseException:
             reached[-1] = 1.0  # the runs see it after their step, and give up
             pool.shutdown(wait=False, cancel_futures=True)
@@ -147,20 +147,20 @@ class Watch(Callback):
 
     every_epoch = False
 
-    def __init__(self, reached: Any, place: int, told: Told | None = None) -> None:
-        self.reached, self.place, self.told = reached, place, told
+    def __init__(self, reached: Any, place: int, report: Report | None = None) -> None:
+        self.reached, self.place, self.report = reached, place, report
 
     def on_batch_end(self, model: Any) -> bool | None:
         return bool(self.reached[-1])
 
     def on_epoch_end(self, model: Any, epoch: int, logs: Mapping[str, float]) -> bool | None:
         self.reached[self.place] = epoch + 1
-        if self.told:
-            self.told.look()
+        if self.report:
+            self.report.look()
         return None
 
 
-class Told:
+class Report:
     """What is said meanwhile: a line for each run that is done, and how far all are, now and then or, on a terminal,
     in one line that is written over."""
 

@@ -140,33 +140,35 @@ class Table:
     def notes(self) -> list[str]:
         """What agrees, and of what lies apart, why."""
         lines = {row.name: {line.figure: line for line in self.lines(row)} for row in self.rows}
-        told = ["accuracy, loss; mean ± standard deviation over the seeds. (in brackets): the arithmetic of the book's"]
-        told.append('code written down again, as its own code has not been run there. "not given": it prints none.')
+        notes = [
+            "accuracy, loss; mean ± standard deviation over the seeds. (in brackets): the arithmetic of the book's",
+            'code written down again, as its own code has not been run there. "not given": it prints none.',
+        ]
         for title, wanted, source in (
             ("epoch 0", ("accuracy at 0", "loss at 0"), "book"),
             ("epoch 100", ("accuracy at 100", "loss at 100"), "today"),
             ("the end", ("accuracy", "loss"), "today"),
             ("learning rates", ("learning rate",), "book"),
         ):
-            told += _agreement(self.rows, lines, title, wanted, source)
+            notes += _agreement(self.rows, lines, title, wanted, source)
         for row in self.rows:
             own = lines[row.name]
             names = ("accuracy at 100", "loss at 100", "accuracy", "loss")
             if row.rounding and any(_differ(own[name]) for name in names):
-                told.append(f"{row.name}: the book's stream is not the book's code to the last bit: {row.rounding}")
+                notes.append(f"{row.name}: the book's stream is not the book's code to the last bit: {row.rounding}")
             far = [name for name in ("accuracy", "loss", "validation accuracy", "validation loss") if _far(own[name])]
             if far:
                 parts = ", ".join(f"{name} {_distance(own[name]):.1f}" for name in far)
                 count = own[far[0]].count
                 unknown = "no reason is known" if count >= ENOUGH else f"but {count} seeds are too few to tell"
                 why = row.note or unknown
-                told.append(f"{row.name}: the book is more than {FAR:g} standard deviations off ({parts}): {why}")
-            told += [
+                notes.append(f"{row.name}: the book is more than {FAR:g} standard deviations off ({parts}): {why}")
+            notes += [
                 f"{row.name}, {result.stream}: {result.problem}"
                 for result in [*self.seeds[row.name], *([self.stream[row.name]] if row.name in self.stream else [])]
                 if result.problem
             ]
-        return told
+        return notes
 
     def write(self, path: Path) -> None:
         """All figures as CSV, unrounded."""

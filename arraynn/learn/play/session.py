@@ -31,7 +31,7 @@ def calls(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def reason(error: Exception) -> str:
-    """What a page is told of an error: its message where the library means it for users, its type too where not."""
+    """An error's text on the page: its message where the library means it for users, else its type too."""
     if isinstance(error, (ArraynnError, LookupError, ImportError, MemoryError)):
         return str(error) or "out of memory"
     return f"{type(error).__name__}: {error}"
@@ -92,7 +92,7 @@ class Session:
         self.settings, self.started, self.model, self.stepper = settings, settings, model, stepper
         self.x, self.y, self.test, self.targets, self.outputs = x, y, test, targets, outputs
         self.log: list[tuple[Any, ...]] = []
-        self.told, self.layer = 0, max(len(settings.layers) - 1, 0)
+        self.sent, self.layer = 0, max(len(settings.layers) - 1, 0)
 
     # What a page calls.
 
@@ -236,7 +236,7 @@ class Session:
 
     def state(self) -> dict[str, Any]:
         """Everything that a page shows."""
-        self.told = 0
+        self.sent = 0
         target = self.y.reshape(len(self.y), -1)[:, :1]
         points = np.concatenate([self.x, target], axis=1).round(5).tolist()
         own = {"settings": asdict(self.settings), "points": points, "targets": self.targets, "classes": self.outputs}
@@ -246,8 +246,8 @@ class Session:
         """Where training is, what is new in the history, and the answers over the plane."""
         model, stepper = self.model, self.stepper
         names = ("loss", "data_loss", "learning_rate", *(metric.name for metric in model.metrics))
-        new = {name: [half(value) for value in model.history.get(name, [])[self.told :]] for name in names}
-        self.told = len(model.history.get("loss", []))
+        new = {name: [half(value) for value in model.history.get(name, [])[self.sent :]] for name in names}
+        self.sent = len(model.history.get("loss", []))
         place = {"epoch": model.epoch, "step": model.step, "position": stepper.position, "batches": stepper.per_epoch}
         frame = {**place, "history": new, "metric": model.metrics[0].name, **answers(model, self.x)}
         if detail:
