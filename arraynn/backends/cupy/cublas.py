@@ -126,6 +126,7 @@ class Products:
                 _pointer(b), kind, k if b_turned else m, _pointer(a), kind, n if a_turned else k,
                 ctypes.byref(zero), _pointer(out), kind, m, arithmetics[chosen], self.algorithm,
             )
+            # fmt: on
             return out
         count, sizes = 1, []
         for length in batch:
@@ -136,31 +137,11 @@ class Products:
             x = xp.ascontiguousarray(x)
             sizes.append(ctypes.c_longlong(x.shape[-2] * x.shape[-1] if x.ndim > 2 else 0))  # 0: one matrix for all
             a, b = (x, b) if which == 0 else (a, x)
+        # fmt: off
         _check(
-            "cublasGemmStridedBatchedEx",
-            self.handle,
-            0,
-            0,
-            m,
-            n,
-            k,
-            ctypes.byref(one),
-            _pointer(b),
-            kind,
-            m,
-            sizes[1],
-            _pointer(a),
-            kind,
-            k,
-            sizes[0],
-            ctypes.byref(zero),
-            _pointer(out),
-            kind,
-            m,
-            ctypes.c_longlong(n * m),
-            count,
-            arithmetics[0],
-            ALGORITHM,
+            "cublasGemmStridedBatchedEx", self.handle, 0, 0, m, n, k, ctypes.byref(one),
+            _pointer(b), kind, m, sizes[1], _pointer(a), kind, k, sizes[0],
+            ctypes.byref(zero), _pointer(out), kind, m, ctypes.c_longlong(n * m), count, arithmetics[0], ALGORITHM,
         )
         # fmt: on
         return out
