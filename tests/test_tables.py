@@ -169,7 +169,7 @@ def test_one_command_trains_and_one_predicts(run):
     assert re.search("id +left out: an id", out)
     assert re.search(r"test +30 ", out)
     assert "majority, on test" in out
-    assert re.search(r"class +precision +recall +rows of test", out)
+    assert re.search(r"class +precision +recall +test rows", out)
     assert re.search(r"petal +-?\d\.\d+ ± ", out)
     files = {path.name for path in Path("run").iterdir()}
     assert files >= {"model.safetensors", "history.csv"}

@@ -1,4 +1,5 @@
-"""`--folds K`: K networks, each trained without one part of the rows and stopped by it; the model is their mean."""
+"""`--folds K`: K networks, each trained on all parts of the rows but one and validated on it. The model is their
+mean."""
 
 from __future__ import annotations
 
@@ -39,8 +40,8 @@ def averaging(count: int, outputs: int) -> dict[str, np.ndarray]:
 class FoldedRun(TableRun):
     """K runs, one for each fold of the training rows, in folders fold-1, fold-2, ..., and the model of their mean.
 
-    Each row is learnt from by all networks but one. That one has it as a validation row, so its prediction is of a row
-    that it has not seen: the line "out of fold" of the figures.
+    Each row is a training row of all networks but one, and a validation row of that one. The line "out of fold" of the
+    figures has each row's prediction by the network that it validates.
     Krogh and Vedelsby, "Neural network ensembles, cross validation, and active learning", NIPS 1994.
     """
 

@@ -125,7 +125,7 @@ def patience_of(count: int, batch_size: int | None) -> int:
 
 
 def _network(recipe: Recipe, data: TableData) -> Sequential:
-    """Embeddings where there are any, then the recipe's layers; the penalty is on all weights, as that of ridge is."""
+    """Embeddings where there are any, then the recipe's layers. All weights have the penalty, as those of ridge."""
     plain = recipe.network(np.empty((0, 1)), data.encoding.outputs).layers
     penalty = L1L2(recipe.l1, recipe.l2) if recipe.l1 or recipe.l2 else None
     dense = [
@@ -191,7 +191,7 @@ class TableRun(Run):
         return super().go(print_every, often, resume)
 
     def clear(self) -> None:
-        """Remove the networks of folds that a run has left which is overwritten."""
+        """Remove the networks of folds, left by a run that is overwritten."""
         for folder in self.folder.glob(f"{FOLD}*"):
             for name in (MODEL, CHECKPOINT, HISTORY, CURVES):
                 (folder / name).unlink(missing_ok=True)
@@ -273,6 +273,6 @@ class TableRun(Run):
         classes = self.table.encoding.classes or ()
         found = per_class(confusion(y, answers(self.model, x)[0], len(classes)))
         order = sorted(range(len(classes)), key=lambda k: -found[k][2])[:SHOWN]
-        rows = [["class", "precision", "recall", f"rows of {at}"]]
+        rows = [["class", "precision", "recall", f"{at} rows"]]
         rows += [[str(classes[k]), *(figure_text(v) for v in found[k][:2]), f"{found[k][2]:,}"] for k in order]
         self.say(f"{table(rows, right=range(1, 4))}\n")

@@ -308,7 +308,7 @@ def _leaks(encoding: TableEncoding, profiles: dict[str, Profile]) -> list[str]:
 
 
 def _agreement(values: np.ndarray, goal: np.ndarray, classes: bool) -> float:
-    """How well a column gives the target away, from 0 to 1.
+    """How well a column predicts the target by itself, from 0 to 1.
 
     Of a target of numbers, |correlation|. Of classes, the share of rows whose class is the most frequent one of their
     value, or 0 where there are more than twice as many values as classes.
