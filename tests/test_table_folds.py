@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn.cli import main
+from arraynn.cli import _table_folds, main
 from arraynn.cli._splits import folds_of
 
 pl = pytest.importorskip("polars", reason="the extra tables is not installed")
@@ -31,9 +32,18 @@ def flowers(rows=90):
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
+def elsewhere(request, tmp_path, monkeypatch):
+    """Every test works in a folder of its own, and draws only where it says `pictures`."""
+    if "pictures" not in request.fixturenames:
+        monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.chdir(tmp_path)
     pl.DataFrame(flowers()).write_csv("flowers.csv")
+
+
+@pytest.fixture
+def pictures():
+    """Drawing takes most of a short run's time, so few tests do it."""
+    pytest.importorskip("matplotlib")
 
 
 @pytest.fixture
@@ -52,12 +62,13 @@ def loaded(path):
 
 
 @pytest.mark.parametrize("target", ["kind", "size"])
-def test_the_model_is_the_mean_of_its_networks(run, target):
+def test_the_model_is_the_mean_of_its_networks(run, pictures, target):
     code, out, err = run("train", "flowers.csv", "--target", target, "--folds", "3", "--out", "r", *FAST)
     assert (code, err) == (0, "")
     assert "3 networks, each trained on all but one of 3 folds of the training rows" in out
     assert re.search(r"^training +72 ", out, re.M)
-    assert re.search(r"^out of fold +-?\d", out, re.M)
+    assert re.search(r"^out of fold +72 +-?\d", out, re.M)
+    assert re.search(r"^fold 2 of 3: 0:\d\d for 3 epochs; validation \S+ -?\d", out, re.M)
     assert re.search(r"^test +18 ", out, re.M)
     assert {path.name for path in Path("r").iterdir()} >= {MODEL, "fold-1", "fold-2", "fold-3", "importance.png"}
     frame, model = flowers(), loaded(f"r/{MODEL}")
@@ -81,9 +92,9 @@ def test_the_out_of_fold_figure_is_of_rows_that_a_network_has_not_seen(run):
     _, out, _ = run("train", "chance.csv", "--target", "y", "--out", "r", *words)
     parts = []
     for k in (1, 2, 3, 4):
-        found = re.search(rf"^fold {k} of 4: validation accuracy (\S+)", out, re.M)
+        found = re.search(rf"^fold {k} of 4: .*; validation accuracy (\S+)", out, re.M)
         parts.append(float(found[1]))
-    own = float(re.search(r"^out of fold +(\S+)", out, re.M)[1])
+    own = float(re.search(r"^out of fold +48 +(\S+)", out, re.M)[1])
     assert own == pytest.approx(np.mean(parts), abs=1e-3)  # 48 training rows: folds of 12
 
 
@@ -140,7 +151,13 @@ def test_a_run_that_was_broken_off_goes_on_with_the_network_that_it_had(run, mon
         patch.setattr(nn.EarlyStopping, "on_epoch_end", broken)
         code, _, err = run(*words, "--out", "broken")
     assert code == 130
-    assert "--out broken --resume goes on" in err
+    told = "interrupted after 2 of 3 epochs of fold 2 of 3; all is saved in broken/fold-2"
+    assert err == f"arraynn train: {told}; --out broken --resume goes on\n"
+    for command in ("predict", "evaluate"):
+        code, _, err = run(command, "broken", "flowers.csv")
+        assert (code, err.count("\n")) == (1, 1)
+        assert "broken holds a run that was broken off before its model was made; arraynn train with" in err
+        assert "--out broken --resume finishes it" in err
     code, _, err = run(*words, "--out", "broken")
     assert code == 2
     assert "broken/fold-2/checkpoint.safetensors exists; --resume goes on from it" in err
@@ -151,7 +168,10 @@ def test_a_run_that_was_broken_off_goes_on_with_the_network_that_it_had(run, mon
     frame = flowers()
     np.testing.assert_array_equal(loaded(f"whole/{MODEL}")(frame), loaded(f"broken/{MODEL}")(frame))
     code, out, _ = run(*words, "--out", "broken", "--resume")
-    assert (code, "there is nothing to resume" in out) == (0, True)
+    assert (code, out.count("\n")) == (0, 1)
+    assert "there is nothing to resume; --overwrite begins anew" in out  # more epochs do not go on
+    code, _, err = run(*words, "--out", "broken")
+    assert (code, "--resume" in err) == (2, False)
     code, _, err = run(*words[:-1], "9", "--out", "broken", "--resume")
     assert (code, err.count("\n")) == (1, 1)
     assert "only a run with --folds 1 goes on with more epochs" in err
@@ -172,6 +192,48 @@ def test_what_a_run_before_has_left_is_not_taken_for_this_ones(run, monkeypatch)
     assert run(*words[:-1], "fresh", "--seed", "1")[0] == 0
     frame = flowers()
     np.testing.assert_array_equal(loaded(f"r/{MODEL}")(frame), loaded(f"fresh/{MODEL}")(frame))
+
+
+def test_networks_of_a_run_that_was_killed_between_two_folds_are_not_lost(run):
+    words = ["train", "flowers.csv", "--target", "kind", "--folds", "3", *FAST, "--out", "r"]
+    assert run(*words)[0] == 0
+    whole = loaded(f"r/{MODEL}")
+    for left in (MODEL, f"fold-3/{MODEL}"):
+        Path("r", left).unlink()
+    code, _, err = run(*words)
+    assert (code, f"r/fold-1/{MODEL} exists; --resume goes on from it" in err) == (2, True)
+    code, out, _ = run(*words, "--resume")
+    assert (code, out.count("is trained already")) == (0, 2)
+    np.testing.assert_array_equal(whole(flowers()), loaded(f"r/{MODEL}")(flowers()))
+
+
+@pytest.mark.parametrize(("owner", "told"), [("_Member", "fold 1 of 3"), ("FoldedRun", "3 networks")])
+def test_ctrl_c_while_pictures_are_drawn_keeps_what_is_trained(run, monkeypatch, owner, told):
+    def broken(*_):
+        raise KeyboardInterrupt
+
+    words = ["train", "flowers.csv", "--target", "kind", "--folds", "3", *FAST, "--out", "r"]
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(_table_folds, owner), "draw", broken)
+        code, _, err = run(*words)
+    assert (code, err.count("\n")) == (130, 1)
+    assert told in err
+    assert "while" in err
+    code, out, _ = run(*words, "--resume")
+    assert code == 0
+    assert ("fold 1 of 3 is trained already" if owner == "_Member" else "nothing to resume") in out
+    assert Path("r", MODEL).exists()
+
+
+def test_a_run_that_overwrites_another_leaves_none_of_its_networks(run):
+    words = ["train", "flowers.csv", "--target", "kind", *FAST, "--out", "r", "--quiet"]
+    top = {MODEL, "history.csv", "curves.png", "importance.png", "confusion.png"}
+    for folds in (1, 3, 2, 1):
+        assert run(*words, "--folds", folds, "--overwrite")[0] == 0
+        left = {path.name for path in Path("r").iterdir()}
+        own = {f"fold-{k + 1}" for k in range(folds)} if folds > 1 else set()
+        assert left - top == own
+        assert ("history.csv" in left) == (folds == 1)
 
 
 def test_seeds_go_with_folds(run):

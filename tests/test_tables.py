@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +45,20 @@ def houses(rows=200):
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
+def elsewhere(request, tmp_path, monkeypatch):
+    """Every test works in a folder of its own, and draws only where it says `pictures`."""
+    if "pictures" not in request.fixturenames:
+        monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ARRAYNN_TRACEBACK", raising=False)
     pl.DataFrame(flowers()).write_csv("flowers.csv")
     pl.DataFrame(houses()).write_csv("houses.csv")
+
+
+@pytest.fixture
+def pictures():
+    """Drawing takes most of a short run's time, so few tests do it."""
+    pytest.importorskip("matplotlib")
 
 
 @pytest.fixture
@@ -159,7 +169,7 @@ def test_one_command_trains_and_one_predicts(run):
     assert re.search("id +left out: an id", out)
     assert re.search(r"test +30 ", out)
     assert "majority, on test" in out
-    assert re.search(r"class +precision +recall +rows of test", out)
+    assert re.search(r"class +precision +recall +test rows", out)
     assert re.search(r"petal +-?\d\.\d+ ± ", out)
     files = {path.name for path in Path("run").iterdir()}
     assert files >= {"model.safetensors", "history.csv"}
@@ -180,8 +190,7 @@ def test_one_command_trains_and_one_predicts(run):
     assert "forward" in out
 
 
-def test_what_it_draws(run):
-    pytest.importorskip("matplotlib")
+def test_what_it_draws(run, pictures):
     run("train", "flowers.csv", "--target", "kind", "--out", "classes", *FAST)
     run("train", "houses.csv", "--target", "price", "--out", "values", *FAST)
     for folder, picture in (("classes", "confusion.png"), ("values", "predicted.png")):
@@ -426,6 +435,7 @@ def test_seeds_give_mean_and_deviation_for_every_data_set(run):
     code, out, _ = run("train", "flowers.csv", "--target", "kind", "--seeds", "2", "--out", "s", *FAST)
     assert code == 0
     assert re.search(r"mean ± standard deviation of 2 seeds\n +accuracy +log loss\n", out)
+    assert out.splitlines()[:3] == ["seed 0, 1 of 2", str(Path("s", "seed-0")), "seed 1, 2 of 2"]
     assert re.search(r"test +\S+ ± \S+ +\S+ ± \S+", out)
     assert {path.name for path in Path("s").iterdir()} == {"seed-0", "seed-1"}
     code, out, _ = run(
@@ -472,6 +482,19 @@ def test_each_class_has_its_share():
         np.testing.assert_allclose(counts, share * np.asarray([700, 200, 100]), atol=1)
     rare = split(10, 0.4, 0.4, 1, labels=np.asarray([0] * 9 + [1]), groups=None, times=None)
     assert 9 in rare["training"]
+
+
+def test_the_column_that_splits_the_rows_is_told(run):
+    words = ["describe", "houses.csv", "--target", "price"]
+    code, out, _ = run(*words, "--group", "owner", "--drop", "street")
+    assert code == 0
+    assert re.search(r"^owner +left out: the column of --group$", out, re.M)
+    assert re.search(r"^street +left out: as asked$", out, re.M)
+    assert re.search(r"^split by --group owner, each group in one set: \d+ rows for training", out, re.M)
+    assert re.search(r"^owner +left out: as asked$", run(*words, "--group", "owner", "--drop", "owner")[1], re.M)
+    code, out, _ = run(*words, "--time", "sold")
+    assert code == 0
+    assert re.search(r"^split by --time sold, the latest rows last: \d+ rows for training", out, re.M)
 
 
 def test_groups_stay_together():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from ..layers import Identity
 from ..metrics import as_metric
 from ..model import Model
-from ._folder import MODEL
+from ._folder import model_file
 from ._recipes import image_size, load
 from ._say import UsageError, figure_table, figure_text
 from ._table_data import encoded, left_out, rows_with_targets, table_for
@@ -25,8 +24,7 @@ VALUES = ("r2", "rmse", "mae")
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print the loss and the metrics of a model on a data set. Returns the exit code."""
     check(arguments)
-    path = Path(arguments.model)
-    model = Model.load(path / MODEL if path.is_dir() else path, backend=arguments.backend)
+    model = Model.load(model_file(arguments.model), backend=arguments.backend)
     asked = arguments.metrics
     rows = table_for(model, arguments, arguments.data)
     values = rows is not None and model.encoding is not None and model.encoding.classes is None
@@ -54,7 +52,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         which, x, y = ("test", data.x_test, data.y_test) if data.x_test is not None else ("all", data.x, data.y)
         measured = {"": model.evaluate(x, y)}
     lines = [
-        (name, f"{len(y):,}", {metric: figure_text(value) for metric, value in found.items()})
+        (name, f"{len(y):,}", {metric: figure_text(value, metric) for metric, value in found.items()})
         for name, found in labelled(which, measured).items()
     ]
     print(figure_table(lines))

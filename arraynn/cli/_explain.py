@@ -15,7 +15,7 @@ from ..layers import Dense, ReLU, Sequential
 from ..model import Model
 from ..optimizers import Adam
 from ..regularizers import L2
-from ._folder import MODEL
+from ._folder import model_file
 from ._recipes import check_size, image_size, load
 from ._table_data import rows_with_targets, table_for
 
@@ -39,8 +39,7 @@ def explain(arguments: argparse.Namespace) -> int:
 
 def _model(arguments: argparse.Namespace) -> Model:
     if arguments.model is not None:
-        path = Path(arguments.model)
-        return Model.load(path / MODEL if path.is_dir() else path, backend=arguments.backend)
+        return Model.load(model_file(arguments.model), backend=arguments.backend)
     penalty = L2(5e-4)
     network = Sequential(Dense(3, weight_regularizer=penalty, bias_regularizer=penalty), ReLU(), Dense(3))
     return Model(network, optimizer=Adam(0.05), backend=arguments.backend, seed=arguments.seed).build((2,))

@@ -11,10 +11,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from ..errors import CheckpointError
 from ..io.atomic import write_whole
 from ._say import UsageError
 
 MODEL, HISTORY, CURVES = "model.safetensors", "history.csv", "curves.png"
+FOLD = "fold-"  #: and a number: the folder of one of several networks
 CHECKPOINT = "checkpoint.safetensors"  #: of a run that goes on, or was broken off
 ANSWERS = {(2,): "boundary.png", (1,): "fit.png"}  #: what the model has learnt, where its input can be drawn
 
@@ -31,15 +33,12 @@ def claimed(out: str | None, name: str, overwrite: bool, resume: bool = False) -
     if resume and out is None:
         raise UsageError("--resume needs --out, the folder of the run to go on with")
     if out is not None and not (overwrite or resume):
-        begun = [Path(out) / CHECKPOINT, *sorted(Path(out).glob(f"fold-*/{CHECKPOINT}"))]
-        for path in begun:  # beside a model, too, where Ctrl-C came
-            if path.exists():
-                raise UsageError(f"{path} exists; --resume goes on from it, --overwrite begins anew")
+        left = left_behind(Path(out))
+        if left is not None:
+            raise UsageError(f"{left} exists; --resume goes on from it, --overwrite begins anew")
         if (Path(out) / MODEL).exists():
-            raise UsageError(
-                f"{Path(out) / MODEL} exists; --resume goes on from it with more --epochs, --overwrite begins anew, "
-                f"another --out keeps both"
-            )
+            more = "" if is_mean(Path(out)) else "--resume goes on from it with more --epochs, "
+            raise UsageError(f"{Path(out) / MODEL} exists; {more}--overwrite begins anew, another --out keeps both")
     made: list[Path] = []
     try:
         folder = _numbered(name, made) if out is None else _made(Path(out), made)
@@ -52,6 +51,36 @@ def claimed(out: str | None, name: str, overwrite: bool, resume: bool = False) -
         for path in reversed(made):
             with suppress(OSError):
                 path.rmdir()  # only where it is empty
+
+
+def left_behind(folder: Path) -> Path | None:
+    """A file that a run which was broken off has left, None if there is none: a checkpoint, also beside a model (of a
+    run that Ctrl-C stopped), or the model of a fold without the model of their mean."""
+    whole = (folder / MODEL).exists()
+    names = [CHECKPOINT, f"{FOLD}*/{CHECKPOINT}", *([] if whole else [f"{FOLD}*/{MODEL}"])]
+    return next((path for name in names for path in sorted(folder.glob(name))), None)
+
+
+def is_mean(folder: Path) -> bool:
+    """Whether the model in a folder is the mean of several networks, which is not trained further."""
+    return any(folder.glob(f"{FOLD}*/{MODEL}"))
+
+
+def model_file(name: str) -> Path:
+    """The file of a model that the command line names, by itself or by the folder of its run.
+
+    Raises CheckpointError for the folder of a run that was broken off before it had a model.
+    """
+    path = Path(name)
+    if not path.is_dir():
+        return path
+    left = left_behind(path)
+    if left is not None and not (path / MODEL).exists():
+        raise CheckpointError(
+            f"{path} holds a run that was broken off before its model was made; arraynn train with the options of "
+            f"that run and --out {path} --resume finishes it"
+        )
+    return path / MODEL
 
 
 def _made(path: Path, made: list[Path]) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,13 @@ import numpy as np
 from .._text import counted
 from ..datasets import load_npz_inputs
 from ..model import Model
-from ._folder import MODEL
+from ._folder import model_file
 from ._table_data import table_for
 
 
 def predict(arguments: argparse.Namespace) -> int:
     """Write a CSV of row, prediction and, of a classifier, probabilities. Returns the exit code."""
-    path = Path(arguments.model)
-    model = Model.load(path / MODEL if path.is_dir() else path, backend=arguments.backend)
+    model = Model.load(model_file(arguments.model), backend=arguments.backend)
     rows = table_for(model, arguments, arguments.file)
     if rows is not None:
         from ._table_predict import predict_table

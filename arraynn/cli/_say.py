@@ -34,12 +34,19 @@ def figure_table(lines: Sequence[tuple[str, str, Mapping[str, str]]]) -> str:
     return table(rows, right=range(1, len(rows[0])))
 
 
-def figure_text(value: float) -> str:
-    """A figure in a table: as in the lines of training, but a large one, such as an error in dollars, has no exponent.
+#: figures of which 1 is the best, so that a small value is as good as 0
+SHARES = ("accuracy", "R²", "r2")
 
-    >>> figure_text(0.93456), figure_text(123456.7)
-    ('0.9346', '123,457')
+
+def figure_text(value: float, name: str = "") -> str:
+    """A figure in a table: as in the lines of training, but a large one, such as an error in dollars, has no exponent,
+    nor has a small one whose name is one of SHARES.
+
+    >>> figure_text(0.93456), figure_text(123456.7), figure_text(-8.7e-4), figure_text(-8.7e-4, "R²")
+    ('0.9346', '123,457', '-8.70e-04', '-0.0009')
     """
+    if name in SHARES and abs(value) < 1e-3:
+        return f"{round(value, 4) + 0.0:.4f}"  # plus 0: without the sign of -0.0
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else short(value)
 
 

@@ -20,6 +20,8 @@ def over_seeds(arguments: argparse.Namespace) -> int:
     why = ""
     with claimed(arguments.out, Path(arguments.data).stem, arguments.overwrite) as folder:
         for seed in range(arguments.seed, arguments.seed + arguments.seeds):
+            if not arguments.quiet:
+                print(f"seed {seed}, {seed - arguments.seed + 1} of {arguments.seeds}", flush=True)
             own = argparse.Namespace(**{**vars(arguments), "seed": seed, "seeds": None, "quiet": True})
             own.out = str(folder / f"seed-{seed}")
             code, run = run_once(own)
@@ -31,12 +33,22 @@ def over_seeds(arguments: argparse.Namespace) -> int:
                 for figure, value in values.items():
                     own_figures.setdefault(figure, []).append(value)
     if not arguments.quiet:
-        lines = [(name, "", {figure: _spread(all_) for figure, all_ in of.items()}) for name, of in found.items()]
+        lines = [
+            (name, "", {figure: _spread(all_, figure) for figure, all_ in of.items()}) for name, of in found.items()
+        ]
         print(f"\nmean ± standard deviation of {arguments.seeds} seeds\n{figure_table(lines)}")
         if why:
             print(why)
     return 0
 
 
-def _spread(values: list[float]) -> str:
-    return f"{figure_text(statistics.mean(values))} ± {figure_text(statistics.stdev(values))}"
+def _spread(values: list[float], name: str) -> str:
+    """mean ± standard deviation, with as many decimals as the mean has.
+
+    >>> _spread([0.0590, 0.0602], "log loss"), _spread([80_000.0, 81_000.0], "RMSE")
+    ('0.0596 ± 0.0008', '80,500 ± 707')
+    """
+    mean, spread = figure_text(statistics.mean(values), name), statistics.stdev(values)
+    if "e" in mean or "." not in mean:
+        return f"{mean} ± {f'{spread:,.0f}' if spread >= 1 else figure_text(spread)}"
+    return f"{mean} ± {spread:.4f}"

@@ -1,4 +1,4 @@
-"""Rows for training, for choosing the weights, and for the last judgement, so that none of them helps another."""
+"""Splits the rows of a table into training, validation and test rows, and the training rows into folds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def split(count: int, validation: float, test: float, seed: int, *, labels: Any,
     """{"training": places, "validation": places, "test": places}, each sorted; a set that would be empty is left out.
 
     test : share of all rows; validation : share of those that are left. labels : classes, (N,) integers or None: each
-    set has as many of a class, to one row, as its share says. groups : (N,) codes or None: the rows of a group stay
+    set holds its share of every class, to within one row. groups : (N,) codes or None: the rows of a group stay
     together. times : (N,) or None: validation comes after training, and test after both.
     Raises DataError where a share leaves nothing to train on.
     """
@@ -69,7 +69,8 @@ def folds_of(count: int, folds: int, seed: int, *, labels: Any, groups: Any) -> 
 
 
 def _evenly(count: int, share: float, rng: np.random.Generator) -> np.ndarray:
-    """A mask of `share` of the places, evenly spread from a random start, so that every run of rows has its part."""
+    """A mask of `share` of the places, evenly spaced from a random start: of rows sorted by class, each class gives
+    its share."""
     mask, start = np.zeros(count, bool), rng.random()
     if share:  # the k-th held-out place is where place · share + start reaches k
         wanted = np.arange(1, int(count * share + start) + 1)
@@ -78,7 +79,7 @@ def _evenly(count: int, share: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _seen(sets: list[np.ndarray], labels: np.ndarray) -> list[np.ndarray]:
-    """A class of few rows is trained on before it is asked for: its first row goes to training."""
+    """The sets, with one row of each class that the training rows lack moved to them."""
     for label in np.setdiff1d(labels, labels[sets[0]]):
         for i in (1, 2):
             found = np.flatnonzero(labels[sets[i]] == label)
@@ -124,13 +125,13 @@ def _by_time(times: np.ndarray, order: np.ndarray, validation: float, test: floa
 
 
 def duplicates(sets: dict[str, tuple[Any, Any]]) -> int:
-    """Rows outside of training that are equal to one in it, in all that is trained on and in the target."""
+    """The number of held-out rows that equal a training row in their encoded columns and their target."""
     keys = {name: _keys(*arrays) for name, arrays in sets.items()}
     return sum(int(np.isin(own, keys["training"]).sum()) for name, own in keys.items() if name != "training")
 
 
 def _keys(x: Any, y: Any) -> np.ndarray:
-    """(N,) uint64: a number for each row, the same for equal rows, and for others with a chance of about 2^-64."""
+    """(N,) uint64, a hash of each row. Equal rows have equal hashes, different rows with a probability of 2^-64."""
     parts = [*(x if isinstance(x, tuple) else (x,)), np.asarray(y)]
     found = np.empty(len(y), np.uint64)
     for start in range(0, len(y), 2**14):

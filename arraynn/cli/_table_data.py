@@ -144,16 +144,21 @@ def table_data(arguments: Namespace, validation: float) -> TableData:
     targets = names_of(arguments.target)
     if not targets:
         raise UsageError(f"a table needs --target, the column to predict: one of {', '.join(table.names[:30])}")
-    wishes = {name: names_of(getattr(arguments, name)) for name in ("numeric", "text", "categories", "drop")}
-    named = wishes | {name: [column] for name in ("group", "time") if (column := getattr(arguments, name)) is not None}
+    wishes = {name: names_of(getattr(arguments, name)) for name in ("numeric", "text", "categories")}
+    drop = dict.fromkeys(names_of(arguments.drop), "as asked")
+    named = (
+        wishes
+        | {"drop": [*drop]}
+        | {name: [column] for name in ("group", "time") if (column := getattr(arguments, name)) is not None}
+    )
     for option, columns in named.items():
         for column in columns:
             if column not in table.names:
                 raise DataError(f"--{option}: there is no column {column!r}; there are {', '.join(table.names[:30])}")
     if arguments.group and arguments.time:
         raise UsageError("--group and --time are two ways to split; give one of them")
-    if arguments.group and arguments.group not in (*targets, *wishes["drop"]):
-        wishes["drop"].append(arguments.group)  # it does not carry over to other groups
+    if arguments.group and arguments.group not in (*targets, *drop):
+        drop[arguments.group] = "the column of --group"  # what is learnt of a group does not hold for others
     if not table.count:
         raise DataError(f"{table.path} has a row of names and no rows below it")
     for name in targets:
@@ -163,8 +168,12 @@ def table_data(arguments: Namespace, validation: float) -> TableData:
     labels = _labels(table, targets, arguments.task, rows)
     groups = _codes(table, arguments.group)[rows] if arguments.group else None
     times = order_of(table, arguments.time)[rows] if arguments.time else None
-    by = f"by --group {arguments.group}" if arguments.group else f"by --time {arguments.time}" if arguments.time else ""
-    by = by or ("each class by its share" if labels is not None else "at random")
+    if arguments.group:
+        by = f"by --group {arguments.group}, each group in one set"
+    elif arguments.time:
+        by = f"by --time {arguments.time}, the latest rows last"
+    else:
+        by = "each class by its share" if labels is not None else "at random"
     test = arguments.test_split
     count = folds_asked(arguments, len(rows) - round(len(rows) * test))
     validation = 0.0 if count > 1 else validation
@@ -174,7 +183,7 @@ def table_data(arguments: Namespace, validation: float) -> TableData:
         own = [None if one is None else one[parts["training"]] for one in (labels, groups)]
         folds = folds_of(len(parts["training"]), count, arguments.seed, labels=own[0], groups=own[1])
     places = {name: rows[part] for name, part in parts.items()}
-    learnt = learn(table, targets, task=arguments.task, rows=places["training"], **wishes)
+    learnt = learn(table, targets, task=arguments.task, rows=places["training"], drop=drop, **wishes)
     return TableData(table, learnt, places, table.count - len(rows), by, folds)
 
 

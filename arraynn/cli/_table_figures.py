@@ -1,5 +1,5 @@
-"""How good a network on a table is: figures in the target's own unit, beside what needs no network, and which columns
-they rest on."""
+"""How good a network on a table is: figures in the target's own unit, the same of baselines, and the importance of
+each column."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def answers(model: Any, x: Any) -> tuple[Any, Any]:
 
 
 def baselines(encoding: TableEncoding, sets: Sets, at: str) -> tuple[dict[str, Figures], str]:
-    """({name: figures} on the rows of `at`, why one is missing or ""). They learn from all rows that the network has
-    seen, those that its weights were chosen by too."""
+    """({name: figures} on the rows of `at`, why one is missing or ""). They learn from the training and the validation
+    rows, as the network does."""
     seen = [sets[name] for name in ("training", "validation") if name in sets and name != at] or [sets["training"]]
     y = np.concatenate([np.asarray(own) for _, own in seen])
     goal = np.asarray(sets[at][1])
@@ -164,8 +164,8 @@ def wide(encoding: TableEncoding, x: Any) -> np.ndarray:
 def importance(model: Any, x: Any, y: Any, seed: int) -> dict[str, tuple[float, float]]:
     """{column: (mean, standard deviation)} of what `score` loses where the column's cells are shuffled.
 
-    On at most ROWS rows, TURNS times. Breiman, Machine Learning 45, 2001, section 10, on held-out rows. A column that
-    another one repeats loses little, though both matter.
+    On at most ROWS rows, TURNS times. Breiman, Machine Learning 45, 2001, section 10, on held-out rows. Where two
+    columns hold the same, each loses little, though both matter.
     """
     rng = np.random.default_rng([seed, 7])
     encoding, count = model.encoding, len(y)

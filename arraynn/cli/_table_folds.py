@@ -1,7 +1,9 @@
-"""`--folds K`: K networks, each trained without one part of the rows and stopped by it; the model is their mean."""
+"""`--folds K`: K networks, each trained on all parts of the rows but one and validated on it. The model is their
+mean."""
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -14,12 +16,15 @@ from .._text import counted
 from ..errors import CheckpointError
 from ..model import Model
 from ..training.progress import clock
-from ._folder import CHECKPOINT, MODEL, draw
+from ._folder import CHECKPOINT, FOLD, HISTORY, MODEL, draw
 from ._recipes import Recipe
 from ._say import figure_text
 from ._table_data import TableData
 from ._table_figures import Figures, answers, figures, labelled, taken
 from ._table_run import TableRun, model_of
+
+#: the figures of each training row by the one network that has not learnt from it
+OUT_OF_FOLD = "out of fold"
 
 
 def mean_of_networks(networks: list[Any], outputs: int) -> layers.Sequential:
@@ -35,8 +40,8 @@ def averaging(count: int, outputs: int) -> dict[str, np.ndarray]:
 class FoldedRun(TableRun):
     """K runs, one for each fold of the training rows, in folders fold-1, fold-2, ..., and the model of their mean.
 
-    Each row is learnt from by all networks but one. That one has it as a validation row, so its prediction is of a row
-    that it has not seen: the line "out of fold" of the figures.
+    Each row is a training row of all networks but one, and a validation row of that one. The line "out of fold" of the
+    figures has each row's prediction by the network that it validates.
     Krogh and Vedelsby, "Neural network ensembles, cross validation, and active learning", NIPS 1994.
     """
 
@@ -79,22 +84,23 @@ class FoldedRun(TableRun):
         began = time.monotonic()
         if not resume:
             self.clear()
+            for name in (MODEL, HISTORY):  # of a run that is overwritten; --resume would take the model for this one's
+                (self.folder / name).unlink(missing_ok=True)
         for member in self.members:
             code = member.go_or_load(print_every, often, resume)
             if code:
                 return code
         self.join()
         self.model.save(self.folder / MODEL)
-        drawn, why = self.draw()
-        folders = f"fold-1 to fold-{len(self.members)}"
-        self.tell([MODEL, *drawn, folders], why, time.monotonic() - began)
+        try:
+            drawn, why = self.draw()
+            folders = f"{FOLD}1 to {FOLD}{len(self.members)}"
+            self.tell([MODEL, *drawn, folders], why, time.monotonic() - began)
+        except KeyboardInterrupt:
+            done = f"all {len(self.members)} networks, while their pictures and figures were made"
+            print(f"arraynn train: interrupted after {done}; the model is in {self.folder}", file=sys.stderr)
+            return 130
         return 0
-
-    def clear(self) -> None:
-        """Remove the models of a run that is overwritten, which --resume would take for this one's."""
-        for name in (MODEL, f"fold-*/{MODEL}", f"fold-*/{CHECKPOINT}"):
-            for old in self.folder.glob(name):
-                old.unlink()
 
     def join(self) -> None:
         """Give the joint model the networks' parameters and the matrix that averages."""
@@ -113,9 +119,13 @@ class FoldedRun(TableRun):
         parts = [answers(member.model, member.sets["validation"][0]) for member in self.members]
         prediction = np.concatenate([np.asarray(part) for part, _ in parts])
         known = None if encoding.classes is None else np.concatenate([part for _, part in parts])
-        beside = labelled("out of fold", figures(encoding, y, prediction, known))
+        beside = labelled(OUT_OF_FOLD, figures(encoding, y, prediction, known))
         test = {name: found.pop(name) for name in list(found) if name.startswith("test")}
         return found | beside | test
+
+    def counts(self) -> dict[str, str]:
+        found = super().counts()
+        return found | {OUT_OF_FOLD: found["training"]}
 
     def ending(self, seconds: float) -> str:
         epochs = sum(member.model.epoch for member in self.members)
@@ -128,9 +138,10 @@ class _Member(TableRun):
     def __init__(
         self, model: Model, recipe: Recipe, data: TableData, home: Path, quiet: bool, sets: Any, number: int, count: int
     ) -> None:
-        folder = home / f"fold-{number}"
+        folder = home / f"{FOLD}{number}"
         super().__init__(model, recipe, data, folder, quiet, sets)
         self.home, self.name = home, f"fold {number} of {count}"
+        self.of = f" of {self.name}"
 
     def go_or_load(self, print_every: int | None, often: int | timedelta, resume: bool) -> int:
         """Train, or take the model of a run that has come to its end. Returns the exit code."""
@@ -143,13 +154,11 @@ class _Member(TableRun):
             return 0
         self.folder.mkdir(exist_ok=True)
         self.say(self.name)
-        code = 1
         try:
-            code = self.go(print_every, often, resume and begun)
+            return self.go(print_every, often, resume and begun)
         finally:
-            if code and not (self.folder / CHECKPOINT).exists():  # a model alone would say that its training is done
+            if not (self.trained or (self.folder / CHECKPOINT).exists()):  # a model alone says that training is done
                 path.unlink(missing_ok=True)
-        return code
 
     def draw(self) -> tuple[list[str], str]:
         return draw(self.folder, self.model, None, None)
@@ -158,4 +167,5 @@ class _Member(TableRun):
         if self.quiet:
             return
         for name, values in labelled("validation", self.measure_one("validation")).items():
-            self.say(f"{self.name}: {name} " + "  ".join(f"{k} {figure_text(v)}" for k, v in values.items()))
+            told = "  ".join(f"{k} {figure_text(v, k)}" for k, v in values.items())
+            self.say(f"{self.name}: {self.ending(seconds)}; {name} {told}")

@@ -12,17 +12,21 @@ from ._folder import save_figure
 from ._table_figures import answers, confusion
 
 IMPORTANCE, PREDICTED, CONFUSION = "importance.png", "predicted.png", "confusion.png"
-BARS = 30  #: columns in the picture
-PANELS = 4  #: targets of which predictions are drawn beside the truth
-CELLS = 20  #: classes of a confusion matrix that is drawn with its counts
+BARS = 30  #: columns in the picture of importance, at most
+PANELS = 4  #: targets whose predictions are drawn, at most
+CELLS = 20  #: classes, at most, of a confusion matrix with its counts in the cells
 
 
 def pictures(folder: Path, model: Any, x: Any, y: Any, importance: Any, at: str) -> tuple[list[str], str]:
-    """Draw them into the folder; returns their names, and why they are missing or ""."""
+    """Draw the importance of the columns, and predictions against the truth. Returns the names of the files, and why
+    they are missing or ""."""
     last = PREDICTED if model.encoding.classes is None else CONFUSION
     (folder / (CONFUSION if last == PREDICTED else PREDICTED)).unlink(missing_ok=True)  # of a run that was overwritten
     try:
-        save_figure(_importance([*importance.items()][:BARS]), folder / IMPORTANCE)
+        save_figure(
+            _importance([*importance.items()][:BARS], "R²" if last == PREDICTED else "accuracy", at),
+            folder / IMPORTANCE,
+        )
         found = answers(model, x)[0]
         if last == PREDICTED:
             truth = np.asarray(model.encoding.decode(np.asarray(y)))
@@ -38,8 +42,8 @@ def pictures(folder: Path, model: Any, x: Any, y: Any, importance: Any, at: str)
 
 
 def _figure(width: float, height: float, *titles: str) -> tuple[Any, Any]:
-    """(figure, axes) of one title, or of several (figure, list of axes side by side), made without pyplot: nothing
-    global changes. Raises ImportError without matplotlib."""
+    """A figure with a panel for each title: (figure, axes), or (figure, list of axes) of several titles. It is made
+    without pyplot, which has global state. Raises ImportError without matplotlib."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
@@ -51,9 +55,11 @@ def _figure(width: float, height: float, *titles: str) -> tuple[Any, Any]:
     return figure, found if len(found) > 1 else found[0]
 
 
-def _importance(columns: list[tuple[str, tuple[float, float]]]) -> Any:
+def _importance(columns: list[tuple[str, tuple[float, float]]], figure_name: str, at: str) -> Any:
     """Bars, the longest above, with the standard deviation over the shuffles."""
-    figure, axes = _figure(6.4, 1.2 + 0.26 * len(columns), "what is lost where a column is shuffled")
+    figure, axes = _figure(
+        6.4, 1.2 + 0.26 * len(columns), f"{figure_name} lost when a column is shuffled, on {at} rows"
+    )
     names = [name if len(name) <= 40 else name[:37] + "..." for name, _ in columns]
     means, spreads = zip(*(values for _, values in columns), strict=True)
     places = np.arange(len(columns))[::-1]
@@ -64,8 +70,8 @@ def _importance(columns: list[tuple[str, tuple[float, float]]]) -> Any:
 
 
 def _predicted(truth: np.ndarray, found: np.ndarray, names: list[str], at: str) -> Any:
-    """Points of predicted against true values, near the diagonal where they agree: a square for each target, of at most
-    PANELS targets."""
+    """Predicted against true values, with the diagonal where they are equal: a panel for each of the first PANELS
+    targets."""
     truth, found = (values.reshape(len(values), -1)[:MOST_POINTS, :PANELS] for values in (truth, found))
     titles = [f"{_plain(name)}, on {at} rows" for name in names[:PANELS]]
     figure, panels = _figure(4.8 * len(titles), 4.8, *titles)
@@ -80,7 +86,7 @@ def _predicted(truth: np.ndarray, found: np.ndarray, names: list[str], at: str) 
 
 
 def _confusion(counts: np.ndarray, classes: list[str], at: str) -> Any:
-    """Rows are the true classes, columns the predicted ones; the darker, the larger the share of its row."""
+    """Rows are the true classes, columns the predicted ones; darker cells hold a larger share of their row."""
     size = min(2.2 + 0.45 * len(classes), 12)
     figure, axes = _figure(size, size, f"{at} rows")
     axes.set_ylabel("true class", color=INK)
@@ -98,5 +104,5 @@ def _confusion(counts: np.ndarray, classes: list[str], at: str) -> Any:
 
 
 def _plain(text: str) -> str:
-    """Text that matplotlib does not read as a formula."""
+    """The text with its $ escaped, as matplotlib reads what is between two $ as a formula."""
     return text.replace("$", r"\$")

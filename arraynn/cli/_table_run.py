@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from ..model import Model
 from ..regularizers import L1L2
 from ..training.callbacks import EarlyStopping
 from ..training.progress import clock
-from ._folder import draw
+from ._folder import CHECKPOINT, CURVES, FOLD, HISTORY, MODEL, draw
 from ._recipes import TABLE, Data, Recipe
 from ._say import figure_table, figure_text
 from ._splits import duplicates
@@ -69,6 +71,7 @@ def introduction(data: TableData) -> list[str]:
             f"{count} networks, each trained on all but one of {count} folds of the training rows, validated on it; "
             f"the model is their mean (--folds 1 trains one network)"
         )
+        lines.append('"out of fold" in the figures: each training row by the network that has not learnt from it')
     return lines
 
 
@@ -122,7 +125,7 @@ def patience_of(count: int, batch_size: int | None) -> int:
 
 
 def _network(recipe: Recipe, data: TableData) -> Sequential:
-    """Embeddings where there are any, then the recipe's layers; the penalty is on all weights, as that of ridge is."""
+    """Embeddings where there are any, then the recipe's layers. All weights have the penalty, as those of ridge."""
     plain = recipe.network(np.empty((0, 1)), data.encoding.outputs).layers
     penalty = L1L2(recipe.l1, recipe.l2) if recipe.l1 or recipe.l2 else None
     dense = [
@@ -182,6 +185,19 @@ class TableRun(Run):
         self.say(table(lines))
         self.say(f"\n{model.summary()}\n")
 
+    def go(self, print_every: int | None, often: int | timedelta, resume: bool) -> int:
+        if not resume:
+            self.clear()
+        return super().go(print_every, often, resume)
+
+    def clear(self) -> None:
+        """Remove the networks of folds, left by a run that is overwritten."""
+        for folder in self.folder.glob(f"{FOLD}*"):
+            for name in (MODEL, CHECKPOINT, HISTORY, CURVES):
+                (folder / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.rmdir()  # only where it is empty
+
     def draw(self) -> tuple[list[str], str]:
         from ._table_pictures import pictures
 
@@ -212,6 +228,10 @@ class TableRun(Run):
         x, y = self.sets[name]
         return figures(self.table.encoding, y, *answers(self.model, x))
 
+    def counts(self) -> dict[str, str]:
+        """The number of rows that each line of the figures is of."""
+        return {name: f"{len(y):,}" for name, (_, y) in self.sets.items()}
+
     def ending(self, seconds: float) -> str:
         """How long the training took."""
         return f"{clock(seconds)} for {counted(self.model.epoch, 'epoch')}"
@@ -231,9 +251,9 @@ class TableRun(Run):
             return
         encoding, at = self.table.encoding, self.judged
         compared, reason = self.compare()
-        counts = {name: f"{len(y):,}" for name, (_, y) in self.sets.items()}
+        counts = self.counts()
         lines = [
-            (name, counts.get(name.split(", ")[0], ""), {k: figure_text(v) for k, v in values.items()})
+            (name, counts.get(name.split(", ")[0], ""), {k: figure_text(v, k) for k, v in values.items()})
             for name, values in compared.items()
         ]
         self.say(f"\n{figure_table(lines)}\n")
@@ -253,6 +273,6 @@ class TableRun(Run):
         classes = self.table.encoding.classes or ()
         found = per_class(confusion(y, answers(self.model, x)[0], len(classes)))
         order = sorted(range(len(classes)), key=lambda k: -found[k][2])[:SHOWN]
-        rows = [["class", "precision", "recall", f"rows of {at}"]]
+        rows = [["class", "precision", "recall", f"{at} rows"]]
         rows += [[str(classes[k]), *(figure_text(v) for v in found[k][:2]), f"{found[k][2]:,}"] for k in order]
         self.say(f"{table(rows, right=range(1, 4))}\n")

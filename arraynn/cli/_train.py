@@ -23,7 +23,7 @@ from ..training.callbacks import EarlyStopping
 from ..training.checkpoint import Checkpoint, begun_at
 from ..training.progress import clock, short, shown_on
 from ._baseline import Baseline
-from ._folder import CHECKPOINT, MODEL, claimed, draw, keep
+from ._folder import CHECKPOINT, MODEL, claimed, draw, is_mean, keep
 from ._recipes import FILE, GENERATED, RECIPES, TABLE, Data, Recipe, check_size, load
 from ._say import UsageError, figure_table, silence
 from ._table_arguments import TABLE_OPTIONS
@@ -69,7 +69,8 @@ def run_once(arguments: argparse.Namespace, group: Group | None = None) -> tuple
             recipe = recipe_of(arguments)
             unasked = tabular and arguments.epochs is None  # how many a table takes is found from its rows
             if done is not None and (unasked or done.epoch >= recipe.epochs):
-                ways = "more --epochs go on from it, --overwrite begins anew"
+                ways = "" if is_mean(folder) else "more --epochs go on from it, "
+                ways += "--overwrite begins anew"
                 if done.epoch > recipe.epochs and not unasked:
                     raise UsageError(f"{folder} holds a run that is done, of {done.epoch} epochs; {ways}")
                 told = f"{folder} holds a run that is done; there is nothing to resume; {ways}"
@@ -137,6 +138,8 @@ class Run:
     def __init__(self, model: Model, recipe: Recipe, data: Data, folder: Path, quiet: bool) -> None:
         self.model, self.recipe, self.data, self.folder, self.quiet = model, recipe, data, folder, quiet
         self.home = folder  # what --out names to go on with this run
+        self.trained = False  # to the end
+        self.of = ""  # which network, of several, in the words of a message
         self.sets: dict[str, tuple[Any, Any]] = {"training": (data.x, data.y)}
         # how often validation is measured
         self.every = 1 if recipe.early_stopping else max(1, recipe.epochs // 100)
@@ -272,23 +275,18 @@ class Run:
                 validation_data=self.sets.get("validation"),
                 validation_freq=self.every,
                 class_weight=self.recipe.class_weight,
-                callbacks=[
-                    *(() if self.quiet else watchers),
-                    *stops,
-                    *baseline,
-                    *films,
-                    checkpoint,
-                ],
+                callbacks=[*(() if self.quiet else watchers), *stops, *baseline, *films, checkpoint],
                 verbose=0,
                 resume=checkpoint.path if broken_off else None,
                 change=("learning_rate", "epochs", "validation_freq"),
                 workers=self.group,
                 shards=self.shards,
             )
+            self.trained = True
         except (KeyboardInterrupt, DivergedError, BrokenPipeError) as error:
             stopped = error
         except SystemExit:
-            done = f"{self.model.epoch} of {self.recipe.epochs} epochs"
+            done = f"{self.model.epoch} of {self.recipe.epochs} epochs{self.of}"
             if first:
                 print(f"arraynn train: terminated after {done}; --out {self.home} --resume goes on", file=sys.stderr)
             raise
@@ -305,12 +303,13 @@ class Run:
         except KeyboardInterrupt as error:
             if stopped is None:
                 checkpoint.path.unlink(missing_ok=True)
-                done = f"all {self.model.epoch} epochs, while its pictures and figures were made"
-                print(f"arraynn train: interrupted after {done}; the model is in {self.folder}", file=sys.stderr)
+                done = f"all {self.model.epoch} epochs{self.of}, while its pictures and figures were made"
+                more = "" if self.home == self.folder else f"; --out {self.home} --resume goes on"
+                print(f"arraynn train: interrupted after {done}; the model is in {self.folder}{more}", file=sys.stderr)
                 return 130
             stopped = error if isinstance(stopped, KeyboardInterrupt) else stopped
         if isinstance(stopped, KeyboardInterrupt):
-            done = f"{self.model.epoch} of {self.recipe.epochs} epochs"
+            done = f"{self.model.epoch} of {self.recipe.epochs} epochs{self.of}"
             saved = f"all is saved in {self.folder}; --out {self.home} --resume goes on"
             print(f"arraynn train: interrupted after {done}; {saved}", file=sys.stderr)
             return 130

@@ -1,4 +1,4 @@
-"""What the generated data sets ask of their arguments."""
+"""Checks the arguments of the generated data sets."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def float_dtype(dtype: Any) -> np.dtype[np.floating[Any]]:
 
 
 def _integer(value: Any) -> int | None:
-    if isinstance(value, bool | np.bool_):  # True would count as 1, and is surely a slip
+    if isinstance(value, bool | np.bool_):  # True would count as 1; it is a mistake here
         return None
     try:
         return operator.index(value)

@@ -36,5 +36,5 @@ def digits() -> tuple[Floats, Labels, Floats, Labels]:
     rows = rows[np.random.RandomState(0).permutation(len(rows))]
     x, y = rows[:, :64].astype(np.float32), rows[:, 64].astype(np.int64)
     x /= 16  # exact: a power of two
-    # copies, so that neither part keeps the other alive or can be written through it
+    # copies, so that the two parts share no memory
     return x[:_TRAINED].copy(), y[:_TRAINED].copy(), x[_TRAINED:].copy(), y[_TRAINED:].copy()

@@ -1,4 +1,4 @@
-"""A file from the network into a folder, whole and checked or not at all."""
+"""Downloads a file into a folder. The file appears whole and checked, or not at all."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _fetch(url: str, target: Path, md5: str, of_unpacked: bool) -> None:
         if found != md5:
             raise DataError(f"the answer's MD5 is {found}, {md5} was expected")
         os.replace(name, target)
-    except BaseException:  # a keyboard interrupt too must leave no scraps behind
+    except BaseException:  # also of Ctrl-C, no part of a file is left
         os.unlink(name)
         raise
 

@@ -44,8 +44,8 @@ def load_image_folder(
         they were (names, sizes, times); True is the user's cache, where downloads go, False keeps none.
     Returns ImageFolder: x (N, size, size, C), float32 in [0, 1], channels last, C = 1 where all images are grey, else
     3; y (N,), the place of the class in the sorted names; x_test and y_test are None without a folder test.
-    A file that is no image, or a broken one, is skipped, and named in `skipped`, with a DataWarning that counts them.
-    Hidden files and folders are passed by. Raises ImportError without the extra images, DataError where there are not
+    A file that is not an image, or is damaged, is skipped and named in `skipped`; a DataWarning counts such files.
+    Hidden files and folders are ignored. Raises ImportError without the extra images, DataError where there are not
     two classes, or a class of train has no image, or test has a class that train has not.
     """
     size = python_number(size)
@@ -151,7 +151,7 @@ def _images(files: list[tuple[Path, int]], size: int) -> Iterator[Any]:
     for file, _ in files:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error")  # an image of too many pixels to be honest warns
+                warnings.simplefilter("error")  # Pillow warns of an image of too many pixels
                 with Image.open(file) as image:
                     upright = ImageOps.exif_transpose(image)
                     plain = upright.convert("L" if upright.mode in GREY else "RGB")

@@ -1,4 +1,4 @@
-"""A user's own arrays, out of a .npz file that may come from anywhere."""
+"""Reads a user's own arrays from a .npz file, which is not trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The records of a text file, block by block: checked at once where no cell is quoted, else read by the csv module."""
+"""Reads the records of a text file, block by block. A block without quotes is only checked; any other is parsed by
+the csv module."""
 
 from __future__ import annotations
 
@@ -14,21 +15,21 @@ from ._text_blocks import BLOCK, Dialect, blocks
 
 
 class Records:
-    """The records of a text file after the first, block by block: ("text", bytes, (number of its first line, lines))
-    where every line has the right number of cells and no quotes, else ("rows", lists of cells, number of the line of
-    each).
+    """The records of a text file below the names, block by block.
 
-    width : cells of each record; None gives the first record alone, which holds the names. plain : whether all blocks
-        are known to be of the first kind, from an earlier time.
+    Iterating gives ("text", the block's bytes, (number of its first line, number of lines)) for a block without quotes
+    whose lines all have `width` cells, and ("rows", lists of cells, the line number of each) for any other block.
+
+    width : cells of each record; None gives the first record alone, which holds the names. plain : whether an earlier
+        pass has found all blocks to be "text"; they are not checked again.
     """
 
     def __init__(self, path: str, dialect: Dialect, width: int | None = None, plain: bool = False) -> None:
         self.path, self.dialect, self.width, self.plain = path, dialect, width, plain
-        self.all_plain = True  #: whether all blocks so far were of the first kind
+        self.all_plain = True  #: whether all blocks so far were "text"
 
     def __iter__(self) -> Iterator[tuple[str, Any, Any]]:
         kept, line, header = b"", 1, True
-        # a first block that is small, so that the names of a large file come at once
         for block in blocks(self.path, self.dialect, self._size()):
             block = kept + block
             kept = b""
@@ -58,10 +59,10 @@ class Records:
             raise DataError(f"{self.path}: the quote that opens in row {line} is never closed")
 
     def _size(self) -> int:
-        return 2**16 if self.width is None else BLOCK
+        return 2**16 if self.width is None else BLOCK  # a small block is enough for the names
 
     def _plain(self, block: bytes) -> int:
-        """The number of lines where no cell is quoted, and every line has the same, right number of cells; else 0."""
+        """The number of lines of a block without quotes whose lines all have `width` cells; 0 of any other block."""
         if b'"' in block or not block or b"\n\n" in block or block.startswith(b"\n"):
             return 0
         assert self.width is not None
@@ -76,7 +77,7 @@ class Records:
         return len(ends) * bool((table[:, -1] < ends).all() and (table[1:, 0] > ends[:-1]).all())
 
     def _parse(self, block: bytes, line: int, most: int | None) -> tuple[list[list[str]], list[int], int]:
-        """(records, the line of each, bytes used): all whole ones, or the first `most`; blank lines are passed by."""
+        """(records, the line of each, bytes used): all whole records, or the first `most`. Blank lines are skipped."""
         text = io.StringIO(block.decode("utf-8"), newline="")
         reader = csv.reader(text, delimiter=self.dialect.separator, strict=True)
         rows: list[list[str]] = []
@@ -90,7 +91,7 @@ class Records:
                 break
             except csv.Error as error:
                 if "unexpected end" in str(error):
-                    break  # a cell that goes on in the next block, if there is one
+                    break  # the cell may go on in the next block
                 where = f"{self.path}: row {line + done}"
                 if "field larger" in str(error):
                     raise DataError(

@@ -1,4 +1,4 @@
-"""Interleaved spirals: the small classification problem of the whole book."""
+"""Interleaved spirals: the small classification problem used throughout the book."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ SUFFIXES |= {
     ".xls": "excel",
     ".ods": "excel",
 }
-KEPT = 2**24  #: bytes of a file that is kept in memory once it is read
+KEPT = 2**24  #: bytes, at most, of a file whose rows are kept in memory
 
 
 def is_table_file(path: str | os.PathLike[str]) -> bool:
@@ -25,7 +25,7 @@ def is_table_file(path: str | os.PathLike[str]) -> bool:
 
 
 def kind_of(path: str) -> str | None:
-    """text, parquet, lines or excel, by the name; None for what is no table."""
+    """text, parquet, lines or excel, by the ending of the name; None of any other file."""
     name = path.lower()
     packed = name.endswith(".gz")
     kind = SUFFIXES.get(os.path.splitext(name.removesuffix(".gz"))[1])
@@ -46,7 +46,7 @@ class TableFile:
 
     @property
     def count(self) -> int:
-        """The number of rows, without the names. The file is read for it once."""
+        """The number of rows below the names. The file is read once to count them."""
         if self._count is None:
             if os.path.getsize(self.path) <= KEPT and not self.path.lower().endswith(".gz"):
                 self._kept = list(self._read(self.names))
@@ -66,5 +66,5 @@ class TableFile:
         raise NotImplementedError(f"{type(self).__name__} must define _read")
 
     def where(self, row: int) -> str:
-        """A row in words; the names are row 1."""
+        """The words for a row in a message; the names are row 1."""
         return f"row {row + 2} of {os.path.basename(self.path)}"

@@ -51,7 +51,7 @@ class Dialect:
 
 
 def dialect_of(path: str, separator: str | None, encoding: str | None, decimal: str | None) -> Dialect:
-    """The dialect of a file; given options are taken as they are. DataError where it is no text, or empty."""
+    """The dialect of a file; given options are taken as they are. Raises DataError where it is not text, or empty."""
     packed = _packed(path)
     try:
         with opened(path, packed) as file:
@@ -75,7 +75,7 @@ def dialect_of(path: str, separator: str | None, encoding: str | None, decimal: 
         raise DataError(f"{path} is not in {encoding}: {error.reason} at byte {error.start + bom}") from None
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        raise DataError(f"{path}: row {line} holds a null character; this is no text, or it is damaged")
+        raise DataError(f"{path}: row {line} holds a null character; the file is not text, or it is damaged")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise DataError(f"{path} is empty")
@@ -91,15 +91,15 @@ def opened(path: str, packed: bool) -> BinaryIO:
 
 
 def blocks(path: str, dialect: Dialect, size: int = BLOCK) -> Iterator[bytes]:
-    """UTF-8 of whole lines, each ended by \\n, about `size` bytes at a time. A cell in quotes may go on in the next.
+    """UTF-8 of whole lines, each ended by \\n, about `size` bytes at a time. A quoted cell may go on in the next block.
 
-    Raises DataError for what is not in the encoding, and for a null character.
+    Raises DataError for bytes that are not in the encoding, and for a null character.
     """
     kept, row = bytearray(), 1
     for data in _utf8(path, dialect, size):
         if 0 in data:
             row += data[: data.index(0)].count(b"\n") + kept.count(b"\n")
-            raise DataError(f"{path}: row {row} holds a null character; this is no text, or it is damaged")
+            raise DataError(f"{path}: row {row} holds a null character; the file is not text, or it is damaged")
         kept += data
         end = kept.rfind(b"\n") + 1
         if end:

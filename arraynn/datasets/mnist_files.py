@@ -1,4 +1,4 @@
-"""Where the four files of MNIST, and of the data sets made in its image, are found; and whether they can be right."""
+"""Finds and checks the four files of MNIST, and of the data sets in its format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._idx import read_idx
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
-# All these sets use the same file names, so a folder taken for another's is told by its first training labels.
+# All these sets use the same file names. The first training labels tell which set a folder holds.
 _FIRST_LABELS = {
     "mnist": (5, 0, 4, 1, 9, 2, 1, 3, 1, 4),
     "fashion_mnist": (9, 0, 0, 3, 0, 2, 7, 2, 5, 5),
@@ -120,4 +120,6 @@ def _pair(images: Path, labels: Path, flatten: bool) -> tuple[Floats, Labels]:
 
 def _expect(path: Path, array: npt.NDArray[Any], shaped: bool, what: str) -> None:
     if not shaped or array.dtype != np.uint8:
-        raise DataError(f"{path} should hold {what}, but holds {array.dtype} of shape {array.shape}: is it another's?")
+        raise DataError(
+            f"{path} should hold {what}, but holds {array.dtype} of shape {array.shape}: is it of another data set?"
+        )

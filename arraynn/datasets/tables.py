@@ -39,15 +39,15 @@ def read_table(
     decimal: str | None = None,
     sheet: str | None = None,
 ) -> TableFile:
-    """A table in a file, opened: its names, how it is written, and its rows in chunks.
+    """Open a table in a file: its column names, its format, and its rows in chunks.
 
     path : CSV or other text (.csv, .tsv, .txt, with or without .gz), Parquet, JSON lines (.jsonl), Excel (.xlsx, with
         fastexcel, which the extra brings). The first row of text and of Excel holds the names.
-    separator, encoding, decimal : of text; None finds them: commas, semicolons, tabs or bars; UTF-8, UTF-16 or cp1252,
-        with or without a byte-order mark; "." or ",". sheet : of Excel; None is the first.
+    separator, encoding, decimal : of text; None detects them: commas, semicolons, tabs or bars; UTF-8, UTF-16 or
+        cp1252, with or without a byte-order mark; "." or ",". sheet : of Excel; None is the first.
 
-    All cells of a text file are read as text; what they are is decided by the encoding that learns from them. Files of
-    text, Parquet and JSON lines are read in chunks, so that a large file needs little memory.
+    All cells of a text file are read as text; `TableEncoding.learn` decides which columns hold numbers or dates.
+    Text, Parquet and JSON lines are read in chunks, so that a large file needs little memory.
     Raises DataError, naming the file and the row, for a file that cannot be read.
     """
     name = os.fspath(path)
@@ -55,7 +55,7 @@ def read_table(
         raise DataError(f"{name}: there is no such file, or it is not a plain file")
     kind = kind_of(name)
     if kind is None:
-        raise DataError(f"{name} ends in none of {', '.join(SUFFIXES)}; rename it by what it is")
+        raise DataError(f"{name} ends in none of {', '.join(SUFFIXES)}; give it the ending of its format")
     polars()
     if kind == "text":
         for what, value, allowed in (("separator", separator, None), ("decimal", decimal, (".", ","))):
@@ -63,12 +63,12 @@ def read_table(
                 raise DataError(f"{what} must be one character{' of . and ,' if allowed else ''}, got {value!r}")
         return TextFile(name, dialect_of(name, separator, encoding, decimal))
     if separator or encoding or decimal:
-        raise DataError(f"{name}: separator, encoding and decimal are of text files")
+        raise DataError(f"{name}: separator, encoding and decimal are options of text files")
     return {"parquet": ParquetFile, "lines": LinesFile, "excel": ExcelFile}[kind](name, sheet)
 
 
 class TextFile(TableFile):
-    """CSV and its kin. plain : whether it has been read to its end, and every line was of the right number of cells."""
+    """CSV and other separated text. plain : whether it has been read to its end, and all its blocks were plain text."""
 
     def __init__(self, path: str, dialect: Dialect) -> None:
         super().__init__(path)
@@ -98,7 +98,7 @@ class TextFile(TableFile):
             if table.count:
                 yield table
             start += table.count
-        self.plain = records.all_plain and self._size() == self.size  # looked at to its end, and no longer than it was
+        self.plain = records.all_plain and self._size() == self.size  # all was read, of an unchanged file
 
     def _size(self) -> tuple[int, int]:
         found = os.stat(self.path)
@@ -203,7 +203,7 @@ class ParquetFile(FrameFile):
 
 
 class LinesFile(ParquetFile):
-    """JSON lines: an object a line, some lines at a time. Its types are those of all its lines together."""
+    """JSON lines: an object a line, some lines at a time. The columns are those of all lines."""
 
     description = "JSON lines"
 
@@ -229,7 +229,7 @@ class LinesFile(ParquetFile):
                 except (ValueError, RecursionError) as error:
                     raise DataError(f"{self.path}: row {line} is not JSON: {error}") from None
                 if not isinstance(row, dict):
-                    raise DataError(f"{self.path}: row {line} is no object, with names and values, but {text[:40]}")
+                    raise DataError(f"{self.path}: row {line} is not an object of names and values, but {text[:40]}")
                 yield row
 
     def _read(self, names: Sequence[str]) -> Iterator[Table]:
@@ -263,7 +263,7 @@ class ExcelFile(FrameFile):
             raise DataError('reading Excel needs fastexcel; pip install "arraynn[tables]" brings it') from None
         try:
             self.frame = polars().read_excel(path, engine="calamine", infer_schema_length=None, **which)
-        except Exception as error:  # fastexcel's own errors, polars', of a damaged archive
+        except Exception as error:  # errors of fastexcel, of polars, of a damaged archive
             raise self.failed(error) from None
         self.description = "Excel" if sheet is None else f"Excel, sheet {sheet!r}"
         self.names = tuple(self.frame.columns)
@@ -304,6 +304,6 @@ class Texts(Column):
         return found
 
     def beginning_with_zero(self) -> list[str]:
-        """The texts whose digits begin with a zero and go on."""
+        """The texts that begin with a zero and another digit."""
         found: list[str] = self.values.filter(self.values.str.contains(r"^\s*[+-]?0[0-9]")).unique().to_list()
         return found

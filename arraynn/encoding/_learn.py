@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,7 @@ def learn(
     numeric: Sequence[str] = (),
     text: Sequence[str] = (),
     categories: Sequence[str] = (),
-    drop: Sequence[str] = (),
+    drop: Sequence[str] | Mapping[str, str] = (),
     task: str | None = None,
     rows: Any = None,
 ) -> Learnt:
@@ -68,7 +68,8 @@ def learn(
     frame : a pandas or polars frame, a file that `datasets.read_table` opened, or a mapping from names to columns.
     target : the name of a column, or the names of several columns of numbers.
     numeric : columns to read as numbers; texts in them count as missing. text : columns to read as text, one-hot or
-        embedded by the number of values. categories : columns to make one-hot. drop : columns to leave out.
+        embedded by the number of values. categories : columns to make one-hot. drop : columns to leave out, or
+        {column: the reason}.
     task : "classification" or "regression"; None decides by the target's values.
     rows : a mask or the indices of the training rows, None for all.
 
@@ -79,7 +80,7 @@ def learn(
     """
     table = as_table(frame)
     targets = [target] if isinstance(target, str) else list(target)
-    wished = {"numeric": numeric, "text": text, "categories": categories, "drop": drop}
+    wished: dict[str, Iterable[str]] = {"numeric": numeric, "text": text, "categories": categories, "drop": drop}
     _known(table, targets, wished)
     if task not in (None, *TASKS):
         raise DataError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
@@ -92,7 +93,7 @@ def learn(
         if name in targets:
             continue
         if name in drop:
-            columns.append(LeftOut(name, "as asked"))
+            columns.append(LeftOut(name, drop[name] if isinstance(drop, Mapping) else "as asked"))
             why[name] = ""
             continue
         columns.append(_column(profiles[name], table.count, name in numeric, name in categories, name in text, why))
@@ -135,9 +136,10 @@ def order_of(table: Any, name: str) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _known(table: Any, targets: list[str], wished: dict[str, Sequence[str]]) -> None:
+def _known(table: Any, targets: list[str], wished: dict[str, Iterable[str]]) -> None:
     asked: dict[str, str] = {}
-    for what, names in {"target": targets, **wished}.items():
+    every: dict[str, Iterable[str]] = {"target": targets, **wished}
+    for what, names in every.items():
         for name in names:
             if name not in table.names:
                 raise DataError(f"{what}: there is no column {name!r}; there are {', '.join(table.names[:30])}")
@@ -306,7 +308,7 @@ def _leaks(encoding: TableEncoding, profiles: dict[str, Profile]) -> list[str]:
 
 
 def _agreement(values: np.ndarray, goal: np.ndarray, classes: bool) -> float:
-    """How well a column gives the target away, from 0 to 1.
+    """How well a column predicts the target by itself, from 0 to 1.
 
     Of a target of numbers, |correlation|. Of classes, the share of rows whose class is the most frequent one of their
     value, or 0 where there are more than twice as many values as classes.

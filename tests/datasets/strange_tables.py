@@ -130,8 +130,12 @@ REFUSED = [
         "FILE: row 2 holds a cell of more than 131,072 characters; is a quote not closed?",
     ),
     ("stray_quote.csv", b'a,y\n"1"x,2\n', "FILE: row 2 has a quote inside a quoted cell that is not doubled"),
-    ("null.csv", b"a,y\n1,2\n\0,3\n", "FILE: row 3 holds a null character; this is no text, or it is damaged"),
-    ("late_null.csv", LONG + b"\0,1\n", "FILE: row 40002 holds a null character; this is no text, or it is damaged"),
+    ("null.csv", b"a,y\n1,2\n\0,3\n", "FILE: row 3 holds a null character; the file is not text, or it is damaged"),
+    (
+        "late_null.csv",
+        LONG + b"\0,1\n",
+        "FILE: row 40002 holds a null character; the file is not text, or it is damaged",
+    ),
     (
         "infinite.csv",
         b"a,y\n1,2\ninf,3\n",
@@ -169,7 +173,7 @@ REFUSED = [
     ("no_parquet.parquet", b"PAR0 nonsense", "FILE cannot be read: "),
     ("no_excel.xlsx", b"PK nonsense", "FILE cannot be read: "),
     ("no_json.jsonl", b'{"a": 1, "y": 2}\n{"a": 1, \n', "FILE: row 2 is not JSON: "),
-    ("no_object.jsonl", b'{"a": 1, "y": 2}\n[1, 2]\n', "FILE: row 2 is no object, with names and values, but [1, 2]"),
+    ("no_object.jsonl", b'{"a": 1, "y": 2}\n[1, 2]\n', "FILE: row 2 is not an object of names and values, but [1, 2]"),
     (
         "a_list_in_it.jsonl",
         b'{"a": [1], "y": 2}\n',
