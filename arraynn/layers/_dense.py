@@ -9,7 +9,7 @@ from typing import Any, Self
 from .. import initializers
 from .._array import namespace, sum_of_rows
 from .._contract_of_rules import drawn
-from .._hyperparameters import is_integer
+from .._ranges import at_least_one
 from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
@@ -88,8 +88,7 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         check_rules(self)
-        if not is_integer(self.units, 1):
-            raise ValueError(f"units must be an integer of at least 1, got {self.units!r}")
+        at_least_one("units", self.units)
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         if not input_shape:
