@@ -31,7 +31,22 @@ def within(name: str, value: Any, low: float, high: float, allowed: str) -> Any:
         raise ValueError(f"{name} {allowed}, got {value!r}")
     if hasattr(value, "shape"):
         return value
-    raise TypeError(f"{name} must be a number, got {value!r:.80}")
+    raise TypeError(f"{name} {allowed}, got {value!r:.80}{meant(value, low, high)}")
+
+
+def meant(value: Any, low: float, high: float = FINITE) -> str:
+    """The end of an error, "; give 3", where a text or a float says a number in [low, high]; else "".
+
+    >>> meant("3", 1), meant(3.0, 1), meant("0.5", 0), meant("0", 1), meant("x", 0), meant(0.5, 0)
+    ('; give 3', '; give 3', '; give 0.5', '', '', '')
+    """
+    try:
+        number = float(value) if isinstance(value, (str, float)) else math.nan
+    except ValueError:
+        return ""
+    if not low <= number <= high or not (isinstance(value, str) or number.is_integer()):
+        return ""
+    return f"; give {int(number) if number.is_integer() else number}"
 
 
 def above_zero(name: str, value: Any) -> Any:
@@ -54,11 +69,11 @@ def keeping(name: str, value: Any) -> Any:
     return within(name, value, 0, BELOW_ONE, "is what running statistics keep and must lie in [0, 1)")
 
 
-def at_least_one(name: str, value: Any) -> int:
-    """An integer of at least 1; True is none."""
+def at_least_one(name: str, value: Any, unit: str = "") -> int:
+    """An integer of at least 1; True is none. unit : what is counted, such as " epoch"."""
     value = held_number(value)
     if not is_integer(value, 1):
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r:.80}")
+        raise ValueError(f"{name} must be an integer of at least 1{unit}, got {value!r:.80}{meant(value, 1)}")
     return int(value)
 
 

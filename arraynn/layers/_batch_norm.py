@@ -13,7 +13,7 @@ from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
-from ._shapes import check_vectors
+from ._shapes import NO_AXIS, check_vectors
 
 
 def batch_norm(
@@ -184,7 +184,7 @@ class BatchNorm(Layer):
         if input_shape and isinstance(input_shape[0], tuple):
             input_shape = input_shape[0]  # of the pair (x, mask)
         if not input_shape:
-            raise ShapeError("expected input (N, …, D), got (N,)")
+            raise ShapeError(f"expected input (N, …, D), got (N,){NO_AXIS}")
         zero, one = (initializers.constant(value)(rng, input_shape[-1:]).astype(dtype) for value in (0.0, 1.0))
         statistics = {"mean": zero, "variance": one}
         return {"scale": one.copy(), "bias": zero.copy(), "statistics": statistics}, tuple(input_shape)

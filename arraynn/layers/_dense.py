@@ -15,7 +15,7 @@ from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ..regularizers import penalty_of
 from ._base import Layer
-from ._shapes import check_rules
+from ._shapes import NO_AXIS, check_rules
 
 
 def dense(x: Array, w: Array, b: Array, /) -> tuple[Any, Backward]:
@@ -92,7 +92,7 @@ class Dense(Layer):
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         if not input_shape:
-            raise ShapeError("expected input (N, …, n_in), got (N,)")
+            raise ShapeError(f"expected input (N, …, n_in), got (N,){NO_AXIS}")
         weight = drawn("weight_initializer", self.weight_initializer, rng, (input_shape[-1], self.units))
         bias = drawn("bias_initializer", self.bias_initializer, rng, (self.units,))
         return {"weight": weight.astype(dtype), "bias": bias.astype(dtype)}, (*input_shape[:-1], self.units)

@@ -13,7 +13,7 @@ from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
-from ._shapes import check_vectors
+from ._shapes import NO_AXIS, check_vectors
 
 
 def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) -> tuple[Any, Backward]:
@@ -80,7 +80,7 @@ class LayerNorm(Layer):
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         if not input_shape:
-            raise ShapeError("expected input (N, …, D), got (N,)")
+            raise ShapeError(f"expected input (N, …, D), got (N,){NO_AXIS}")
         return {
             "scale": initializers.constant(1.0)(rng, input_shape[-1:]).astype(dtype),
             "bias": initializers.zeros(rng, input_shape[-1:]).astype(dtype),

@@ -13,7 +13,7 @@ from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
-from ._shapes import check_vectors
+from ._shapes import NO_AXIS, check_vectors
 
 
 def rms_norm(x: Array, scale: Array, epsilon: float = 1e-6, /) -> tuple[Array, Backward]:
@@ -70,7 +70,7 @@ class RMSNorm(Layer):
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         if not input_shape:
-            raise ShapeError("expected input (N, …, D), got (N,)")
+            raise ShapeError(f"expected input (N, …, D), got (N,){NO_AXIS}")
         return {"scale": initializers.constant(1.0)(rng, input_shape[-1:]).astype(dtype)}, tuple(input_shape)
 
     def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:

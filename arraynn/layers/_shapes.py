@@ -10,6 +10,9 @@ from .._ranges import flag
 from .._types import Array
 from ..errors import ShapeError
 
+#: what turns (N,) into a batch of rows
+NO_AXIS = "; one number a row is a column, x[:, None], and a single row a batch of one, x[None]"
+
 
 def check_vectors(length: int, **vectors: Array) -> None:
     """ShapeError unless each is a vector of that length: one of another length may broadcast, to wrong gradients."""
