@@ -11,6 +11,7 @@ import pytest
 import arraynn as nn
 from arraynn.cli import main
 from arraynn.cli._splits import folds_of
+from arraynn.cli._table_folds import FoldedRun
 
 pl = pytest.importorskip("polars", reason="the extra tables is not installed")
 
@@ -206,3 +207,27 @@ def test_a_group_is_in_one_fold():
     assert np.ptp(np.bincount(found)) <= 30
     with pytest.raises(nn.DataError, match="--folds 4: there are 2 groups to train on, at least 4 are needed"):
         folds_of(4, 4, 0, labels=None, groups=np.asarray([0, 0, 1, 1]))
+
+
+@pytest.mark.parametrize("step", ["draw", "tell"])
+def test_ctrl_c_while_the_joint_pictures_are_drawn_keeps_the_networks(run, monkeypatch, step):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    command = "train", "flowers.csv", "--target", "kind", "--folds", "2", "--out", "r", *FAST
+    with monkeypatch.context() as patch:
+        patch.setattr(FoldedRun, step, interrupted)
+        code, _, err = run(*command)
+    assert code == 130
+    assert err.startswith(
+        "arraynn train: interrupted after all 2 networks, while their pictures and figures were made; "
+    )
+    assert err.endswith("; --out r --resume joins them and makes these\n")
+    assert not (Path("r") / MODEL).exists()  # which would be taken for a run that is done
+    kept = [loaded(f"r/fold-{i}/{MODEL}") for i in (1, 2)]
+    code, out, err = run(*command, "--resume")
+    assert (code, err) == (0, "")
+    assert out.count("is trained already") == 2
+    networks, _ = loaded(f"r/{MODEL}").params
+    for one, other in zip(nn.tree.leaves(networks), nn.tree.leaves([model.params for model in kept]), strict=True):
+        assert np.array_equal(one, other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -85,9 +86,16 @@ class FoldedRun(TableRun):
                 return code
         self.join()
         self.model.save(self.folder / MODEL)
-        drawn, why = self.draw()
-        folders = f"fold-1 to fold-{len(self.members)}"
-        self.tell([MODEL, *drawn, folders], why, time.monotonic() - began)
+        try:
+            drawn, why = self.draw()
+            folders = f"fold-1 to fold-{len(self.members)}"
+            self.tell([MODEL, *drawn, folders], why, time.monotonic() - began)
+        except KeyboardInterrupt:
+            (self.folder / MODEL).unlink()  # it would say that all is done; the networks are there to be joined again
+            done = f"all {len(self.members)} networks, while their pictures and figures were made"
+            saved = f"the networks are saved in {self.folder}; --out {self.folder} --resume joins them and makes these"
+            print(f"arraynn train: interrupted after {done}; {saved}", file=sys.stderr)
+            return 130
         return 0
 
     def clear(self) -> None:

@@ -304,9 +304,9 @@ class Run:
             self.tell([*files, *drawn, *([FILM] if films else [])], why, time.monotonic() - began)
         except KeyboardInterrupt as error:
             if stopped is None:
-                checkpoint.path.unlink(missing_ok=True)
                 done = f"all {self.model.epoch} epochs, while its pictures and figures were made"
-                print(f"arraynn train: interrupted after {done}; the model is in {self.folder}", file=sys.stderr)
+                saved = f"all else is saved in {self.folder}; --out {self.home} --resume makes them"
+                print(f"arraynn train: interrupted after {done}; {saved}", file=sys.stderr)
                 return 130
             stopped = error if isinstance(stopped, KeyboardInterrupt) else stopped
         if isinstance(stopped, KeyboardInterrupt):
