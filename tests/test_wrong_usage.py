@@ -18,6 +18,13 @@ def model(**options):
     return nn.Model(NETWORK, backend="numpy", **options)
 
 
+class OwnCallback(nn.Callback):
+    """A callback of a user's own, with an argument."""
+
+    def __init__(self, every):
+        self.every = every
+
+
 def fitted(x=X, *first):
     """A model that has seen x."""
     made = nn.Model(nn.Sequential(*first, nn.Dense(3)), backend="numpy")
@@ -161,6 +168,11 @@ PYTHON = {
         "the best weights are kept by nn.BestWeights(path)",
     ),
     "Checkpoint(every='3')": (lambda: nn.Checkpoint("run", every="3"), ValueError, "or a timedelta, got '3'; give 3"),
+    "OwnCallback(evry=3)": (
+        lambda: OwnCallback(evry=3),
+        TypeError,
+        "OwnCallback takes no argument 'evry'; did you mean every?",
+    ),
     "CSVLog(append='a')": (
         lambda: nn.CSVLog("log.csv", append="a"),
         TypeError,
