@@ -166,6 +166,15 @@ ARGUMENTS = {
     "test_data": "validation_data",
     "validation_fraction": "validation_split",
     "callback": "callbacks",
+    "dirpath": "path",
+    "every_n_epochs": "every",
+    "filename": "path",
+    "filepath": "path",
+    "min_lr": "min_learning_rate",
+    "n_iter_no_change": "patience",
+    "save_freq": "every",
+    "threshold": "min_delta",
+    "tol": "min_delta",
 }
 #: what to do instead of giving an argument that other libraries have
 INSTEAD = {
@@ -202,7 +211,28 @@ INSTEAD = {
 }
 
 #: arguments that belong to another call than the one they are given to, by the call: what to write
-ELSEWHERE = {
+ELSEWHERE: dict[str, dict[str, str]] = {
+    "BestWeights": {
+        "save_best_only": "that is what it does; leave it out",
+        "save_weights_only": "the whole model is saved; leave it out",
+    },
+    "CSVLog": {"separator": "a comma separates what is in a line; leave it out"},
+    "Checkpoint": {
+        "monitor": "it keeps what a run goes on from; the best weights are kept by nn.BestWeights(path, monitor=…)",
+        "save_best_only": "it keeps what a run goes on from; the best weights are kept by nn.BestWeights(path)",
+        "save_weights_only": "it keeps what a run goes on from, the whole model; leave it out",
+    },
+    "EarlyStopping": {
+        "baseline": "what is compared is the best epoch so far; leave it out",
+        "restore_best_weights": "the weights of the best epoch are always restored; leave it out (a callback of your "
+        "own whose on_epoch_end returns True stops and restores nothing)",
+        "start_from_epoch": "every epoch counts, from the first; give a longer patience",
+        "verbose": "progress is told by fit: model.fit(x, y, verbose=1)",
+    },
+    "ReduceLROnPlateau": {
+        "cooldown": "after each cut it waits for `patience` epochs again; leave it out",
+        "verbose": "progress is told by fit, and the rate is history['learning_rate']",
+    },
     "Model": {
         "batch_size": "it belongs to fit: model.fit(x, y, batch_size=32)",
         "callbacks": "they belong to fit: model.fit(x, y, callbacks=…)",

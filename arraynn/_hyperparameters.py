@@ -90,12 +90,7 @@ class Hyperparameters:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Raise TypeError for arguments that there are not, in a line that names the one that is meant."""
-        if kwargs:
-            taken = inspect.signature(cls.__init__).parameters
-            if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
-                for name, value in kwargs.items():
-                    if name not in taken:
-                        raise TypeError(unexpected(cls.__name__, name, value, list(taken)[1:]))
+        check_arguments(cls, kwargs)
         if (args or kwargs) and cls.__init__ is object.__init__:
             raise TypeError(_no_dataclass(cls, [*args, *kwargs.values()][0]))
         return super().__new__(cls)
@@ -119,6 +114,16 @@ class Hyperparameters:
 
     def __post_init__(self) -> None:
         _as_python(self)
+
+
+def check_arguments(kind: type, given: Mapping[str, Any]) -> None:
+    """TypeError for a named argument that a class does not take, in a line that names the one that is meant."""
+    if given:
+        taken = inspect.signature(getattr(kind, "__init__")).parameters  # noqa: B009 - of whatever class
+        if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
+            for name, value in given.items():
+                if name not in taken:
+                    raise TypeError(unexpected(kind.__name__, name, value, list(taken)[1:]))
 
 
 def brief(held: Any) -> str:

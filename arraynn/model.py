@@ -16,6 +16,7 @@ from . import tree
 from ._array import is_array, namespace
 from ._hyperparameters import python_number
 from ._names import answers_arguments
+from ._ranges import BELOW_ONE, flag, meant
 from ._types import Array, LayerLike, Nest
 from .distributed import LocalSGD, in_threads, team_of
 from .encoding import TableEncoding, is_table, rows_of_table
@@ -179,12 +180,14 @@ class Model(ModelRepr, ModelInputs):
         Raises DataError or ShapeError for data that do not fit, and CheckpointError for a file of another fit, before
         anything is trained; DivergedError when the numbers leave the finite, keeping the last finite weights.
         """
+        shuffle = flag("shuffle", shuffle, "; True draws a new order of all rows for each epoch")
         epochs, validation_freq = at_least("epochs", epochs, 1), at_least("validation_freq", validation_freq, 1)
         if batch_size is not None:
             batch_size = at_least("batch_size", batch_size, 1, " (None is the whole set)")
         validation_split = python_number(validation_split)
         if not isinstance(validation_split, (int, float)) or not 0 <= validation_split < 1:
-            raise DataError(f"validation_split must lie in [0, 1), got {validation_split!r}")
+            remedy = meant(validation_split, 0, BELOW_ONE)
+            raise DataError(f"validation_split must lie in [0, 1), got {validation_split!r}{remedy}")
         table = self.encoding is not None and is_table(x)
         if validation_split and (validation_data is not None or (y is None and not table)):
             raise DataError("validation_split needs x and y as arrays and no validation_data beside it")
@@ -228,7 +231,7 @@ class Model(ModelRepr, ModelInputs):
                 team.check(self.network, self.loss, tuple(m for m in self.metrics if not m.whole_set))
             plan = {
                 "rows": getattr(batches, "count", None),
-                **{"batch_size": batch_size, "shuffle": bool(shuffle), "validation_split": validation_split},
+                **{"batch_size": batch_size, "shuffle": shuffle, "validation_split": validation_split},
                 "validation_freq": validation_freq,
                 "shards": team and team.shards,
                 "reduction": team and str(team.reduction),

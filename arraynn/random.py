@@ -21,6 +21,7 @@ from typing import Any
 
 from ._array import device, namespace
 from ._hyperparameters import is_integer, python_number
+from ._ranges import dropping
 from .backends import for_type
 
 _MULTIPLIERS = 0x7FEB352D, 0x846CA68B - 2**32
@@ -175,7 +176,7 @@ class Key:
         column 2 j is decided by the lower half of word j, column 2 j + 1 by the upper half, as they lie in memory.
         A half, read as signed, keeps where it is at least threshold - 2**15.
         """
-        columns = math.prod(shape[1:])
+        rate, columns = dropping("rate", rate), math.prod(shape[1:])
         words = self.bits(shape[0], (columns + 1) // 2, like=like)
         halves = for_type(type(words)).view_int16(words)
         halves = namespace(halves).reshape(halves[:, :columns] if columns % 2 else halves, shape)

@@ -106,8 +106,8 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "length 0": (lambda: nn.PositionalEmbedding(0), ValueError, "length must be an integer of at least 1, got 0"),
     "group_norm of 0 groups": (
         lambda: nn.group_norm(zeros(2, 4), zeros(4), zeros(4), 0),
-        nn.ShapeError,
-        "groups must be at least 1 and divide",
+        ValueError,
+        "groups must be an integer of at least 1, got 0",
     ),
     # what does not divide
     "groups and filters": (lambda: nn.Conv2D(3, 3, groups=2), ValueError, "2 groups of 3 filters"),

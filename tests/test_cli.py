@@ -711,12 +711,22 @@ def test_ctrl_c_while_pictures_are_drawn_keeps_what_is_there(run, pictures, monk
     with monkeypatch.context() as patch:
         patch.setattr(Figure, "savefig", interrupted)
         code, _, err = run("train", "vertical", "--epochs", 2, "--out", "run", "--checkpoint-every", 1)
-    told = "interrupted after all 2 epochs, while its pictures and figures were made; the model is in run"
-    assert (code, err) == (130, f"arraynn train: {told}\n")
+    told = "interrupted after all 2 epochs, while its pictures and figures were made; all else is saved in run"
+    assert (code, err) == (130, f"arraynn train: {told}; --out run --resume makes them\n")
     made = ["curves.png"] if picture == "boundary" else []
-    assert names("run") == sorted(["history.csv", "model.safetensors", *made])
-    assert nn.Model.load("run/model.safetensors", backend="numpy").epoch == 2
-    assert "nothing to resume" in run("train", "vertical", "--epochs", 2, "--out", "run", "--resume")[1]
+    assert names("run") == sorted(["checkpoint.safetensors", "history.csv", "model.safetensors", *made])
+    learnt = nn.Model.load("run/model.safetensors", backend="numpy")
+    assert learnt.epoch == 2
+    again = "train", "vertical", "--epochs", 2, "--out", "run", "--checkpoint-every", 1, "--resume"
+    code, out, err = run(*again)
+    assert (code, err) == (0, "")
+    assert "boundary.png, curves.png" in out or "curves.png, boundary.png" in out
+    assert names("run") == FILES
+    drawn_later = nn.Model.load("run/model.safetensors", backend="numpy")
+    assert drawn_later.history == learnt.history
+    for a, b in zip(nn.tree.leaves(drawn_later.params), nn.tree.leaves(learnt.params), strict=True):
+        assert np.array_equal(a, b)
+    assert "nothing to resume" in run(*again)[1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells of a closed pipe in another way")

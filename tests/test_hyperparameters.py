@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -128,6 +130,108 @@ def test_blocks_keep_float32(name: str) -> None:
     grads = backward(ROWS if getattr(value, "shape", ()) else ONE)
     for grad in grads if isinstance(grads, tuple) else (grads,):
         assert grad.dtype == np.float32
+
+
+IMAGE, KERNEL, SERIES = ROWS.reshape(1, 4, 3, 1), np.ones((1, 1, 1, 2), np.float32), ROWS.reshape(1, 4, 3)
+#: blocks called by hand, with all else in order : the dataclass with the same hyperparameters
+BY_HAND: dict[Any, tuple[Any, Any]] = {
+    nn.dropout: (lambda rate: nn.dropout(ROWS, rate, None), nn.Dropout),
+    nn.elu: (lambda alpha: nn.elu(ROWS, alpha), nn.ELU),
+    nn.leaky_relu: (lambda slope: nn.leaky_relu(ROWS, slope), nn.LeakyReLU),
+    nn.layer_norm: (lambda epsilon: nn.layer_norm(ROWS, ROWS[0], ROWS[0], epsilon), nn.LayerNorm),
+    nn.rms_norm: (lambda epsilon: nn.rms_norm(ROWS, ROWS[0], epsilon), nn.RMSNorm),
+    nn.group_norm: (
+        lambda groups=1, epsilon=1e-5: nn.group_norm(ROWS, ROWS[0], ROWS[0], groups, epsilon),
+        lambda groups=1, **given: nn.GroupNorm(groups, **given),
+    ),
+    nn.batch_norm: (lambda **given: nn.batch_norm(ROWS, *[ROWS[0]] * 4, training=True, **given), nn.BatchNorm),
+    nn.reshape: (lambda shape: nn.reshape(ROWS, shape), nn.Reshape),
+    nn.permute: (lambda axes: nn.permute(ROWS, axes), nn.Permute),
+    nn.conv1d: (
+        lambda **given: nn.conv1d(SERIES, np.ones((1, 3, 2)), np.ones(2), **given),
+        lambda **given: nn.Conv1D(2, 1, **given),
+    ),
+    nn.conv2d: (
+        lambda **given: nn.conv2d(IMAGE, KERNEL, np.ones(2), **given),
+        lambda **given: nn.Conv2D(2, 1, **given),
+    ),
+    nn.max_pool1d: (lambda **given: nn.max_pool1d(SERIES, 2, **given), nn.MaxPool1D),
+    nn.max_pool2d: (lambda **given: nn.max_pool2d(IMAGE, 2, **given), nn.MaxPool2D),
+    nn.average_pool1d: (lambda **given: nn.average_pool1d(SERIES, 2, **given), nn.AveragePool1D),
+    nn.average_pool2d: (lambda **given: nn.average_pool2d(IMAGE, 2, **given), nn.AveragePool2D),
+    nn.rnn: (
+        lambda reverse: nn.rnn(SERIES, np.ones((3, 2)), np.ones((2, 2)), np.ones(2), reverse=reverse),
+        lambda reverse: nn.RNN(2, reverse=reverse),
+    ),
+    nn.lstm: (
+        lambda reverse: nn.lstm(SERIES, np.ones((3, 8)), np.ones((2, 8)), np.ones(8), reverse=reverse),
+        lambda reverse: nn.LSTM(2, reverse=reverse),
+    ),
+    nn.gru: (
+        lambda reverse: nn.gru(SERIES, np.ones((3, 6)), np.ones((2, 6)), np.ones(6), np.ones(6), reverse=reverse),
+        lambda reverse: nn.GRU(2, reverse=reverse),
+    ),
+    nn.scaled_dot_product_attention: (
+        lambda **given: nn.scaled_dot_product_attention(SERIES, SERIES, SERIES, **given),
+        lambda **given: nn.MultiHeadAttention(1, **given),
+    ),
+    nn.huber: (lambda delta: nn.huber(ROWS, ROWS, delta=delta), nn.Huber),
+    nn.quantile: (lambda q: nn.quantile(ROWS, ROWS, q=q), nn.Quantile),
+    nn.focal: (lambda **given: nn.focal(ROWS, ROWS > 0, **given), nn.Focal),
+    nn.softmax_cross_entropy: (
+        lambda label_smoothing: nn.softmax_cross_entropy(ROWS, np.zeros(4, int), label_smoothing=label_smoothing),
+        nn.SoftmaxCrossEntropy,
+    ),
+}  # fmt: skip
+#: what a hyperparameter of this name may not be, nor None or a text where it is a number
+OUT_OF_RANGE: dict[str, tuple[Any, ...]] = {
+    "rate": (-0.1, 1.0, 1.5, np.float64(1.0), np.nan), "dropout": (-0.1, 1, np.float32(1.0), np.nan),
+    "alpha": (-0.1, np.inf, np.nan), "slope": (-0.1, 1.1, np.nan), "gamma": (-1, np.inf, np.nan),
+    "epsilon": (0.0, -1e-5, np.inf, np.nan), "momentum": (-0.1, 1.0, np.nan), "delta": (0, -1, np.inf, np.nan),
+    "q": (0, 1, 1.5, np.nan), "label_smoothing": (-0.1, 1.1, np.nan), "groups": (0, -1, 1.5, True),
+    "strides": (0, (1, 1, 1), 1.5), "dilation": (0, (1, 1, 1), 1.5), "padding": (-1, "SAME", None),
+    "shape": ((-1, -1), (-2,), (1.5, 2), "ab", 3, [3, 1]), "axes": ((0,), (2,), (1, 1), "1", [1]),
+    "reverse": (1, "yes", None), "causal": (1, "yes", None),
+}  # fmt: skip
+TEXTS = dict.fromkeys(("rate", "slope", "gamma", "epsilon", "momentum", "delta", "q"), "0.5")
+#: arguments of a block that its dataclass has too and takes as they are
+UNCHECKED = {"ignore_label"}
+PACKAGES = "arraynn.layers", "arraynn.losses"
+
+
+def numbers_of(block: Any) -> set[str]:
+    """The hyperparameters that a block and its dataclass take by one name; arrays go by place, as attention's q."""
+    held = {field.name for kind in KINDS if kind.__module__.startswith(PACKAGES) for field in fields(kind)}
+    arrays = {name for name, one in inspect.signature(block).parameters.items() if "Array" in str(one.annotation)}
+    return held & set(inspect.signature(block).parameters) - arrays - UNCHECKED
+
+
+def test_every_block_with_hyperparameters_is_tried_by_hand() -> None:
+    blocks = [block for name in nn.__all__ if inspect.isfunction(block := getattr(nn, name))]
+    for block in (block for block in blocks if block.__module__.startswith(PACKAGES)):
+        named = numbers_of(block)
+        assert not named or block in BY_HAND, f"{block.__name__} takes {named}: add it to BY_HAND"
+        assert named <= set(OUT_OF_RANGE), f"add the values that {block.__name__} refuses to OUT_OF_RANGE"
+
+
+@pytest.mark.parametrize("block", BY_HAND, ids=lambda block: block.__name__)
+def test_a_block_refuses_what_its_dataclass_refuses_in_the_same_words(block: Any) -> None:
+    by_hand, dataclass_of = BY_HAND[block]
+    for name in numbers_of(block):
+        for value in OUT_OF_RANGE[name]:
+            with pytest.raises((TypeError, ValueError)) as held:
+                dataclass_of(**{name: value})
+            answer = str(held.value).partition(";")[0]  # a recurrent layer says more: what PyTorch's order means
+            with pytest.raises(held.type, match=f"^{re.escape(answer)}$"):
+                by_hand(**{name: value})
+        if name in TEXTS:
+            with pytest.raises(TypeError, match=f"{name} .*, got '0.5'; give 0.5$"):
+                by_hand(**{name: TEXTS[name]})
+
+
+def test_a_mask_of_a_key_has_a_rate_below_one() -> None:
+    with pytest.raises(ValueError, match=r"rate is the probability of dropping and must lie in \[0, 1\), got 1\.0"):
+        nn.Key(0).keep((2, 3), 1.0, like=ROWS)
 
 
 def test_a_model_of_numpys_numbers_is_that_of_pythons(tmp_path: Any) -> None:

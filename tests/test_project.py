@@ -28,7 +28,7 @@ FLOORS = (
     {"errors", "_habits", "_text", "_types"},
     {"_names"},
     {"_array", "_coupling", "_hyperparameters"},
-    {"tree"},
+    {"tree", "_ranges"},
     {"compiler", "_contract"},
     {"_contract_of_rules"},
     {"backends"},

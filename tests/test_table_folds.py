@@ -12,6 +12,7 @@ import pytest
 import arraynn as nn
 from arraynn.cli import _table_folds, main
 from arraynn.cli._splits import folds_of
+from arraynn.cli._table_folds import FoldedRun
 
 pl = pytest.importorskip("polars", reason="the extra tables is not installed")
 
@@ -219,10 +220,12 @@ def test_ctrl_c_while_pictures_are_drawn_keeps_what_is_trained(run, monkeypatch,
     assert (code, err.count("\n")) == (130, 1)
     assert told in err
     assert "while" in err
+    assert "--out r --resume" in err
     code, out, _ = run(*words, "--resume")
     assert code == 0
-    assert ("fold 1 of 3 is trained already" if owner == "_Member" else "nothing to resume") in out
-    assert Path("r", MODEL).exists()
+    assert out.count("is trained already") == (0 if owner == "_Member" else 3)  # a broken one is drawn anew
+    assert run(*words[:-1], "unbroken")[0] == 0
+    np.testing.assert_array_equal(loaded(f"r/{MODEL}")(flowers()), loaded(f"unbroken/{MODEL}")(flowers()))
 
 
 def test_a_run_that_overwrites_another_leaves_none_of_its_networks(run):
@@ -268,3 +271,27 @@ def test_a_group_is_in_one_fold():
     assert np.ptp(np.bincount(found)) <= 30
     with pytest.raises(nn.DataError, match="--folds 4: there are 2 groups to train on, at least 4 are needed"):
         folds_of(4, 4, 0, labels=None, groups=np.asarray([0, 0, 1, 1]))
+
+
+@pytest.mark.parametrize("step", ["draw", "tell"])
+def test_ctrl_c_while_the_joint_pictures_are_drawn_keeps_the_networks(run, monkeypatch, step):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    command = "train", "flowers.csv", "--target", "kind", "--folds", "2", "--out", "r", *FAST
+    with monkeypatch.context() as patch:
+        patch.setattr(FoldedRun, step, interrupted)
+        code, _, err = run(*command)
+    assert code == 130
+    assert err.startswith(
+        "arraynn train: interrupted after all 2 networks, while their pictures and figures were made; "
+    )
+    assert err.endswith("; --out r --resume joins them and makes these\n")
+    assert not (Path("r") / MODEL).exists()  # which would be taken for a run that is done
+    kept = [loaded(f"r/fold-{i}/{MODEL}") for i in (1, 2)]
+    code, out, err = run(*command, "--resume")
+    assert (code, err) == (0, "")
+    assert out.count("is trained already") == 2
+    networks, _ = loaded(f"r/{MODEL}").params
+    for one, other in zip(nn.tree.leaves(networks), nn.tree.leaves([model.params for model in kept]), strict=True):
+        assert np.array_equal(one, other)

@@ -9,12 +9,27 @@ from arraynn.cli import main
 
 X = np.asarray([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], "float32")
 Y = np.asarray([0, 1, 2])
+IMAGES = np.ones((3, 4, 5, 1), "float32")
 NETWORK = nn.Sequential(nn.Dense(4), nn.ReLU(), nn.Dropout(0.5), nn.Dense(3))
 PARAMS, _ = NETWORK.init(np.random.default_rng(0), (2,))
 
 
 def model(**options):
     return nn.Model(NETWORK, backend="numpy", **options)
+
+
+class OwnCallback(nn.Callback):
+    """A callback of a user's own, with an argument."""
+
+    def __init__(self, every):
+        self.every = every
+
+
+def fitted(x=X, *first):
+    """A model that has seen x."""
+    made = nn.Model(nn.Sequential(*first, nn.Dense(3)), backend="numpy")
+    made.fit(x, Y, verbose=0)
+    return made
 
 
 def stepped(batch, key, loss="softmax_cross_entropy"):
@@ -109,6 +124,92 @@ PYTHON = {
         lambda: model().fit(X, Y, callbacks="EarlyStopping"),
         TypeError,
         "instances of subclasses of nn.Callback, got 'EarlyStopping'",
+    ),
+    "EarlyStopping(restore_best_weights=True)": (
+        lambda: nn.EarlyStopping(restore_best_weights=True),
+        TypeError,
+        "the weights of the best epoch are always restored; leave it out",
+    ),
+    "EarlyStopping(3)": (lambda: nn.EarlyStopping(3), TypeError, "other arguments go by name, as patience=10"),
+    "EarlyStopping(patience='3')": (
+        lambda: nn.EarlyStopping(patience="3"),
+        ValueError,
+        "patience must be an integer of at least 1 epoch, got '3'; give 3",
+    ),
+    "EarlyStopping(patience='0')": (
+        lambda: nn.EarlyStopping(patience="0"),
+        ValueError,
+        "patience must be an integer of at least 1 epoch, got '0'",
+    ),
+    "EarlyStopping(min_delta='x')": (
+        lambda: nn.EarlyStopping(min_delta="x"),
+        TypeError,
+        "min_delta must be a finite number of at least 0, got 'x'",
+    ),
+    "EarlyStopping(n_iter_no_change=5)": (
+        lambda: nn.EarlyStopping(n_iter_no_change=5),
+        TypeError,
+        "it is patience here: EarlyStopping(patience=5)",
+    ),
+    "ReduceLROnPlateau(min_lr=1e-5)": (
+        lambda: nn.ReduceLROnPlateau(min_lr=1e-5),
+        TypeError,
+        "ReduceLROnPlateau(min_learning_rate=1e-05)",
+    ),
+    "ReduceLROnPlateau(factor='0.5')": (
+        lambda: nn.ReduceLROnPlateau(factor="0.5"),
+        TypeError,
+        "factor must lie in (0, 1), got '0.5'; give 0.5",
+    ),
+    "Checkpoint(filepath='run')": (lambda: nn.Checkpoint(filepath="run"), TypeError, "Checkpoint(path='run')"),
+    "Checkpoint(save_best_only=True)": (
+        lambda: nn.Checkpoint("run", save_best_only=True),
+        TypeError,
+        "the best weights are kept by nn.BestWeights(path)",
+    ),
+    "Checkpoint(every='3')": (lambda: nn.Checkpoint("run", every="3"), ValueError, "or a timedelta, got '3'; give 3"),
+    "OwnCallback(evry=3)": (
+        lambda: OwnCallback(evry=3),
+        TypeError,
+        "OwnCallback takes no argument 'evry'; did you mean every?",
+    ),
+    "CSVLog(append='a')": (
+        lambda: nn.CSVLog("log.csv", append="a"),
+        TypeError,
+        "append must be True or False, got 'a'",
+    ),
+    "fit(shuffle='batch')": (
+        lambda: model().fit(X, Y, shuffle="batch"),
+        TypeError,
+        "shuffle must be True or False, got 'batch'; True draws a new order of all rows for each epoch",
+    ),
+    "fit(epochs='3')": (lambda: model().fit(X, Y, epochs="3"), nn.DataError, "got '3'; give 3"),
+    "predict(x[0])": (
+        lambda: fitted().predict(X[0]),
+        nn.ShapeError,
+        "expected input (N, 2), got (N,); x has the shape (2,): a single row is a batch of one, x[None]",
+    ),
+    "predict([1, 2])": (lambda: fitted().predict([1.0, 2.0]), nn.ShapeError, "x[None], or [x] of a list"),
+    "evaluate(x[0], y[0])": (lambda: fitted().evaluate(X[0], Y[:1]), nn.ShapeError, "a batch of one, x[None]"),
+    "explain(x[0])": (
+        lambda: fitted().explain(X[0]),
+        nn.ShapeError,
+        "expected input (N, 2), got (N,); x has the shape",
+    ),
+    "predict(column)": (
+        lambda: fitted(X[:, :1]).predict(X[:, 0]),
+        nn.ShapeError,
+        "one number a place has an axis of its own: x[..., None]",
+    ),
+    "predict(image)": (
+        lambda: fitted(IMAGES, nn.Flatten()).predict(IMAGES[0, :, :, 0]),
+        nn.ShapeError,
+        "a single row is a batch of one, with an axis behind too: x[None, ..., None]",
+    ),
+    "fit(column)": (
+        lambda: model().fit(X[:, 0], Y),
+        nn.ShapeError,
+        "one number a row is a column, x[:, None], and a single row a batch of one, x[None]",
     ),
     "callbacks=EarlyStopping()": (
         lambda: model().fit(X, Y, callbacks=nn.EarlyStopping()),

@@ -21,15 +21,16 @@ EXAMPLES = """examples:
   arraynn train spiral                       the whole job: watch a network learn three spirals
   arraynn train digits --hidden 128,64 --dropout 0.2
   arraynn train mine.npz --epochs 50 --out runs/mine
-  arraynn train mine.npz --epochs 50 --out runs/mine --resume      after a crash: nothing is lost
+  arraynn train mine.npz --epochs 50 --out runs/mine --resume      after a crash: from the last checkpoint
   arraynn evaluate runs/mine/model.safetensors test.npz
   arraynn predict runs/mine/model.safetensors new.npz --out predictions.csv
-  arraynn train houses.csv --target price    a table of your own; describe tells what becomes of its columns
+  arraynn describe houses.csv --target price      what train would do with a table of your own
+  arraynn train houses.csv --target price
   arraynn predict runs/houses-001 new.csv --out predictions.csv
-  arraynn play                               watch it in the browser, and change what you like
+  arraynn play                               watch a network learn in the browser, and change what you like
   arraynn doctor                             which backends work here, and what the others need"""
 
-TRAIN = """Train a network of dense layers, and keep the model, its history and pictures of both.
+TRAIN = """Train a network of dense layers, or LeNet, and keep the model, its history and pictures of both.
 
 DATA is one of
   spiral, vertical, moons, circles, blobs, xor, sine
@@ -40,7 +41,7 @@ DATA is one of
   FILE.npz                                   x, y or x_train, y_train [, x_test, y_test]; integer y is classification,
                                              float y regression
   FILE.csv, .tsv, .parquet, .jsonl, .xlsx    a table of your own, with --target
-Each has defaults that learn well; an option changes one of them."""
+Each has defaults that learn well, which are printed when a run begins; an option changes one of them."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -131,7 +132,9 @@ def _train(commands: Any) -> None:
 
 
 def _describe(commands: Any) -> None:
-    command = _add(commands, "describe", "tell what becomes of a table", thresholds(DESCRIBE), "_table_run")
+    command = _add(
+        commands, "describe", "show what train would do with a table, and why", thresholds(DESCRIBE), "_table_run"
+    )
     command.add_argument("data", metavar="FILE.csv", help="a table: .csv, .tsv, .parquet, .jsonl, .xlsx")
     _run_options(command)
     add_table(command, share, whole(1, 5))
@@ -147,10 +150,12 @@ def _run_options(command: Parser) -> None:
         help="train in N processes; mpi, nccl, torch: in those that are started already",
     )
     run.add_argument("--shards", type=whole(1, 8), metavar="N", help="pieces that workers cut a batch into [8]")
-    run.add_argument("--epochs", type=whole(1, 100), metavar="N")
-    run.add_argument("--batch-size", type=batch_size, metavar="N", help="rows in a step; 'full' is the whole set")
+    run.add_argument("--epochs", type=whole(1, 100), metavar="N", help="passes over the training rows [by DATA]")
+    run.add_argument("--batch-size", type=batch_size, metavar="N", help="rows in a step; 'full': all [by DATA]")
     run.add_argument("--seed", type=whole(0, 0), default=0, metavar="N", help="of data, weights and dropout [0]")
-    run.add_argument("--seeds", type=whole(1, 5), metavar="N", help="train from N seeds, and tell mean ± deviation")
+    run.add_argument(
+        "--seeds", type=whole(1, 5), metavar="N", help="train N times, from --seed on, for mean ± deviation"
+    )
     _sizes(run)
     run.add_argument("--dtype", type=one_of(("float32", "float64")), metavar="DTYPE", help="of weights [float32]")
     run.add_argument(
@@ -176,7 +181,7 @@ def _run_options(command: Parser) -> None:
         "--network", dest="architecture", choices=("mlp", "lenet"), metavar="mlp|lenet",
         help="dense layers (the default), or two convolutions, of 20 and 50 filters, before one of 500 units",
     )  # fmt: skip
-    net.add_argument("--hidden", type=hidden, metavar="64,64", help="neurons of the hidden layers; 'none' has none")
+    net.add_argument("--hidden", type=hidden, metavar="64,64", help="neurons of the hidden layers, or none [by DATA]")
     net.add_argument(
         "--activation", type=one_of(ACTIVATIONS), metavar="NAME", help=f"{', '.join(ACTIVATIONS)} [by DATA]"
     )
@@ -186,26 +191,39 @@ def _run_options(command: Parser) -> None:
         metavar="NAME",
         help=f"{', '.join(LOSSES)} [softmax_cross_entropy, or mse]",
     )
-    net.add_argument("--dropout", type=number("[0, 1)", lambda v: 0 <= v < 1, 0.1), metavar="RATE")
+    net.add_argument(
+        "--dropout",
+        type=number("[0, 1)", lambda v: 0 <= v < 1, 0.1),
+        metavar="RATE",
+        help="probability of dropping a hidden value in training, in [0, 1) [by DATA]",
+    )
     for name in ("--l1", "--l2"):
-        net.add_argument(name, type=positive(5e-4), metavar="FACTOR", help="penalty on the hidden layers' parameters")
+        net.add_argument(
+            name, type=positive(5e-4), metavar="FACTOR", help="penalty on the hidden layers' parameters [by DATA]"
+        )
     rule = command.add_argument_group("the optimizer")
     rule.add_argument("--optimizer", type=one_of(OPTIMIZERS), metavar="NAME", help=f"{', '.join(OPTIMIZERS)} [adam]")
     rule.add_argument(
         "--clip-norm",
         type=number("(0, inf)", lambda v: 0 < v < math.inf, 1.0),
         metavar="NORM",
-        help="scale gradients down to this norm",
+        help="scale gradients whose joint norm is larger down to this norm",
     )
-    rule.add_argument("--learning-rate", type=positive(0.01), metavar="RATE")
-    rule.add_argument("--decay", type=positive(1e-4), metavar="D", help="rate / (1 + D * step)")
+    rule.add_argument("--learning-rate", type=positive(0.01), metavar="RATE", help="that of the first step [by DATA]")
+    rule.add_argument(
+        "--decay", type=positive(1e-4), metavar="D", help="the rate is then RATE / (1 + D * step) [by DATA]"
+    )
     rule.add_argument("--momentum", type=number("[0, 1)", lambda v: 0 <= v < 1, 0.9), metavar="M", help="of sgd")
     out = command.add_argument_group("what is shown and kept")
-    out.add_argument("--print-every", type=whole(1, 100), metavar="N", help="a line each N epochs, beside any bar")
-    out.add_argument("--film", action="store_true", help="film.webp of how one or two inputs are learnt; needs Pillow")
+    out.add_argument(
+        "--print-every", type=whole(1, 100), metavar="N", help="print a line every N epochs, beside any bar"
+    )
+    out.add_argument(
+        "--film", action="store_true", help="film.webp of the learning, with one or two inputs; needs Pillow"
+    )
     out.add_argument("--quiet", action="store_true", help="print the output folder and nothing else")
     out.add_argument("--out", metavar="DIR", help="output folder [runs/DATA-001, counting up]")
-    out.add_argument("--overwrite", action="store_true", help="even if the folder holds a model")
+    out.add_argument("--overwrite", action="store_true", help="begin anew even if the folder holds a model")
     out.add_argument(
         "--resume",
         action="store_true",
@@ -215,14 +233,14 @@ def _run_options(command: Parser) -> None:
         "--checkpoint-every",
         type=whole(1, 100),
         metavar="N",
-        help="steps between two checkpoints [those of 10 s]",
+        help="steps between two checkpoints [one every 10 s]",
     )
 
 
 def _evaluate(commands: Any) -> None:
     text = """The loss and the metrics of a trained model on DATA: on its test rows where it has some, else on all.
 Of a model that was trained on a table: of the rows of FILE.csv, with its target, in the target's own unit."""
-    command = _add(commands, "evaluate", "measure a trained model", text, "_evaluate")
+    command = _add(commands, "evaluate", "measure a trained model on data", text, "_evaluate")
     command.add_argument("model", metavar="MODEL", help="model.safetensors of a training run, or its folder")
     command.add_argument("data", metavar="DATA", type=data, help="a data set's name, FILE.npz or a table, as for train")
     command.add_argument(
@@ -250,11 +268,13 @@ def _sizes(group: Any) -> None:
 
 
 def _predict(commands: Any) -> None:
-    text = """What a trained model says of the rows of x (or x_test) in FILE.npz, as CSV: row, prediction and, of a
-classifier, probabilities. Of a model that was trained on a table: the columns of FILE.csv, and these beside them."""
-    command = _add(commands, "predict", "ask a trained model", text, "_predict")
+    text = """The predictions of a trained model for the rows of x (or x_test) in FILE.npz, as CSV: row, prediction and,
+of a classifier, probabilities. A model that was trained on a table takes a table, and copies its columns too."""
+    command = _add(commands, "predict", "write a trained model's predictions", text, "_predict")
     command.add_argument("model", metavar="MODEL", help="model.safetensors of a training run, or its folder")
-    command.add_argument("file", metavar="FILE.npz", help="or a table, as the model was trained on")
+    command.add_argument(
+        "file", metavar="FILE.npz", help="the rows; FILE.csv or another table, if the model was trained on one"
+    )
     command.add_argument("--out", metavar="predictions.csv", help="a file to write [standard output]")
     command.add_argument("--backend", default="auto", metavar="NAME", help="as for train [auto]")
     add_reading(command)
@@ -262,12 +282,14 @@ classifier, probabilities. Of a model that was trained on a table: the columns o
 
 def _explain(commands: Any) -> None:
     text = """One training step in full: every value forward and backward, with formulas and shapes, and each update.
-Of a network of 2-3-3 on three points of a spiral, or of a saved model."""
+Without MODEL it is that of a new network, 2-3-3, on three points of a spiral."""
     command = _add(commands, "explain", "show one training step in full", text, "_explain")
     command.add_argument("model", metavar="MODEL", nargs="?", help="model.safetensors of a training run, or its folder")
     command.add_argument("--data", metavar="DATA", type=data, help="as for train [what the model's inputs suggest]")
     _image_size(command, "the model's")
-    command.add_argument("--samples", type=whole(1, 3), default=3, metavar="N", help="rows of it [3]")
+    command.add_argument(
+        "--samples", type=whole(1, 3), default=3, metavar="N", help="rows of DATA that the step takes [3]"
+    )
     command.add_argument("--seed", type=whole(0, 0), default=0, metavar="N", help="of data and weights [0]")
     command.add_argument("--backend", default="auto", metavar="NAME", help="as for train [auto]")
     form = command.add_mutually_exclusive_group()
@@ -283,8 +305,8 @@ def _doctor(commands: Any) -> None:
 
 def _bench(commands: Any) -> None:
     text = """How long a training step takes on each backend that works here, in turn, in one process: networks of
-2-64-3, 2-512-3, 784-512-512-10 and 1024-4096-4096-1000, with Adam, in float32. Where there is a GPU, also the hidden
-width from which it pays."""
+2-64-3, 2-512-3, 784-512-512-10 and 1024-4096-4096-1000, with Adam, in float32. Where there is a GPU, also the
+hidden width from which it is faster than the CPU."""
     command = _add(commands, "bench", "time the backends of this machine", text, "_bench")
     command.add_argument(
         "workloads", metavar="WORKLOAD", nargs="*", type=workload, help="spiral, drop, mnist, wide [all]"
@@ -292,12 +314,14 @@ width from which it pays."""
     command.add_argument(
         "--backend", action="append", metavar="NAME", help="may be given more than once [all that work]"
     )
-    command.add_argument("--rounds", type=whole(1, 9), default=9, metavar="N", help="turns of each backend [9]")
+    command.add_argument(
+        "--rounds", type=whole(1, 9), default=9, metavar="N", help="how often each backend is timed [9]"
+    )
     command.add_argument(
         "--seconds",
         type=number("(0, 60]", lambda v: 0 < v <= 60, 0.2),
         default=0.2,
         metavar="S",
-        help="that a turn takes, about [0.2]",
+        help="about how long each timing takes [0.2]",
     )
     command.add_argument("--out", metavar="DIR", help="folder for bench.csv and bench.png [nothing is written]")

@@ -58,6 +58,13 @@ class Recipe:
     dtype: str = "float32"
     validation_split: float | None = None
 
+    @property
+    def told(self) -> str:
+        """The optimizer, its rate and what regularizes, as a run introduces itself."""
+        rates = ("decay", self.decay), ("dropout", self.dropout), ("l1", self.l1), ("l2", self.l2)
+        held = "".join(f", {name} {rate:g}" for name, rate in rates if rate)
+        return f"{self.optimizer}, learning rate {self.learning_rate:g}{held}"
+
     def changed(self, arguments: Any) -> Recipe:
         """The recipe with what was said on the command line. Raises UsageError for options that do not go together."""
         said = {f.name: getattr(arguments, f.name, None) for f in fields(self)}

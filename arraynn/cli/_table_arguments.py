@@ -13,7 +13,8 @@ TABLE_OPTIONS = (
 )
 
 DESCRIBE = """What `arraynn train` would do with a table, and why, without training: how the file is written, what
-becomes of each column, the split of the rows, the network."""
+becomes of each column, the split of the rows, the network. It takes the options of train, so that one word of the
+command line is all that differs."""
 
 
 def add_table(command: ArgumentParser, share: Callable[[str], float], folds: Callable[[str], int]) -> None:

@@ -97,8 +97,10 @@ class FoldedRun(TableRun):
             folders = f"{FOLD}1 to {FOLD}{len(self.members)}"
             self.tell([MODEL, *drawn, folders], why, time.monotonic() - began)
         except KeyboardInterrupt:
+            (self.folder / MODEL).unlink()  # it would say that all is done; the networks are there to be joined again
             done = f"all {len(self.members)} networks, while their pictures and figures were made"
-            print(f"arraynn train: interrupted after {done}; the model is in {self.folder}", file=sys.stderr)
+            saved = f"the networks are saved in {self.folder}; --out {self.folder} --resume joins them and makes these"
+            print(f"arraynn train: interrupted after {done}; {saved}", file=sys.stderr)
             return 130
         return 0
 

@@ -173,7 +173,7 @@ class TableRun(Run):
         size = "the whole set a step" if recipe.batch_size is None else f"{recipe.batch_size} rows a step"
         validated = "validation" in self.sets or self.table.folds is not None
         stop = "at most " * validated + counted(recipe.epochs, "epoch")
-        rule = f"{recipe.optimizer}, learning rate {recipe.learning_rate:g}, seed {self.model.seed}"
+        rule = f"{recipe.told}, seed {self.model.seed}"
         best = "; the weights of the best epoch on the validation rows are kept" * validated
         lines = [
             ("", ""),

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .._text import table
+from .._text import counted, table
 from ..backends import backend
 from ..datasets.tables import is_table_file
 from ..distributed import Group
@@ -226,14 +226,11 @@ class Run:
         kind = f"{outputs} classes" if self.data.classes else f"regression of {outputs} column{'s' * (outputs > 1)}"
         steps = "the whole set a step" if recipe.batch_size is None else f"{recipe.batch_size} rows a step"
         others = ", ".join(f"{len(y):,} rows for {which}" for which, (_, y) in self.sets.items() if which != "training")
-        decay = f", decay {recipe.decay:g}" if recipe.decay else ""
-        epochs = f"{recipe.epochs:,} epoch{'s' if recipe.epochs > 1 else ''}"
-        rule = f"{recipe.optimizer}, learning rate {recipe.learning_rate:g}{decay}"
         lines = [
             ("backend", f"{where.name} {where.version} on {where.device}"),
             ("", where.reason),
             ("data", f"{name}, {len(x):,} rows of shape {x.shape[1:]}, {kind}" + (f"; {others}" if others else "")),
-            ("training", f"{epochs}, {steps}, {rule}, seed {model.seed}"),
+            ("training", f"{counted(recipe.epochs, 'epoch')}, {steps}, {recipe.told}, seed {model.seed}"),
             *([] if self.group is None else [("workers", f"{self.group.size}, {self.group.name}")]),
             ("into", str(self.folder)),
         ]
@@ -302,10 +299,9 @@ class Run:
             self.tell([*files, *drawn, *([FILM] if films else [])], why, time.monotonic() - began)
         except KeyboardInterrupt as error:
             if stopped is None:
-                checkpoint.path.unlink(missing_ok=True)
                 done = f"all {self.model.epoch} epochs{self.of}, while its pictures and figures were made"
-                more = "" if self.home == self.folder else f"; --out {self.home} --resume goes on"
-                print(f"arraynn train: interrupted after {done}; the model is in {self.folder}{more}", file=sys.stderr)
+                saved = f"all else is saved in {self.folder}; --out {self.home} --resume makes them"
+                print(f"arraynn train: interrupted after {done}; {saved}", file=sys.stderr)
                 return 130
             stopped = error if isinstance(stopped, KeyboardInterrupt) else stopped
         if isinstance(stopped, KeyboardInterrupt):
@@ -340,7 +336,7 @@ class Run:
             for name, found in self.measure().items()
         ]
         self.say(f"\n{figure_table(lines)}\n")
-        self.say(f"{clock(seconds)} for {self.model.epoch:,} epochs; in {self.folder}: {', '.join(files)}")
+        self.say(f"{clock(seconds)} for {counted(self.model.epoch, 'epoch')}; in {self.folder}: {', '.join(files)}")
         if why:
             self.say(why)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from .._coupling import batch_coupled
 from .._types import Backward, Nest
+from ..errors import Placed
 from ..layers import Layer
 from ..layers.combinator import Combinator
 from ._formula import backward_formula, formula
@@ -32,7 +33,10 @@ class Recorded(Layer):
         return {"stage": name, "what": f"{type(self.layer).__name__} '{self.path}'", "formula": read(self.layer)}
 
     def __call__(self, params: Nest, x: Nest, key: Any = None) -> tuple[Nest, Backward]:
-        y, backward = self.inside(params, x, key)
+        try:
+            y, backward = self.inside(params, x, key)
+        except Placed as error:
+            raise error.inside(type(self.layer).__name__, "") from None  # the layer's own name, not this one's
         values = {} if self.inside is not self.layer else by_path(params)
         self.log.append(
             self.stage("forward") | {"settings": settings(self.layer), "x": plain(x), **values, "y": plain(y)}

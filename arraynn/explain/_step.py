@@ -13,6 +13,7 @@ from ..optimizers import Groups
 from ..random import Key
 from ..schedules import rate_at
 from ..training.dataset import InputSpec
+from ..training.model_inputs import first_layer
 from ..training.step import clip
 from ..training.validation import as_array, as_inputs
 from ._formula import backward_formula, formula
@@ -73,12 +74,15 @@ def explain(model: Any, x: Any = None, y: Any = None, sample_weight: Any = None)
         loss=model.loss,
         input_shape=model.input_shape,
         output_shape=(),  # known when the network has answered
+        first=first_layer(model.network),
         integer_input=model.integer_input,
         vocabulary=model.vocabulary,
         longest=model.longest,
         classes=model.classes,
     )
-    x = spec.by_part(lambda leaf, part: spec.input(leaf, part=part), as_inputs(x))
+    x = as_inputs(x)
+    spec.check_shape(x)
+    x = spec.by_part(lambda leaf, part: spec.input(leaf, part=part), x)
     stages = [_input_stage(x)]
     with model.backend.context():
         network = recorded(model.network, "", stages)  # its layers add their own stages, both ways

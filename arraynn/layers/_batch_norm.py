@@ -8,12 +8,12 @@ from typing import Any
 
 from .. import initializers
 from .._array import device, namespace, sum_of_rows
-from .._hyperparameters import python_number
+from .._ranges import above_zero, flag, keeping
 from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
-from ._shapes import check_vectors
+from ._shapes import NO_AXIS, check_vectors
 
 
 def batch_norm(
@@ -49,7 +49,7 @@ def batch_norm(
     in the paper's Algorithm 2 and PyTorch (Keras and Flax take σ²). A batch of fewer than two positions that count,
     such as the one row left over at the end of an epoch, has no variance, and leaves them as they are. (PyTorch raises
     an error there; Keras takes 0 for the variance, which makes the running one too small.)
-    Raises ShapeError where the shapes do not fit.
+    Raises ShapeError where the shapes do not fit, ValueError for hyperparameters out of range.
 
     μ is taken twice, the second time of x - μ, so that a column far from 0 loses no digits: a sum of float32 over many
     rows is off by more than an ulp of the mean, and that error is as large as a small σ.
@@ -60,11 +60,11 @@ def batch_norm(
 
     >>> import numpy as np
     >>> x, one, zero = np.asarray([[1.0], [3.0]]), np.ones(1), np.zeros(1)
-    >>> y, backward = batch_norm(x, one, zero, zero, one, training=True, epsilon=0.0)
+    >>> y, backward = batch_norm(x, one, zero, zero, one, training=True, epsilon=3.0)
     >>> y[:, 0]
-    array([-1.,  1.])
+    array([-0.5,  0.5])
     >>> backward(np.asarray([[1.0], [0.0]]), need_dx=False)
-    (None, array([-1.]), array([1.]), array([0.2]), array([1.1]))
+    (None, array([-0.5]), array([1.]), array([0.2]), array([1.1]))
     """
     if len(x.shape) < 2 or tuple(x.shape[-1:]) != tuple(scale.shape):
         check_vectors(math.prod(scale.shape), scale=scale)
@@ -72,7 +72,8 @@ def batch_norm(
     check_vectors(scale.shape[0], bias=bias, mean=mean, variance=variance)
     if mask is not None and tuple(mask.shape) != tuple(x.shape[:1]):
         raise ShapeError(f"mask must have one element a row, {tuple(x.shape[:1])}, got {tuple(mask.shape)}")
-    xp, momentum, epsilon = namespace(x), python_number(momentum), python_number(epsilon)
+    xp, training = namespace(x), flag("training", training)
+    momentum, epsilon = keeping("momentum", momentum), above_zero("epsilon", epsilon)
 
     def column_sums(a: Array) -> Any:
         return sum_of_rows(xp.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1])))
@@ -172,10 +173,8 @@ class BatchNorm(Layer):
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum is what running statistics keep and must lie in [0, 1), got {self.momentum!r}")
-        if not 0 < self.epsilon < math.inf:
-            raise ValueError(f"epsilon must be a finite number above 0, got {self.epsilon!r}")
+        keeping("momentum", self.momentum)
+        above_zero("epsilon", self.epsilon)
 
     batch_coupled = True
     coupled_in_inference = False
@@ -185,7 +184,7 @@ class BatchNorm(Layer):
         if input_shape and isinstance(input_shape[0], tuple):
             input_shape = input_shape[0]  # of the pair (x, mask)
         if not input_shape:
-            raise ShapeError("expected input (N, …, D), got (N,)")
+            raise ShapeError(f"expected input (N, …, D), got (N,){NO_AXIS}")
         zero, one = (initializers.constant(value)(rng, input_shape[-1:]).astype(dtype) for value in (0.0, 1.0))
         statistics = {"mean": zero, "variance": one}
         return {"scale": one.copy(), "bias": zero.copy(), "statistics": statistics}, tuple(input_shape)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from .. import initializers
 from .._array import namespace, sum_of_rows
 from .._contract_of_rules import drawn
-from .._hyperparameters import is_integer
+from .._ranges import at_least_one
 from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..backends import Windows, for_type
@@ -34,8 +34,9 @@ def convolve(
     if len(w.shape) != rank + 2:
         raise ShapeError(f"w must be ({KERNEL[rank]}, C / groups, filters), got {tuple(w.shape)}")
     *size, channels, filters = w.shape
-    if groups < 1 or filters % groups:
-        raise ShapeError(f"groups must be at least 1 and divide the {filters} filters of w, got {groups}")
+    groups = at_least_one("groups", groups)
+    if filters % groups:
+        raise ShapeError(f"groups must divide the {filters} filters of w, got {groups}")
     if tuple(b.shape) == (w.shape[0],) != (filters,):
         raise ShapeError(
             f"w must be ({KERNEL[rank]}, C / groups, filters) and b (filters,), got {tuple(w.shape)} and "
@@ -125,9 +126,7 @@ class Convolution(Layer):
     def __post_init__(self) -> None:
         check_rules(self)
         for name in ("filters", "groups"):
-            value = getattr(self, name)
-            if not is_integer(value, 1):
-                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+            at_least_one(name, getattr(self, name))
         for name in ("kernel_size", "strides", "dilation"):
             sizes(name, getattr(self, name), self.rank)
         check_padding(self.padding, self.rank)

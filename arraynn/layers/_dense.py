@@ -9,13 +9,13 @@ from typing import Any, Self
 from .. import initializers
 from .._array import namespace, sum_of_rows
 from .._contract_of_rules import drawn
-from .._hyperparameters import is_integer
+from .._ranges import at_least_one
 from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ..regularizers import penalty_of
 from ._base import Layer
-from ._shapes import check_rules
+from ._shapes import NO_AXIS, check_rules
 
 
 def dense(x: Array, w: Array, b: Array, /) -> tuple[Any, Backward]:
@@ -88,12 +88,11 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         check_rules(self)
-        if not is_integer(self.units, 1):
-            raise ValueError(f"units must be an integer of at least 1, got {self.units!r}")
+        at_least_one("units", self.units)
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         if not input_shape:
-            raise ShapeError("expected input (N, …, n_in), got (N,)")
+            raise ShapeError(f"expected input (N, …, n_in), got (N,){NO_AXIS}")
         weight = drawn("weight_initializer", self.weight_initializer, rng, (input_shape[-1], self.units))
         bias = drawn("bias_initializer", self.bias_initializer, rng, (self.units,))
         return {"weight": weight.astype(dtype), "bias": bias.astype(dtype)}, (*input_shape[:-1], self.units)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._array import namespace
-from .._hyperparameters import python_number
+from .._ranges import dropping
 from .._types import Array, Backward, Nest
 from ..random import Key, checked_key, quantized
 from ._base import Layer
@@ -20,6 +20,7 @@ def dropout(x: Array, rate: float, key: Key | None, /) -> tuple[Any, Backward]:
         steps of 2**-16 with the scale that matches, so that E[y] = x exactly.
     key : `Key` of this step and layer; it fixes the mask bit for bit, on every backend. None is inference: y = x.
     Returns y, shaped as x, and backward(dy) -> dx = dy m / (1 - rate), the same mask.
+    Raises ValueError for a rate out of range, in inference too.
 
     Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, JMLR 15, 2014, scaled in training, not in inference.
 
@@ -30,7 +31,7 @@ def dropout(x: Array, rate: float, key: Key | None, /) -> tuple[Any, Backward]:
     array([[0., 0., 0., 0.],
            [0., 2., 2., 2.]])
     """
-    rate = python_number(rate)
+    rate = dropping("rate", rate)
     if key is None or rate == 0:
         return x, lambda dy: dy
     xp = namespace(x)
@@ -56,8 +57,7 @@ class Dropout(Layer):
     rate: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate < 1:
-            raise ValueError(f"rate is the probability of dropping and must lie in [0, 1), got {self.rate!r}")
+        dropping("rate", self.rate)
 
     def __call__(self, params: Nest, x: Array, key: Key | None = None) -> tuple[Any, Backward]:
         y, dropout_backward = dropout(x, self.rate, key)

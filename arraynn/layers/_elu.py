@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from .._array import namespace, zero_like
-from .._hyperparameters import python_number
+from .._ranges import at_least_zero
 from .._types import Array, Backward
 from ._base import Activation
 
@@ -18,6 +17,7 @@ def elu(x: Array, alpha: float = 1.0, /) -> tuple[Any, Backward]:
     x : float array, any shape; any value, -inf and inf included (y = -alpha and inf).
     alpha : finite, at least 0; y tends to -alpha.
     Returns y, shaped as x, and backward(dy) -> dx = dy where x > 0, else dy alpha exp(x).
+    Raises ValueError for an alpha out of range.
     At x = 0, a kink unless alpha is 1, the slope is alpha, as in PyTorch.
 
     Clevert, Unterthiner and Hochreiter, ICLR 2016, section 3.
@@ -27,7 +27,7 @@ def elu(x: Array, alpha: float = 1.0, /) -> tuple[Any, Backward]:
     >>> y, backward(np.asarray([1.0, 1.0, 1.0]))
     (array([-0.5,  0. ,  2. ]), array([0. , 0.5, 1. ]))
     """
-    xp, alpha = namespace(x), python_number(alpha)
+    xp, alpha = namespace(x), at_least_zero("alpha", alpha)
     zero = zero_like(x)
     negative = xp.minimum(x, zero)  # never above 0, so its exponential does not overflow
     y = alpha * xp.expm1(negative)
@@ -54,8 +54,7 @@ class ELU(Activation):
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.alpha < math.inf:
-            raise ValueError(f"alpha must be a finite number of at least 0, got {self.alpha!r}")
+        at_least_zero("alpha", self.alpha)
 
     def function(self, x: Array, /) -> tuple[Any, Backward]:
         return elu(x, self.alpha)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from .. import initializers
 from .._array import device, namespace
 from .._contract_of_rules import drawn
-from .._hyperparameters import is_integer
+from .._ranges import at_least_one
 from .._types import Array, Backward, Nest, Shape
 from ..errors import DataError
 from ..regularizers import penalty_of
@@ -92,9 +92,7 @@ class Embedding(Layer):
     def __post_init__(self) -> None:
         check_rules(self)
         for name in ("vocabulary", "units"):
-            value = getattr(self, name)
-            if not is_integer(value, 1):
-                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+            at_least_one(name, getattr(self, name))
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         weight = drawn("weight_initializer", self.weight_initializer, rng, (self.vocabulary, self.units))

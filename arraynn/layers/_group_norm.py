@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import initializers
 from .._array import namespace
-from .._hyperparameters import is_integer
+from .._ranges import above_zero, at_least_one
 from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
@@ -25,7 +25,7 @@ def group_norm(x: Array, scale: Array, bias: Array, groups: int, epsilon: float 
     epsilon : ε > 0, under the root; 1e-5 as in PyTorch, Keras takes 1e-3, Flax 1e-6.
     Returns y, shaped as x, and backward(dy, need_dx=True) -> dx = (g - mean(g) - x̂ mean(g x̂)) / √(variance + ε) with
     g = dy scale and means over the group, dscale = Σ dy x̂, dbias = Σ dy; dx is None where it is not needed.
-    Raises ShapeError where the shapes do not fit.
+    Raises ShapeError where the shapes do not fit, ValueError for hyperparameters out of range.
 
     The variance is the population's. Rows do not see each other, so it is the same in training and in inference.
 
@@ -37,8 +37,9 @@ def group_norm(x: Array, scale: Array, bias: Array, groups: int, epsilon: float 
     array([[-1.,  1.,  0.,  0.]])
     """
     check_vectors(math.prod(scale.shape), scale=scale, bias=bias)
+    groups = at_least_one("groups", groups)
     channels = check_groups(tuple(x.shape[1:]), groups, scale.shape[0])
-    xp = namespace(x)
+    xp, epsilon = namespace(x), above_zero("epsilon", epsilon)
     shape, axes = tuple(x.shape), tuple(range(len(x.shape) - 1))
     grouped = (shape[0], math.prod(shape[1:-1]), groups, channels // groups)
 
@@ -73,9 +74,9 @@ def check_groups(shape: Shape, groups: int, channels: int | None = None) -> int:
     """The channels of rows of this shape; ShapeError where they are others, or the groups do not divide them."""
     if not shape or channels not in (None, shape[-1]):
         raise ShapeError(f"expected input (N, …, {'C' if channels is None else channels}), got {row_shape(shape)}")
-    if groups < 1 or shape[-1] % groups:
+    if shape[-1] % groups:
         raise ShapeError(
-            f"groups must be at least 1 and divide the channels, got {groups} groups of {shape[-1]} channels, the last "
+            f"groups must divide the channels, got {groups} groups of {shape[-1]} channels, the last "
             f"axis of the input {row_shape(shape)}"
         )
     return shape[-1]
@@ -92,10 +93,8 @@ class GroupNorm(Layer):
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
-        if not is_integer(self.groups, 1):
-            raise ValueError(f"groups must be an integer of at least 1, got {self.groups!r}")
-        if not 0 < self.epsilon < math.inf:
-            raise ValueError(f"epsilon must be a finite number above 0, got {self.epsilon!r}")
+        at_least_one("groups", self.groups)
+        above_zero("epsilon", self.epsilon)
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         channels = (check_groups(tuple(input_shape), self.groups),)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .._array import namespace, sum_of_rows
+from .._ranges import flag
 from .._types import Array, Backward, Shape
 from ..backends import for_type
 from ._logistic import logistic
@@ -40,6 +41,7 @@ def gru(
     array([0.3808, 0.5712])
     """
     check_steps(x, w, u, b, 3)
+    reverse = flag("reverse", reverse)
     xp, scan = namespace(x), for_type(type(x)).scan
     (rows, steps, width), units = x.shape, u.shape[0]
     check_vectors(units, d=d)

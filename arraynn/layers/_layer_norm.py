@@ -8,12 +8,12 @@ from typing import Any
 
 from .. import initializers
 from .._array import namespace
-from .._hyperparameters import python_number
+from .._ranges import above_zero
 from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
-from ._shapes import check_vectors
+from ._shapes import NO_AXIS, check_vectors
 
 
 def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) -> tuple[Any, Backward]:
@@ -23,7 +23,7 @@ def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) ->
     epsilon : ε > 0, under the root; 1e-5 as in PyTorch, Keras takes 1e-3, JAX's libraries 1e-6.
     Returns y, shaped as x, and backward(dy, need_dx=True) -> dx = (g - mean(g) - x̂ mean(g x̂)) / √(variance + ε) with
     g = dy scale, dscale = Σ dy x̂, dbias = Σ dy; dx is None where it is not needed.
-    Raises ShapeError where the shapes do not fit.
+    Raises ShapeError where the shapes do not fit, ValueError for an epsilon out of range.
 
     The variance is the population's, a mean of D squares. A row of equal numbers has x̂ = 0.
     Rows do not see each other, so it is the same in training and in inference, and a batch may be split.
@@ -31,15 +31,15 @@ def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) ->
     Ba, Kiros and Hinton, arXiv 1607.06450, equation 3.
 
     >>> import numpy as np
-    >>> y, backward = layer_norm(np.asarray([[1.0, 3.0]]), np.ones(2), np.zeros(2), 0.0)
-    >>> y, backward(np.asarray([[1.0, 0.0]]))
-    (array([[-1.,  1.]]), (array([[0., 0.]]), array([-1.,  0.]), array([1., 0.])))
+    >>> y, backward = layer_norm(np.asarray([[1.0, 3.0]]), np.ones(2), np.zeros(2), 3.0)
+    >>> y, backward(np.asarray([[1.0, 0.0]]), need_dx=False)
+    (array([[-0.5,  0.5]]), (None, array([-0.5,  0. ]), array([1., 0.])))
     """
     if len(x.shape) < 2 or tuple(x.shape[-1:]) != tuple(scale.shape):
         check_vectors(math.prod(scale.shape), scale=scale)
         raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got {row_shape(x.shape[1:])}")
     check_vectors(scale.shape[0], bias=bias)
-    xp, epsilon = namespace(x), python_number(epsilon)
+    xp, epsilon = namespace(x), above_zero("epsilon", epsilon)
     axes = tuple(range(len(x.shape) - 1))
     normal = x - xp.mean(x, axis=-1, keepdims=True)
     normal -= xp.mean(normal, axis=-1, keepdims=True)  # what rounding has left of the mean
@@ -76,12 +76,11 @@ class LayerNorm(Layer):
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
-        if not 0 < self.epsilon < math.inf:
-            raise ValueError(f"epsilon must be a finite number above 0, got {self.epsilon!r}")
+        above_zero("epsilon", self.epsilon)
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         if not input_shape:
-            raise ShapeError("expected input (N, …, D), got (N,)")
+            raise ShapeError(f"expected input (N, …, D), got (N,){NO_AXIS}")
         return {
             "scale": initializers.constant(1.0)(rng, input_shape[-1:]).astype(dtype),
             "bias": initializers.zeros(rng, input_shape[-1:]).astype(dtype),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._array import device, namespace
-from .._hyperparameters import python_number
+from .._ranges import within
 from .._types import Array, Backward
 from ._base import Activation
 
@@ -17,6 +17,7 @@ def leaky_relu(x: Array, slope: float = 0.01, /) -> tuple[Any, Backward]:
     x : float array, any shape; any finite value, and ±inf unless slope is 0.
     slope : in [0, 1]; 0 is `relu`. 0.01 as in the paper and PyTorch (`negative_slope`); Keras takes 0.3.
     Returns y, shaped as x, and backward(dy) -> dx = dy where x > 0, else slope dy.
+    Raises ValueError for a slope out of range.
     At x = 0, where the slope is undefined, it is `slope`, as in PyTorch.
 
     Maas, Hannun and Ng, ICML 2013.
@@ -26,7 +27,7 @@ def leaky_relu(x: Array, slope: float = 0.01, /) -> tuple[Any, Backward]:
     >>> y, backward(np.asarray([1.0, 1.0, 1.0]))
     (array([-0.5,  0. ,  2. ]), array([0.25, 0.25, 1.  ]))
     """
-    xp, slope = namespace(x), python_number(slope)
+    xp, slope = namespace(x), checked_slope(slope)
     y = xp.maximum(x, slope * x)  # slope <= 1, so the larger of the two is x just where x >= 0
 
     def leaky_relu_backward(dy: Array) -> Any:
@@ -35,6 +36,11 @@ def leaky_relu(x: Array, slope: float = 0.01, /) -> tuple[Any, Backward]:
         return dy * xp.maximum(mask, xp.asarray(slope, dtype=dy.dtype, device=device(dy)))
 
     return y, leaky_relu_backward
+
+
+def checked_slope(slope: Any) -> Any:
+    """The slope of the negative side: in [0, 1], where the larger of x and slope x is the right one."""
+    return within("slope", slope, 0, 1, "is that of the negative side and must lie in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,7 @@ class LeakyReLU(Activation):
     slope: float = 0.01
 
     def __post_init__(self) -> None:
-        if not 0 <= self.slope <= 1:
-            raise ValueError(f"slope is that of the negative side and must lie in [0, 1], got {self.slope!r}")
+        checked_slope(self.slope)
 
     def function(self, x: Array, /) -> tuple[Any, Backward]:
         return leaky_relu(x, self.slope)

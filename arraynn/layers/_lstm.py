@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from .. import initializers
 from .._array import namespace, sum_of_rows
+from .._ranges import flag
 from .._types import Array, Backward, Nest, Shape
 from ..backends import for_type
 from ._logistic import logistic
@@ -40,6 +41,7 @@ def lstm(
     array([0.1817, 0.2581])
     """
     check_steps(x, w, u, b, 4)
+    reverse = flag("reverse", reverse)
     xp, scan = namespace(x), for_type(type(x)).scan
     (rows, steps, width), units = x.shape, u.shape[0]
     flat, m = xp.reshape(time_first(x), (steps * rows, width)), steps_of(mask, x)

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import initializers
 from .._array import device, namespace
-from .._hyperparameters import is_integer
+from .._ranges import at_least_one, dropping
 from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
@@ -58,11 +58,9 @@ class MultiHeadAttention(Layer):
         check_rules(self)
         check_flags(self, "causal")
         for name in ("heads", "key_units", "value_units"):
-            value = getattr(self, name)
-            if (value is not None or name == "heads") and (not is_integer(value, 1)):
-                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is the probability of dropping and must lie in [0, 1), got {self.dropout!r}")
+            if name == "heads" or getattr(self, name) is not None:
+                at_least_one(name, getattr(self, name))
+        dropping("dropout", self.dropout)
 
     def shapes(self, input_shape: Any) -> tuple[dict[str, Shape], Shape]:
         """The shapes of the weights, by their names, and of an output row, for rows of this shape, or these."""

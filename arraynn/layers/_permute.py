@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._array import namespace
+from .._hyperparameters import held_number
 from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
@@ -18,7 +19,7 @@ def permute(x: Array, axes: tuple[int, ...], /) -> tuple[Array, Backward]:
     x : array (N, …), any dtype. axes : 1, 2, … in another order, one for each axis but the batch; (2, 3, 1) puts
         channels that come first, (N, C, H, W), last.
     Returns y and backward(dy) -> dx = dy with its axes put back.
-    Raises ShapeError where x has another number of axes.
+    Raises ShapeError where x has another number of axes, ValueError for what is no order of axes.
 
     The convention of Keras's Permute, which counts from 1 too; PyTorch's permute names the batch axis as well.
 
@@ -27,6 +28,7 @@ def permute(x: Array, axes: tuple[int, ...], /) -> tuple[Array, Backward]:
     >>> y.shape, backward(y).shape
     ((5, 28, 20, 3), (5, 3, 28, 20))
     """
+    axes = checked_axes(axes)
     permuted(tuple(x.shape[1:]), axes)
     xp = namespace(x)
 
@@ -35,6 +37,14 @@ def permute(x: Array, axes: tuple[int, ...], /) -> tuple[Array, Backward]:
         return xp.permute_dims(dy, (0, *(axes.index(j) + 1 for j in range(1, len(axes) + 1))))
 
     return xp.permute_dims(x, (0, *axes)), permute_backward
+
+
+def checked_axes(axes: Any) -> Shape:
+    """The axes, as Python's integers; ValueError unless they are a tuple of 1, 2, … in some order."""
+    axes = held_number(axes)
+    if not isinstance(axes, tuple) or set(axes) != set(range(1, len(axes) + 1)):
+        raise ValueError(f"axes must be a tuple of 1, 2, … in some order, got {axes!r:.80}")
+    return tuple(axes)
 
 
 def permuted(before: Shape, axes: Shape) -> Shape:
@@ -53,8 +63,7 @@ class Permute(Activation):
     axes: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.axes, tuple) or sorted(self.axes) != list(range(1, len(self.axes) + 1)):
-            raise ValueError(f"axes must be a tuple of 1, 2, … in some order, got {self.axes!r}")
+        checked_axes(self.axes)
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         return {}, permuted(tuple(input_shape), self.axes)

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import initializers
 from .._array import device, namespace
-from .._hyperparameters import is_integer
+from .._ranges import at_least_one
 from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
@@ -77,8 +77,7 @@ class PositionalEmbedding(Layer):
 
     def __post_init__(self) -> None:
         check_rules(self)
-        if not is_integer(self.length, 1):
-            raise ValueError(f"length must be an integer of at least 1, got {self.length!r}")
+        at_least_one("length", self.length)
         if self.kind not in KINDS:
             raise ValueError(f"kind must be 'learned' or 'sinusoidal', got {self.kind!r}")
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from .. import initializers
 from .._array import device, namespace
-from .._hyperparameters import is_integer
+from .._ranges import at_least_one
 from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
@@ -100,8 +100,7 @@ class Recurrent(Layer):
         kind = type(self).__name__
         remedy = f"; {kind} takes the units of its state only, those of the input are inferred: {kind}(64)"
         check_flags(self, "return_sequences", "reverse", remedy=remedy)
-        if not is_integer(self.units, 1):
-            raise ValueError(f"units must be an integer of at least 1, got {self.units!r}")
+        at_least_one("units", self.units)
 
     def block(self, params: Nest, x: Array, mask: Array | None) -> tuple[Array, Backward]:
         """The states (N, T, H), and backward(dy, need_dx) -> dx and the gradients by the parameters' names."""

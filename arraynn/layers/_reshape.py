@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._array import namespace
+from .._hyperparameters import held_number
 from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
@@ -18,7 +19,7 @@ def reshape(x: Array, shape: tuple[int, ...], /) -> tuple[Array, Backward]:
 
     x : array (N, …), any dtype. shape : of a row, without the batch axis; one length may be -1, and is inferred.
     Returns y : (N, *shape) and backward(dy) -> dx = dy in the shape of x.
-    Raises ShapeError where a row has not as many numbers.
+    Raises ShapeError where a row has not as many numbers, ValueError for what is no shape.
 
     The convention of NumPy's reshape, and of Keras's Reshape; PyTorch's Unflatten names one axis.
 
@@ -29,12 +30,21 @@ def reshape(x: Array, shape: tuple[int, ...], /) -> tuple[Array, Backward]:
     """
     xp = namespace(x)
     before = tuple(x.shape)
-    wanted = reshaped(before[1:], shape)
+    wanted = reshaped(before[1:], checked_shape(shape))
 
     def reshape_backward(dy: Array) -> Array:
         return xp.reshape(dy, before)
 
     return xp.reshape(x, (before[0], *wanted)), reshape_backward
+
+
+def checked_shape(shape: Any) -> Shape:
+    """The shape, with Python's integers; ValueError unless it is a tuple of lengths."""
+    shape = held_number(shape)
+    whole = isinstance(shape, tuple) and all(type(n) is int and n >= -1 for n in shape)
+    if not whole or shape.count(-1) > 1:
+        raise ValueError(f"shape must be a tuple of lengths of at least 0, one of them -1 at most, got {shape!r:.80}")
+    return tuple(shape)
 
 
 def reshaped(before: Shape, shape: Shape) -> Shape:
@@ -53,10 +63,7 @@ class Reshape(Activation):
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        given = self.shape
-        whole = isinstance(given, tuple) and all(type(n) is int and n >= -1 for n in given)
-        if not whole or given.count(-1) > 1:
-            raise ValueError(f"shape must be a tuple of lengths of at least 0, one of them -1 at most, got {given!r}")
+        checked_shape(self.shape)
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         return {}, reshaped(tuple(input_shape), self.shape)

@@ -8,11 +8,12 @@ from typing import Any
 
 from .. import initializers
 from .._array import namespace
+from .._ranges import above_zero
 from .._text import row_shape
 from .._types import Array, Backward, Nest, Shape
 from ..errors import ShapeError
 from ._base import Layer
-from ._shapes import check_vectors
+from ._shapes import NO_AXIS, check_vectors
 
 
 def rms_norm(x: Array, scale: Array, epsilon: float = 1e-6, /) -> tuple[Array, Backward]:
@@ -22,7 +23,7 @@ def rms_norm(x: Array, scale: Array, epsilon: float = 1e-6, /) -> tuple[Array, B
     epsilon : ε > 0, under the root; 1e-6 as in Keras and Flax, PyTorch takes the dtype's own unless told.
     Returns y, shaped as x, and backward(dy, need_dx=True) -> dx = (g - x̂ mean(g x̂)) / √(mean(x²) + ε), g = dy scale,
     and dscale = Σ dy x̂; dx is None where it is not needed.
-    Raises ShapeError where the shapes do not fit.
+    Raises ShapeError where the shapes do not fit, ValueError for an epsilon out of range.
 
     `layer_norm` without its mean and its bias. A row of zeros stays one.
 
@@ -36,7 +37,7 @@ def rms_norm(x: Array, scale: Array, epsilon: float = 1e-6, /) -> tuple[Array, B
     if len(x.shape) < 2 or tuple(x.shape[-1:]) != tuple(scale.shape):
         check_vectors(math.prod(scale.shape), scale=scale)
         raise ShapeError(f"expected input (N, …, {scale.shape[0]}), got {row_shape(x.shape[1:])}")
-    xp = namespace(x)
+    xp, epsilon = namespace(x), above_zero("epsilon", epsilon)
     size = xp.sqrt(xp.mean(x * x, axis=-1, keepdims=True) + epsilon)
     normal = x / size
 
@@ -65,12 +66,11 @@ class RMSNorm(Layer):
     epsilon: float = 1e-6
 
     def __post_init__(self) -> None:
-        if not 0 < self.epsilon < math.inf:
-            raise ValueError(f"epsilon must be a finite number above 0, got {self.epsilon!r}")
+        above_zero("epsilon", self.epsilon)
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
         if not input_shape:
-            raise ShapeError("expected input (N, …, D), got (N,)")
+            raise ShapeError(f"expected input (N, …, D), got (N,){NO_AXIS}")
         return {"scale": initializers.constant(1.0)(rng, input_shape[-1:]).astype(dtype)}, tuple(input_shape)
 
     def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .._array import namespace, sum_of_rows
+from .._ranges import flag
 from .._types import Array, Backward
 from ..backends import for_type
 from ._recurrent import Recurrent, check_steps, chosen, states_before, steps_of, time_first
@@ -35,6 +36,7 @@ def rnn(
     array([0.7616, 0.9427])
     """
     check_steps(x, w, u, b, 1)
+    reverse = flag("reverse", reverse)
     xp, scan = namespace(x), for_type(type(x)).scan
     (rows, steps, width), units = x.shape, u.shape[0]
     flat, m = xp.reshape(time_first(x), (steps * rows, width)), steps_of(mask, x)

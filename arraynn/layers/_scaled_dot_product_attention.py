@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .._array import device, namespace
+from .._ranges import dropping, flag
 from .._types import Array, Backward
 from ..errors import ShapeError
 from ..random import Key, quantized
@@ -34,7 +35,7 @@ def scaled_dot_product_attention(
     dq = dS k / √D and dk = dSᵀ q / √D.
     What may not be attended to has weight 0, not a small one; a query that may attend to nothing gives 0, where a
     softmax of nothing would be nan, and its gradients are 0. Masked keys and values must be finite all the same.
-    Raises ShapeError where the shapes do not fit.
+    Raises ShapeError where the shapes do not fit, ValueError for a dropout out of range.
 
     Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin, NeurIPS 2017, equation 1.
 
@@ -49,6 +50,7 @@ def scaled_dot_product_attention(
            [0.5]])
     """
     shape = _scores_shape(q, k, v, mask)
+    causal, dropout = flag("causal", causal), dropping("dropout", dropout)
     xp, scale = namespace(q), 1 / math.sqrt(max(q.shape[-1], 1))
     scores = (q @ xp.matrix_transpose(k)) * scale
     allowed = None if mask is None else xp.astype(mask, xp.bool)

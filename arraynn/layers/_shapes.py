@@ -6,8 +6,12 @@ from dataclasses import fields
 from typing import Any
 
 from .. import initializers, regularizers
+from .._ranges import flag
 from .._types import Array
 from ..errors import ShapeError
+
+#: what turns (N,) into a batch of rows
+NO_AXIS = "; one number a row is a column, x[:, None], and a single row a batch of one, x[None]"
 
 
 def check_vectors(length: int, **vectors: Array) -> None:
@@ -29,6 +33,4 @@ def check_rules(layer: Any) -> None:
 def check_flags(layer: Any, *names: str, remedy: str = "") -> None:
     """TypeError unless these hyperparameters are True or False."""
     for name in names:
-        value = getattr(layer, name)
-        if type(value) is not bool:
-            raise TypeError(f"{name} must be True or False, got {value!r}{remedy}")
+        flag(name, getattr(layer, name), remedy)

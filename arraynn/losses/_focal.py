@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .._array import namespace, row_means, zero_like
-from .._hyperparameters import python_number
+from .._ranges import at_least_zero, within
 from .._types import Array, Backward
 from ..layers import sigmoid
 from ._domain import Domain
@@ -34,7 +33,7 @@ def focal(
     sample_weight, total : as in `sigmoid_cross_entropy`. (The paper divides by the number of ones: pass it as total.)
     Returns the loss in nats, 0-d, a mean over the D outputs too, and backward(dloss=1.0) -> dlogits, which is
     -s a (1 - p)^γ (1 - p - γ p log p) / D · w_i / total · dloss, s = 1 where t = 1, else -1.
-    Raises ShapeError where shapes differ.
+    Raises ShapeError where shapes differ, ValueError for hyperparameters out of range.
 
     Fused with the sigmoid: nothing overflows, and nothing is clipped.
 
@@ -47,7 +46,7 @@ def focal(
     """
     xp = namespace(logits)
     logits, t = binary_pair(logits, targets, sample_weight)
-    gamma, alpha = python_number(gamma), python_number(alpha)
+    gamma, alpha = at_least_zero("gamma", gamma), checked_alpha(alpha)
     side = 1 - 2 * t  # -s
     u = side * logits  # how wrong: 1 - p = σ(u), p = σ(-u)
     miss, p = sigmoid(u)[0], sigmoid(-u)[0]
@@ -63,6 +62,12 @@ def focal(
     return loss, focal_backward
 
 
+def checked_alpha(alpha: Any) -> Any:
+    """The weight of class 1: in [0, 1], or None."""
+    allowed = "is the weight of class 1 and must lie in [0, 1], or be None"
+    return None if alpha is None else within("alpha", alpha, 0, 1, allowed)
+
+
 @dataclass(frozen=True)
 class Focal(BinaryLoss):
     """The loss of `focal`: logits in, 0 or 1 as targets, sigmoid as link. gamma >= 0; alpha in [0, 1] or None."""
@@ -75,10 +80,8 @@ class Focal(BinaryLoss):
     threshold: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.gamma < math.inf:
-            raise ValueError(f"gamma must be a finite number of at least 0, got {self.gamma!r}")
-        if self.alpha is not None and not 0 <= self.alpha <= 1:
-            raise ValueError(f"alpha is the weight of class 1 and must lie in [0, 1], or be None, got {self.alpha!r}")
+        at_least_zero("gamma", self.gamma)
+        checked_alpha(self.alpha)
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return focal(outputs, targets, gamma=self.gamma, alpha=self.alpha, sample_weight=sample_weight, total=total)

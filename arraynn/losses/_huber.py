@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .. import metrics
 from .._array import device, namespace, row_means, same_shape
-from .._hyperparameters import python_number
+from .._ranges import above_zero
 from .._types import Array, Backward
 from ._base import Loss
 from .reduction import counted, spread, weighted_mean
@@ -24,7 +23,8 @@ def huber(
     sample_weight : (N,), at least 0, or None for ones. total : what to divide by; None is Σ w_i; where 0, all is 0.
     Returns the loss, 0-d, a mean over the D outputs too, and
     backward(dloss=1.0) -> doutputs = min(max(ŷ - y, -δ), δ) / D · w_i / total · dloss.
-    Raises ShapeError where shapes differ: (N, 1) against (N,) would broadcast to N × N.
+    Raises ShapeError where shapes differ: (N, 1) against (N,) would broadcast to N × N. ValueError for a delta out of
+    range.
     There is no kink: at |e| = δ both pieces have slope δ. PyTorch's smooth L1 is this, divided by δ.
 
     Huber, Annals of Mathematical Statistics 35, 1964.
@@ -35,7 +35,7 @@ def huber(
     (1.3125, array([0.25, 0.5 ]))
     """
     same_shape("targets", targets, "outputs", outputs)
-    xp, delta = namespace(outputs), python_number(delta)
+    xp, delta = namespace(outputs), above_zero("delta", delta)
     error = counted(outputs - targets, sample_weight)
     size = xp.abs(error)
     limit = xp.asarray(delta, dtype=error.dtype, device=device(error))
@@ -58,8 +58,7 @@ class Huber(Loss):
     metric: ClassVar[Any] = metrics.r2
 
     def __post_init__(self) -> None:
-        if not 0 < self.delta < math.inf:
-            raise ValueError(f"delta must be a finite number above 0, got {self.delta!r}")
+        above_zero("delta", self.delta)
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return huber(outputs, targets, delta=self.delta, sample_weight=sample_weight, total=total)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .. import metrics
 from .._array import namespace, row_means, same_shape, zero_like
-from .._hyperparameters import python_number
+from .._ranges import ABOVE_ZERO, BELOW_ONE, within
 from .._types import Array, Backward
 from ._base import Loss
 from .reduction import counted, spread, weighted_mean
@@ -23,7 +23,7 @@ def quantile(
         half of `mean_absolute_error`.
     Returns the loss, 0-d, a mean over the D outputs too, and backward(dloss=1.0) -> doutputs, (1 - q) where the
     output is too large, -q where it is too small, / D · w_i / total · dloss. Where ŷ = y, at the kink, it is 0.
-    Raises ShapeError where shapes differ.
+    Raises ShapeError where shapes differ, ValueError for a q out of range.
 
     Koenker and Bassett, Econometrica 46, 1978.
 
@@ -33,7 +33,7 @@ def quantile(
     (2.0, array([-0.75,  0.25,  0.  ]))
     """
     same_shape("targets", targets, "outputs", outputs)
-    xp, q = namespace(outputs), python_number(q)
+    xp, q = namespace(outputs), checked_q(q)
     error = counted(targets - outputs, sample_weight)
     zero = zero_like(error)
     values = q * xp.maximum(error, zero) - (1 - q) * xp.minimum(error, zero)
@@ -47,6 +47,11 @@ def quantile(
     return loss, quantile_backward
 
 
+def checked_q(q: Any) -> Any:
+    """The share: in (0, 1), as at 0 and at 1 the loss is least at no finite output."""
+    return within("q", q, ABOVE_ZERO, BELOW_ONE, "is the share of targets below the output and must lie in (0, 1)")
+
+
 @dataclass(frozen=True)
 class Quantile(Loss):
     """The loss of `quantile`: values in, values as targets. q : in (0, 1)."""
@@ -55,8 +60,7 @@ class Quantile(Loss):
     metric: ClassVar[Any] = metrics.r2
 
     def __post_init__(self) -> None:
-        if not 0 < self.q < 1:
-            raise ValueError(f"q is the share of targets below the output and must lie in (0, 1), got {self.q!r}")
+        checked_q(self.q)
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return quantile(outputs, targets, q=self.q, sample_weight=sample_weight, total=total)

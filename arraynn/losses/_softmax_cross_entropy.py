@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import metrics
 from .._array import namespace, rows_of_places, shape_of, zero_like
-from .._hyperparameters import python_number
+from .._ranges import within
 from .._types import Array, Backward
 from ..errors import DataError, ShapeError
 from ..layers import softmax
@@ -38,10 +38,10 @@ def softmax_cross_entropy(
         weighs all places of a row alike. total : what to divide by; None is Σ w over all places. A caller that splits
         a batch passes the whole batch's total, so that the parts add. Where total is 0, loss and gradient are 0.
     Returns the loss, 0-d, and backward(dloss=1.0) -> dlogits = (softmax(z_i) - t_i) w_i / total · dloss.
-    Raises ShapeError where shapes differ, DataError for float (N,) labels, for (N, K) ones that are integers or come
-    with an ignore_label, and for NumPy's labels outside [0, K). On other libraries to read them is a trip to the
-    device: `Model` looks once, and `nn.check_labels(labels, K)` is how to ask elsewhere; unasked, such a row is one
-    without a target.
+    Raises ShapeError where shapes differ, ValueError for a label_smoothing out of range, DataError for float (N,)
+    labels, for (N, K) ones that are integers or come with an ignore_label, and for NumPy's labels outside [0, K).
+    On other libraries to read them is a trip to the device: `Model` looks once, and `nn.check_labels(labels, K)` is how
+    to ask elsewhere; unasked, such a row is one without a target.
     A row that does not count, by ignore_label or weight 0, may hold anything, nan and inf too, here as in every loss.
 
     Nothing is clipped: log-sum-exp is exact for any logits (the book clips probabilities to [1e-7, 1 - 1e-7]).
@@ -56,7 +56,7 @@ def softmax_cross_entropy(
     array([[ 0.25,  0.25, -0.75,  0.25],
            [ 0.  ,  0.  ,  0.  ,  0.  ]])
     """
-    xp, shape, label_smoothing = namespace(logits), tuple(logits.shape), python_number(label_smoothing)
+    xp, shape, label_smoothing = namespace(logits), tuple(logits.shape), checked_smoothing(label_smoothing)
     if len(shape) > 2:
         logits, labels, sample_weight = _places(logits, labels, sample_weight)
     if len(shape_of("targets", labels)) == 2 and labels.shape == logits.shape and xp.isdtype(labels.dtype, "integral"):
@@ -86,6 +86,11 @@ def softmax_cross_entropy(
         return xp.reshape(dlogits, shape) if len(shape) > 2 else dlogits
 
     return loss, softmax_cross_entropy_backward
+
+
+def checked_smoothing(label_smoothing: Any) -> Any:
+    """How much of a target is spread over all classes: in [0, 1]."""
+    return within("label_smoothing", label_smoothing, 0, 1, "must lie in [0, 1]")
 
 
 def _places(logits: Array, labels: Array, weight: Array | None) -> tuple[Array, Array, Array | None]:
@@ -121,8 +126,7 @@ class SoftmaxCrossEntropy(ClassLoss):
     ignore_label: int | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing <= 1:
-            raise ValueError(f"label_smoothing must lie in [0, 1], got {self.label_smoothing!r}")
+        checked_smoothing(self.label_smoothing)
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         return softmax_cross_entropy(

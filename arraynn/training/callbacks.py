@@ -8,10 +8,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from .. import tree
-from .._hyperparameters import is_integer, python_number
+from .._hyperparameters import check_arguments, is_integer
+from .._ranges import ABOVE_ZERO, BELOW_ONE, at_least_one, at_least_zero, flag, within
 from .._types import Nest
 from ..errors import CheckpointError, DataError
 from ..metrics import KNOWN
@@ -34,6 +35,11 @@ class Callback:
     every_epoch = True
     first_worker_only: ClassVar[bool] = False
     kept: ClassVar[tuple[str, ...]] = ()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Raise TypeError for an argument that there is not, in a line that names the one that is meant."""
+        check_arguments(cls, kwargs)
+        return super().__new__(cls)
 
     def on_fit_begin(self, model: Any) -> None:
         """Before the first step."""
@@ -76,10 +82,12 @@ class Monitor(Callback):
     def __init__(self, monitor: str, min_delta: float, mode: str) -> None:
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
-        min_delta = python_number(min_delta)
-        if not 0 <= min_delta < math.inf:
-            raise ValueError(f"min_delta must be a finite number of at least 0, got {min_delta!r}")
-        self.monitor, self.min_delta, self.mode = monitor, min_delta, mode
+        if not isinstance(monitor, str):
+            raise TypeError(
+                f"monitor must be a name of the logs, such as 'val_loss', got {monitor!r:.80}; other arguments go by "
+                f"name, as patience=10"
+            )
+        self.monitor, self.min_delta, self.mode = monitor, at_least_zero("min_delta", min_delta), mode
 
     def on_fit_begin(self, model: Any) -> None:
         self.sign = {"min": 1.0, "max": -1.0}[self.direction(model)]
@@ -145,7 +153,7 @@ class EarlyStopping(Monitor):
         self, monitor: str = "val_loss", patience: int = 10, min_delta: float = 0.0, mode: str = "auto"
     ) -> None:
         super().__init__(monitor, min_delta, mode)
-        self.patience = _checked_patience(patience)
+        self.patience = at_least_one("patience", patience, " epoch")
 
     def on_fit_begin(self, model: Any) -> None:
         super().on_fit_begin(model)
@@ -185,12 +193,9 @@ class ReduceLROnPlateau(Monitor):
         min_learning_rate: float = 0.0,
     ) -> None:
         super().__init__(monitor, min_delta, mode)
-        factor, min_learning_rate = python_number(factor), python_number(min_learning_rate)
-        if not 0 < factor < 1:
-            raise ValueError(f"factor must lie in (0, 1), got {factor!r}")
-        if not 0 <= min_learning_rate < math.inf:
-            raise ValueError(f"min_learning_rate must be a finite number of at least 0, got {min_learning_rate!r}")
-        self.factor, self.patience, self.floor = factor, _checked_patience(patience), min_learning_rate
+        self.factor = within("factor", factor, ABOVE_ZERO, BELOW_ONE, "must lie in (0, 1)")
+        self.patience = at_least_one("patience", patience, " epoch")
+        self.floor = at_least_zero("min_learning_rate", min_learning_rate)
 
     def on_epoch_end(self, model: Any, epoch: int, logs: Mapping[str, float]) -> bool | None:
         self.better(logs)
@@ -213,7 +218,7 @@ class CSVLog(Callback):
     first_worker_only = True
 
     def __init__(self, path: str | Path, append: bool = False) -> None:
-        self.path, self.append = Path(path), append
+        self.path, self.append = Path(path), flag("append", append)
         self.file: Any = None
 
     def on_fit_begin(self, model: Any) -> None:
@@ -279,10 +284,3 @@ class BestWeights(Monitor):
 
 def _form(nest: Nest) -> dict[str, tuple[int, ...]]:
     return {path: tuple(leaf.shape) for path, leaf in tree.items(nest)}
-
-
-def _checked_patience(patience: int) -> int:
-    patience = python_number(patience)
-    if not is_integer(patience, 1):
-        raise ValueError(f"patience must be an integer of at least 1 epoch, got {patience!r}")
-    return patience

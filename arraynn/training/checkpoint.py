@@ -20,6 +20,7 @@ from typing import Any
 
 from .. import tree
 from .._hyperparameters import python_number
+from .._ranges import meant
 from .._types import Nest
 from ..distributed import Team
 from ..errors import BackendUnavailable, CheckpointError
@@ -72,7 +73,9 @@ class Checkpoint(Callback):
         every = python_number(every)
         steps = isinstance(every, int) and not isinstance(every, bool) and every >= 1
         if not (steps or every == "epoch" or (isinstance(every, timedelta) and every > timedelta(0))):
-            raise ValueError(f"every must be 'epoch', a number of steps, at least 1, or a timedelta, got {every!r}")
+            raise ValueError(
+                f"every must be 'epoch', a number of steps, at least 1, or a timedelta, got {every!r}{meant(every, 1)}"
+            )
         self.path, self.every = Path(path), every
         self.every_epoch = every == "epoch"
 

@@ -1,9 +1,10 @@
-"""How x is made up: the names of a data frame's columns, which a model remembers, and a list where a tuple is meant."""
+"""How x is made up: names of a frame's columns, a list where a tuple is meant, a batch axis that is missing."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from .._types import Nest
 from ..errors import DataError
 from .numeric import is_frame
 
@@ -72,3 +73,19 @@ def not_a_list_of_inputs(x: Any, input_shape: Any = None, y: Any = None) -> None
             f"x is {shown}; a network with several inputs takes them as a tuple, (x1, x2), and one with a single input "
             f"takes one array"
         )
+
+
+def batch_of(x: Nest, row: Any) -> str:
+    """How x becomes a batch of rows of this shape, where it lacks the batch axis, or an axis of one behind; else ""."""
+    if isinstance(x, tuple):
+        return ""
+    shape = tuple(x.shape)
+    if shape[1:] == row:
+        return ""
+    if (*shape[1:], 1) == row:
+        return "; one number a place has an axis of its own: x[..., None]"
+    if (*shape, 1) == row:
+        return f"; x has the shape {shape}: a single row is a batch of one, with an axis behind too: x[None, ..., None]"
+    if len(shape) == len(row):
+        return f"; x has the shape {shape}: a single row is a batch of one, x[None], or [x] of a list"
+    return ""

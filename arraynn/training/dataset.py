@@ -19,7 +19,7 @@ from ..distributed import Team
 from ..encoding import TableEncoding, is_table, rows_of_table
 from ..errors import DataError, ShapeError
 from ..losses import Domain, Loss
-from .columns import column_names, not_a_list_of_inputs, same_columns
+from .columns import batch_of, column_names, not_a_list_of_inputs, same_columns
 from .host_array import HostArray
 from .labels import as_numbers, class_table, weights_by_place
 from .lengths import check_lengths
@@ -58,12 +58,7 @@ class InputSpec:
     def inputs(self, x: Nest) -> Nest:
         """x on the backend, floats in the dtype, all finite. Memory-mapped arrays stay where they are, unread, and so
         do NumPy's that would take more than half of the room there: they are moved a batch at a time."""
-        shape = shape_of_rows(x)
-        if shape != self.input_shape:
-            layer, path = self.first
-            raise ShapeError(
-                f"expected input {row_shape(self.input_shape)}, got {row_shape(shape)}", layer=layer, path=path
-            )
+        self.check_shape(x)
         most = self.backend.room() / 2 / np.dtype(self.dtype).itemsize  # the other half is for the training
 
         def taken(leaf: Any, part: int | None) -> Any:
@@ -72,6 +67,16 @@ class InputSpec:
             return HostArray(leaf, part=part) if _stays(leaf, most) else self.input(leaf, part=part)
 
         return self.by_part(taken, x)
+
+    def check_shape(self, x: Nest) -> None:
+        """Raise ShapeError unless the rows of x have the shape that the network takes."""
+        shape = shape_of_rows(x)
+        if shape != self.input_shape:
+            layer, path = self.first
+            remedy = batch_of(x, self.input_shape)
+            raise ShapeError(
+                f"expected input {row_shape(self.input_shape)}, got {row_shape(shape)}{remedy}", layer=layer, path=path
+            )
 
     def by_part(self, function: Callable[[Array, int | None], Any], x: Nest) -> Nest:
         """function(leaf, part) of each leaf of x; the part is None where all of x is taken in the same way."""
@@ -318,7 +323,8 @@ def rows_of(spec: InputSpec, x: Nest, y: Any, sample_weight: Any = None) -> Arra
     same_place(*tree.leaves(x), y, weight)
     rows = count_rows(x)
     if not y.shape or y.shape[0] != rows:
-        raise ShapeError(f"x has {rows} rows, the targets have shape {tuple(y.shape)}; they must agree")
+        remedy = batch_of(x, spec.input_shape)
+        raise ShapeError(f"x has {rows} rows, the targets have shape {tuple(y.shape)}; they must agree{remedy}")
     targets = spec.targets(y)
     return ArrayDataset(spec, spec.inputs(x), targets, spec.weights(weight, rows))
 

@@ -18,6 +18,12 @@ from .state import ModelState
 from .validation import as_inputs, count_rows, enough_rows
 
 
+def first_layer(network: Any) -> tuple[str, str]:
+    """Class and path of the layer that takes x, for errors."""
+    first = (getattr(network, "layers", ()) or (network,))[0]
+    return type(first).__name__, "network" if first is network else "layers.0"
+
+
 class ModelInputs(ModelState):
     """A ModelState with a loss, metrics, labels and an encoding, against which data are checked."""
 
@@ -43,14 +49,13 @@ class ModelInputs(ModelState):
         return as_inputs(x)
 
     def _input_spec(self, partial: bool = False, columns: Any = None) -> InputSpec:
-        first = (getattr(self.network, "layers", ()) or (self.network,))[0]
         return InputSpec(
             self.backend,
             self.dtype,
             self.loss,
             self.input_shape,
             self.output_shape,
-            first=(type(first).__name__, "network" if first is self.network else "layers.0"),
+            first=first_layer(self.network),
             integer_input=self.integer_input,
             vocabulary=self.vocabulary,
             longest=self.longest,

@@ -13,6 +13,7 @@ from .. import tree
 from .._array import is_array, is_float, namespace
 from .._coupling import says_coupled
 from .._hyperparameters import is_integer, python_number
+from .._ranges import meant
 from .._types import Array, Nest
 from ..backends import number, of
 from ..distributed import Shard
@@ -191,5 +192,5 @@ def at_least(name: str, value: Any, low: int, more: str = "") -> int:
     """value as a Python integer; DataError where it is none, or less than `low`. more : what else is allowed."""
     value = python_number(value)
     if not is_integer(value, low):
-        raise DataError(f"{name} must be an integer of at least {low}{more}, got {value!r}")
+        raise DataError(f"{name} must be an integer of at least {low}{more}, got {value!r}{meant(value, low)}")
     return value

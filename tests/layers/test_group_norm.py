@@ -44,9 +44,7 @@ def test_one_group_is_a_layer_norm_of_the_row_and_c_groups_normalize_each_channe
 
 
 def test_what_does_not_fit_is_told(rng):
-    with pytest.raises(
-        nn.ShapeError, match=r"groups must be at least 1 and divide the channels, got 4 groups of 6 channels"
-    ):
+    with pytest.raises(nn.ShapeError, match=r"groups must divide the channels, got 4 groups of 6 channels"):
         nn.GroupNorm(4).init(rng, (5, 6))
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, …, 5\), got \(N, 4\)"):
         nn.group_norm(np.zeros((3, 4)), np.ones(5), np.zeros(5), 1)

@@ -25,12 +25,12 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     """The command's options, added to argparse's subparsers. The parsed arguments hold its function as `run`."""
     command: argparse.ArgumentParser = commands.add_parser(
         "book",
-        help="repeat the book's runs, side by side with its figures",
+        help="repeat the runs of 'Neural Networks from Scratch in Python', beside its figures",
         description=ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    command.add_argument("rows", nargs="*", metavar="ROW", type=_row, help="[all]")
+    command.add_argument("rows", nargs="*", metavar="ROW", type=_row, help="names of runs [all]")
     command.add_argument("--seeds", type=_whole, default=5, metavar="N", help="0 runs the book's stream only [5]")
     command.add_argument("--epochs", type=_whole, metavar="N", help="the last epoch, counted from 0 [10000]")
     command.add_argument("--backend", default="numpy", metavar="NAME", help="of the seeds' runs [numpy]")

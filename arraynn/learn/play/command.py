@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    command.add_argument("--port", type=_port, default=0, metavar="N", help="[a free one]")
+    command.add_argument("--port", type=_port, default=0, metavar="N", help="of the page's address [a free one]")
     command.add_argument("--no-browser", action="store_true", help="print the address only")
     command.add_argument(
         "--data",
