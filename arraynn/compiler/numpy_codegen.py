@@ -106,9 +106,10 @@ class NumPyCodegen(NumPyCalls):
             *hashed,
             *take,
             *self.lines,
+            f"results = {result}",  # copied before another thread may take the arena
             *give,
         ]
-        source, run = self.compiled("run", self.signature.parameters, [*body, f"return {result}"], "<program>")
+        source, run = self.compiled("run", self.signature.parameters, [*body, "return results"], "<program>")
         return Program(run, source, self.traced.graph, self.arena.source, str(self.plan), self.arena.poison)
 
     # Parameters that are updated as one.
