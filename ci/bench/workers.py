@@ -2,7 +2,7 @@
 
     python -m ci.bench.workers           # 1, 2 and 4 MPI processes of this machine, the model that fits them, and its
                                          # tables of more machines, with where LocalSGD takes over
-    python -m ci.bench.workers --model   # the model's tables alone, from what README.md assumes
+    python -m ci.bench.workers --model   # the model's tables alone, from the figures in README.md
 
 Processes of one machine share its cores and its memory, so communication here is what copying and adding costs; the
 model adds a network's bandwidth and latency.
@@ -115,8 +115,11 @@ def terms(weights: int, workers: int) -> tuple[float, float]:
     return 4 * float(np.log2(workers)), 4 * weights * 2 * (workers - 1) / workers
 
 
-#: what README.md's tables assume of a machine at rest: name, weights, and seconds of computing
-ASSUMED = (("mnist", 669_706, Cost(6.5e-3, 0.0)), ("million", 1_076_010, Cost(24e-3, 0.0)))
+#: what was fitted to the figures in README.md: name, weights, and the costs on two cores
+MEASURED = (
+    ("mnist", 669_706, Cost(19.7e-3, 1.3e-3, 329e-6, 0.50e-9)),
+    ("million", 1_076_010, Cost(103.7e-3, 0.0, 329e-6, 0.50e-9)),
+)
 
 
 def fitted(found: list[dict[str, Any]], workload: str, cores: int) -> Cost:
@@ -227,7 +230,7 @@ def main(words: list[str]) -> None:
         if nn.workers("mpi").rank == 0:
             print(json.dumps(found), flush=True)
     elif words[:1] == ["--model"]:
-        print("\n\n".join(table(*assumed) for assumed in ASSUMED))
+        print("\n\n".join(table(*measured) for measured in MEASURED))
     else:
         print(report(measured(), available()))
 
