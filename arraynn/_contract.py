@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 from . import tree
@@ -139,11 +138,6 @@ def takes(function: Any, *args: Any, **kwargs: Any) -> bool:
 
 def is_outside(kind: Any) -> bool:
     """Whether a class does not belong to the library, and so is looked at."""
-    return _from_outside(kind)
-
-
-@lru_cache(maxsize=1024)
-def _from_outside(kind: Any) -> bool:
     return outside(kind.__module__)
 
 

@@ -227,11 +227,11 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "restore_best_weights": "the weights of the best epoch are always restored; leave it out (a callback of your "
         "own whose on_epoch_end returns True stops and restores nothing)",
         "start_from_epoch": "every epoch counts, from the first; give a longer patience",
-        "verbose": "progress is told by fit: model.fit(x, y, verbose=1)",
+        "verbose": "fit shows progress: model.fit(x, y, verbose=1)",
     },
     "ReduceLROnPlateau": {
         "cooldown": "after each cut it waits for `patience` epochs again; leave it out",
-        "verbose": "progress is told by fit, and the rate is history['learning_rate']",
+        "verbose": "fit shows progress, and the rate is history['learning_rate']",
     },
     "Model": {
         "batch_size": "it belongs to fit: model.fit(x, y, batch_size=32)",

@@ -1,5 +1,5 @@
 """The fixtures that every test file shares: `xp`, one kind of array after another; `backend`, the names that
-`arraynn.backend` takes; `spy`, which sees arrays leave their device; `rng`.
+`arraynn.backend` takes; `spy`, which sees arrays leave their device; `rng`; `run`, the command line.
 
 PyTorch, JAX and dpnp are tested where they are installed, and so are ONNX, TensorBoard and MPI. What a machine is known
 to have can be demanded: under ARRAYNN_REQUIRE_TORCH=1, …_JAX=1, …_ONNX=1, …_TENSORBOARD=1, …_MPI=1 and …_CUDA=1 absence
@@ -324,3 +324,26 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
 def rng() -> np.random.Generator:
     """The same random numbers for every test, whatever ran before it."""
     return np.random.default_rng(0)
+
+
+# ---------------------------------------------------------------- the command line
+
+
+@pytest.fixture
+def pictures() -> None:
+    """Drawing takes most of a short run's time, so few tests do it."""
+    pytest.importorskip("matplotlib")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """run(*words) -> exit code, stdout, stderr."""
+    from arraynn.cli import main
+
+    def called(*words: object) -> tuple[int, str, str]:
+        capsys.readouterr()  # what was shown before is not of this run
+        code = main([str(word) for word in words])
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return called

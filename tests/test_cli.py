@@ -37,25 +37,6 @@ def elsewhere(request, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-@pytest.fixture
-def pictures():
-    """Drawing takes most of a short run's time, so few tests do it."""
-    pytest.importorskip("matplotlib")
-
-
-@pytest.fixture
-def run(capsys):
-    """run(*words) -> exit code, stdout, stderr."""
-
-    def called(*words):
-        capsys.readouterr()  # what was shown before is not of this run
-        code = main([str(word) for word in words])
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return called
-
-
 def train(*words: object) -> None:
     assert main(["train", *map(str, words), *FAST, "--quiet"]) == 0
 

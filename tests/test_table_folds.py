@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn.cli import _table_folds, main
+from arraynn.cli import _table_folds
 from arraynn.cli._splits import folds_of
 from arraynn.cli._table_folds import FoldedRun
 
@@ -39,23 +39,6 @@ def elsewhere(request, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.chdir(tmp_path)
     pl.DataFrame(flowers()).write_csv("flowers.csv")
-
-
-@pytest.fixture
-def pictures():
-    """Drawing takes most of a short run's time, so few tests do it."""
-    pytest.importorskip("matplotlib")
-
-
-@pytest.fixture
-def run(capsys):
-    def called(*words):
-        capsys.readouterr()
-        code = main([str(word) for word in words])
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return called
 
 
 def loaded(path):

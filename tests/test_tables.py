@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn.cli import main
 from arraynn.cli._splits import duplicates, split
 from arraynn.cli._table_figures import baselines, confusion, figures, importance, per_class, score
 
@@ -53,23 +52,6 @@ def elsewhere(request, tmp_path, monkeypatch):
     monkeypatch.delenv("ARRAYNN_TRACEBACK", raising=False)
     pl.DataFrame(flowers()).write_csv("flowers.csv")
     pl.DataFrame(houses()).write_csv("houses.csv")
-
-
-@pytest.fixture
-def pictures():
-    """Drawing takes most of a short run's time, so few tests do it."""
-    pytest.importorskip("matplotlib")
-
-
-@pytest.fixture
-def run(capsys):
-    def called(*words):
-        capsys.readouterr()
-        code = main([str(word) for word in words])
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return called
 
 
 def network(encoding):

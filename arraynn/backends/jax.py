@@ -91,9 +91,8 @@ class JAX(Backend):
     ) -> tuple[Any, Any]:
         import jax
 
-        last, ys = jax.lax.scan(
-            with_constants(body, constants), carry, xs, reverse=reverse
-        )  # the body is compiled once, not once a step
+        # the body is compiled once, not once a step
+        last, ys = jax.lax.scan(with_constants(body, constants), carry, xs, reverse=reverse)
         return last, ys
 
     @classmethod

@@ -169,5 +169,5 @@ class _Member(TableRun):
         if self.quiet:
             return
         for name, values in labelled("validation", self.measure_one("validation")).items():
-            told = "  ".join(f"{k} {figure_text(v, k)}" for k, v in values.items())
-            self.say(f"{self.name}: {self.ending(seconds)}; {name} {told}")
+            text = "  ".join(f"{k} {figure_text(v, k)}" for k, v in values.items())
+            self.say(f"{self.name}: {self.ending(seconds)}; {name} {text}")

@@ -58,8 +58,8 @@ class Agreed:
         numbers : those of this sum, read off the device; not needed where they lie on the host.
         """
         host = (self.numbers if numbers is None else numbers).tolist()
-        told = {name: value > 0 for name, value in zip(FLAGS, host[-len(FLAGS) :], strict=True)}
-        return filled(self.form, host), told
+        raised = {name: value > 0 for name, value in zip(FLAGS, host[-len(FLAGS) :], strict=True)}
+        return filled(self.form, host), raised
 
 
 def agreed(group: Group, report: Mapping[str, Any], flags: Mapping[str, Any] | None, like: Array | None) -> Agreed:

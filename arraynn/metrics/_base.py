@@ -54,9 +54,13 @@ class Metric(Splittable, Hyperparameters):
 
     @classmethod
     def for_task(cls, task: Task) -> tuple[Metric, ...]:
-        """The metrics of this class that a name may mean in a task; none where it does not fit. A class whose
-        hyperparameters follow from the task overrides it."""
-        return (cls(),) if task.targets in cls.tasks else ()
+        """The metrics of this class that a name may mean in a task; none where it does not fit."""
+        return cls.made_for(task) if task.targets in cls.tasks else ()
+
+    @classmethod
+    def made_for(cls, task: Task) -> tuple[Metric, ...]:
+        """`for_task` of a task whose targets fit. A class whose hyperparameters follow from the task overrides it."""
+        return (cls(),)
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         raise NotImplementedError(f"{type(self).__name__} must define sums")

@@ -63,9 +63,7 @@ class _Counts(Metric):
     tasks: ClassVar[tuple[str, ...]] = ("classes", "binary")
 
     @classmethod
-    def for_task(cls, task: Task) -> tuple[Metric, ...]:
-        if task.targets not in cls.tasks:
-            return ()
+    def made_for(cls, task: Task) -> tuple[Metric, ...]:
         if task.targets == "binary":
             return (cls(threshold=task.threshold),)
         return (cls(ignore_label=task.ignore_label),)
@@ -205,8 +203,8 @@ class TopKAccuracy(Metric):
     tasks: ClassVar[tuple[str, ...]] = ("classes",)
 
     @classmethod
-    def for_task(cls, task: Task) -> tuple[Metric, ...]:
-        return tuple(cls(k, task.ignore_label) for k in (3, 5)) if task.targets in cls.tasks else ()
+    def made_for(cls, task: Task) -> tuple[Metric, ...]:
+        return tuple(cls(k, task.ignore_label) for k in (3, 5))
 
     def __post_init__(self) -> None:
         if not is_integer(self.k, 1):
@@ -247,8 +245,8 @@ class LogLoss(Metric):
     tasks: ClassVar[tuple[str, ...]] = ("classes", "binary")
 
     @classmethod
-    def for_task(cls, task: Task) -> tuple[Metric, ...]:
-        if task.targets not in cls.tasks or task.outputs == "scores":  # scores are no probabilities, nor logits of any
+    def made_for(cls, task: Task) -> tuple[Metric, ...]:
+        if task.outputs == "scores":  # scores are no probabilities, nor logits of any
             return ()
         if task.targets == "binary":
             return (cls(task.logits, yes_or_no=True),)

@@ -32,8 +32,8 @@ class Perplexity(Metric):
     tasks: ClassVar[tuple[str, ...]] = ("classes",)
 
     @classmethod
-    def for_task(cls, task: Task) -> tuple[Metric, ...]:
-        return (cls(task.ignore_label),) if task.targets in cls.tasks and task.logits else ()
+    def made_for(cls, task: Task) -> tuple[Metric, ...]:
+        return (cls(task.ignore_label),) if task.logits else ()
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         xp = namespace(outputs)

@@ -61,9 +61,7 @@ class ROCAUC(WholeSet):
     tasks: ClassVar[tuple[str, ...]] = ("classes", "binary")
 
     @classmethod
-    def for_task(cls, task: Task) -> tuple[Metric, ...]:
-        if task.targets not in cls.tasks:
-            return ()
+    def made_for(cls, task: Task) -> tuple[Metric, ...]:
         if task.targets == "binary":
             return (cls(yes_or_no=True),)
         return (cls(softmax=task.logits, ignore_label=task.ignore_label),)

@@ -188,8 +188,8 @@ class Graph:
             results = self(arrays, numbers, scalars)
             want = self._placed(tried, wanted)
             if not self._same(results, want):
-                told = "; ".join(_differences(results, want))
-                raise NotCaptured(f"its first step differs from the same calls made one by one: {told}")
+                differences = "; ".join(_differences(results, want))
+                raise NotCaptured(f"its first step differs from the same calls made one by one: {differences}")
         except Exception as error:
             self.failed = _reason(error)
             for i, x in self.trial.items():
