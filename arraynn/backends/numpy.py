@@ -16,8 +16,8 @@ from .. import tree
 from ..compiler import memory, numpy_codegen, opaque, program, signature, trace
 from ..compiler.rules import rule_of
 from ..errors import BackendUnavailable
+from . import cores, products, threads
 from . import numba as numba_loops
-from . import products, threads
 from . import windows as sliding
 from .base import Backend, Plan
 from .overlap import Disjoint
@@ -74,6 +74,7 @@ class NumPy(Backend):
     def context(self) -> Iterator[None]:
         # A run that leaves the finite numbers is told by DivergedError; a line from NumPy for each would drown it.
         np.empty(KEEP, "u1")
+        cores.requested()  # refuses a wrong number now, not when a step has tasks
         with np.errstate(all="ignore"), threads.limit(), memory.run():
             yield
 
@@ -122,8 +123,8 @@ class NumPy(Backend):
     @classmethod
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
         """The step as NumPy calls in a row, for each form and shape of its arguments: the same bits, with less of
-        Python between them, and in memory that is used again. Products have the bits that they have on one thread of
-        BLAS, on any number of cores, whether the step is compiled or runs as it is, in a run or by itself."""
+        Python between them, in memory that is used again. Products have the bits of one thread of BLAS, on any number
+        of cores, whether the step is compiled or runs as it is, in a run or by itself."""
         program = compiled(step, donate)
 
         def run(*arguments: Any) -> Any:
