@@ -113,7 +113,7 @@ class NumPy(Backend):
         if 2 * run < windows.out[-1]:
             strides = (*elements_at, channel, batch, *windows_at)
             return as_strided(x, (*columns, *rows), strides, writeable=False).reshape(shape[::-1]).T
-        strides = (batch, *windows_at, *elements_at, channel)
+        strides = batch, *windows_at, *elements_at, channel
         return as_strided(x, (*rows, *columns), strides, writeable=False).reshape(shape)
 
     @classmethod
@@ -139,9 +139,7 @@ class NumPy(Backend):
     def elementwise(cls, rule: Callable[..., Any]) -> Callable[[Sequence[tuple[Any, ...]], Any], list[Any]]:
         """As the portable default, with large leaves taken in slices that fit the cache, spread over the cores.
 
-        A leaf is an array to write to, one to read, and a dict of arrays to write to. The arithmetic is that of the
-        whole, so the bits are.
-        """
+        A leaf is an array to write to, one to read, and a dict of arrays to write to. The bits are the whole's."""
 
         def run(leaves: Sequence[tuple[Any, ...]], scalars: Any) -> list[Any]:
             large = [i for i, (p, _, _) in enumerate(leaves) if p.size > SMALL and not plain()]
@@ -304,10 +302,11 @@ def _slices_of(
     arrays = (p, g, *slots.values())
     if not all(x.flags.c_contiguous and (x.shape, x.dtype) == (p.shape, p.dtype) for x in arrays):
         return []
-    if not all(x.flags.writeable for x in (p, *slots.values())):
-        return []
-    if rule_of(rule, tuple(slots), scalars, p.dtype) is None:  # it may look at more than one element
-        return []
+    written = (p, *slots.values())
+    if rule_of(rule, tuple(slots), scalars, p.dtype) is None or not all(x.flags.writeable for x in written):
+        return []  # the rule may look at more than one element
+    if any(np.may_share_memory(g, x) for x in written):  # it is read while they are written
+        g = g.copy()
     flat, gradient, own = p.reshape(-1), g.reshape(-1), {name: slot.reshape(-1) for name, slot in slots.items()}
     loop = (numba_loops.fused(rule, p, g, slots, scalars) if numba_loops.available() else None) or _in_place(rule)
 

@@ -147,6 +147,18 @@ def test_slices_give_the_bits_of_the_whole(monkeypatch, optimizer, workers):
         np.testing.assert_array_equal(state["slots"][name], slot)
 
 
+def test_a_gradient_that_is_the_parameter_itself_is_read_as_it_was():
+    # its slices are read where they lie, and AdamW writes to the parameter before it reads its gradient
+    optimizer = nn.AdamW(0.1, weight_decay=0.5)
+    p = np.random.default_rng(0).standard_normal(numpy_backend.SLICE + 7).astype("float32")
+    whole, slots = optimizer.update_one(p.copy(), p.copy(), optimizer.init_one(p), optimizer.scalars(0))
+    with nn.backend("numpy").context():
+        sliced, state = optimizer.update(p, p, optimizer.init(p))
+    np.testing.assert_array_equal(sliced, whole)
+    for name, slot in slots.items():
+        np.testing.assert_array_equal(state["slots"][name], slot)
+
+
 @dataclass(frozen=True)
 class Rebinding(nn.Optimizer):
     """A rule that makes new arrays instead of writing in place."""
