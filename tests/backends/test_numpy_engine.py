@@ -159,26 +159,17 @@ class Rebinding(nn.Optimizer):
         return p - c["lr"] * g * n, {"n": n}
 
 
-@dataclass(frozen=True)
-class SumsAfterwards(nn.Optimizer):
-    """A rule that reads its gradient once more after the parameter is written."""
-
-    def init_one(self, p):
-        return {"sum": np.zeros_like(p)}
-
-    def update_one(self, p, g, slots, c):
-        return p - c["lr"] * g, {"sum": slots["sum"] + g}
-
-
 def test_a_gradient_that_is_the_parameter_itself_is_read_as_it_was():
+    def rule(p, g, slots, c):
+        return p - c["lr"] * g, {"sum": slots["sum"] + g}  # reads g once more after p is written
+
     p = np.random.default_rng(0).standard_normal(numpy_backend.SLICE + 7).astype("float32")
-    first, optimizer = p.copy(), SumsAfterwards(0.5)
-    state = optimizer.init(p)
-    with nn.backend("numpy").context():
-        for _ in range(4):  # the first calls of a rule from outside are compared with the rule, and end as it does
-            p, state = optimizer.update(p, p, state)
+    first, slots = p.copy(), {"sum": np.zeros_like(p)}
+    update = NumPy.elementwise(rule)
+    for _ in range(4):  # the first calls of a rule from outside are compared with the rule, and end as it does
+        p, slots = update([(p, p, slots)], {"lr": 0.5})[0]
     np.testing.assert_array_equal(p, first / 16)
-    np.testing.assert_allclose(state["slots"]["sum"], first * 1.875, rtol=1e-6)
+    np.testing.assert_allclose(slots["sum"], first * 1.875, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["contiguous", "transposed", "rebinding"])
