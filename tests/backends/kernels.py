@@ -25,15 +25,19 @@ PRELUDE = "".join(
 PRELUDE += """extern "C" float powf(float, float); extern "C" double pow(double, double);
 static inline float pow(float x, float y) { return powf(x, y); }
 struct Place { unsigned x, y; };
-static Place gridDim, blockDim, blockIdx, threadIdx;
+static thread_local Place gridDim, blockDim, blockIdx, threadIdx;
 #define __global__
+#define __launch_bounds__(threads)
+#define __shared__ static thread_local
+#define EACH_THREAD for (threadIdx.x = 0; threadIdx.x < blockDim.x; ++threadIdx.x)
+#define BARRIER
 """
 HOST = """
 extern "C" void host(unsigned gx, unsigned gy, unsigned bx, {arguments}) {{
   gridDim = {{gx, gy}}; blockDim = {{bx, 1}};
   for (blockIdx.y = 0; blockIdx.y < gy; ++blockIdx.y)
     for (blockIdx.x = 0; blockIdx.x < gx; ++blockIdx.x)
-      for (threadIdx.x = 0; threadIdx.x < bx; ++threadIdx.x) {kernel}({names});
+      {threads}{kernel}({names});
 }}
 """
 
@@ -48,7 +52,8 @@ def compiled(source: str, name: str = "update") -> Any:
     """`host(gx, gy, bx, arguments …)`: the kernel of this name, thread after thread."""
     head = source.partition(f" {name}(")[2].partition(") {")[0]
     names = ", ".join(argument.split()[-1].lstrip("*") for argument in head.split(", "))
-    return _library(PRELUDE + source + HOST.format(arguments=head, names=names, kernel=name))
+    threads = "" if "EACH_THREAD" in source else "EACH_THREAD "  # a kernel with barriers says where its threads run
+    return _library(PRELUDE + source + HOST.format(arguments=head, names=names, kernel=name, threads=threads))
 
 
 def _library(text: str) -> Any:

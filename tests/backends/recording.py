@@ -337,13 +337,15 @@ class Kernel(kernels.HostKernel):
     def __call__(self, *args: Any) -> None:
         CALLS.append(Call(NAMED.get(self.name, self.name), (), (), "", streams.capturing()))
         same_device("a kernel", args[-1])
+        if self.name == "fused":
+            MADE[-1].append((self.source,))
         super().__call__(*args)
 
     def start(self, run: Any) -> None:
         streams.do(run)
 
 
-NAMED = {"update": "generated kernel"}
+NAMED = {"update": "generated kernel", "fused": "fused kernel"}
 
 
 class Elementwise(kernels.HostElementwise):
@@ -377,7 +379,8 @@ def launched(stream: Any) -> None:
 def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Iterator[CuPy]:
     """The CuPy backend, on arrays that write everything down in CALLS, which is emptied first.
 
-    made : gets what each fused kernel takes, makes and does. number : the GPU's; the current one is 0.
+    made : gets what each fused kernel takes, makes and does, or the source of one that is a launch of several groups.
+    number : the GPU's; the current one is 0.
     """
     patched = SimpleNamespace(
         RawKernel=Kernel,
