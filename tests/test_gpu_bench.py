@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -114,13 +115,28 @@ def test_without_a_gpu_a_peer_says_so(name: str) -> None:
 
 
 @needs_compiler
-def test_a_step_of_mnist_asks_at_most_30_things_and_waits_for_nothing(gpu: Any) -> None:
-    lane = cupy_peer.Peer(replace(MNIST, rows=16), variant="kernels", backend=gpu)
+@pytest.mark.parametrize(("name", "products", "ours"), [("spiral", 5, 4), ("mnist", 8, 6)])
+def test_a_step_asks_no_more_than_is_said_and_waits_for_nothing(
+    gpu: Any, name: str, products: int, ours: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lane = cupy_peer.Peer(replace(DENSE[name], rows=16), variant="kernels", backend=gpu)
     found = launches.of_a_step(lane, asked)
-    assert found.kernels["matmul"] == 11  # eight of matrices, three that add rows
-    assert found.kernels["generated kernel"] == 1
-    assert sum(found.kernels.values()) <= 30
+    # the last is the loss with its penalty, which is no part of the compiled step
+    assert found.kernels == {"matmul": products, "fused kernel": ours, "generated kernel": 1, "add": 1}
+    assert found.kernels.total() <= gpu_bench.MOST[name]
     assert found.row[1:] == ["0", "0", "0"]
+    assert "more than" not in gpu_bench.named(DENSE[name], "arraynn-kernels", found)
+
+
+def test_a_step_that_asks_more_than_is_said_is_named() -> None:
+    def told(lane: str, count: int) -> str:
+        kernels = Counter({"fused": count, "splitKreduce_kernel<float>": 9})
+        return gpu_bench.named(MNIST, lane, launches.Asked(kernels, Counter(), Counter(), Counter()))
+
+    assert "more than" not in told("arraynn-kernels", 18)
+    assert "more than 18 by" in told("arraynn-kernels", 19)
+    assert "more than" not in told("arraynn", 20)
+    assert "more than 20 by" in told("arraynn", 21)
 
 
 @needs_compiler

@@ -124,7 +124,7 @@ class _Grouping:
         place = 0
         while place < len(self.steps):
             step = self.steps[place]
-            split = None if step.fused else split_of(step.nodes[0])
+            split = split_of(step.nodes[0]) if not step.fused and _readable(step) else None
             place = place + 1 if split is None else self._contract(split, self._grown(split, place))
 
     def _index(self) -> None:
@@ -166,7 +166,7 @@ class _Grouping:
             if node.kind == "view":
                 return self.makers.get(node.operands[0].serial) in members and _is_alike(split, node)
             count = sum(not self.steps[member].fused for member in members)
-            return split_of(node) == split and count < tuning.REDUCTIONS
+            return split_of(node) == split and _readable(step) and count < tuning.REDUCTIONS
         shape = step.outputs[0].shape  # of all of them
         if shape != split.shape and not split.keeps(shape):
             return False
@@ -228,19 +228,13 @@ def _is_alike(split: Split, view: Node) -> bool:
 
 
 def _lies(split: Split, node: Node, inside: set[int]) -> bool:
-    """Whether a node can be computed for each number of the layout, or for each result, from what the group has there.
+    """Whether a node can be computed where the group has its operands: for each number of the layout, or each result.
 
-    Others are computed where they are read, if they need nothing of the group's but their own kind.
+    Results of rows that lack the reduced axis would be taken for numbers of a row.
     """
-    if node.dtype.name not in CTYPES:
-        return False
-    own = [x for x in node.operands if x.serial in inside]
-    if node.shape == split.shape:
-        # without the reduced axes, numbers of rows would be taken for numbers of columns
-        return all(not split.rows or x.shape != split.kept or x.ndim == node.ndim for x in own)
-    if split.keeps(node.shape):
-        return all(split.keeps(x.shape) or x.size == 1 for x in own)
-    return all(x.elementwise and x.shape != split.shape and not split.keeps(x.shape) for x in own)
+    known = node.dtype.name in CTYPES
+    aside = split.rows and any(x.shape == split.kept for x in node.operands if x.serial in inside)
+    return known and (split.keeps(node.shape) or not aside)
 
 
 def _readable(step: Step, made: Iterable[int] = ()) -> bool:
