@@ -388,6 +388,7 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
         ndarray=type("ndarray", (), {}),
         lib=SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided)),
         asnumpy=Recorded.get,
+        empty=NAMESPACE.empty,
         cuda=SimpleNamespace(
             Device=Device,
             Event=streams.Event,

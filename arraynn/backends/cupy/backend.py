@@ -198,7 +198,7 @@ def _program(step: Callable[..., Any], arguments: Any, donate: tuple[int, ...]) 
 
     def kernel(made: cuda_codegen.Kernel | BlockKernel) -> Any:
         if isinstance(made, BlockKernel):
-            return BlockLaunch(made, xp)
+            return BlockLaunch(made)
         return cupy.ElementwiseKernel(made.takes, made.makes, made.operation, "fused", options=update_kernel.OPTIONS)
 
     first = _first(arguments)
