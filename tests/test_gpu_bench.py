@@ -220,7 +220,7 @@ def test_the_clock_is_the_gpus_own(gpu: Any) -> None:
 def test_each_part_prints_its_tables(
     gpu: Any, what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def open_lanes(peers: list[str], work: Any, threads: int, say: Any) -> dict[str, Any]:
+    def open_lanes(peers: list[str], work: Any, threads: int, say: Any, at_once: bool = False) -> dict[str, Any]:
         made = {peer: InProcess(cupy_peer.Peer(work, backend=backends[peer])) for peer in peers}
         if "jax-cuda" in made:
             made["jax-cuda"].acting.peer.elapsed = lambda run: (run(), float("nan"))[1]  # it has no events
@@ -244,11 +244,45 @@ def test_each_part_prints_its_tables(
     assert wanted.get(what, "| mnist | 5 | 5 |") in out
 
 
+def test_lanes_begin_side_by_side_and_one_that_cannot_is_named() -> None:
+    said: list[str] = []
+    opened = measure.open_lanes(["handwritten", "nobody"], SMALL[0], 1, said.append, at_once=True)
+    try:
+        assert list(opened) == ["handwritten"]
+        assert opened["handwritten"].ask("step", 1)[0] > 0
+        assert [text.partition(": Key")[0] for text in said] == ["spiral: without nobody"]
+    finally:
+        measure.close(opened)
+
+
+def test_a_lane_that_computes_something_else_costs_its_workload_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Other(cupy_peer.Peer):
+        def loss(self) -> float:
+            return super().loss() + (self.work.name == "spiral")
+
+    def open_lanes(peers: list[str], work: Any, threads: int, say: Any, at_once: bool = False) -> dict[str, Any]:
+        kinds = {"arraynn-cupy": cupy_peer.Peer, "jax-cuda": Other}
+        return {peer: InProcess(kinds[peer](work, backend=nn.backend("numpy"))) for peer in peers}
+
+    monkeypatch.setattr(gpu_bench, "ON_GPU", {"arraynn-cupy": 0, "jax-cuda": 0, "torch-cuda-compile": 0})
+    monkeypatch.setattr(gpu_bench, "installed", lambda name: True)
+    monkeypatch.setattr(gpu_bench, "open_lanes", open_lanes)
+    monkeypatch.setattr(gpu_bench, "DENSE", {work.name: work for work in SMALL})
+    monkeypatch.setattr(cupy_peer.Peer, "elapsed", lambda self, run: (run(), 1.0)[1])
+    assert gpu_bench.main(["times", "--rounds", "2", "--seconds", "0.002"]) == 1
+    out = capsys.readouterr().out
+    assert "spiral: losses differ" in out
+    assert "spiral: step" not in out
+    assert "wide: step, device" in out
+
+
 @pytest.mark.parametrize("what", ["times", "memory"])
 def test_without_cupy_nothing_is_measured_and_that_is_a_failure(
     what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gpu_bench, "open_lanes", lambda *arguments: {})
+    monkeypatch.setattr(gpu_bench, "open_lanes", lambda *arguments, **options: {})
     assert gpu_bench.main([what]) == 1
     assert "without arraynn-cupy" in capsys.readouterr().out
 
@@ -281,6 +315,21 @@ def test_each_stage_keeps_what_it_found_though_another_fails_or_hangs(tried: Any
     assert [found["status"] for found in results.values()] == ["passed", "failed with status 1", "ended after 2 s"]
     assert page.startswith("# On a GPU: FAILED: bad (failed with status 1); slow (ended after 2 s)")
     assert all(text in page for text in ("found this", "so far", "ZeroDivisionError", "begun"))
+
+
+def test_a_stage_past_its_limit_has_time_to_tell_what_it_found(tried: Any) -> None:
+    """As pytest does: it names each test as it ends, and says at Ctrl-C which failed."""
+    tells = "import time\nprint('begun', flush=True)\ntry: time.sleep(600)\nexcept KeyboardInterrupt: print('2 failed')"
+    _, page, results = tried({"slow": (tells, 2)})
+    assert results["slow"]["status"] == "ended after 2 s"
+    assert "2 failed" in page
+
+
+def test_whatever_takes_long_the_times_are_taken_within_seven_minutes() -> None:
+    """The limits of all that comes first, and of the times themselves."""
+    every = stages.stages(Path("out"))
+    place = [stage.name for stage in every].index("times")
+    assert sum(stage.limit for stage in every[: place + 1]) <= 7 * 60
 
 
 def test_a_stage_that_is_run_again_takes_the_place_of_its_old_result(tried: Any, tmp_path: Path) -> None:

@@ -261,9 +261,9 @@ class Graph:
 
     def _fresh(self) -> list[Any]:
         """New arrays for the results that are not updated in place, such as the losses that wait for a fetch."""
-        # Not places in a ring: who holds a loss may hold it for long, and the pool takes memory back with the last
-        # reference, so nobody has to count. Nor is a ring cheaper: a place in it is a view, which CuPy takes at least as
-        # long to make as an array. At most 1,000 steps wait, with 512 bytes of the pool for each number.
+        # Not places in a ring: a caller may hold a loss as long as they like, and the pool takes its memory back with
+        # the last reference, so nobody has to count. Nor is a ring cheaper: a place in it is a view, which takes CuPy
+        # at least as long to make as an array. At most 1,000 steps wait, with 512 bytes of the pool for each number.
         return [self.empty(shape, dtype=dtype) for shape, dtype in self.forms]
 
     def _with(self, trial: dict[int, Any], arrays: Any) -> list[Any]:
