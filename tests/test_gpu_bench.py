@@ -359,7 +359,7 @@ def test_a_stage_that_is_none_is_refused(tried: Any, capsys: pytest.CaptureFixtu
 
 def test_the_stages_are_all_there_the_most_valuable_first() -> None:
     names = [stage.name for stage in stages.stages(Path("out"))]
-    assert names[:6] == ["doctor", "tests", "graphs", "parity", "launches", "times"]
+    assert names[:7] == ["doctor", "blocks", "graphs", "tests", "parity", "launches", "times"]
     assert {"spiral-cupy", "digits-cupy", "mnist-cupy", "trained", "memory"} <= {*names}
 
 
@@ -408,3 +408,22 @@ def test_a_run_of_the_library_leaves_what_is_read(tmp_path: Path) -> None:
         == 0
     )
     assert 0 < trained.last(tmp_path / "spiral-x")["val_accuracy"] <= 1
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("data", "options"), [("spiral", ["--samples", "20", "--epochs", "8"]), ("digits", ["--epochs", "1"])]
+)
+def test_the_trainings_run_on_the_stand_in(data: str, options: list[str], tmp_path: Path) -> None:
+    """By the command of the stages, for fewer epochs: the accuracies are those of NumPy."""
+    from arraynn.cli import main
+
+    found = {}
+    with recording.recording(), recording.importable(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recording.Device, "synchronize", lambda self: None)
+        for backend in ("cupy", "numpy"):
+            folder = tmp_path / f"{data}-{backend}"
+            assert main(["train", data, "--backend", backend, "--out", str(folder), "--quiet", *options]) == 0
+            found[backend] = trained.last(folder)
+        assert any(call.function == "graph" for call in recording.CALLS)
+    assert found["cupy"] == pytest.approx(found["numpy"], rel=1e-2)

@@ -10,8 +10,12 @@ with others: the gradients of all biases are one launch, in front of the update.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 from . import tuning
 from .fusion import Step
@@ -19,6 +23,7 @@ from .graph import Node, Operand
 from .render import CTYPES
 
 REDUCTIONS = ("sum", "mean", "max", "min", "argmax", "argmin")
+DTYPES = frozenset(map(np.dtype, CTYPES))
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Split:
     lead: int
     rows: bool
 
-    @property
+    @cached_property
     def kept(self) -> tuple[int, ...]:
         return self.shape[: self.lead] if self.rows else self.shape[self.lead :]
 
@@ -60,8 +65,12 @@ class Split:
 
     def keeps(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape has one number for each result: without the reduced axes, or with 1 there."""
+        return shape in self._results
+
+    @cached_property
+    def _results(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         ones = (1,) * (len(self.shape) - len(self.kept))
-        return shape in (self.kept, (*self.kept, *ones) if self.rows else (*ones, *self.kept))
+        return self.kept, (*self.kept, *ones) if self.rows else (*ones, *self.kept)
 
 
 @dataclass
@@ -92,7 +101,7 @@ def reduced(node: Node) -> Node | None:
 def split_of(node: Node) -> Split | None:
     """The layout of a reduction that a kernel of our own computes; None for any other node."""
     x = reduced(node)
-    if x is None or not x.shape or not {x.dtype.name, node.dtype.name} <= CTYPES.keys() or node.dtype.kind not in "fi":
+    if x is None or not x.shape or not {x.dtype, node.dtype} <= DTYPES or node.dtype.kind not in "fi":
         return None
     axis = 0 if node.op == "matmul" else node.attributes["options"].get("axis")
     axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
@@ -115,30 +124,41 @@ def merged(steps: list[Step], finals: set[int]) -> list[Step]:
 # ---------------------------------------------------------------- reductions, with what is elementwise around them
 
 
+class _Entry:
+    """A step, with what it reads, and the serials of that and of what it makes."""
+
+    def __init__(self, step: Step) -> None:
+        self.step, self.operands = step, step.reads()
+        self.reads = frozenset(x.serial for x in self.operands)
+        self.makes = frozenset(x.serial for x in step.outputs)
+
+    def readable(self, made: Collection[int] = ()) -> bool:
+        """Whether all that it reads lies in memory as its shape says, but for what is made within its group."""
+        return all(_in_order(x) for x in self.operands if not x.host and x.serial not in made)
+
+
 class _Grouping:
-    """steps : with each reduction that fits, and elementwise steps around it, as one group."""
+    """steps : with each reduction that fits, and elementwise steps around it, as one group.
+
+    Only steps nearby are looked at: a recurrence has thousands.
+    """
 
     def __init__(self, steps: list[Step], finals: set[int]) -> None:
-        self.steps, self.finals = list(steps), finals
-        self._index()
-        place = 0
-        while place < len(self.steps):
-            step = self.steps[place]
-            split = split_of(step.nodes[0]) if not step.fused and _readable(step) else None
+        self.entries: list[_Entry | None] = [*map(_Entry, steps)]  # None where a step has gone into a group
+        self.readers = Counter(serial for entry in map(_Entry, steps) for serial in entry.reads)
+        self.finals, place = finals, 0
+        while place < len(self.entries):
+            entry = self.entries[place]
+            split = None if entry is None or entry.step.fused or not entry.readable() else split_of(entry.step.nodes[0])
+            # what comes before the group is looked at again
             place = place + 1 if split is None else self._contract(split, self._grown(split, place))
-
-    def _index(self) -> None:
-        self.makers = {x.serial: i for i, step in enumerate(self.steps) for x in step.outputs}
-        self.readers: dict[int, set[int]] = {}
-        for i, step in enumerate(self.steps):
-            for x in step.reads():
-                self.readers.setdefault(x.serial, set()).add(i)
+        self.steps = [entry.step for entry in self.entries if entry is not None]
 
     def _grown(self, split: Split, seed: int) -> set[int]:
-        """Places of the steps that go with the reduction: those that make what it reads, read what it makes, or read
+        """Places of the steps that go with the reduction: those that make what it reads, read what it makes, or reduce
         the same, as far as the layout and the order allow."""
         members, tried = {seed}, {seed}
-        while near := sorted(self._near(members) - tried):
+        while near := [place for place in self._near(members) if place not in tried]:
             for place in near:
                 tried.add(place)
                 if self._takes(split, members, place) and self._blocked({*members, place}) is not None:
@@ -147,58 +167,76 @@ class _Grouping:
                     break
         return members
 
-    def _near(self, members: Iterable[int]) -> set[int]:
-        found: set[int] = set()
-        for place in members:
-            for x in self.steps[place].reads():
-                found |= {self.makers[x.serial]} if x.serial in self.makers else set()
-                found |= self.readers[x.serial]
-            for x in self.steps[place].outputs:
-                found |= self.readers.get(x.serial, set())
+    def _all(self, places: Iterable[int]) -> list[_Entry]:
+        return [entry for place in places if (entry := self.entries[place]) is not None]
+
+    def _near(self, members: set[int]) -> list[int]:
+        inside = self._all(members)
+        reads = {serial for entry in inside for serial in entry.reads}
+        makes = {serial for entry in inside for serial in entry.makes}
+        found = []
+        for place in range(max(0, max(members) - tuning.NEAR), min(len(self.entries), min(members) + tuning.NEAR)):
+            entry = self.entries[place]
+            if entry is not None and not (
+                entry.makes.isdisjoint(reads)
+                and entry.reads.isdisjoint(makes)
+                and (entry.step.fused or entry.reads.isdisjoint(reads))
+            ):
+                found.append(place)
         return found
 
     def _takes(self, split: Split, members: set[int], place: int) -> bool:
-        step = self.steps[place]
+        inside, (entry,) = self._all(members), self._all([place])
+        step = entry.step
         if isinstance(step, Group):
             return False
         if not step.fused:
             (node,) = step.nodes
             if node.kind == "view":
-                return self.makers.get(node.operands[0].serial) in members and _is_alike(split, node)
-            count = sum(not self.steps[member].fused for member in members)
-            return split_of(node) == split and _readable(step) and count < tuning.REDUCTIONS
+                return any(node.operands[0].serial in other.makes for other in inside) and _is_alike(split, node)
+            count = sum(not other.step.fused for other in inside)
+            return split_of(node) == split and entry.readable() and count < tuning.REDUCTIONS
+        if len(step.nodes) > tuning.OPERATIONS:
+            return False
         shape = step.outputs[0].shape  # of all of them
         if shape != split.shape and not split.keeps(shape):
             return False
-        made = {x.serial for member in members for x in self.steps[member].nodes}
-        inside = made | {x.serial for x in step.nodes}
-        return all(_lies(split, node, inside) for node in step.nodes) and _readable(step, made)
+        made = {x.serial for other in inside for x in other.step.nodes}
+        own = made | {x.serial for x in step.nodes}
+        return all(_lies(split, node, own) for node in step.nodes) and entry.readable(made)
 
     def _blocked(self, members: set[int]) -> set[int] | None:
         """Places among the members' of steps that have to come after them; None where a member waits for one of those.
 
         What has effects comes after them in any case.
         """
+        made = {serial for entry in self._all(members) for serial in entry.makes}
+        late: set[int] = set()
         blocked: set[int] = set()
         for place in range(min(members), max(members) + 1):
-            step = self.steps[place]
-            needs = {self.makers[x.serial] for x in step.reads() if x.serial in self.makers}
+            entry = self.entries[place]
+            if entry is None:
+                continue
             if place in members:
-                if needs & blocked:
+                if not entry.reads.isdisjoint(late):
                     return None
-            elif needs & (members | blocked) or step.nodes[0].kind == "opaque":
+            elif (
+                entry.step.nodes[0].kind == "opaque"
+                or not entry.reads.isdisjoint(made)
+                or not entry.reads.isdisjoint(late)
+            ):
                 blocked.add(place)
+                late |= entry.makes
         return blocked
 
     def _contract(self, split: Split, members: set[int]) -> int:
-        """Put the group where its members were. Returns the place behind it."""
-        blocked = self._blocked(members)
+        """Put the group where its members were. Returns the first of their places."""
+        blocked, inside = self._blocked(members), self._all(sorted(members))
         assert blocked is not None
-        first, end = min(members), max(members) + 1
-        inside = [self.steps[place] for place in sorted(members)]
-        nodes = {node.serial: node for step in inside for node in step.nodes}
-        read = {x.serial for i, step in enumerate(self.steps) if i not in members for x in step.reads()} | self.finals
-        made = {x.serial: x for step in inside for x in step.outputs if x.serial in read}
+        nodes = {node.serial: node for entry in inside for node in entry.step.nodes}
+        own = Counter(serial for entry in inside for serial in entry.reads)
+        outputs = [x for entry in inside for x in entry.step.outputs]
+        made = {x.serial: x for x in outputs if x.serial in self.finals or self.readers[x.serial] > own[x.serial]}
         views: list[Node] = []  # which are taken outside, of what they look at
         while found := [x for x in made.values() if x.kind == "view"]:
             views += found
@@ -206,13 +244,16 @@ class _Grouping:
                 del made[view.serial]
                 made[view.operands[0].serial] = view.operands[0]
         ordered = [nodes[serial] for serial in sorted(nodes)]
-        group = Group(ordered, True, [made[serial] for serial in sorted(made)], split=split)
-        own: list[Step] = [Step([view], outputs=[view]) for view in sorted(views, key=lambda view: view.serial)]
-        before = [self.steps[i] for i in range(first, end) if i not in members and i not in blocked]
-        after = [self.steps[i] for i in range(first, end) if i in blocked]
-        self.steps[first:end] = [*before, group, *own, *after]
-        self._index()
-        return first  # seeds among what comes before the group are looked at again
+        group = _Entry(Group(ordered, True, [made[serial] for serial in sorted(made)], split=split))
+        taken = [_Entry(Step([view], outputs=[view])) for view in sorted(views, key=lambda view: view.serial)]
+        self.readers.subtract(own)
+        self.readers.update(serial for entry in (group, *taken) for serial in entry.reads)
+        first, end = min(members), max(members) + 1
+        before = self._all(i for i in range(first, end) if i not in members and i not in blocked)
+        after = self._all(sorted(blocked))
+        window: list[_Entry | None] = [*before, group, *taken, *after]
+        self.entries[first:end] = [*window, *[None] * (end - first - len(window))]
+        return first
 
 
 def _is_alike(split: Split, view: Node) -> bool:
@@ -232,14 +273,9 @@ def _lies(split: Split, node: Node, inside: set[int]) -> bool:
 
     Results of rows that lack the reduced axis would be taken for numbers of a row.
     """
-    known = node.dtype.name in CTYPES
+    known = node.dtype in DTYPES
     aside = split.rows and any(x.shape == split.kept for x in node.operands if x.serial in inside)
     return known and (split.keeps(node.shape) or not aside)
-
-
-def _readable(step: Step, made: Iterable[int] = ()) -> bool:
-    """Whether all that it reads lies in memory as its shape says, but for what is made within the group."""
-    return all(_in_order(x) for x in step.reads() if not x.host and x.serial not in made)
 
 
 def _in_order(x: Node) -> bool:
@@ -247,7 +283,7 @@ def _in_order(x: Node) -> bool:
         if x.op not in ("reshape", "view_int16") and not (x.op == "getitem" and _is_whole(x)):
             return False
         x = x.operands[0]
-    return x.dtype.name in CTYPES
+    return x.dtype in DTYPES
 
 
 def _is_whole(view: Node) -> bool:
@@ -259,57 +295,66 @@ def _is_whole(view: Node) -> bool:
 # ---------------------------------------------------------------- steps that do not wait for each other
 
 
+class _Waiting:
+    """A kernel that is put off, with views of what it makes. size : bytes that it keeps."""
+
+    def __init__(self, group: Group) -> None:
+        self.group, self.views = group, list[Step]()
+        self.size = sum(x.nbytes for x in group.reads())
+
+
 def _put_off(steps: list[Step]) -> list[Step]:
     """The steps, with each kernel as late as it can be: when something reads what it makes. Where that is a kernel of
     our own, all that wait go with it."""
     done: list[Step] = []
-    waiting: list[tuple[Group, list[Step]]] = []  # with views of what they make
-    for step in steps:
-        read = {x.serial for x in step.reads()}
-        needed = [group for group, views in waiting if not read.isdisjoint(_made(group, views))]
-        if step.nodes[0].kind == "view" and len(needed) == 1 and not step.fused:
-            next(views for group, views in waiting if group is needed[0]).append(step)
+    waiting: dict[_Waiting, None] = {}
+    makers: dict[int, _Waiting] = {}
+    size = 0
+    for entry in map(_Entry, steps):
+        step, (node, *_) = entry.step, entry.step.nodes
+        needed = list(dict.fromkeys(makers[x] for x in entry.reads if x in makers and makers[x] in waiting))
+        if node.kind == "view" and not step.fused and needed:
+            needed[0].views.append(step)
+            makers[node.serial] = needed[0]
             continue
-        if needed or step.nodes[0].kind == "opaque":
-            _launch(waiting, needed, done, step.nodes[0].kind == "opaque")
-        if isinstance(step, Group):
-            waiting.append((step, []))
-        elif step.fused and _readable(step) and _is_plain(step):
-            waiting.append((Group(step.nodes, True, step.outputs), []))
-        else:
+        if needed or node.kind == "opaque":
+            size -= _launch(waiting, needed, done, node.kind == "opaque")
+        if not isinstance(step, Group) and not (step.fused and _is_plain(step) and entry.readable()):
             done.append(step)
-        if sum(x.nbytes for group, _ in waiting for x in group.reads()) > tuning.PUT_OFF:
-            _launch(waiting, [], done, True)
+            continue
+        own = _Waiting(step if isinstance(step, Group) else Group(step.nodes, True, step.outputs))
+        waiting[own] = None
+        makers |= dict.fromkeys(entry.makes, own)
+        size += own.size
+        if size > tuning.PUT_OFF:
+            size -= _launch(waiting, [], done, True)
     _launch(waiting, [], done, True)
     return done
 
 
-def _made(group: Group, views: list[Step]) -> set[int]:
-    return {x.serial for x in (*group.outputs, *(view.nodes[0] for view in views))}
-
-
 def _is_plain(step: Step) -> bool:
     """Whether it may stand in a kernel of our own: it has arrays of at least one element."""
-    return step.outputs[0].size > 0 and all(x.dtype.name in CTYPES for x in step.nodes)
+    return step.outputs[0].size > 0 and all(x.dtype in DTYPES for x in step.nodes)
 
 
-def _launch(waiting: list[tuple[Group, list[Step]]], needed: list[Group], done: list[Step], every: bool) -> None:
-    """Start what is needed, or every group that waits."""
-    alone = not every and len(needed) == 1 and needed[0].split is None
-    chosen = [pair for pair in waiting if not alone or pair[0] is needed[0]]
-    waiting[:] = [pair for pair in waiting if pair not in chosen]
+def _launch(waiting: dict[_Waiting, None], needed: list[_Waiting], done: list[Step], every: bool) -> int:
+    """Start what is needed, or every kernel that waits. Returns the bytes that are kept no more."""
+    alone = not every and len(needed) == 1 and needed[0].group.split is None
+    chosen = needed if alone else list(waiting)
     part: list[Group] = []
-    size = 0
-    for group, _ in chosen:
-        arguments = 1 + len(group.reads()) + len(group.outputs)
-        if part and size + arguments > tuning.ARGUMENTS:
+    count = 0
+    for own in chosen:
+        del waiting[own]
+        arguments = 1 + len(own.group.reads()) + len(own.group.outputs)
+        if part and count + arguments > tuning.ARGUMENTS:
             done.append(_together(part))
-            part, size = [], 0
-        part.append(group)
-        size += arguments
+            part, count = [], 0
+        part.append(own.group)
+        count += arguments
     if part:
         done.append(_together(part))
-    done += [view for _, views in chosen for view in views]
+    done += [view for own in chosen for view in own.views]
+    return sum(own.size for own in chosen)
 
 
 def _together(groups: list[Group]) -> Step:

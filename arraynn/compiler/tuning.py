@@ -40,4 +40,6 @@ LANE = (
 )
 REDUCTIONS = 16  #: in one group: each takes 2 KB of a block's shared memory
 ARGUMENTS = 400  #: of a launch: CUDA takes 4 KB
+OPERATIONS = 200  #: of a kernel, more than which stays as it is: what is read a second time is computed again
+NEAR = 64  #: steps, further than which a group does not reach
 PUT_OFF = 16 << 20  #: bytes that are kept for launches that are put off

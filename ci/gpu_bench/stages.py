@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-GRAPHS = "tests/backends/test_graphs_on_cuda.py"
+BLOCKS, GRAPHS = "tests/backends/test_on_cuda.py", "tests/backends/test_graphs_on_cuda.py"
 TRAINED = ("spiral", "digits", "mnist")
 GRACE = 10  #: seconds that a stage has, past its limit, to say what it found
 
@@ -59,12 +59,13 @@ def stages(out: Path) -> list[Stage]:
     # What is in front of `times`, and that itself, fits into seven minutes whatever takes its whole limit. A run on
     # NumPy needs no GPU: `trained` knows what it reaches.
     return [
-        Stage("doctor", "arraynn doctor", ("-m", "arraynn", "doctor"), 30),
-        Stage("tests", "The tests marked cuda", (*cuda, "tests", f"--ignore={GRAPHS}"), 110),
-        Stage("graphs", "Steps as CUDA graphs", (*cuda, GRAPHS), 60),
+        Stage("doctor", "arraynn doctor", ("-m", "arraynn", "doctor"), 20),
+        Stage("blocks", "Every block, loss and optimizer, and whole models", (*cuda, BLOCKS), 100),
+        Stage("graphs", "Steps as CUDA graphs", (*cuda, GRAPHS), 50),
+        Stage("tests", "The other tests marked cuda", (*cuda, "tests", f"--ignore={BLOCKS}", f"--ignore={GRAPHS}"), 50),
         Stage("parity", "One pass on CuPy beside NumPy", (*bench, "parity"), 30, True),
         Stage("launches", "What a step asks of the GPU", (*bench, "launches"), 40, True),
-        Stage("times", "A step, beside PyTorch and JAX", (*bench, "times"), 150, True),
+        Stage("times", "A step, beside PyTorch and JAX", (*bench, "times"), 130, True),
         *(Stage(f"{data}-cupy", f"arraynn train {data}, on CuPy", train(data), 40) for data in TRAINED),
         Stage("trained", "Where they ended", (*bench, "trained", *(str(out / f"{d}-cupy") for d in TRAINED)), 20, True),
         Stage("memory", "Memory of the GPU", (*bench, "memory"), 60, True),

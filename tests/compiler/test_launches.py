@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from arraynn.compiler import fusion, opaque, tuning
+from arraynn.compiler import launches as launches_module
 from arraynn.compiler.cuda_codegen import Kernel
 from arraynn.compiler.cuda_launch import BlockKernel
 from arraynn.compiler.graph import Graph, TraceError, depth_first
@@ -234,6 +235,34 @@ def test_long_sums_are_left_to_the_library() -> None:
     most = tuning.LANE * tuning.THREADS // tuning.COLUMNS
     assert launches(function, (most, 512)) == ["launch"]
     assert launches(function, (most + 1, 512)) == ["matmul"]
+
+
+def test_a_long_recurrence_is_grouped_without_looking_through_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reduction looked through all steps, and each step through all that it computes again: minutes."""
+    looked, lies = 0, launches_module._lies
+
+    def counted(*args: Any) -> bool:
+        nonlocal looked
+        looked += 1
+        return lies(*args)
+
+    def function(x: Any, w: Any, count: int) -> Any:
+        xp = x.__array_namespace__()
+        cell = x
+        for _ in range(count):
+            gate = x @ w
+            gate = gate - xp.mean(gate, axis=1, keepdims=True)
+            cell = cell * 0.5 + gate / xp.sqrt(xp.mean(gate * gate, axis=1, keepdims=True) + 1e-5)
+            x = xp.tanh(cell) * gate
+        return x
+
+    monkeypatch.setattr(launches_module, "_lies", counted)
+    found = []
+    for count in (100, 200):
+        looked = 0
+        schedule(lambda x, w, count=count: function(x, w, count), *(np.zeros((8, 8), "float32") for _ in range(2)))
+        found.append(looked)
+    assert found[1] < 2.5 * found[0], found
 
 
 def test_what_is_put_off_keeps_no_more_memory_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
