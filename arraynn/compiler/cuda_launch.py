@@ -17,9 +17,11 @@ import numpy as np
 
 from . import tuning
 from .graph import Node
-from .launches import Group, Launch, Split, reduced
+from .grouping import Group
+from .launches import Launch
 from .render import CTYPES, Statements, c_literal
 from .render import C as CUDA
+from .splits import Split, reduced
 
 HEAD = f"""#ifndef EACH_THREAD
 #define EACH_THREAD

@@ -16,7 +16,7 @@ import numpy as np
 from arraynn.compiler.cuda_codegen import Kernel
 from arraynn.compiler.cuda_launch import BlockKernel
 from arraynn.compiler.graph import Node, compute_dtype
-from arraynn.compiler.launches import Split, reduced
+from arraynn.compiler.splits import Split, reduced
 
 #: of an element: {0}, {1}, … are the operands, in the dtype that the operation computes in
 TEXTS = {

@@ -21,7 +21,7 @@ import pytest
 
 from arraynn.backends import registry
 from arraynn.backends.cupy import backend as cupy_backend
-from arraynn.backends.cupy import cublas, launching
+from arraynn.backends.cupy import cublas, launching, probe
 from arraynn.backends.cupy.backend import CuPy
 from arraynn.training.step import compiled_step
 
@@ -417,6 +417,7 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
     for function in cached:
         function.cache_clear()
     CALLS.clear()
+    probe.forget()  # what was found out of another CuPy, or of none
     MADE.append([] if made is None else made)
     compiled_step.cache_clear()  # a step keeps its programs, and they their kernels
     try:
@@ -424,6 +425,7 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
     finally:
         MADE.pop()
         compiled_step.cache_clear()
+        probe.forget()
         registry.by_type = by_type
         if before is missing:
             del sys.modules["cupy"]
