@@ -207,7 +207,7 @@ def test_nvrtc_compiles_all_kernels_of_all_steps_as_cupy_hands_them_over(archite
     every = dict.fromkeys(signature for run in RUNS for signature in fused_run(run)[1])
     found = [signature for signature in every if len(signature) == 3]
     launches = [signature[0] for signature in every if len(signature) == 1]
-    assert len(found) > 100
+    assert len(found) > 50
     assert len(launches) > 100
     parts = [f"#include <{header}>" for header in core._cupy_header_list]
     parts += [cupy_source(cupy, f"fused{i}", *signature, i % 2 == 0) for i, signature in enumerate(found)]
