@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -114,13 +115,28 @@ def test_without_a_gpu_a_peer_says_so(name: str) -> None:
 
 
 @needs_compiler
-def test_a_step_of_mnist_asks_at_most_30_things_and_waits_for_nothing(gpu: Any) -> None:
-    lane = cupy_peer.Peer(replace(MNIST, rows=16), variant="kernels", backend=gpu)
+@pytest.mark.parametrize(("name", "products", "ours"), [("spiral", 5, 4), ("mnist", 8, 6)])
+def test_a_step_asks_no_more_than_is_said_and_waits_for_nothing(
+    gpu: Any, name: str, products: int, ours: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lane = cupy_peer.Peer(replace(DENSE[name], rows=16), variant="kernels", backend=gpu)
     found = launches.of_a_step(lane, asked)
-    assert found.kernels["matmul"] == 11  # eight of matrices, three that add rows
-    assert found.kernels["generated kernel"] == 1
-    assert sum(found.kernels.values()) <= 30
+    # the last is the loss with its penalty, which is no part of the compiled step
+    assert found.kernels == {"matmul": products, "fused kernel": ours, "generated kernel": 1, "add": 1}
+    assert found.kernels.total() <= gpu_bench.MOST[name]
     assert found.row[1:] == ["0", "0", "0"]
+    assert "more than" not in gpu_bench.named(DENSE[name], "arraynn-kernels", found)
+
+
+def test_a_step_that_asks_more_than_is_said_is_named() -> None:
+    def told(lane: str, count: int) -> str:
+        kernels = Counter({"fused": count, "splitKreduce_kernel<float>": 9})
+        return gpu_bench.named(MNIST, lane, launches.Asked(kernels, Counter(), Counter(), Counter()))
+
+    assert "more than" not in told("arraynn-kernels", 18)
+    assert "more than 18 by" in told("arraynn-kernels", 19)
+    assert "more than" not in told("arraynn", 20)
+    assert "more than 20 by" in told("arraynn", 21)
 
 
 @needs_compiler
@@ -204,7 +220,7 @@ def test_the_clock_is_the_gpus_own(gpu: Any) -> None:
 def test_each_part_prints_its_tables(
     gpu: Any, what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def open_lanes(peers: list[str], work: Any, threads: int, say: Any) -> dict[str, Any]:
+    def open_lanes(peers: list[str], work: Any, threads: int, say: Any, at_once: bool = False) -> dict[str, Any]:
         made = {peer: InProcess(cupy_peer.Peer(work, backend=backends[peer])) for peer in peers}
         if "jax-cuda" in made:
             made["jax-cuda"].acting.peer.elapsed = lambda run: (run(), float("nan"))[1]  # it has no events
@@ -228,11 +244,45 @@ def test_each_part_prints_its_tables(
     assert wanted.get(what, "| mnist | 5 | 5 |") in out
 
 
+def test_lanes_begin_side_by_side_and_one_that_cannot_is_named() -> None:
+    said: list[str] = []
+    opened = measure.open_lanes(["handwritten", "nobody"], SMALL[0], 1, said.append, at_once=True)
+    try:
+        assert list(opened) == ["handwritten"]
+        assert opened["handwritten"].ask("step", 1)[0] > 0
+        assert [text.partition(": Key")[0] for text in said] == ["spiral: without nobody"]
+    finally:
+        measure.close(opened)
+
+
+def test_a_lane_that_computes_something_else_costs_its_workload_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Other(cupy_peer.Peer):
+        def loss(self) -> float:
+            return super().loss() + (self.work.name == "spiral")
+
+    def open_lanes(peers: list[str], work: Any, threads: int, say: Any, at_once: bool = False) -> dict[str, Any]:
+        kinds = {"arraynn-cupy": cupy_peer.Peer, "jax-cuda": Other}
+        return {peer: InProcess(kinds[peer](work, backend=nn.backend("numpy"))) for peer in peers}
+
+    monkeypatch.setattr(gpu_bench, "ON_GPU", {"arraynn-cupy": 0, "jax-cuda": 0, "torch-cuda-compile": 0})
+    monkeypatch.setattr(gpu_bench, "installed", lambda name: True)
+    monkeypatch.setattr(gpu_bench, "open_lanes", open_lanes)
+    monkeypatch.setattr(gpu_bench, "DENSE", {work.name: work for work in SMALL})
+    monkeypatch.setattr(cupy_peer.Peer, "elapsed", lambda self, run: (run(), 1.0)[1])
+    assert gpu_bench.main(["times", "--rounds", "2", "--seconds", "0.002"]) == 1
+    out = capsys.readouterr().out
+    assert "spiral: losses differ" in out
+    assert "spiral: step" not in out
+    assert "wide: step, device" in out
+
+
 @pytest.mark.parametrize("what", ["times", "memory"])
 def test_without_cupy_nothing_is_measured_and_that_is_a_failure(
     what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gpu_bench, "open_lanes", lambda *arguments: {})
+    monkeypatch.setattr(gpu_bench, "open_lanes", lambda *arguments, **options: {})
     assert gpu_bench.main([what]) == 1
     assert "without arraynn-cupy" in capsys.readouterr().out
 
@@ -267,6 +317,21 @@ def test_each_stage_keeps_what_it_found_though_another_fails_or_hangs(tried: Any
     assert all(text in page for text in ("found this", "so far", "ZeroDivisionError", "begun"))
 
 
+def test_a_stage_past_its_limit_has_time_to_tell_what_it_found(tried: Any) -> None:
+    """As pytest does: it names each test as it ends, and says at Ctrl-C which failed."""
+    tells = "import time\nprint('begun', flush=True)\ntry: time.sleep(600)\nexcept KeyboardInterrupt: print('2 failed')"
+    _, page, results = tried({"slow": (tells, 2)})
+    assert results["slow"]["status"] == "ended after 2 s"
+    assert "2 failed" in page
+
+
+def test_whatever_takes_long_the_times_are_taken_within_seven_minutes() -> None:
+    """The limits of all that comes first, and of the times themselves."""
+    every = stages.stages(Path("out"))
+    place = [stage.name for stage in every].index("times")
+    assert sum(stage.limit for stage in every[: place + 1]) <= 7 * 60
+
+
 def test_a_stage_that_is_run_again_takes_the_place_of_its_old_result(tried: Any, tmp_path: Path) -> None:
     flag = f"import os; print('again', os.path.exists({str(tmp_path / 'mended')!r})); "
     programs = {"first": ("print('stays')", 20), "second": (flag + f"os.stat({str(tmp_path / 'mended')!r})", 20)}
@@ -294,7 +359,7 @@ def test_a_stage_that_is_none_is_refused(tried: Any, capsys: pytest.CaptureFixtu
 
 def test_the_stages_are_all_there_the_most_valuable_first() -> None:
     names = [stage.name for stage in stages.stages(Path("out"))]
-    assert names[:6] == ["doctor", "tests", "graphs", "parity", "launches", "times"]
+    assert names[:7] == ["doctor", "blocks", "graphs", "tests", "parity", "launches", "times"]
     assert {"spiral-cupy", "digits-cupy", "mnist-cupy", "trained", "memory"} <= {*names}
 
 
@@ -343,3 +408,22 @@ def test_a_run_of_the_library_leaves_what_is_read(tmp_path: Path) -> None:
         == 0
     )
     assert 0 < trained.last(tmp_path / "spiral-x")["val_accuracy"] <= 1
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("data", "options"), [("spiral", ["--samples", "20", "--epochs", "8"]), ("digits", ["--epochs", "1"])]
+)
+def test_the_trainings_run_on_the_stand_in(data: str, options: list[str], tmp_path: Path) -> None:
+    """By the command of the stages, for fewer epochs: the accuracies are those of NumPy."""
+    from arraynn.cli import main
+
+    found = {}
+    with recording.recording(), recording.importable(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recording.Device, "synchronize", lambda self: None)
+        for backend in ("cupy", "numpy"):
+            folder = tmp_path / f"{data}-{backend}"
+            assert main(["train", data, "--backend", backend, "--out", str(folder), "--quiet", *options]) == 0
+            found[backend] = trained.last(folder)
+        assert any(call.function == "graph" for call in recording.CALLS)
+    assert found["cupy"] == pytest.approx(found["numpy"], rel=1e-2)

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from .cuda_launch import BlockKernel
 from .fusion import Step, kernels
 from .graph import Node, Operand, TraceError, alias_base, depth_first
+from .launches import Launch, merged
 from .ops import CONSTANT
 from .program import Program, Traced
 from .render import CTYPES, Source, Statements, index_source
@@ -69,11 +71,17 @@ class DeviceProgram(Program):
 
 
 def lower(
-    traced: Traced, xp: Any, kernel: Callable[[Kernel], Any], update: Callable[..., Any], guard: str = "", **scope: Any
+    traced: Traced,
+    xp: Any,
+    kernel: Callable[[Kernel | BlockKernel], Any],
+    update: Callable[..., Any],
+    guard: str = "",
+    **scope: Any,
 ) -> DeviceProgram:
     """The traced function's program on a library like CuPy. Raises TraceError where it has none.
 
-    kernel(Kernel) -> what runs it, on arrays and numbers. update(rule, leaves, scalars) -> results runs an optimizer.
+    kernel(Kernel or BlockKernel) -> what runs it, on arrays and numbers. update(rule, leaves, scalars) -> results runs
+    an optimizer.
     guard : a line of source that looks at the arguments, with what it names in scope.
     """
     return _Codegen(traced, xp, kernel, update, guard, scope).program
@@ -89,7 +97,8 @@ class _Codegen(Source):
         self.opaque = False
         order = depth_first([*traced.outputs, *traced.graph.effects])
         finals = {node.serial for node in traced.outputs}
-        by_calls = {x.serial for node in order if not node.elementwise for x in node.operands}
+        steps = merged(kernels(order, finals), finals)
+        by_calls = {x.serial for step in steps if not step.fused for x in step.nodes[0].operands}
         if any(x.host for node in order if node.kind in _OF_ARRAYS for x in node.operands):
             raise TraceError("a number is taken for an array")
         for node in order:
@@ -98,11 +107,10 @@ class _Codegen(Source):
             elif node.op in CONSTANT:
                 self._constant(node, finals | by_calls)
         on_host, self.lines = self.lines, []
-        steps = kernels(order, finals)
         last = _last_uses(steps, finals)
         for i, step in enumerate(steps):
             if step.fused:
-                made = Kernel(step)
+                made = BlockKernel(step) if isinstance(step, Launch) else Kernel(step)
                 self._kernel(i, made, kernel(made))
             else:
                 self.names[step.nodes[0].serial] = self._call(step.nodes[0])
@@ -168,7 +176,7 @@ class _Codegen(Source):
         self.names[node.serial] = f"c{node.serial}"
         self.scope[f"c{node.serial}"] = made
 
-    def _kernel(self, i: int, step: Kernel, run: Any) -> None:
+    def _kernel(self, i: int, step: Kernel | BlockKernel, run: Any) -> None:
         self.scope[f"kernel{i}"] = run
         for node in step.outputs:
             self.names[node.serial] = f"r{node.serial}"

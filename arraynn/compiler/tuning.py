@@ -29,3 +29,17 @@ RECENT = 2  #: of those, tried before the form of the arguments is asked for
 UNROLLED = 64  #: steps, up to which each step is traced: a longer recurrence is called at run time
 UNROLLED_ON_GPU = 512  #: there, a call at run time keeps a step from being one CUDA graph
 TOGETHER = 16  #: steps of a longer one that are compiled as one program: to call it costs some 10 µs
+
+# Kernels of our own for a GPU. These are counted, not yet measured: see `launches`.
+THREADS = 256  #: in a block
+BLOCKS = 2048  #: of threads, at most: each thread then takes several elements
+WARP = 32  #: numbers in a row, up to which one thread goes through it; and threads that share a longer one
+COLUMNS = 8  #: of float32, side by side, are the 32 bytes that a GPU reads at once
+# The bias gradient of `drop` (3000 rows of 512, 6 MB) would be 94 numbers a thread, by 64 blocks, half as many as an
+# H100 has processors: it should take longer than a product with ones, which is a launch of its own.
+LANE = 64  #: numbers that a thread adds up, at most
+REDUCTIONS = 16  #: in one group: each takes 2 KB of a block's shared memory
+ARGUMENTS = 400  #: of a launch: CUDA takes 4 KB
+OPERATIONS = 200  #: of a kernel, more than which stays as it is: what is read a second time is computed again
+NEAR = 64  #: steps, further than which a group does not reach
+PUT_OFF = 16 << 20  #: bytes that are kept for launches that are put off

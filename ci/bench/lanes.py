@@ -16,16 +16,20 @@ from .workloads import Workload
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMBA_NUM_THREADS")
 # what would make OpenBLAS choose other kernels than it does by itself, or arraynn other threads
 UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "ARRAYNN_NUM_THREADS", "ARRAYNN_BACKEND")
+# and a GPU round the numbers of its products to 10 bits
+UNSET += ("CUPY_TF32", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "JAX_DEFAULT_MATMUL_PRECISION")
 PAUSE = 0.05  # seconds after which the idle threads of every pool have gone to sleep
 
 
 class Lane:
     """One peer on one workload. Raises RuntimeError with what the process said where it cannot begin.
 
-    quota : what its process is held to, beside the number of threads.
+    quota : what its process is held to, beside the number of threads. wait : for it to be ready; else `answer` does.
     """
 
-    def __init__(self, peer: str, work: Workload | Network, threads: int, quota: Quota | None = None) -> None:
+    def __init__(
+        self, peer: str, work: Workload | Network, threads: int, quota: Quota | None = None, wait: bool = True
+    ) -> None:
         self.peer = peer
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
@@ -33,7 +37,8 @@ class Lane:
         with _environment(threads):
             self.process.start()
         theirs.close()
-        self.answer()
+        if wait:
+            self.answer()
 
     def ask(self, what: str, *arguments: Any) -> Any:
         self.pipe.send((what, *arguments))

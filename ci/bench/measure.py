@@ -55,13 +55,21 @@ class Times:
 
 
 def open_lanes(
-    peers: list[str], work: Workload | Network, threads: int, say: Say, quota: Quota | None = None
+    peers: list[str],
+    work: Workload | Network,
+    threads: int,
+    say: Say,
+    quota: Quota | None = None,
+    at_once: bool = False,
 ) -> dict[str, Lane]:
-    """A lane for each peer that can do this; why the others cannot is said."""
+    """A lane for each peer that can do this; why the others cannot is said. at_once : they begin side by side."""
     lanes = {}
+    begun = {peer: Lane(peer, work, threads, quota, wait=False) for peer in peers} if at_once else {}
     for peer in peers:
         try:
-            lanes[peer] = Lane(peer, work, threads, quota)
+            if at_once:
+                begun[peer].answer()
+            lanes[peer] = begun[peer] if at_once else Lane(peer, work, threads, quota)
         except RuntimeError as error:
             say(f"{work.name}: without {peer}: {error}")
     return lanes

@@ -14,7 +14,9 @@ import array_api_compat.numpy as host
 import numpy as np
 
 from arraynn.compiler.cuda_codegen import Kernel
+from arraynn.compiler.cuda_launch import BlockKernel
 from arraynn.compiler.graph import Node, compute_dtype
+from arraynn.compiler.splits import Split, reduced
 
 #: of an element: {0}, {1}, … are the operands, in the dtype that the operation computes in
 TEXTS = {
@@ -47,23 +49,64 @@ def squares(node: Node) -> bool:
     return node.op == "pow" and node.operands[1].op == "constant" and node.operands[1].value == 2
 
 
-def evaluated(kernel: Kernel, arrays: list[np.ndarray]) -> list[np.ndarray]:
+def evaluated(kernel: Kernel | BlockKernel, arrays: list[np.ndarray]) -> list[np.ndarray]:
     """The outputs, by the library's functions one after the other."""
     values: dict[int, Any] = {node.serial: array for node, array in zip(kernel.inputs, arrays, strict=True)}
-    for node in kernel.nodes:
-        args = [arg.value if arg.op == "constant" else values[arg.serial] for arg in node.operands]
-        if node.op == "logical_shift":
-            values[node.serial] = (args[0].view("uint32") >> np.uint32(node.attributes["bits"])).view("int32")
-        elif node.op in ROUNDED and not squares(node):
-            function = np.vectorize(of_the_host(f"{node.op}_{node.dtype.name}"), otypes=[node.dtype])
-            values[node.serial] = np.asarray(function(*args))
-        elif squares(node):
-            values[node.serial] = args[0] * args[0]
-        elif node.op == "astype":
-            values[node.serial] = host.astype(args[0], node.dtype)
-        else:
-            values[node.serial] = getattr(host, node.op)(*args)
+    groups = kernel.groups if isinstance(kernel, BlockKernel) else [None]
+    for group in groups:
+        for node in kernel.nodes if group is None else group.nodes:
+            if node.serial not in values:
+                values[node.serial] = _value(node, values, None if group is None else group.split)
     return [np.broadcast_to(values[node.serial], node.shape) for node in kernel.outputs]
+
+
+def _value(node: Node, values: dict[int, Any], split: Split | None) -> Any:
+    if split is not None and (x := reduced(node)) is not None:
+        return in_lanes(node, np.asarray(_operand(x, values)), split)
+    args = [_operand(arg, values) for arg in node.operands]
+    if node.kind == "view":
+        if node.op == "getitem":
+            return args[0][node.attributes["index"]]
+        return np.broadcast_to(args[0], node.shape) if node.op == "broadcast_to" else args[0].reshape(node.shape)
+    if node.op == "logical_shift":
+        return (args[0].view("uint32") >> np.uint32(node.attributes["bits"])).view("int32")
+    if node.op in ROUNDED and not squares(node):
+        function = np.vectorize(of_the_host(f"{node.op}_{node.dtype.name}"), otypes=[node.dtype])
+        return np.asarray(function(*args))
+    if squares(node):
+        return args[0] * args[0]
+    if node.op == "astype":
+        return host.astype(np.asarray(args[0]), node.dtype)
+    return getattr(host, node.op)(*(np.asarray(x) if isinstance(x, np.generic) else x for x in args))
+
+
+def _operand(x: Node, values: dict[int, Any]) -> Any:
+    if x.op == "full" and x.serial not in values:  # a launch has it in its source
+        return np.full(x.shape, x.value, x.dtype)
+    return x.value if x.op == "constant" else values[x.serial]
+
+
+def in_lanes(node: Node, x: np.ndarray, split: Split) -> np.ndarray:
+    """A reduction in the order that its kernel promises: each lane takes every `lanes`-th number, in order, and then
+    the lanes are joined pairwise, the first half with the second."""
+    lead = split.lead
+    flat = x.reshape(int(np.prod(x.shape[:lead])), -1)
+    flat = flat.T if split.rows else flat  # (length, results)
+    if node.op in ("argmax", "argmin"):
+        return np.asarray(getattr(np, node.op)(flat, axis=0)).reshape(node.shape).astype(node.dtype)
+    join = {"max": np.maximum, "min": np.minimum}.get(node.op, np.add)
+    begin = {"max": -np.inf, "min": np.inf}.get(node.op, 0)
+    if node.dtype.kind == "i" and begin:
+        begin = np.iinfo(node.dtype).min if node.op == "max" else np.iinfo(node.dtype).max
+    lanes = np.full((split.lanes, flat.shape[1]), begin, node.dtype)
+    for start in range(0, len(flat), split.lanes):
+        part = flat[start : start + split.lanes].astype(node.dtype)
+        lanes[: len(part)] = join(lanes[: len(part)], part)
+    while len(lanes) > 1:
+        half = len(lanes) // 2
+        lanes = join(lanes[:half], lanes[half:])
+    total = lanes[0] / node.dtype.type(len(flat)) if node.op == "mean" else lanes[0]
+    return np.asarray(total, node.dtype).reshape(node.shape)
 
 
 def numba_source(kernel: Kernel) -> str:
@@ -103,7 +146,7 @@ def _number(value: Any) -> str:
     return repr(number) if math.isfinite(number) else f"{'-' if number < 0 else ''}np.{abs(number)}"
 
 
-def drawn(kernel: Kernel, rng: np.random.Generator) -> list[np.ndarray]:
+def drawn(kernel: Kernel | BlockKernel, rng: np.random.Generator) -> list[np.ndarray]:
     """Random arrays for the inputs: floats of every size, a few of them 0, infinite or nan; any integer."""
     arrays = []
     for node in kernel.inputs:

@@ -25,15 +25,19 @@ PRELUDE = "".join(
 PRELUDE += """extern "C" float powf(float, float); extern "C" double pow(double, double);
 static inline float pow(float x, float y) { return powf(x, y); }
 struct Place { unsigned x, y; };
-static Place gridDim, blockDim, blockIdx, threadIdx;
+static thread_local Place gridDim, blockDim, blockIdx, threadIdx;
 #define __global__
+#define __launch_bounds__(threads)
+#define __shared__ static thread_local
+#define EACH_THREAD for (threadIdx.x = 0; threadIdx.x < blockDim.x; ++threadIdx.x)
+#define BARRIER
 """
 HOST = """
 extern "C" void host(unsigned gx, unsigned gy, unsigned bx, {arguments}) {{
   gridDim = {{gx, gy}}; blockDim = {{bx, 1}};
   for (blockIdx.y = 0; blockIdx.y < gy; ++blockIdx.y)
     for (blockIdx.x = 0; blockIdx.x < gx; ++blockIdx.x)
-      for (threadIdx.x = 0; threadIdx.x < bx; ++threadIdx.x) {kernel}({names});
+      {threads}{kernel}({names});
 }}
 """
 
@@ -48,11 +52,27 @@ def compiled(source: str, name: str = "update") -> Any:
     """`host(gx, gy, bx, arguments …)`: the kernel of this name, thread after thread."""
     head = source.partition(f" {name}(")[2].partition(") {")[0]
     names = ", ".join(argument.split()[-1].lstrip("*") for argument in head.split(", "))
-    return _library(PRELUDE + source + HOST.format(arguments=head, names=names, kernel=name))
+    threads = "" if "EACH_THREAD" in source else "EACH_THREAD "  # a kernel with barriers says where its threads run
+    text = PRELUDE + source + HOST.format(arguments=head, names=names, kernel=name, threads=threads)
+    return _library(text).host
+
+
+def compiled_together(sources: list[str]) -> list[Any]:
+    """`host` of each kernel `fused` with barriers: one run of the compiler for all of them."""
+    parts = [PRELUDE]
+    for i, source in enumerate(sources):
+        head = source.partition(" fused(")[2].partition(") {")[0]
+        names = ", ".join(argument.split()[-1].lstrip("*") for argument in head.split(", "))
+        parts.append(source.replace(" fused(", f" fused{i}("))
+        parts.append(
+            HOST.format(arguments=head, names=names, kernel=f"fused{i}", threads="").replace(" host(", f" host{i}(")
+        )
+    library = _library("".join(parts))
+    return [getattr(library, f"host{i}") for i in range(len(sources))]
 
 
 def _library(text: str) -> Any:
-    """The function `host` of this C++."""
+    """What is compiled of this C++."""
     folder = Path(tempfile.mkdtemp(prefix="kernel"))
     (folder / "kernel.cpp").write_text(text)
     library = folder / "kernel.so"
@@ -61,7 +81,7 @@ def _library(text: str) -> Any:
     subprocess.run(command, check=True)
     loaded = ctypes.CDLL(str(library))
     shutil.rmtree(folder)
-    return loaded.host
+    return loaded
 
 
 class HostKernel:
@@ -75,7 +95,7 @@ class HostKernel:
 
     def __call__(self, grid: tuple[int, int], block: tuple[int], arguments: tuple[Any, ...]) -> None:
         self.launches.append((grid, block))
-        run, given = compiled(self.source, self.name), [*grid, *block, *map(_argument, arguments)]
+        run, given = compiled(self.source, self.name), [*grid, *block, *map(argument_of, arguments)]
         self.start(lambda: run(*given))
 
     def start(self, run: Any) -> None:
@@ -83,7 +103,7 @@ class HostKernel:
         run()
 
 
-def _argument(x: Any) -> Any:
+def argument_of(x: Any) -> Any:
     """As CuPy passes it: an array as its pointer, a number by the dtype that it has."""
     if isinstance(x, np.generic):
         return np.ctypeslib.as_ctypes_type(x.dtype)(x.item())
@@ -105,7 +125,7 @@ def elementwise_source(takes: str, makes: str, operation: str) -> str:
     return f'{PRELUDE}extern "C" void host(long long n_, {", ".join(arguments)}) {{\n{loop}\n}}\n'
 
 
-_looped = cache(lambda *signature: _library(elementwise_source(*signature)))
+_looped = cache(lambda *signature: _library(elementwise_source(*signature)).host)
 
 
 class HostElementwise:

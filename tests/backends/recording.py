@@ -21,7 +21,7 @@ import pytest
 
 from arraynn.backends import registry
 from arraynn.backends.cupy import backend as cupy_backend
-from arraynn.backends.cupy import cublas, launching
+from arraynn.backends.cupy import cublas, launching, probe
 from arraynn.backends.cupy.backend import CuPy
 from arraynn.training.step import compiled_step
 
@@ -337,13 +337,15 @@ class Kernel(kernels.HostKernel):
     def __call__(self, *args: Any) -> None:
         CALLS.append(Call(NAMED.get(self.name, self.name), (), (), "", streams.capturing()))
         same_device("a kernel", args[-1])
+        if self.name == "fused":
+            MADE[-1].append((self.source,))
         super().__call__(*args)
 
     def start(self, run: Any) -> None:
         streams.do(run)
 
 
-NAMED = {"update": "generated kernel"}
+NAMED = {"update": "generated kernel", "fused": "fused kernel"}
 
 
 class Elementwise(kernels.HostElementwise):
@@ -377,7 +379,8 @@ def launched(stream: Any) -> None:
 def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Iterator[CuPy]:
     """The CuPy backend, on arrays that write everything down in CALLS, which is emptied first.
 
-    made : gets what each fused kernel takes, makes and does. number : the GPU's; the current one is 0.
+    made : gets what each fused kernel takes, makes and does, or the source of one that is a launch of several groups.
+    number : the GPU's; the current one is 0.
     """
     patched = SimpleNamespace(
         RawKernel=Kernel,
@@ -385,6 +388,7 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
         ndarray=type("ndarray", (), {}),
         lib=SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided)),
         asnumpy=Recorded.get,
+        empty=NAMESPACE.empty,
         cuda=SimpleNamespace(
             Device=Device,
             Event=streams.Event,
@@ -413,6 +417,7 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
     for function in cached:
         function.cache_clear()
     CALLS.clear()
+    probe.forget()  # what was found out of another CuPy, or of none
     MADE.append([] if made is None else made)
     compiled_step.cache_clear()  # a step keeps its programs, and they their kernels
     try:
@@ -420,6 +425,7 @@ def recording(made: list[tuple[str, ...]] | None = None, number: int = 0) -> Ite
     finally:
         MADE.pop()
         compiled_step.cache_clear()
+        probe.forget()
         registry.by_type = by_type
         if before is missing:
             del sys.modules["cupy"]

@@ -244,6 +244,17 @@ def test_losses_of_earlier_steps_stay_what_they_were(gpu: Any, soon: None) -> No
     assert len(set(places)) == 16
 
 
+def test_a_step_makes_one_array_for_each_log_and_nothing_else(gpu: Any, soon: None) -> None:
+    """Whatever the number of steps that wait: no memory is asked for that a log does not hold."""
+    steps = Steps(gpu)
+    steps.take(4)
+    for _ in range(5):
+        assert steps.take() == [*GRAPH, "add"]  # the loss with its penalty
+        logs = [leaf for leaf in tree.leaves(steps.logs[-1]) if hasattr(leaf, "device")]
+        assert len(logs) == 3
+        assert sum(call.function == "empty" for call in CALLS) == len(logs) - 1
+
+
 def test_two_models_take_turns_with_graphs_of_their_own(gpu: Any, soon: None) -> None:
     """Equal networks share one compiled step."""
     first, second = Steps(gpu, 0), Steps(gpu, 1)

@@ -82,18 +82,33 @@ def test_a_step_that_cannot_be_written_down_runs_as_it_is(caplog: pytest.LogCapt
 
 @needs_compiler
 @pytest.mark.parametrize(
-    ("right", "wrong"), [(" > ", " < "), (" - ", " + "), ("exp(", "sqrt("), ("(1.4285", "(1.5"), ("0x7feb", "0x7fec")]
+    ("right", "wrong"),
+    [
+        (" > ", " < "),
+        (" - ", " + "),
+        ("exp(", "sqrt("),
+        ("(1.4285", "(1.5"),
+        ("0x7feb", "0x7fec"),
+        ("half > 0", "half > 1"),
+        ("* 3 + r", "+ r"),
+        ("- lane", "+ lane"),
+    ],
 )
 def test_a_broken_kernel_is_seen(monkeypatch: pytest.MonkeyPatch, right: str, wrong: str) -> None:
     """A wrong sign, comparison, function or number in the kernels of a step."""
     right, wrong = (str(int(text + "352d", 16)) if text.startswith("0x") else text for text in (right, wrong))
-    made, init = [], kernels.HostElementwise.__init__
+    made, init, init_raw = [], kernels.HostElementwise.__init__, kernels.HostKernel.__init__
 
     def broken(self: Any, takes: str, makes: str, operation: str, *args: Any, **options: Any) -> None:
         made.append(operation)
         init(self, takes, makes, operation.replace(right, wrong), *args, **options)
 
+    def broken_raw(self: Any, source: str, name: str, options: Any = ()) -> None:
+        made.append(source)
+        init_raw(self, source.replace(right, wrong) if name == "fused" else source, name, options)
+
     monkeypatch.setattr(kernels.HostElementwise, "__init__", broken)
+    monkeypatch.setattr(kernels.HostKernel, "__init__", broken_raw)
     run = NETWORK, nn.softmax_cross_entropy, LABELS
     with recording.recording() as gpu:
         got = [recording.bare(leaf) for leaf in tree.leaves(trained(gpu, *run))]
@@ -189,13 +204,19 @@ def test_nvrtc_compiles_all_kernels_of_all_steps_as_cupy_hands_them_over(archite
     pytest.importorskip("cuda.bindings.nvrtc", reason="pip install cuda-bindings nvidia-cuda-nvrtc")
     from cupy._core import core
 
-    found = list(dict.fromkeys(signature for run in RUNS for signature in fused_run(run)[1]))
-    assert len(found) > 100
+    every = dict.fromkeys(signature for run in RUNS for signature in fused_run(run)[1])
+    found = [signature for signature in every if len(signature) == 3]
+    launches = [signature[0] for signature in every if len(signature) == 1]
+    assert len(found) > 50
+    assert len(launches) > 100
     parts = [f"#include <{header}>" for header in core._cupy_header_list]
     parts += [cupy_source(cupy, f"fused{i}", *signature, i % 2 == 0) for i, signature in enumerate(found)]
     options = core.assemble_cupy_compiler_options(update_kernel.OPTIONS)
     ptx = kernels.to_ptx("\n".join(parts), architecture, tuple(o for o in options if "std" not in o))
     assert ptx.count(".entry fused") == len(found)
+    for i, source in enumerate(launches):
+        if architecture == 90 or i % 20 == 0:
+            assert ".entry fused(" in kernels.to_ptx(source, architecture, update_kernel.OPTIONS)
 
 
 @pytest.mark.cuda

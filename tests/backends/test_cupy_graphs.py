@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn.compiler import cuda_codegen, fusion
+from arraynn.compiler import cuda_codegen, launches, tuning
 from arraynn.compiler.cuda_codegen import Kernel
+from arraynn.compiler.cuda_launch import BlockKernel
 from arraynn.compiler.fusion import Step
-from arraynn.compiler.graph import Node
+from arraynn.compiler.launches import Launch
 from tests.backends import graphs, kernels, recording
 from tests.backends.test_cuda_kernels import needs_compiler
 from tests.backends.test_cupy_conformance import LABELS, RUNS, every_run, trained
@@ -25,29 +26,51 @@ def programs(*args: Any, **options: Any) -> list[list[Step]]:
     """The schedules of a training's programs, in the order in which they are made."""
     found: list[list[Step]] = []
 
-    def noted(order: list[Node], finals: set[int]) -> list[Step]:
-        found.append(fusion.kernels(order, finals))
+    def noted(steps: list[Step], finals: set[int]) -> list[Step]:
+        found.append(launches.merged(steps, finals))
         return found[-1]
 
     with recording.recording() as gpu, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cuda_codegen, "kernels", noted)
+        patch.setattr(cuda_codegen, "merged", noted)
         trained(gpu, *args, **options)
     return found
 
 
 @cache
-def kernels_of(run: str) -> tuple[Kernel, ...]:
+def steps_of(run: str) -> list[Step]:
     args, options = RUNS[run]
-    made = [Kernel(step) for steps in programs(*args, **options) for step in steps if step.fused]
-    own = {(k.takes, k.makes, k.operation): k for k in made}
-    assert own
-    return tuple(own.values())
+    found = [step for steps in programs(*args, **options) for step in steps if step.fused]
+    assert found
+    return found
 
 
-def host_run(kernel: Kernel, arrays: list[np.ndarray]) -> list[np.ndarray]:
+@cache
+def kernels_of(run: str) -> tuple[Kernel, ...]:
+    made = [Kernel(step) for step in steps_of(run) if not isinstance(step, Launch)]
+    return tuple({(k.takes, k.makes, k.operation): k for k in made}.values())
+
+
+@cache
+def launches_of(run: str) -> tuple[BlockKernel, ...]:
+    made = [BlockKernel(step) for step in steps_of(run) if isinstance(step, Launch)]
+    return tuple({k.source(): k for k in made}.values())
+
+
+def host_run(kernel: Kernel | BlockKernel, arrays: list[np.ndarray], pointers: bool = False) -> list[np.ndarray]:
+    if isinstance(kernel, BlockKernel):
+        return block_run(kernel, arrays, pointers)
     run = kernels.HostElementwise(kernel.takes, kernel.makes, kernel.operation, "fused", ("--fmad=false",))
     made = run(*arrays)
     return list(made) if isinstance(made, tuple) else [made]
+
+
+def block_run(kernel: BlockKernel, arrays: list[np.ndarray], pointers: bool) -> list[np.ndarray]:
+    """pointers : numbers are read where they lie, as in a CUDA graph."""
+    run = kernels.HostKernel(kernel.source(pointers), "fused", ("--fmad=false",))
+    made = [np.full(x.shape, 77, x.dtype) for x in kernel.outputs]
+    given = [x if not node.host or pointers else x[()] for node, x in zip(kernel.inputs, arrays, strict=True)]
+    run(kernel.grid, (tuning.THREADS,), (*map(np.int64, kernel.counts), *given, *made))
+    return made
 
 
 @cache
@@ -85,6 +108,17 @@ def test_each_kernel_on_random_data_gives_what_its_functions_give(run: str) -> N
 
 
 @every_run
+def test_each_launch_on_random_data_gives_what_its_functions_give(run: str) -> None:
+    """Sums in the order that is promised, maxima with nan; numbers as arguments, and where they lie."""
+    rng = np.random.default_rng(0)
+    for kernel in launches_of(run):
+        for pointers in (False, True):
+            arrays = graphs.drawn(kernel, rng)
+            with np.errstate(all="ignore"):
+                same_bits(host_run(kernel, arrays, pointers), graphs.evaluated(kernel, arrays))
+
+
+@every_run
 def test_each_kernels_graph_as_a_numba_loop_gives_the_same(run: str) -> None:
     pytest.importorskip("numba", reason='pip install "arraynn[fast]"')
     rng = np.random.default_rng(1)
@@ -93,9 +127,10 @@ def test_each_kernels_graph_as_a_numba_loop_gives_the_same(run: str) -> None:
         same_bits(numba_run(kernel, arrays), host_run(kernel, arrays))
 
 
-def test_what_stands_between_two_products_is_one_kernel() -> None:
-    """Bias, activation and dropout; the words of a mask; the loss's gradient; the backward of all that: one each."""
-    network = nn.Sequential(nn.Dense(5), nn.ReLU(), nn.Dropout(0.3), nn.Dense(3))
+def test_what_stands_between_two_products_is_one_launch() -> None:
+    """Bias, activation and dropout; the loss and its gradient; the backward of all that, with sums: one each. A mask's
+    words have a kernel of their own, as they have half as many columns, and so have the keys of its rows."""
+    network = nn.Sequential(nn.Dense(6), nn.ReLU(), nn.Dropout(0.3), nn.Dense(3))
     found, between = [], []
     for step in programs(network, nn.softmax_cross_entropy, LABELS)[0]:
         if step.fused:
@@ -104,11 +139,12 @@ def test_what_stands_between_two_products_is_one_kernel() -> None:
             found.append(between)
             between = []
     hash_ = {"bitwise_xor", "logical_shift", "multiply"}
-    assert [len(each) for each in found] == [0, 3, 3, 0, 0, 1, 0]
-    (rows, words, forward), (bias, exponentials, gradient) = found[1], found[2]
+    assert [len(each) for each in (*found, between)] == [0, 3, 1, 0, 1, 1]
+    rows, words, forward = found[1]
     assert rows == {*hash_, "add"}  # the key of each row: numbers in their hundreds
     assert words == {*hash_, "add"}
     assert forward == {"add", "maximum", "greater_equal", "astype", "multiply"}
-    assert (bias, gradient) == ({"add"}, {"divide", "equal", "astype", "subtract", "multiply"})
-    assert "exp" in exponentials
-    assert found[5] == [{"add", "maximum", "greater", "greater_equal", "astype", "multiply"}]
+    ((loss,), (backward,)) = found[2], found[4]
+    assert {"exp", "log", "max", "argmax", "sum", "divide"} < loss
+    assert backward == {"add", "maximum", "greater", "greater_equal", "astype", "multiply", "matmul"}
+    assert between == [{"sum", "divide"}]  # what is reported

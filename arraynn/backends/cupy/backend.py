@@ -15,6 +15,7 @@ from ... import tree
 from ..._array import namespace
 from ...compiler import cuda_codegen, program, tuning
 from ...compiler.cuda_codegen import DeviceProgram
+from ...compiler.cuda_launch import BlockKernel
 from ...compiler.graph import Graph
 from ...compiler.rules import rule_of
 from ...compiler.signature import Signature
@@ -24,6 +25,7 @@ from ..base import Backend, Status
 from ..windows import Windows
 from . import errors as cupy_errors
 from . import update_kernel
+from .block_launch import BlockLaunch
 from .capture import Captured
 from .launching import NotCaptured
 from .probe import probe
@@ -194,7 +196,9 @@ def _program(step: Callable[..., Any], arguments: Any, donate: tuple[int, ...]) 
     """The step's program for such arguments; None where there is none."""
     import cupy
 
-    def kernel(made: cuda_codegen.Kernel) -> Any:
+    def kernel(made: cuda_codegen.Kernel | BlockKernel) -> Any:
+        if isinstance(made, BlockKernel):
+            return BlockLaunch(made)
         return cupy.ElementwiseKernel(made.takes, made.makes, made.operation, "fused", options=update_kernel.OPTIONS)
 
     first = _first(arguments)

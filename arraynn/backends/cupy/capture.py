@@ -131,7 +131,7 @@ class Graph:
     def __init__(self, captured: Captured, arrays: Any, numbers: Any, scalars: Any) -> None:
         import cupy
 
-        self.cuda, self.xp = cupy.cuda, captured.xp
+        self.cuda, self.xp, self.empty = cupy.cuda, captured.xp, cupy.empty
         assert captured.in_place is not None
         self.in_place = captured.in_place
         self.failed = ""
@@ -260,8 +260,11 @@ class Graph:
         return made
 
     def _fresh(self) -> list[Any]:
-        """New arrays for the results that are not updated in place."""
-        return [self.xp.empty(shape, dtype=dtype) for shape, dtype in self.forms]
+        """New arrays for the results that are not updated in place, such as the losses that wait for a fetch."""
+        # Not places in a ring: a caller may hold a loss as long as they like, and the pool takes its memory back with
+        # the last reference, so nobody has to count. Nor is a ring cheaper: a place in it is a view, which takes CuPy
+        # at least as long to make as an array. At most 1,000 steps wait, with 512 bytes of the pool for each number.
+        return [self.empty(shape, dtype=dtype) for shape, dtype in self.forms]
 
     def _with(self, trial: dict[int, Any], arrays: Any) -> list[Any]:
         """The arrays that a run takes: our own inputs, and these parameters, or else the given ones."""

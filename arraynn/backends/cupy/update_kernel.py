@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..._array import namespace
+from ...compiler import tuning
 from ...compiler.rules import CUDA_TYPES
 
-THREADS = 256
-BLOCKS = 2048  #: of threads, in a leaf, at most: each thread then takes several elements
+THREADS, BLOCKS = tuning.THREADS, tuning.BLOCKS
 LEAVES = 16  #: in one launch: their pointers are its arguments, of which CUDA takes 4 KB
 # Not contracted to fused multiply-adds: these kernels wait for memory anyway, and keep the portable rule's bits so.
 OPTIONS = ("--fmad=false",)
