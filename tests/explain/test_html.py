@@ -12,7 +12,7 @@ import pytest
 
 import arraynn as nn
 from arraynn.cli import main
-from arraynn.explain._worked import entries, worked
+from arraynn.explain._worked import entries, worked_example
 
 OPTIMIZERS = [
     nn.SGD(0.1), nn.SGD(0.1, momentum=0.9), nn.SGD(0.1, momentum=0.9, nesterov=True), nn.Adagrad(0.1), nn.RMSProp(0.1),
@@ -136,7 +136,7 @@ def test_worked_lines_of_a_layer_are_true_both_ways(layer, seed):
     true_lines(found)
     own = [stage for stage in found.stages if stage["what"] == f"{type(layer).__name__} 'layers.1'"]
     assert [stage["stage"] for stage in own] == ["forward", "backward"]
-    assert all(worked(stage, own[0]) for stage in own)
+    assert all(worked_example(stage, own[0]) for stage in own)
 
 
 @pytest.mark.parametrize("x", [-2.0, -0.5, 0.5, 4.0])
@@ -168,7 +168,7 @@ def test_worked_lines_of_a_penalty_are_true(rule):
     found = model.explain(x, x[:, :2])
     true_lines(found)
     (stage,) = (one for one in found.stages if one["stage"] == "penalty" and one["what"] != "loss")
-    lines = worked(stage, found.stages[1])
+    lines = worked_example(stage, found.stages[1])
     assert [line.split("[")[0].split(" =")[0] for line in lines] == ["penalty", "weight gradient", "bias gradient"]
 
 
