@@ -114,7 +114,7 @@ def test_the_environment_is_as_it_was(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     before = dict(pool.os.environ)
-    with pool._environment(pool.ALONE):
+    with pool._environment(pool.WORKER_ENVIRONMENT):
         assert pool.os.environ["OMP_NUM_THREADS"] == pool.os.environ["MKL_NUM_THREADS"] == "1"
     assert dict(pool.os.environ) == before
 

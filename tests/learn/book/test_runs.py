@@ -115,7 +115,7 @@ def test_fashion_rows_wait_for_their_files(tmp_path, monkeypatch):
     assert fashion_folder() is None
     assert "not run: needs the four files" in missing(row)
     assert missing(ROWS[0]) == ""
-    with pytest.raises(nn.errors.DataError, match="not there"):
+    with pytest.raises(nn.errors.DataError, match="is missing"):
         run_row(row)
 
 

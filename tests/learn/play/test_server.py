@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import pytest
 
-from arraynn.learn.play.server import LARGEST, POLICY, SESSIONS
+from arraynn.learn.play.server import CONTENT_SECURITY_POLICY, MAX_BODY, MAX_SESSIONS
 from tests.learn.play.serving import ROOT, ended, started
 
 
@@ -54,10 +54,10 @@ def test_the_page_is_served_under_its_policy(client):
     for path, kind in (("/", "text/html"), ("/play.js", "text/javascript"), ("/play.css", "text/css")):
         status, data, headers = client.request(path, "GET", b"")
         assert (status, headers["Content-Type"]) == (200, f"{kind}; charset=utf-8")
-        assert headers["Content-Security-Policy"] == POLICY
+        assert headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert data
-    assert "unsafe" not in POLICY
+    assert "unsafe" not in CONTENT_SECURITY_POLICY
     page = client.request("/", "GET", b"")[1].decode()
     assert not re.search(r"<style|<script(?![^>]*src=)|\sstyle=|\son\w+=", page)
 
@@ -112,7 +112,7 @@ def test_a_body_that_is_not_understood_is_one_clear_answer(client, body, status)
 
 
 @pytest.mark.parametrize(("headers", "status"), [
-    ({"Content-Length": str(LARGEST + 1)}, 413), ({"Content-Length": "99999999999999"}, 400),
+    ({"Content-Length": str(MAX_BODY + 1)}, 413), ({"Content-Length": "99999999999999"}, 400),
     ({"Content-Length": "-1"}, 400), ({"Content-Length": "x"}, 400), ({"Content-Length": ""}, 411),
     ({"Transfer-Encoding": "chunked"}, 411), ({"X-Session": ""}, 400), ({"X-Session": "a/b"}, 400),
     ({"X-Session": "a" * 65}, 400), ({"X-Session": "never-said-hello"}, 410),
@@ -160,7 +160,7 @@ def test_two_tabs_are_two_sessions(server):
 
 
 def test_the_oldest_session_goes_and_is_told_so(server):
-    clients = [Client(server, f"many{i}") for i in range(SESSIONS + 1)]
+    clients = [Client(server, f"many{i}") for i in range(MAX_SESSIONS + 1)]
     for made in clients:
         made.call("hello")
     status, answer = clients[0].call("code")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import arraynn as nn
 from arraynn.learn.play import File, Session, advance
 from arraynn.learn.play.export import expression
-from arraynn.learn.play.presets import PRESETS, worked
+from arraynn.learn.play.presets import PRESETS, worked_example
 from arraynn.learn.play.settings import ACTIVATIONS, DATA, LOSSES, OPTIMIZERS, SCHEDULES
 
 ROOT = Path(__file__).parents[3]
@@ -323,7 +323,7 @@ def test_a_preset_gives_the_numbers_that_its_lesson_states(name):
 @pytest.mark.parametrize("name", [name for name, one in PRESETS.items() if not one.settings])
 def test_the_other_presets_explain_their_lessons_numbers(name):
     text = next((ROOT / "examples").glob(f"{name}_*.py")).read_text(encoding="utf-8")
-    stages = worked(name).stages
+    stages = worked_example(name).stages
     numbers = [value for stage in stages for value in _leaves(stage)]
     digits = {"01": "0.00071401", "02": "0.333332", "04": "20.10", "05": "11", "06": "-0.4762", "07": "466.56"}
     digits |= {"08": "0.1333", "16": "0.6439"}
