@@ -88,7 +88,7 @@ def test_models_of_another_form_are_refused(data):
     with pytest.raises(ValueError, match="must be a Sequential of Dense layers"):
         MLPClassifier.from_model(flat)
     late = nn.Model(nn.Sequential(nn.Dense(3), nn.ReLU())).build((2,))
-    with pytest.raises(ValueError, match="after its last Dense the network must end"):
+    with pytest.raises(ValueError, match="after its last Dense, the network may only have"):
         MLPClassifier.from_model(late)
     with pytest.raises(ValueError, match="2 classes take"):
         MLPClassifier.from_model(nn.Model(nn.Sequential(nn.Dense(3))).build((2,)), classes=["a", "b"])
@@ -172,7 +172,7 @@ def test_classes_that_name_no_outputs_are_refused(rng):
     value = nn.Model(nn.Sequential(nn.Dense(1)), nn.mean_squared_error, backend="numpy").build((2,))
     assert from_model(value, classes=["no", "yes"]).predict(x).shape == (20,)
     with pytest.raises(
-        ValueError, match=r"one output of MeanSquaredError .* classes must be sorted, got \['yes', 'no'\]"
+        ValueError, match=r"single output of MeanSquaredError .* classes must be sorted, got \['yes', 'no'\]"
     ):
         from_model(value, classes=["yes", "no"])
 
