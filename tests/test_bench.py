@@ -68,7 +68,7 @@ def test_a_backend_that_fails_or_computes_something_else_is_left_out(monkeypatch
 
 def test_where_there_is_a_gpu_the_crossover_is_told(monkeypatch, capsys):
     opened = {"numpy": backend("numpy"), "cupy": backend("array_api_strict")}  # a stand-in for a GPU
-    monkeypatch.setattr(_bench, "_opened", lambda wanted: opened)
+    monkeypatch.setattr(_bench, "_backends_to_measure", lambda wanted: opened)
     monkeypatch.setattr(_bench, "on_gpu", lambda b: b.name == "array_api_strict")
 
     def measured(chosen, widths, rows, rounds, seconds, say):

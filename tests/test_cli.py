@@ -65,7 +65,7 @@ def test_a_run_tells_what_it_does_and_keeps_four_files(run, pictures):
     for wanted in (
         f"backend   numpy {np.__version__} on cpu\n          asked for by name",
         "data      vertical, 300 rows of shape (2,), 3 classes; 300 rows for validation",
-        "training  2 epochs, 32 rows a step, adam, learning rate 0.01, seed 0",
+        "training  2 epochs, 32 rows per step, adam, learning rate 0.01, seed 0",
         f"into      {Path('runs', 'vertical-001')}",
         "2  Dense  (N, 3)",
         "epoch 2/2  loss",
@@ -119,7 +119,7 @@ def test_a_folder_with_a_model_is_refused_before_training(run, monkeypatch):
     monkeypatch.setattr(nn.Model, "fit", lambda *args, **kwargs: pytest.fail("it was trained"))
     code, _, err = run("train", "digits", "--out", "run")
     assert code == 2
-    assert "model.safetensors exists; --resume goes on from it with more --epochs, --overwrite" in one_line(err)
+    assert "model.safetensors exists; --resume continues it with more --epochs, --overwrite" in one_line(err)
     assert Path("run/model.safetensors").read_bytes() == before
 
 
@@ -155,7 +155,7 @@ def test_the_spiral_s_defaults_are_the_full_model_of_the_book(run):
     assert model.optimizer == nn.Adam(nn.InverseTimeDecay(0.05, decay=5e-5))
     assert cli._recipes.RECIPES["spiral"].epochs == 10_001
     assert "3,000 rows of shape (2,), 3 classes; 3,000 rows for validation" in out
-    assert "the whole set a step" in out
+    assert "the whole set per step" in out
 
 
 def test_no_hidden_layer_is_a_linear_model():
@@ -211,7 +211,7 @@ def test_without_matplotlib_one_line_says_which_extra_draws(run):
     code, out, err = run("train", "vertical", *FAST)
     assert (code, err) == (0, "")
     assert names("runs/vertical-001") == ["history.csv", "model.safetensors"]
-    assert out.splitlines()[-1] == 'no curves.png and boundary.png: pip install "arraynn[plot]" brings what draws them'
+    assert out.splitlines()[-1] == 'no curves.png and boundary.png: they need matplotlib, pip install "arraynn[plot]"'
 
 
 def test_zero_penalties_and_a_zero_rate_are_allowed():
@@ -668,7 +668,7 @@ def test_after_ctrl_c_everything_is_saved(pictures):
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert re.fullmatch(r"arraynn train: interrupted after \d+ of 50000 epochs; all is saved in run; .*\n", err)
-    assert err.endswith("; --out run --resume goes on\n")
+    assert err.endswith("; --out run --resume continues\n")
     assert re.search(r"\ntraining +300 ", out)
     assert names("run") == sorted([*FILES, "checkpoint.safetensors"])  # so that --resume may go on
     model = nn.Model.load("run/model.safetensors", backend="numpy")
@@ -732,7 +732,7 @@ def test_targets_outside_the_domain_of_a_saved_models_loss_are_one_line_and_1(ru
 def test_one_class_only_is_one_line_and_1(run):
     code, _, err = run("train", save(x=X, y=Y * 0), *FAST)
     assert code == 1
-    assert "y holds one class only, 0; a classification needs 2 at least" in one_line(err)
+    assert "y holds one class only, 0; a classification needs at least 2" in one_line(err)
 
 
 def test_a_film_is_kept_of_what_can_be_drawn(run):

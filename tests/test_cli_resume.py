@@ -72,7 +72,7 @@ def test_a_run_that_is_done_is_left_as_it_is(here, capsys):
     assert "nothing to resume" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in (here / "done").iterdir()} == before
     assert train("--epochs", "1", "--out", "done", "--resume") == 2
-    assert "of 2 epochs; more --epochs go on from it, --overwrite begins anew" in capsys.readouterr().err
+    assert "of 2 epochs; more --epochs continue it, --overwrite starts over" in capsys.readouterr().err
 
 
 def assert_same_run(one, other):
@@ -145,11 +145,11 @@ def test_repeating_the_command_offers_to_go_on_first(capsys):
     (Path("run") / "model.safetensors").write_bytes(b"")  # as Ctrl-C leaves it
     assert train("--out", "run") == 2
     said = capsys.readouterr().err
-    assert 0 < said.index("--resume goes on from it") < said.index("--overwrite")
+    assert 0 < said.index("--resume continues it") < said.index("--overwrite")
     Path("run/checkpoint.safetensors").unlink()
     assert train("--out", "run") == 2
     said = capsys.readouterr().err
-    assert 0 < said.index("--resume goes on from it with more --epochs") < said.index("--overwrite")
+    assert 0 < said.index("--resume continues it with more --epochs") < said.index("--overwrite")
 
 
 def test_a_backend_that_is_not_there_is_told_before_a_download(monkeypatch, capsys):
@@ -161,7 +161,7 @@ def test_a_backend_that_is_not_there_is_told_before_a_download(monkeypatch, caps
 def test_a_run_broken_off_is_not_overwritten_unasked(here, capsys):
     broken_off("killed")
     assert train("--epochs", "4", "--out", "killed") == 2
-    assert "--resume goes on from it" in capsys.readouterr().err
+    assert "--resume continues it" in capsys.readouterr().err
     assert train("--epochs", "2", "--out", "killed", "--overwrite") == 0
     assert nn.Model.load("killed/model.safetensors").epoch == 2
 
@@ -195,4 +195,4 @@ def test_a_signal_saves_and_leaves(number, code, here):
     assert process.returncode == code, err
     assert nn.Model.load("run/checkpoint.safetensors").step > 0
     assert len(err.splitlines()) == 1
-    assert "--out run --resume goes on" in err
+    assert "--out run --resume continues" in err

@@ -136,29 +136,29 @@ def test_a_run_that_was_broken_off_goes_on_with_the_network_that_it_had(run, mon
         code, _, err = run(*words, "--out", "broken")
     assert code == 130
     told = "interrupted after 2 of 3 epochs of fold 2 of 3; all is saved in broken/fold-2"
-    assert err == f"arraynn train: {told}; --out broken --resume goes on\n"
+    assert err == f"arraynn train: {told}; --out broken --resume continues\n"
     for command in ("predict", "evaluate"):
         code, _, err = run(command, "broken", "flowers.csv")
         assert (code, err.count("\n")) == (1, 1)
-        assert "broken holds a run that was broken off before its model was made; arraynn train with" in err
+        assert "broken holds a run that was interrupted before its model was saved; arraynn train with" in err
         assert "--out broken --resume finishes it" in err
     code, _, err = run(*words, "--out", "broken")
     assert code == 2
-    assert "broken/fold-2/checkpoint.safetensors exists; --resume goes on from it" in err
+    assert "broken/fold-2/checkpoint.safetensors exists; --resume continues it" in err
     code, out, _ = run(*words, "--out", "broken", "--resume")
     assert code == 0
     assert "fold 1 of 3 is trained already" in out
-    assert "goes on from broken/fold-2/checkpoint.safetensors" in out
+    assert "continues from broken/fold-2/checkpoint.safetensors" in out
     frame = flowers()
     np.testing.assert_array_equal(loaded(f"whole/{MODEL}")(frame), loaded(f"broken/{MODEL}")(frame))
     code, out, _ = run(*words, "--out", "broken", "--resume")
     assert (code, out.count("\n")) == (0, 1)
-    assert "there is nothing to resume; --overwrite begins anew" in out  # more epochs do not go on
+    assert "there is nothing to resume; --overwrite starts over" in out  # more epochs do not go on
     code, _, err = run(*words, "--out", "broken")
     assert (code, "--resume" in err) == (2, False)
     code, _, err = run(*words[:-1], "9", "--out", "broken", "--resume")
     assert (code, err.count("\n")) == (1, 1)
-    assert "only a run with --folds 1 goes on with more epochs" in err
+    assert "only a run with --folds 1 continues with more epochs" in err
 
 
 def test_what_a_run_before_has_left_is_not_taken_for_this_ones(run, monkeypatch):
@@ -185,13 +185,13 @@ def test_networks_of_a_run_that_was_killed_between_two_folds_are_not_lost(run):
     for left in (MODEL, f"fold-3/{MODEL}"):
         Path("r", left).unlink()
     code, _, err = run(*words)
-    assert (code, f"r/fold-1/{MODEL} exists; --resume goes on from it" in err) == (2, True)
+    assert (code, f"r/fold-1/{MODEL} exists; --resume continues it" in err) == (2, True)
     code, out, _ = run(*words, "--resume")
     assert (code, out.count("is trained already")) == (0, 2)
     np.testing.assert_array_equal(whole(flowers()), loaded(f"r/{MODEL}")(flowers()))
 
 
-@pytest.mark.parametrize(("owner", "told"), [("_Member", "fold 1 of 3"), ("FoldedRun", "3 networks")])
+@pytest.mark.parametrize(("owner", "told"), [("_FoldRun", "fold 1 of 3"), ("FoldedRun", "3 networks")])
 def test_ctrl_c_while_pictures_are_drawn_keeps_what_is_trained(run, monkeypatch, owner, told):
     def broken(*_):
         raise KeyboardInterrupt
@@ -206,7 +206,7 @@ def test_ctrl_c_while_pictures_are_drawn_keeps_what_is_trained(run, monkeypatch,
     assert "--out r --resume" in err
     code, out, _ = run(*words, "--resume")
     assert code == 0
-    assert out.count("is trained already") == (0 if owner == "_Member" else 3)  # a broken one is drawn anew
+    assert out.count("is trained already") == (0 if owner == "_FoldRun" else 3)  # a broken one is drawn anew
     assert run(*words[:-1], "unbroken")[0] == 0
     np.testing.assert_array_equal(loaded(f"r/{MODEL}")(flowers()), loaded(f"unbroken/{MODEL}")(flowers()))
 
@@ -256,7 +256,7 @@ def test_a_group_is_in_one_fold():
         folds_of(4, 4, 0, labels=None, groups=np.asarray([0, 0, 1, 1]))
 
 
-@pytest.mark.parametrize("step", ["draw", "tell"])
+@pytest.mark.parametrize("step", ["draw", "report"])
 def test_ctrl_c_while_the_joint_pictures_are_drawn_keeps_the_networks(run, monkeypatch, step):
     def interrupted(*_):
         raise KeyboardInterrupt

@@ -238,8 +238,8 @@ def test_a_run_is_the_same_again_and_goes_on_where_it_was(run):
         run("train", "houses.csv", "--target", "price", "--out", folder, "--quiet", *FAST)
     assert Path("a/model.safetensors").read_bytes() == Path("b/model.safetensors").read_bytes()
     code, out, _ = run("train", "houses.csv", "--target", "price", "--out", "a", "--resume", *FAST)
-    ways = "more --epochs go on from it, --overwrite begins anew"
-    assert (code, out) == (0, f"a holds a run that is done; there is nothing to resume; {ways}\n")
+    ways = "more --epochs continue it, --overwrite starts over"
+    assert (code, out) == (0, f"a holds a finished run; there is nothing to resume; {ways}\n")
     assert run("train", "houses.csv", "--target", "price", "--out", "a", "--resume", *FAST[:-2])[1] == out
     words = ["train", "houses.csv", "--target", "price", "--out", "a", "--resume", *FAST[:-1], "5"]
     code, out, err = run(*words)
@@ -251,7 +251,7 @@ def test_a_run_is_the_same_again_and_goes_on_where_it_was(run):
         assert (len(more), more[:3]) == (5, one)
     code, _, err = run(*words[:-1], "7", "--drop", "owner")
     assert (code, err.count("\n")) == (1, 1)
-    assert "a/model.safetensors cannot be resumed: the table is encoded in another way" in err
+    assert "a/model.safetensors cannot be resumed: it was trained with another encoding of the table" in err
 
 
 def test_a_run_that_goes_on_and_gets_worse_keeps_the_weights_it_had(run):
@@ -379,8 +379,8 @@ def test_what_a_model_of_a_table_is_asked_of_and_cannot_answer_is_one_line(run):
         (["evaluate", "h", "tall.csv"], "column 'area' holds 'tall' in row 2 of tall.csv; a number was expected"),
         (["evaluate", "h", "gap.csv"], "gap.csv has 0 rows with a target; at least 1 is needed"),
         (["explain", "h", "--data", "gap.csv"], "gap.csv has 0 rows with a target; at least 1 is needed"),
-        (["evaluate", "h", "empty.csv"], "empty.csv has no rows below its names"),
-        (["predict", "h", "empty.csv"], "empty.csv has no rows below its names"),
+        (["evaluate", "h", "empty.csv"], "empty.csv has no rows below its row of names"),
+        (["predict", "h", "empty.csv"], "empty.csv has no rows below its row of names"),
         (["evaluate", "h", "x.npz"], f"x.npz: {tabular}"),
         (["evaluate", "h", "spiral"], f"spiral: {tabular}"),
         (["predict", "h", "x.npz"], f"x.npz: {tabular}"),

@@ -56,7 +56,7 @@ def test_mpi_that_is_missing_is_told(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main([*TRAIN, "--workers", "4"]) == 1
-    assert '--workers 4 needs mpiexec, which is not here: pip install "arraynn[mpi]"' in capsys.readouterr().err
+    assert '--workers 4 needs mpiexec, which is not installed: pip install "arraynn[mpi]"' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", ["MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "LOCAL_RANK"])

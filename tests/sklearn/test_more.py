@@ -369,7 +369,9 @@ def test_another_shape_is_refused_and_the_estimator_is_as_it_was(data, way, chan
     mlp, x, y = fitted(data, "two", hidden_layer_sizes=(8, 6), max_iter=2, loss=nn.SoftmaxCrossEntropy())
     before, expected = mlp.get_params(), mlp.predict_proba(x)
     mlp.set_params(**change)
-    with pytest.raises(ValueError, match=r"has parameters of the shapes weight \(64, 8\), bias \(8,\); .* need the same shapes"):
+    with pytest.raises(
+        ValueError, match=r"has parameters of the shapes weight \(64, 8\), bias \(8,\); .* need the same shapes"
+    ):
         GOING_ON[way](mlp, x, y)
     assert np.array_equal(mlp.predict_proba(x), expected)
     mlp.set_params(**before)
