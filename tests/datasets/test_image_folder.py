@@ -77,7 +77,7 @@ def test_broken_files_are_counted_named_and_skipped(tmp_path):
     (tmp_path / "zero" / "notes.txt").write_text("no image")
     (tmp_path / "zero" / ".hidden").write_text("passed by")
     with pytest.warns(
-        nn.DataWarning, match=r"2 of 14 files are no images, or broken, and are skipped: one.cut.png, zero"
+        nn.DataWarning, match=r"2 of 14 files are not images, or damaged, and are skipped: one.cut.png, zero"
     ):
         found = load_image_folder(tmp_path, size=8)
     assert len(found.x_train) == 12
@@ -117,11 +117,11 @@ def strange_test(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (lambda folder: None, "is no folder; give one with a subfolder of images for each class"),
+        (lambda folder: None, "is not a folder; give one with a subfolder of images for each class"),
         (lambda folder: folder.mkdir(), "has no subfolders; images need a subfolder for each of at least two"),
         (only_one, "has one subfolder; images need"),
         (empty_class, "no image of the class 'dogs' can be read"),
-        (strange_test, "has a class 'dogs' that is none of those to train on: eight, one, zero"),
+        (strange_test, "has a class 'dogs' that train does not have: eight, one, zero"),
     ],
 )
 def test_folders_that_are_no_classes_are_told(made, said, tmp_path):

@@ -73,9 +73,9 @@ def test_columns_first_order_passes(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "told"),
     [
-        ({"x": X}, "has x, and no y; it needs x and y"),
-        ({"a": X, "b": Y}, "has a, b, and no x, y; it needs"),
-        ({}, "has nothing, and no x, y"),
+        ({"x": X}, "has x, but no y; it needs x and y"),
+        ({"a": X, "b": Y}, "has a, b, but no x, y; it needs"),
+        ({}, "has nothing, but no x, y"),
         ({"x_train": X}, "no y_train"),
         ({"x": X, "y": Y, "x_test": X}, "no y_test"),
         ({"x_test": X, "y_test": Y}, "no x, y"),
@@ -202,7 +202,7 @@ def test_a_damaged_file_is_data_or_a_data_error(save, edits, keep):
 def test_words_in_x_are_not_to_be_replaced_by_their_ranks(tmp_path):
     words, numbers = np.asarray(["spam", "ham"]), np.arange(2)
     np.savez(tmp_path / "x.npz", x=words, y=numbers)
-    with pytest.raises(DataError, match=r"x in .*numbers are needed: text that names categories becomes a column"):
+    with pytest.raises(DataError, match=r"x in .*numbers are needed: encode categories one-hot"):
         load_npz(tmp_path / "x.npz")
     np.savez(tmp_path / "y.npz", x=numbers, y=words)
     with pytest.raises(DataError, match=r"y in .*numbers are needed: .*numpy.unique\(y, return_inverse=True\)"):
