@@ -220,7 +220,7 @@ def _labels(table: TableFile, targets: list[str], task: str | None, rows: np.nda
 def _has_value(column: Column) -> np.ndarray:
     """A mask of the rows that have a value in the column."""
     if column.kind == "text":
-        return np.asarray(column.looked_up(is_missing) == 0)
+        return np.asarray(column.map_distinct(is_missing) == 0)
     return np.asarray(~np.isnan(column.values))
 
 

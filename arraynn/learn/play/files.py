@@ -149,7 +149,7 @@ def _has_target(table: TableFile, name: str) -> np.ndarray:
 
 
 def _has_value(column: Column) -> np.ndarray:
-    has_value = column.looked_up(is_missing) == 0 if column.kind == "text" else ~np.isnan(column.values)
+    has_value = column.map_distinct(is_missing) == 0 if column.kind == "text" else ~np.isnan(column.values)
     return np.asarray(has_value)
 
 
