@@ -116,8 +116,8 @@ def scaled(factor):
         (scaled(2), "it is off by a constant factor 2"),
         (scaled(-1), "it has the opposite sign"),
         (scaled(0), "it is zero: is a term missing?"),
-        (scaled(5), "it is off by a constant factor 5, the number of rows: is a sum taken for a mean?"),
-        (scaled(1 / 5), "it is off by a constant factor 0.2, 1 / the number of rows: is a mean taken for a sum?"),
+        (scaled(5), "it is off by a constant factor 5, the number of rows: is it a sum instead of a mean?"),
+        (scaled(1 / 5), "it is off by a constant factor 0.2, 1 / the number of rows: is it a mean instead of a sum?"),
         (scaled(float("nan")), "it is not finite"),
         (wrong_dense(lambda dx, dw, db: (dx, dw.T.copy(), db)), "it is the transpose"),
         (wrong_dense(lambda dx, dw, db: (dx, np.abs(dw), db)), "some elements have the opposite sign"),
@@ -444,7 +444,7 @@ def test_statistics_are_passed_by(rng):
     ("bug", "what"),
     [
         ("dx always", "with need_dx=False, dx must be None"),
-        ("another without dx", "the gradient of 'scale': with need_dx=False it is another"),
+        ("another without dx", "the gradient of 'scale': with need_dx=False it differs"),
         ("form", r"gradients of params: expected the keys \['scale', 'statistics'\], got the keys"),
         ("no need_dx", "a layer's backward must take need_dx"),
     ],
@@ -485,7 +485,7 @@ def test_misuse_is_told():
         check_backward(nn.relu, 3.0)
     with pytest.raises(TypeError, match="no array of floats among the arguments, and integers have no gradient"):
         check_backward(nn.relu, np.asarray([1, 2]))
-    with pytest.raises(TypeError, match="key= is a layer's"):
+    with pytest.raises(TypeError, match="key= is for layers"):
         check_backward(nn.relu, np.ones(3), key=nn.Key(0))
 
 
@@ -614,7 +614,7 @@ def test_a_model_is_taken_as_it_is(rng):
 
 
 def test_one_backend_is_none_to_compare(rng):
-    with pytest.raises(ValueError, match="two backends or more are compared"):
+    with pytest.raises(ValueError, match="at least two backends to compare"):
         check_backends(nn.ReLU(), np.ones((2, 2)), np.ones((2, 2)), ["numpy"], loss=nn.mean_squared_error)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
-from ..io.atomic import write_whole
+from ..io.atomic import write_atomic
 from ._output import UsageError
 
 MODEL, HISTORY, CURVES = "model.safetensors", "history.csv", "curves.png"
@@ -126,7 +126,7 @@ def draw(folder: Path, model: Any, x: Any, y: Any) -> tuple[list[str], str]:
 def save_figure(figure: Any, path: Path) -> None:
     """Write a figure atomically: an interruption while it is drawn leaves no partial file."""
     figure.savefig(file := io.BytesIO(), format=path.suffix[1:])
-    write_whole(path, file.getvalue())
+    write_atomic(path, file.getvalue())
 
 
 def enumerate_rows(history: dict[str, list[float]]) -> Iterator[list[float]]:

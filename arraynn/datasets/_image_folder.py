@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .._hyperparameters import is_integer, python_number
 from ..errors import DataError, warn_of_data
-from ..io.atomic import write_whole
+from ..io.atomic import write_atomic
 from .mnist_files import user_cache
 
 GREY = ("1", "L", "LA", "I", "I;16", "F")  #: Pillow's modes of images without colour
@@ -114,8 +114,8 @@ def _cached(root: Path, files: list[tuple[Path, int]], size: int, cache: Path | 
         if not kept.any():
             return x, kept, skipped
         cache.mkdir(parents=True, exist_ok=True)
-        write_whole(arrays, _npy(x))
-        write_whole(notes, json.dumps({"kept": kept.tolist(), "skipped": skipped}).encode())
+        write_atomic(arrays, _npy(x))
+        write_atomic(notes, json.dumps({"kept": kept.tolist(), "skipped": skipped}).encode())
     found = json.loads(notes.read_text(encoding="utf-8"))
     return np.load(arrays, mmap_mode="r", allow_pickle=False), np.asarray(found["kept"], bool), found["skipped"]
 

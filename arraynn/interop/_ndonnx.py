@@ -13,7 +13,7 @@ from .._hyperparameters import is_integer, python_number
 from .._types import Nest
 from ..backends import for_type
 from ..errors import DataError
-from ..io.atomic import write_whole
+from ..io.atomic import write_atomic
 from ..random import Key
 from ..training.step import compiled_step
 from ._need import need
@@ -113,7 +113,7 @@ def training_step_to_onnx(
     outputs |= {f"new_{name}": leaf for name, leaf in tree.items({"params": new_params, "slots": new_slots})}
     graph = ndx.build(inputs, outputs)
     graph.producer_name = "arraynn"
-    write_whole(Path(path), graph.SerializeToString())
+    write_atomic(Path(path), graph.SerializeToString())
 
 
 def _scalars(optimizer: Any, step: Any, steps: int) -> Nest:

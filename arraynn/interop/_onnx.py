@@ -12,7 +12,7 @@ import numpy as np
 from .. import layers, losses, tree
 from .._types import Nest
 from ..errors import DataError
-from ..io.atomic import write_whole
+from ..io.atomic import write_atomic
 from . import _onnx_operators
 from ._need import need
 
@@ -53,7 +53,7 @@ def to_onnx(model: Any, path: str | Path) -> None:
     probabilities = _probabilities(graph, model.loss, outputs, values)
     if probabilities is not None:
         found["probabilities"] = probabilities
-    write_whole(Path(path), graph.finished(dict(zip(names, samples, strict=True)), found))
+    write_atomic(Path(path), graph.finished(dict(zip(names, samples, strict=True)), found))
 
 
 def _probabilities(graph: Graph, loss: Any, outputs: str, values: Any) -> tuple[str, Any] | None:

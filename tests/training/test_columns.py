@@ -132,7 +132,7 @@ def test_files_without_names_still_load_and_wrong_names_are_refused(tmp_path, mo
     assert nn.Model.load(path, backend="numpy").columns is None
     for wrong in (["a"], ["a", "b", 3], "abc", 3, [["a"], ["b"], ["c"]]):
         model_file.write(path, json.loads(json.dumps({**header, "columns": wrong})), parts)
-        with pytest.raises(nn.CheckpointError, match=r"its columns are .*, which are no names for inputs of shape"):
+        with pytest.raises(nn.CheckpointError, match=r"its columns are .*, which do not name inputs of shape"):
             nn.Model.load(path, backend="numpy")
 
 
