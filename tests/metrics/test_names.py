@@ -77,14 +77,14 @@ def test_the_name_keeps_the_ignored_label(rng):
     "loss", [nn.MeanSquaredError(), nn.MeanAbsoluteError(), nn.Huber(), nn.Quantile(), nn.LogCosh(), nn.Poisson()]
 )
 def test_accuracy_beside_a_regression_is_refused_with_what_there_is(loss):
-    with pytest.raises(ValueError, match=rf"'accuracy' means nothing beside {type(loss).__name__}, .*r2"):
+    with pytest.raises(ValueError, match=rf"'accuracy' does not fit {type(loss).__name__}, .*r2"):
         model_of(1, loss, metrics=["accuracy"])
 
 
 @pytest.mark.parametrize("name", ["r2", "regression_accuracy"])
 @pytest.mark.parametrize("loss", [nn.SoftmaxCrossEntropy(), nn.SigmoidCrossEntropy(), nn.Hinge()])
 def test_r2_beside_classes_is_refused(loss, name):
-    with pytest.raises(ValueError, match=rf"'{name}' means nothing beside {type(loss).__name__}, .*accuracy"):
+    with pytest.raises(ValueError, match=rf"'{name}' does not fit {type(loss).__name__}, .*accuracy"):
         model_of(3, loss, metrics=[name])
 
 

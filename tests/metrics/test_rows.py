@@ -101,7 +101,7 @@ def test_a_function_of_rows_is_a_metric():
     metric = as_metric(top_one)
     assert metric.name == "top_one"
     assert metric(OUTPUTS, np.asarray([1, 0, 0, 2])) == 0.5
-    with pytest.raises(nn.ShapeError, match=r"metric '<lambda>' must return one number a row, \(4,\), got \(4, 3\)"):
+    with pytest.raises(nn.ShapeError, match=r"metric '<lambda>' must return one number per row, \(4,\), got \(4, 3\)"):
         as_metric(lambda outputs, targets: outputs)(OUTPUTS, np.zeros(4))
 
 
