@@ -504,8 +504,8 @@ X, Y = points()
         ({"x": X, "y": Y, "x_test": X[:, :1], "y_test": Y}, "a row of x has shape (2,), one of x_test (1,)"),
         ({"x": X[:0], "y": Y[:0]}, "is empty"),
         ({"x": X, "y": np.asarray([None] * 40)}, "holds Python objects"),
-        ({"x": X}, "has x, and no y"),
-        ({"y": Y}, "has y, and no x"),
+        ({"x": X}, "has x, but no y"),
+        ({"y": Y}, "has y, but no x"),
         ({"x": X.astype(str), "y": Y}, "numbers are needed"),
     ],
 )

@@ -702,7 +702,11 @@ REFUSED = {
         "validation_freq must be an integer of at least 1",
     ),
     "split": (lambda m: m.fit(X, Y, validation_split=1.0), nn.DataError, r"validation_split must lie in \[0, 1\)"),
-    "split two": (lambda m: m.fit(X, Y, validation_split=0.1, validation_data=(X, Y)), nn.DataError, "beside it"),
+    "split two": (
+        lambda m: m.fit(X, Y, validation_split=0.1, validation_data=(X, Y)),
+        nn.DataError,
+        "no validation_data",
+    ),
     "split iterable": (lambda m: m.fit([(X, Y)], validation_split=0.1), nn.DataError, "needs x and y as arrays"),
     "weights": (lambda m: m.fit(X, Y, sample_weight=ONES[1:]), nn.ShapeError, r"shape \(60,\), got \(59,\)"),
     "weights 0": (lambda m: m.fit(X, Y, sample_weight=0 * ONES), nn.DataError, "at least 0 and not all 0"),

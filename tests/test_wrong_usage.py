@@ -165,7 +165,7 @@ PYTHON = {
     "Checkpoint(save_best_only=True)": (
         lambda: nn.Checkpoint("run", save_best_only=True),
         TypeError,
-        "the best weights are kept by nn.BestWeights(path)",
+        "nn.BestWeights(path) saves the best weights",
     ),
     "Checkpoint(every='3')": (lambda: nn.Checkpoint("run", every="3"), ValueError, "or a timedelta, got '3'; give 3"),
     "OwnCallback(evry=3)": (
@@ -278,11 +278,11 @@ PYTHON = {
     "optimizer.zero_grad()": (lambda: nn.Adam().zero_grad(), AttributeError, "every backward returns new ones"),
     "model.zero_grad()": (lambda: model().zero_grad(), AttributeError, "every backward returns new ones"),
     "nn.Activation('tanh')": (lambda: nn.Activation("tanh"), TypeError, "a layer of its own: nn.Tanh()"),
-    "nn.optim.Adam": (lambda: nn.optim.Adam(), AttributeError, "optimizers stand in nn itself: nn.Adam("),
+    "nn.optim.Adam": (lambda: nn.optim.Adam(), AttributeError, "optimizers are in nn itself: nn.Adam("),
     "nn.no_grad()": (lambda: nn.no_grad(), AttributeError, "a pass without a key is inference"),
     "nn.manual_seed(0)": (lambda: nn.manual_seed(0), AttributeError, "nn.Model(…, seed=0)"),
     "nn.Conv2d": (lambda: nn.Conv2d, AttributeError, "did you mean nn.Conv2D?"),
-    "Dense(3, use_bias=False)": (lambda: nn.Dense(3, use_bias=False), TypeError, "the bias is always there"),
+    "Dense(3, use_bias=False)": (lambda: nn.Dense(3, use_bias=False), TypeError, "a layer always has a bias"),
     "Model(…, learning_rate=…)": (
         lambda: model(learning_rate=0.1),
         TypeError,
@@ -293,7 +293,7 @@ PYTHON = {
     "fit(x, y, 10)": (
         lambda: model().fit(X, Y, 10),
         TypeError,
-        "all else by name, as fit(x, y, epochs=10, batch_size=32)",
+        "all others by name, as fit(x, y, epochs=10, batch_size=32)",
     ),
     "fit(…, lr=0.1)": (
         lambda: model().fit(X, Y, lr=0.1),
@@ -437,10 +437,10 @@ COMMAND_LINE = {
     "train spiral --loss softmx_cross_entropy": "; did you mean 'softmax_cross_entropy'",
     "train spiral --loss categorical_crossentropy": "nn.softmax_cross_entropy takes logits",
     "train spiral --loss mean_square_error": "did you mean 'mean_squared_error'",
-    "train spiral --loss mse": "--loss mse is of values, and the data are classes; take one of",
-    "train spiral --loss hinge": "--loss hinge tells two classes apart, and the data have 3",
-    "train sine --loss softmax_cross_entropy": "is of classes, and the data are values; take one of ",
-    "train sine --class-weight balanced": "--class-weight goes with classes",
+    "train spiral --loss mse": "--loss mse is for values, but the targets are classes; use one of",
+    "train spiral --loss hinge": "--loss hinge is for two classes, but the data have 3",
+    "train sine --loss softmax_cross_entropy": "is for classes, but the targets are values; use one of ",
+    "train sine --class-weight balanced": "--class-weight is for classes",
     "train spiral --class-weight 1,2": "'1,2' is neither balanced nor class:weight, as 0:1,1:2.5",
     "train spiral --clip-norm 0": "'0' is not a number in (0, inf); try 1",
     "train spiral --dtype float16": "'float16' is none of float32, float64",

@@ -63,7 +63,7 @@ THEIRS = {
         *("bce", "BCE", "BCELoss", "BCEWithLogitsLoss", "binary_crossentropy", "BinaryCrossentropy"),
         "binary_cross_entropy_with_logits",
     ),
-    "for classes nn.softmax_cross_entropy.*for yes or no nn.sigmoid_cross_entropy": (
+    "for classes nn.softmax_cross_entropy.*for binary outputs nn.sigmoid_cross_entropy": (
         *("log_loss", "logloss", "logistic", "crossentropy", "cross-entropy", "xent"),
     ),
 }
