@@ -46,7 +46,7 @@ def loaded(path):
 
 
 @pytest.mark.parametrize("target", ["kind", "size"])
-def test_the_model_is_the_mean_of_its_networks(run, pictures, target):
+def test_predictions_are_the_mean_of_the_networks(run, pictures, target):
     code, out, err = run("train", "flowers.csv", "--target", target, "--folds", "3", "--out", "r", *FAST)
     assert (code, err) == (0, "")
     assert "3 networks, each trained on all but one of 3 folds of the training rows" in out
@@ -82,7 +82,7 @@ def test_the_out_of_fold_figure_is_of_rows_that_a_network_has_not_seen(run):
     assert own == pytest.approx(np.mean(parts), abs=1e-3)  # 48 training rows: folds of 12
 
 
-def test_a_small_table_is_folded_unless_something_else_is_asked(run):
+def test_a_small_table_is_cross_validated_by_default(run):
     def networks(*words):
         code, out, err = run("describe", "flowers.csv", "--target", "kind", *words)
         assert (code, err) == (0, "")
@@ -101,7 +101,7 @@ def test_a_small_table_is_folded_unless_something_else_is_asked(run):
     assert networks() == 1
 
 
-def test_what_does_not_go_with_folds_is_one_line(run):
+def test_options_that_exclude_folds_give_one_line_of_error(run):
     for words, told in (
         (["--time", "day"], "--folds and --time do not go together; give one of them"),
         (["--validation-split", "0.2"], "--folds and --validation-split do not go together; give one of them"),
@@ -120,7 +120,7 @@ def test_what_does_not_go_with_folds_is_one_line(run):
     assert not Path("runs").exists()
 
 
-def test_a_run_that_was_broken_off_goes_on_with_the_network_that_it_had(run, monkeypatch):
+def test_an_interrupted_run_resumes_with_its_finished_networks(run, monkeypatch):
     seen = []
 
     def broken(self, model, epoch, logs, own=nn.EarlyStopping.on_epoch_end):
@@ -161,7 +161,7 @@ def test_a_run_that_was_broken_off_goes_on_with_the_network_that_it_had(run, mon
     assert "only a run with --folds 1 continues with more epochs" in err
 
 
-def test_what_a_run_before_has_left_is_not_taken_for_this_ones(run, monkeypatch):
+def test_files_of_an_earlier_run_are_not_used(run, monkeypatch):
     def broken(self, model, epoch, logs):
         raise KeyboardInterrupt
 
@@ -192,7 +192,7 @@ def test_networks_of_a_run_that_was_killed_between_two_folds_are_not_lost(run):
 
 
 @pytest.mark.parametrize(("owner", "told"), [("_FoldRun", "fold 1 of 3"), ("FoldedRun", "3 networks")])
-def test_ctrl_c_while_pictures_are_drawn_keeps_what_is_trained(run, monkeypatch, owner, told):
+def test_ctrl_c_while_pictures_are_drawn_keeps_the_trained_networks(run, monkeypatch, owner, told):
     def broken(*_):
         raise KeyboardInterrupt
 
@@ -211,7 +211,7 @@ def test_ctrl_c_while_pictures_are_drawn_keeps_what_is_trained(run, monkeypatch,
     np.testing.assert_array_equal(loaded(f"r/{MODEL}")(flowers()), loaded(f"unbroken/{MODEL}")(flowers()))
 
 
-def test_a_run_that_overwrites_another_leaves_none_of_its_networks(run):
+def test_overwriting_a_run_removes_its_networks(run):
     words = ["train", "flowers.csv", "--target", "kind", *FAST, "--out", "r", "--quiet"]
     top = {MODEL, "history.csv", "curves.png", "importance.png", "confusion.png"}
     for folds in (1, 3, 2, 1):
@@ -222,7 +222,7 @@ def test_a_run_that_overwrites_another_leaves_none_of_its_networks(run):
         assert ("history.csv" in left) == (folds == 1)
 
 
-def test_seeds_go_with_folds(run):
+def test_seeds_work_with_folds(run):
     words = ["train", "flowers.csv", "--target", "size", "--folds", "2", "--seeds", "2", *FAST, "--out", "s"]
     code, out, _ = run(*words)
     assert code == 0
@@ -237,7 +237,7 @@ def test_without_rows_held_out_the_figures_are_of_the_training_rows(run):
     assert re.search(r"^baseline majority, on training ", out, re.M)
 
 
-def test_folds_are_of_one_size_and_have_each_class_by_its_share():
+def test_folds_have_equal_sizes_and_class_proportions():
     labels = np.repeat([0, 1], [80, 23])
     found = folds_of(103, 5, 0, labels=labels, groups=None)
     assert sorted(set(found)) == [0, 1, 2, 3, 4]

@@ -327,7 +327,7 @@ PYTHON = {
 
 
 @pytest.mark.parametrize("typed", PYTHON)
-def test_a_habit_is_answered_in_one_line(typed):
+def test_a_habit_of_another_library_gives_one_line_with_the_remedy(typed):
     call, kind, answer = PYTHON[typed]
     with pytest.raises(kind) as caught:
         call()
@@ -337,12 +337,12 @@ def test_a_habit_is_answered_in_one_line(typed):
     assert len(told) < 500
 
 
-def test_there_are_forty():
+def test_at_least_forty_habits_are_tested():
     assert len(PYTHON) >= 40
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "adamw", "rmsprop", "adagrad", "lion"])
-def test_names_train_as_what_they_name(optimizer):
+def test_string_names_train_as_the_objects_they_name(optimizer):
     kinds = {kind.__name__.lower(): kind for kind in (nn.Adam, nn.SGD, nn.AdamW, nn.RMSProp, nn.Adagrad, nn.Lion)}
     named, made = model(loss="softmax_cross_entropy", optimizer=optimizer), model(optimizer=kinds[optimizer]())
     assert named.fit(X, Y, epochs=2) == made.fit(X, Y, epochs=2)
@@ -350,7 +350,7 @@ def test_names_train_as_what_they_name(optimizer):
     assert not isinstance(named.optimizer, str)
 
 
-def test_a_file_holds_no_name(tmp_path):
+def test_a_file_holds_objects_instead_of_names(tmp_path):
     named = nn.Model(NETWORK, "mse", "adam", backend="numpy")
     named.fit(X, X[:, :1] * np.ones(3, "float32"))
     named.save(tmp_path / "model.safetensors")
@@ -358,7 +358,7 @@ def test_a_file_holds_no_name(tmp_path):
     assert (loaded.loss, loaded.optimizer) == (nn.MeanSquaredError(), nn.Adam())
 
 
-def test_a_name_in_a_step_is_checked_against_the_networks_end():
+def test_a_loss_by_name_in_a_step_is_checked_against_the_last_layer():
     with pytest.warns(nn.DataWarning, match="the network ends in Dense, and CrossEntropy takes probabilities"):
         nn.make_train_step(NETWORK, "cross_entropy", "adam")
 
@@ -378,7 +378,7 @@ def test_a_network_is_a_sequence_of_its_layers():
     assert nn.Sequential()
 
 
-def test_reprs_show_a_layer_a_line():
+def test_reprs_show_one_layer_per_line():
     network = nn.Sequential(nn.Dense(4, weight_regularizer=nn.L2(5e-4)), nn.Residual(nn.ReLU()), nn.Dense(3))
     shown = repr(network)
     assert shown == (
@@ -453,7 +453,7 @@ COMMAND_LINE = {
 
 
 @pytest.mark.parametrize("typed", COMMAND_LINE)
-def test_a_habit_on_the_command_line_is_answered_in_one_line(typed, capsys, tmp_path, monkeypatch):
+def test_a_habit_on_the_command_line_gives_one_line_with_the_remedy(typed, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main([*typed.split(), *(["--backend", "numpy"] if typed.startswith("train ") else [])]) == 2
     shown = capsys.readouterr()
@@ -464,10 +464,10 @@ def test_a_habit_on_the_command_line_is_answered_in_one_line(typed, capsys, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_there_are_thirty():
+def test_at_least_thirty_command_line_habits_are_tested():
     assert len(COMMAND_LINE) >= 30
 
 
-def test_the_bare_command_gets_help(capsys):
+def test_the_command_without_arguments_prints_help(capsys):
     assert main([]) == 0
     assert "arraynn train spiral" in capsys.readouterr().out

@@ -66,7 +66,7 @@ def test_a_column_that_never_changes_is_zero(table, value):
     (None, "good", "is a table: name its columns, --x a,b --target c, out of size, weight, good, price"),
     ("size", None, "is a table: name its columns"),
 ])  # fmt: skip
-def test_what_does_not_fit_is_one_line(table, x, target, said):
+def test_wrong_files_and_columns_give_one_line_of_error(table, x, target, said):
     with pytest.raises(nn.DataError) as error:
         open_data(str(table), x, target)
     assert said in str(error.value)
@@ -74,7 +74,7 @@ def test_what_does_not_fit_is_one_line(table, x, target, said):
     assert "\n" not in str(error.value)
 
 
-def test_more_than_a_page_draws_is_refused(table):
+def test_more_classes_or_rows_than_the_page_draws_are_refused(table):
     table.write_text("a,b\n" + "".join(f"{i},{'abcdefghi'[i % 9]}\n" for i in range(90)), encoding="utf-8")
     with pytest.raises(nn.DataError, match="y holds classes 0 to 8; the page takes 0 to 7"):
         open_data(str(table), "a", "b")
@@ -109,7 +109,7 @@ def test_the_program_of_a_table_gives_its_weights(table, target, targets):
     (["--data", "mine.npz", "--target", "a"], "name columns of a table; mine.npz is no table"),
     (["--data", "none.csv", "--x", "a", "--target", "b"], "none.csv: there is no such file"),
 ])  # fmt: skip
-def test_options_that_do_not_go_together_are_one_line(arguments, said):
+def test_options_that_exclude_each_other_give_one_line_of_error(arguments, said):
     command = [sys.executable, "-m", "arraynn", "play", "--no-browser", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
@@ -121,14 +121,14 @@ def test_options_that_do_not_go_together_are_one_line(arguments, said):
     ([0, 1, 9], "y_test holds classes 0 to 9; the page takes 0 to 7"),
     ([0.7, 1, 0], "y holds classes, y_test float64 values"),  # 0.7 was class 0
 ])  # fmt: skip
-def test_test_rows_are_checked_as_those_of_the_training_are(tmp_path, targets, said):
+def test_the_rows_of_a_test_set_are_checked_like_training_rows(tmp_path, targets, said):
     rows = {"x": np.zeros((6, 2)), "y": np.arange(6) % 2, "x_test": np.zeros((3, 2)), "y_test": np.asarray(targets)}
     np.savez(tmp_path / "mine.npz", **rows)
     with pytest.raises(nn.DataError, match=said):
         open_data(str(tmp_path / "mine.npz"))
 
 
-def test_without_the_extra_its_name_is_said(tmp_path, monkeypatch):
+def test_without_polars_the_error_names_the_extra(tmp_path, monkeypatch):
     (tmp_path / "mine.csv").write_text("a,b\n1,x\n2,y\n", encoding="utf-8")
     monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(nn.DataError, match=r'pip install "arraynn\[tables\]"'):

@@ -14,7 +14,7 @@ def ask(tab, name, **given):
     return json.loads(tab.call(name, json.dumps(given)))
 
 
-def test_a_call_answers_what_the_session_does():
+def test_a_call_returns_the_result_of_the_session():
     tab, session = TabSession(), Session()
     first = ask(tab, "hello")["result"]
     assert first["presets"].keys() == session.call("hello", {})["presets"].keys()
@@ -30,13 +30,13 @@ def _plain(value):
     return json.loads(json.dumps(value))
 
 
-def test_hello_begins_anew():
+def test_hello_starts_a_new_session():
     tab = TabSession()
     ask(tab, "step", count=2)
     assert ask(tab, "hello")["result"]["step"] == 0
 
 
-def test_a_file_comes_as_bytes():
+def test_a_file_is_returned_as_bytes():
     tab = TabSession()
     found = tab.call("save", "{}")
     assert isinstance(found, bytes)
@@ -53,7 +53,7 @@ def test_a_file_comes_as_bytes():
     ("step", "[", "JSONDecodeError"),
     ("step", "3", "mapping"),
 ])  # fmt: skip
-def test_what_cannot_be_done_is_an_answer_too(name, given, said):
+def test_an_impossible_call_returns_an_error_message(name, given, said):
     tab = TabSession()
     found = json.loads(tab.call(name, given))
     assert found.keys() == {"error"}
