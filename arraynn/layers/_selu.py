@@ -1,4 +1,4 @@
-"""The exponential linear unit that normalizes itself."""
+"""The scaled (self-normalizing) exponential linear unit, SELU."""
 
 from __future__ import annotations
 
