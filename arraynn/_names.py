@@ -113,10 +113,10 @@ def unexpected(kind: str, name: str, value: Any, accepted: Iterable[str]) -> str
     return said + (f"did you mean {' or '.join(near)}?" if near else f"it takes {', '.join(accepted) or 'none'}")
 
 
-def answers_arguments(kind: str, form: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def explains_wrong_arguments(kind: str, form: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """A decorator for better errors: unknown arguments give the message of `unexpected`, too many show `form`.
 
-    >>> @answers_arguments("fit", "fit(x, y)")
+    >>> @explains_wrong_arguments("fit", "fit(x, y)")
     ... def fit(x, y, *, epochs): ...
     >>> fit([], [], 10)
     Traceback (most recent call last):
@@ -124,22 +124,24 @@ def answers_arguments(kind: str, form: str) -> Callable[[Callable[P, T]], Callab
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        taken = inspect.signature(function).parameters
-        names = [name for name in taken if name != "self"]
-        positional = [one for one in taken.values() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
-        hidden = len(taken) - len(names)
+        parameters = inspect.signature(function).parameters
+        names = [name for name in parameters if name != "self"]
+        positional = [
+            one for one in parameters.values() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+        ]
+        hidden = len(parameters) - len(names)
 
         @wraps(function)
-        def answered(*args: P.args, **kwargs: P.kwargs) -> T:
+        def checked(*args: P.args, **kwargs: P.kwargs) -> T:
             for name, value in kwargs.items():
-                if name not in taken:
+                if name not in parameters:
                     raise TypeError(unexpected(kind, name, value, names))
             if len(args) > len(positional):
                 many = f"{len(positional) - hidden} positional arguments"
                 raise TypeError(f"{kind} takes {many}, all others by name, as {form}; got {len(args) - hidden}")
             return function(*args, **kwargs)
 
-        return answered
+        return checked
 
     return decorate
 

@@ -15,7 +15,7 @@ import numpy as np
 from . import tree
 from ._array import is_array, namespace
 from ._hyperparameters import python_number
-from ._names import answers_arguments
+from ._names import explains_wrong_arguments
 from ._ranges import BELOW_ONE, flag, meant
 from ._types import Array, LayerLike, Nest
 from .distributed import LocalSGD, in_threads, team_of
@@ -74,7 +74,7 @@ class Model(ModelRepr, ModelInputs):
     of an epoch are means over its batches, each computed before the batch's update.
     """
 
-    @answers_arguments("Model", "nn.Model(network, loss, optimizer, metrics=…)")
+    @explains_wrong_arguments("Model", "nn.Model(network, loss, optimizer, metrics=…)")
     def __init__(
         self,
         network: LayerLike,
@@ -116,7 +116,7 @@ class Model(ModelRepr, ModelInputs):
 
     # Training.
 
-    @answers_arguments("fit", "fit(x, y, epochs=10, batch_size=32)")
+    @explains_wrong_arguments("fit", "fit(x, y, epochs=10, batch_size=32)")
     @in_threads
     def fit(
         self,

@@ -120,7 +120,7 @@ def batch_norm(
         if training:
             # x̂ = (x - μ) / deviation, and a row that counts has its n-th part in μ and, times 2 (x - μ), in σ². So
             # with g = dL/dx̂ = dy scale: g goes straight through, μ takes Σg / n away from each row that counts, and
-            # the deviation x̂ Σ(g x̂) / n. Both sums are at hand: they are scale dbias and scale dscale.
+            # the deviation x̂ Σ(g x̂) / n. Both sums are known: they are scale dbias and scale dscale.
             scales, biases = dscale, dbias
             if parts is not None:  # of the whole batch
                 everyone = parts.gather(xp.stack([dscale, dbias]))

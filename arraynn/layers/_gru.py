@@ -20,7 +20,7 @@ def gru(
 ) -> tuple[Array, Backward]:
     """Gated recurrent unit, h_t = (1 - z) n + z h_{t-1} with n = tanh(x_t w_n + b_n + r (h_{t-1} u_n + d)), from h = 0.
 
-    The gates are r, z = σ(a), each of its own part of a = x_t w + h_{t-1} u + b.
+    The gates are r, z = σ(a), each of its own columns of a = x_t w + h_{t-1} u + b.
     x : (N, T, D), T at least 1. w : (D, 3 H), u : (H, 3 H), b : (3 H,), d : (H,), one float dtype; the columns have the
         order r, z, n, as in PyTorch and cuDNN (Keras and ONNX have z, r, h).
     mask : (N, T) of booleans or of 0 and 1; where it is 0, h_t = h_{t-1}. reverse : from the last step to the first.

@@ -20,9 +20,9 @@ def lstm(
 ) -> tuple[Array, Backward]:
     """Long short-term memory, h_t = o tanh(c_t) with c_t = f c_{t-1} + i g, from h = c = 0.
 
-    The gates are i, f, o = σ(a) and g = tanh(a), each of its own part of a = x_t w + h_{t-1} u + b.
-    x : (N, T, D), T at least 1. w : (D, 4 H), u : (H, 4 H), b : (4 H,), one float dtype; the gates' columns stand in
-        the order i, f, g, o, which is Keras's, PyTorch's and cuDNN's (ONNX has i, o, f, c).
+    The gates are i, f, o = σ(a) and g = tanh(a), each of its own columns of a = x_t w + h_{t-1} u + b.
+    x : (N, T, D), T at least 1. w : (D, 4 H), u : (H, 4 H), b : (4 H,), one float dtype; the gates' columns have
+        the order i, f, g, o, as in Keras, PyTorch and cuDNN (ONNX has i, o, f, c).
     mask : (N, T) of booleans or of 0 and 1; where it is 0, h and c stay. reverse : from the last step to the first.
     Returns h : (N, T, H), all states in the order of time, and backward(dh, need_dx=True) -> dx, dw, du, db, from the
     last step back: dc = dh o (1 - tanh²(c)) + f dc of the step after it, da the gates' slopes times dc or dh,

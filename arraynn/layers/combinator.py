@@ -98,7 +98,7 @@ class Combinator(Layer):
     def longest(self, input_shape: Any) -> tuple[int | None, ...] | None:
         """The limits of lengths of the first layer that has any, among those that take the input."""
         if self.by_part:
-            return None  # a part of its own is no sequence with lengths
+            return None  # its parts are separate inputs, not an array and its lengths
         return next((found for layer in self._first() if (found := longest(layer, input_shape))), None)
 
     def _asked(self, name: str, default: Any, merged: Any) -> Any:
@@ -210,8 +210,8 @@ def _fewest(known: list[int | None]) -> int | None:
 def joined(shapes: list[Shape]) -> Shape:
     """The shape of the concatenated outputs, without the batch axis."""
     if any(not shape or shape[:-1] != shapes[0][:-1] for shape in shapes):
-        told = " and ".join(map(row_shape, shapes))
-        raise ShapeError(f"branches joined along the last axis must agree on the others, got outputs {told}")
+        shown = " and ".join(map(row_shape, shapes))
+        raise ShapeError(f"branches joined along the last axis must agree on the others, got outputs {shown}")
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 
 
