@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +20,10 @@ def namespace(x: Any, /) -> Any:
         return _namespaces[type(x)]
     except KeyError:
         try:
-            xp = array_api_compat.array_namespace(x)
+            # NumPy follows the standard by itself from 2.1 on; array_api_compat's module for it takes longer to import
+            # than all of this library, as it brings numpy.testing and numpy.f2py with it
+            itself = array_api_compat.is_numpy_array(x) and hasattr(sys.modules["numpy"], "unstack")
+            xp = array_api_compat.array_namespace(x, use_compat=False if itself else None)
         except TypeError:
             kind = type(x).__name__
             raise TypeError(f"expected an array, got a {kind}; give np.asarray(…, dtype='float32') of it") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
-from functools import wraps
+from functools import cache, wraps
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -121,11 +121,16 @@ class Hyperparameters:
 def check_arguments(kind: type, given: Mapping[str, Any]) -> None:
     """Raise TypeError for a keyword argument that a class does not take, and suggest the one that is meant."""
     if given:
-        taken = inspect.signature(getattr(kind, "__init__")).parameters  # noqa: B009 - of whatever class
+        taken = _parameters(getattr(kind, "__init__"))  # noqa: B009 - of whatever class
         if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
             for name, value in given.items():
                 if name not in taken:
                     raise TypeError(unexpected(kind.__name__, name, value, list(taken)[1:]))
+
+
+@cache
+def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(function).parameters
 
 
 def brief(held: Any) -> str:

@@ -239,7 +239,8 @@ class Model(ModelRepr, ModelInputs):
             }
             watching = [*as_callbacks(callbacks), *progress_for(0 if team and team.group.rank else verbose, epochs)]
             trainer = Trainer(self, batches, watching, validate, validation_freq, plan, micro_batch, team)
-            trainer.make_step()  # raises for an invalid micro_batch
+            if micro_batch is not None:
+                trainer.make_step()  # raises for an invalid micro_batch
             loaded = None if resume is None else load_checkpoint(resume, found, self, plan, watching, epochs, change)
             if loaded is not None:
                 same_columns(names_in(loaded.header), columns)
@@ -250,11 +251,10 @@ class Model(ModelRepr, ModelInputs):
         return self.history
 
     def append(self, logs: Mapping[str, float]) -> None:
-        """Append an epoch's logs to the history; missing values of new or absent names are nan."""
-        done = max((len(values) for values in self.history.values()), default=0)
-        for name in logs:
-            if name not in self.history:
-                self.history[name] = [math.nan] * done
+        """Add an epoch's logs to the history; a name that is new, or missing, is nan where it has no number."""
+        if new := [name for name in logs if name not in self.history]:
+            done = max((len(values) for values in self.history.values()), default=0)
+            self.history.update({name: [math.nan] * done for name in new})
         for name, values in self.history.items():
             values.append(float(logs.get(name, math.nan)))
 

@@ -25,6 +25,8 @@ def map(function: Callable[..., Any], nest: Any, /, *others: Any) -> Any:  # noq
     >>> map(lambda a, b: a + b, {"w": 1, "b": [2, 3]}, {"w": 10, "b": [20, 30]})
     {'w': 11, 'b': [22, 33]}
     """
+    if not others:
+        return _map_one(function, nest)
     if isinstance(nest, dict):
         for other in others:
             if not isinstance(other, dict) or other.keys() != nest.keys():
@@ -36,6 +38,14 @@ def map(function: Callable[..., Any], nest: Any, /, *others: Any) -> Any:  # noq
                 raise ShapeError(f"nests differ: expected {len(nest)} items, got {_form(other)}")
         return type(nest)([map(function, *items) for items in zip(nest, *others, strict=True)])
     return function(nest, *others)
+
+
+def _map_one(function: Callable[[Any], Any], nest: Any) -> Any:  # logs of every step go through it
+    if isinstance(nest, dict):
+        return {key: _map_one(function, value) for key, value in nest.items()}
+    if isinstance(nest, (list, tuple)):
+        return type(nest)([_map_one(function, value) for value in nest])
+    return function(nest)
 
 
 def leaves(nest: Any, /) -> list[Any]:

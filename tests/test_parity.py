@@ -13,7 +13,7 @@ import pytest
 
 import arraynn as nn
 from arraynn import tree
-from arraynn.training.step import clip
+from arraynn.training.clipping import clip
 
 HIDDEN = nn.Dense(32, weight_regularizer=nn.L2(5e-4), bias_regularizer=nn.L2(5e-4))
 NETWORK = nn.Sequential(HIDDEN, nn.ReLU(), nn.Dropout(0.1), nn.Dense(3))

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import arraynn
@@ -329,6 +330,17 @@ def test_the_core_has_three_dependencies_and_all_extras_exist():
     extras |= {"tensorboard", "test"}
     assert names == {"array-api-compat", "numpy", "threadpoolctl"}
     assert extras <= set(project["optional-dependencies"])
+
+
+def test_import_and_a_first_fit_load_no_slow_module():
+    names = ["array_api_compat.numpy", "numpy.f2py", "numpy.testing", "importlib.metadata"]
+    if not hasattr(np, "unstack"):
+        pytest.skip("NumPy follows the standard by itself from 2.1 on")
+    fit = "nn.Model(nn.Dense(2), backend='numpy').fit([[1.0]] * 4, [0, 1, 0, 1], verbose=0)"
+    program = f"import sys, arraynn as nn; {fit}; print([name for name in {names!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
 
 
 def test_import_loads_no_optional_and_no_slow_library():

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from .. import tree
+from .._array import namespace
 from ..compiler import memory, numpy_codegen, opaque, program, signature, trace
 from ..compiler.rules import rule_of
 from ..errors import BackendUnavailable
+from . import cores, products, threads
 from . import numba as numba_loops
-from . import products, threads
 from . import windows as sliding
 from .base import Backend, Plan
 from .overlap import Disjoint
@@ -53,11 +54,9 @@ class NumPy(Backend):
 
     @classmethod
     def open(cls, device: str | None = None, reason: str = "asked for by name") -> Backend:
-        import array_api_compat.numpy as xp
-
         if device not in (None, "cpu"):
             raise BackendUnavailable("numpy", f"it has no device {device!r}, only 'cpu'", "Say 'numpy'")
-        return cls(xp, "cpu", version=np.__version__, reason=reason)
+        return cls(namespace(np.empty(0)), "cpu", version=np.__version__, reason=reason)
 
     @classmethod
     def of(cls, x: Any) -> Backend:
@@ -74,6 +73,7 @@ class NumPy(Backend):
     def context(self) -> Iterator[None]:
         # A run that leaves the finite numbers is told by DivergedError; a line from NumPy for each would drown it.
         np.empty(KEEP, "u1")
+        cores.requested()  # refuses a wrong number now, not when a step has tasks
         with np.errstate(all="ignore"), threads.limit(), memory.run():
             yield
 
@@ -112,7 +112,7 @@ class NumPy(Backend):
         if 2 * run < windows.out[-1]:
             strides = (*elements_at, channel, batch, *windows_at)
             return as_strided(x, (*columns, *rows), strides, writeable=False).reshape(shape[::-1]).T
-        strides = (batch, *windows_at, *elements_at, channel)
+        strides = batch, *windows_at, *elements_at, channel
         return as_strided(x, (*rows, *columns), strides, writeable=False).reshape(shape)
 
     @classmethod
@@ -122,8 +122,8 @@ class NumPy(Backend):
     @classmethod
     def compile(cls, step: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
         """The step as NumPy calls in a row, for each form and shape of its arguments: the same bits, with less of
-        Python between them, and in memory that is used again. Products have the bits that they have on one thread of
-        BLAS, on any number of cores, whether the step is compiled or runs as it is, in a run or by itself."""
+        Python between them, in memory that is used again. Products have the bits of one thread of BLAS, on any number
+        of cores, whether the step is compiled or runs as it is, in a run or by itself."""
         program = compiled(step, donate)
 
         def run(*arguments: Any) -> Any:
@@ -138,9 +138,7 @@ class NumPy(Backend):
     def elementwise(cls, rule: Callable[..., Any]) -> Callable[[Sequence[tuple[Any, ...]], Any], list[Any]]:
         """As the portable default, with large leaves taken in slices that fit the cache, spread over the cores.
 
-        A leaf is an array to write to, one to read, and a dict of arrays to write to. The arithmetic is that of the
-        whole, so the bits are.
-        """
+        A leaf is an array to write to, one to read, and a dict of arrays to write to. The bits are the whole's."""
 
         def run(leaves: Sequence[tuple[Any, ...]], scalars: Any) -> list[Any]:
             large = [i for i, (p, _, _) in enumerate(leaves) if p.size > SMALL and not plain()]
@@ -303,10 +301,11 @@ def _slices_of(
     arrays = (p, g, *slots.values())
     if not all(x.flags.c_contiguous and (x.shape, x.dtype) == (p.shape, p.dtype) for x in arrays):
         return []
-    if not all(x.flags.writeable for x in (p, *slots.values())):
-        return []
-    if rule_of(rule, tuple(slots), scalars, p.dtype) is None:  # it may look at more than one element
-        return []
+    written = (p, *slots.values())
+    if rule_of(rule, tuple(slots), scalars, p.dtype) is None or not all(x.flags.writeable for x in written):
+        return []  # the rule may look at more than one element
+    if any(np.may_share_memory(g, x) for x in written):  # it is read while they are written
+        g = g.copy()
     flat, gradient, own = p.reshape(-1), g.reshape(-1), {name: slot.reshape(-1) for name, slot in slots.items()}
     loop = (numba_loops.fused(rule, p, g, slots, scalars) if numba_loops.available() else None) or _in_place(rule)
 

@@ -85,8 +85,8 @@ def _from_variable(asked: str) -> Backend:
 
 def _from_name(text: str) -> Backend:
     name, _, device = text.strip().partition(":")
-    name = ALIASES.get(name.lower()) or (name if name in third_parties() else name.lower())
-    return _open(name, device or None)
+    ours = ALIASES.get(name.lower(), name.lower())
+    return _open(name if ours not in FILES and name in third_parties() else ours, device or None)
 
 
 def _open(name: str, device: str | None = None) -> Backend:

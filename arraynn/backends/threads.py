@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .cores import Blas, available, blas_libraries, cores, requested, share_machine
+from .cores import Blas, available, blas_libraries, cores, share_machine
 
 __all__ = ["available", "cores", "helpers", "limit", "run", "share_machine", "together"]
 
@@ -26,37 +26,48 @@ _holders = 0  #: threads that are within `limit`
 _workers: int | None = None  #: threads that may compute at once; None until they are asked for
 _found: list[tuple[Blas, int]] = []  #: the BLAS libraries that are held, and the threads that each had
 _pool: Pool | None = None
-_inside = threading.local()  #: limit : the innermost one of this thread; working : whether it is at a task
+_forks = 0  #: how often the process was forked, from its first ancestor on
+
+
+class _Inside(threading.local):
+    """held : the innermost `limit` of this thread. working : whether it is at a task."""
+
+    held: limit | None = None
+    working = False
+
+
+_inside = _Inside()
 
 
 class limit:  # noqa: N801 - used as `with limit():`
     """BLAS at one thread, for the process, while any thread is within it; then as it was found."""
 
+    __slots__ = ("forks", "outer")
+
     def __enter__(self) -> limit:
-        self.outer, self.process = getattr(_inside, "limit", None), os.getpid()
+        self.outer, self.forks = _inside.held, _forks
         if self.outer is None:
             _hold()
-        _inside.limit = self
+        _inside.held = self
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.process != os.getpid():
+        if self.forks != _forks:
             return  # a child that was forked within it holds nothing
-        _inside.limit = self.outer
+        _inside.held = self.outer
         if self.outer is None:
             _give_back()
 
 
 def within() -> bool:
     """Whether this thread is within `limit`."""
-    return getattr(_inside, "limit", None) is not None
+    return _inside.held is not None
 
 
 def _hold() -> None:
     global _found, _holders, _workers
     with _lock:
         if not _holders:
-            requested()  # a wrong number is refused now, not when a step has tasks
             _workers = None
             _found = [(library, library.threads()) for library in blas_libraries()]
         for library, threads in _found:
@@ -88,7 +99,7 @@ def _give_back() -> None:
 def helpers() -> int:
     """How many threads would help this one: none outside of `limit`, within a task, and where the others that are
     within `limit` have all cores."""
-    if getattr(_inside, "limit", None) is None or getattr(_inside, "working", False):
+    if _inside.held is None or _inside.working:
         return 0
     return max(_allowed() - _holders, 0)
 
@@ -203,7 +214,7 @@ class Pool:
 
     def _serve(self) -> None:
         np.seterr(all="ignore")  # the caller's setting does not reach other threads
-        _inside.limit, _inside.working = limit(), True
+        _inside.held, _inside.working = limit(), True
         for library, _ in _found:
             if library.by_thread:
                 library.limit(1)
@@ -231,12 +242,13 @@ def _of(size: int) -> Pool:
 
 def _after_fork() -> None:
     # The threads did not come along, the lock may be held by one of them, and whoever limited BLAS is not here.
-    global _found, _holders, _lock, _pool
+    global _forks, _found, _holders, _lock, _pool
+    _forks += 1
     if _holders:
         for library, threads in _found:
             library.limit(threads)
     _found, _holders, _lock, _pool = [], 0, threading.Lock(), None
-    _inside.limit, _inside.working = None, False
+    _inside.held, _inside.working = None, False
 
 
 if hasattr(os, "register_at_fork"):

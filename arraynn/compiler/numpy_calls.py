@@ -87,6 +87,16 @@ class NumPyCalls(Source):
     def view(self, x: Ref, index: str) -> str:
         return self.arena.hoist(x.name + index) if x.hoistable and index else x.name + index
 
+    def _column(self, x: Ref, index: str) -> str:
+        """A view that one column after another may ask for: made once."""
+        if x.hoistable or index != "[:, 0]":
+            return self.view(x, index)
+        name = f"{x.name}_column"
+        line = f"{name} = {x.name}{index}"
+        if line not in self.lines:
+            self.lines.append(line)
+        return name
+
     # Operations.
 
     def _call(self, node: Node, name: str, text: str, end: str = "") -> Ref:
@@ -150,7 +160,7 @@ class NumPyCalls(Source):
             args = [out if x is column else x for x in args]
         # one number for all takes three times as long as an array in these two
         rows = collapsed(args, out, always=name in ("maximum", "minimum"))
-        calls = by_columns(args, out, self.view)
+        calls = by_columns(args, out, self._column)
         if rows and not calls:
             calls = [([self._repeated(x, rows, out, dtype) for x in args], self._long(out, rows))]
         calls = calls or [([x.name for x in args], out.name)]

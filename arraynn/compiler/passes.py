@@ -172,7 +172,8 @@ def _packed(graph: Graph, rule: Any, numbers: Any, dtype: np.dtype, leaves: list
 
     p = pack([leaf.p for leaf in leaves], True)
     slots = {name: pack([leaf.slots[name] for leaf in leaves], True) for name in names}
-    g = pack([leaf.g for leaf in leaves], False)
+    flat = len(leaves) == 1 and leaves[0].g.ndim == 1  # it lies end to end by itself, and is only read
+    g = leaves[0].g if flat else pack([leaf.g for leaf in leaves], False)
     q, new = _tried(graph, rule, p, g, slots, numbers)
     targets: dict[str | None, Any] = {None: (p, q), **{name: (slots[name], new[name]) for name in names}}
     # what is new goes to the memory of what was

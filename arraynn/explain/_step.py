@@ -12,9 +12,9 @@ from ..backends import of
 from ..optimizers import Groups
 from ..random import Key
 from ..schedules import rate_at
+from ..training.clipping import clip
 from ..training.dataset import InputSpec
 from ..training.model_inputs import first_layer
-from ..training.step import clip
 from ..training.validation import as_array, as_inputs
 from ._formula import backward_formula, formula
 from ._html import fragment, framed, page

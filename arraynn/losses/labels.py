@@ -61,7 +61,7 @@ def are_host_labels(targets: Any) -> bool:
 
 def _within(labels: np.ndarray, classes: int) -> bool:
     """One pass is enough: read as unsigned, a label below 0 is a large one."""
-    return not labels.size or bool(labels.view(_unsigned(labels.dtype)).max() < classes)
+    return not labels.size or bool(np.maximum.reduce(labels.view(_unsigned(labels.dtype)), None) < classes)
 
 
 @cache

@@ -1,5 +1,6 @@
 """Training: the step, the loop of epochs, what is checked before and reported during, and what can be resumed."""
 
-from .step import Batch, clip, make_train_step, put
+from .clipping import clip
+from .step import Batch, make_train_step, put
 
 __all__ = ["Batch", "clip", "make_train_step", "put"]

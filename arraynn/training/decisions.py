@@ -56,15 +56,17 @@ class Decisions:
         On GPUs nothing is read, and no flag is true, until a fetch is due; then a flag is true where it was raised in
         any of the steps since the last one.
         """
+        if self.team is None:
+            return flags | {"signal": interrupt.requested}
         flags |= {name: interrupt.requested == number for name, number in SIGNALS.items()}
         agreed: dict[str, Any] = flags
-        if self.team is not None and taken is not None and self.on_device:
+        if taken is not None and self.on_device:
             taken.agreed = self.team.agree(taken.logs, flags, tree.first(params))
             self.raised = dict.fromkeys(FLAGS, False)
             if flags["fetch"]:
                 fetch()
             agreed = self.raised
-        elif self.team is not None:
+        else:
             logs, agreed = self.team.agree({} if taken is None else taken.logs, flags).read()
             if taken is not None:
                 taken.logs |= logs

@@ -31,10 +31,12 @@ from .pending import EpochTotals, PendingStep, made
 from .signals import Interrupt, deferred_interrupts
 from .step import make_unchecked_step
 
-FETCH_SECONDS = 0.1
-FETCH_COST = (
-    0.005  #: seconds a fetch may take before the next is put off: checking and copying large weights takes longer
-)
+FETCH_SECONDS = 0.1  #: between two fetches, at least
+#: seconds a fetch may take before the next is put off: checking and copying large weights takes longer
+FETCH_COST = 0.005
+#: numbers a second that are believed to be checked and copied, and the longest pause that this makes, before the first
+#: fetch is measured
+COPY_RATE, FIRST_PAUSE = 5e8, 3.0
 FETCH_STEPS = 1000  #: most steps between fetches, which bounds the memory of pending logs
 
 
@@ -150,7 +152,9 @@ class Trainer:
 
     def train(self, end: int, interrupt: Interrupt) -> None:
         model = self.model
-        self.fetched, self.pause = time.monotonic(), FETCH_SECONDS
+        held = sum(math.prod(leaf.shape) for leaf in tree.leaves([model.params, model.state["slots"]]))
+        believed = FETCH_SECONDS * max(1.0, held / COPY_RATE / FETCH_COST)
+        self.fetched, self.pause = time.monotonic(), min(believed, FIRST_PAUSE)
         self.reported = self.fetched
         while model.epoch < end and not self.dispatcher.stopped:
             self.epoch(model.epoch, interrupt)
@@ -166,7 +170,7 @@ class Trainer:
                 or self.dispatcher.eager
                 or validating
                 or last
-                or time.monotonic() - self.reported > FETCH_SECONDS
+                or time.monotonic() - self.reported > self.pause
             ):
                 self.fetch()
                 self.report(validating)

@@ -14,7 +14,8 @@ from ..layers import Layer
 from ..layers.combinator import Combinator
 from ..optimizers import Optimizer
 from ..random import Key
-from .step import Batch, clip
+from .clipping import clip
+from .step import Batch
 
 
 class NonFinite(Exception):

@@ -64,6 +64,7 @@ def agreeing(step: Callable[..., Any], team: Team, loss: Loss) -> Callable[..., 
         with for_type(type(leaf)).current(leaf):
             agreed = team.agree(logs, like=leaf)
             summed = agreed.logs if team.group.keeps(leaf) else agreed.read()[0]
-        return params, state, {**logs, **summed}
+            summed = {**logs, **summed}
+            return params, state, {"loss": summed["data_loss"] + summed["penalty"], **summed}
 
     return agreeing_step

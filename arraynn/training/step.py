@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from .. import tree
-from .._array import device, is_float, namespace
+from .._array import is_float
 from .._contract import called, called_loss, named
 from .._contract_of_rules import sums_of
 from .._coupling import batch_coupled
@@ -24,6 +24,7 @@ from ..losses.labels import are_host_labels, check_host_labels
 from ..metrics import Metric, as_metric
 from ..optimizers import Optimizer, as_optimizer
 from ..random import Key, checked_key
+from .clipping import clip
 from .link_check import warn_of_the_link
 from .sharded_step import agreeing, sharded
 
@@ -95,7 +96,7 @@ def make_train_step(
         raise DataError("LocalSGD takes several steps between exchanges, so it is for Model.fit, not for one step")
     metrics = tuple(as_metric(metric, as_loss(loss)) for metric in metrics)
     options: dict[str, Any] = {"clip_norm": clip_norm, "clip_value": clip_value, "micro_batch": micro_batch}
-    step = make_unchecked_step(network, loss, optimizer, metrics=metrics, team=team, **options)
+    step = make_unchecked_step(network, loss, optimizer, metrics=metrics, team=team, with_loss=True, **options)
     if isinstance(loss, str):  # a name says less than what it names
         warn_of_the_link(network, as_loss(loss))
     loss = as_loss(loss)
@@ -106,15 +107,12 @@ def make_train_step(
     classes: list[int] = []  # K, once it is known
 
     def checked_step(params: Nest, state: Mapping[str, Any], batch: Batch, key: Key) -> Any:
-        x, targets, weight = _parts(batch)
+        x, targets, weight = batch = _parts(batch)
         if check_labels and are_host_labels(targets):
             if not classes:
                 classes.append(_outputs(network, params, x))
             check_host_labels(targets, classes[0], ignored, weight)
-        params, state, logs = step(params, state, (x, targets, weight), checked_key(key))
-        leaf = tree.first(params)
-        with for_type(type(leaf)).current(leaf):
-            return params, state, {"loss": logs["data_loss"] + logs["penalty"], **logs}
+        return step(params, state, batch, checked_key(key))
 
     return checked_step
 
@@ -124,12 +122,14 @@ def _parts(batch: Any) -> Batch:
     if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
         form = f"{len(batch)} items" if isinstance(batch, (tuple, list)) else type(batch).__name__
         raise DataError(f"a batch is (x, targets) or (x, targets, sample_weight), got {form}")
-    x, targets, weight = (*batch, None)[:3]
-    for name, value in (("x", x), ("targets", targets), ("sample_weight", weight)):
-        if isinstance(value, (list, int, float)):
-            raise DataError(
-                f"{name} of a batch must be an array, got a {type(value).__name__}; give np.asarray({name})"
-            )
+    x, targets, weight = batch if len(batch) == 3 else (*batch, None)
+    no_array = (list, int, float)
+    if isinstance(x, no_array) or isinstance(targets, no_array) or isinstance(weight, no_array):
+        for name, value in (("x", x), ("targets", targets), ("sample_weight", weight)):
+            if isinstance(value, no_array):
+                raise DataError(
+                    f"{name} of a batch must be an array, got a {type(value).__name__}; give np.asarray({name})"
+                )
     return x, targets, weight
 
 
@@ -149,10 +149,12 @@ def make_unchecked_step(
     metrics: tuple[Metric, ...] = (),
     micro_batch: int | None = None,
     team: Team | None = None,
+    with_loss: bool = False,
 ) -> Step:
     """The step of `make_train_step`, for data that are checked already, as `Model.fit`'s are.
 
-    team : its batches are then Shares, and its logs hold this worker's sums.
+    team : its batches are then Shares, and its logs hold this worker's sums. with_loss : whether a step without a team
+    reports data_loss + penalty, too, as "loss".
     """
     clip_norm, clip_value = python_number(clip_norm), python_number(clip_value)
     for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
@@ -181,7 +183,7 @@ def make_unchecked_step(
             )
     # The learning rate reaches the rule through its scalars only, so steps that differ in it share one compilation.
     rule = replace(optimizer, learning_rate=IN_SCALARS)
-    options: tuple[Any, ...] = (network, loss, rule, clip_norm, clip_value, metrics, micro_batch)
+    options: tuple[Any, ...] = (network, loss, rule, clip_norm, clip_value, metrics)
     try:
         hash(options)
     except TypeError as error:
@@ -194,7 +196,10 @@ def make_unchecked_step(
         kind = type(tree.first(params))
         if kind not in cores:
             engine: Any = for_type(kind)
-            cores[kind] = compiled_step(engine, *options) if team is None else _team_step(engine, team, *options[:-1])
+            if team is None:
+                cores[kind] = compiled_step(engine, *options, micro_batch, with_loss)
+            else:
+                cores[kind] = _team_step(engine, team, *options)
         scalars = python_numbers(optimizer.scalars(step))
         params, slots, logs = cores[kind](params, state["slots"], batch, key.fold_in(step), scalars)
         return params, {"step": step + 1, "slots": slots}, logs
@@ -212,6 +217,7 @@ def compiled_step(
     clip_value: float | None,
     metrics: tuple[Metric, ...],
     micro_batch: int | None = None,
+    with_loss: bool = False,
 ) -> Callable[..., Any]:
     """The step as a function of nests, a key and scalars, compiled by the engine, once for equal arguments."""
     gradient = gradient_of(network, loss, metrics)
@@ -242,7 +248,7 @@ def compiled_step(
         logs, grads = summed(params, batch, key, total)
         params, slots, logs["penalty"] = finish(params, slots, grads, scalars)
         logs["total"] = total
-        return params, slots, logs
+        return params, slots, whole_loss(logs) if with_loss else logs
 
     return engine.compile(core, donate=(0, 1))
 
@@ -296,38 +302,17 @@ def finish_of(
     return finish
 
 
+def whole_loss(logs: dict[str, Any]) -> dict[str, Any]:
+    """The logs with loss = data_loss + penalty before them."""
+    data_loss, penalty = logs["data_loss"], logs["penalty"]
+    none = isinstance(penalty, float) and penalty == 0  # of a network without penalties: nothing is added
+    return {"loss": data_loss if none else data_loss + penalty, **logs}
+
+
 def placed(network: LayerLike, params: Nest, x: Nest, key: Key | None) -> tuple[Nest, Any]:
     """(outputs, backward) of a network; one that breaks the contract of a layer is named."""
     with named(network):
         return called(network, params, x, key)
-
-
-def clip(grads: Nest, norm: float | None = None, value: float | None = None) -> Nest:
-    """The gradients cut to [-value, value], then scaled by min(1, norm / ‖g‖), ‖g‖ over all trained leaves.
-
-    Pascanu, Mikolov and Bengio, ICML 2013, Algorithm 1. Statistics are passed by. A norm that is not finite makes the
-    gradients so too, so that it is seen.
-    """
-    if norm is None and value is None:
-        return grads
-    clipped = tree.trained(grads)
-    if value is not None:
-        clipped = tree.map(lambda g: _between(g, value), clipped)
-    leaves = tree.leaves(clipped)
-    if norm is not None and leaves:
-        xp = namespace(leaves[0])
-        length = xp.sqrt(sum(xp.sum(g * g) for g in leaves))
-        # norm / max(‖g‖, norm) is min(1, norm / ‖g‖) without a division by 0
-        factor = norm / xp.maximum(length, xp.asarray(norm, dtype=length.dtype, device=device(length)))
-        factor = factor + 0 * length  # nan where ‖g‖ is infinite; else its finite gradients would be 0, and it unseen
-        clipped = tree.map(lambda g: g * xp.astype(factor, g.dtype, copy=False), clipped)
-    return tree.with_statistics(clipped, grads)
-
-
-def _between(g: Array, value: float) -> Array:
-    xp = namespace(g)  # not xp.clip, which synchronizes on CuPy
-    high = xp.asarray(value, dtype=g.dtype, device=device(g))
-    return xp.minimum(xp.maximum(g, -high), high)
 
 
 def put(nest: Nest, like: Array) -> Nest:

@@ -159,6 +159,20 @@ class Rebinding(nn.Optimizer):
         return p - c["lr"] * g * n, {"n": n}
 
 
+@pytest.mark.parametrize(
+    "optimizer", [nn.SGD(0.1, momentum=0.9), nn.Adam(0.1), nn.AdamW(0.1), nn.Lion(0.1), nn.Adadelta()]
+)
+def test_a_gradient_that_is_the_parameter_itself_is_read_as_it_was(optimizer):
+    p = np.random.default_rng(0).standard_normal(numpy_backend.SLICE + 7).astype("float32")
+    ours, theirs = (p.copy(), optimizer.init(p)), (p.copy(), optimizer.init(p))
+    with nn.backend("numpy").context():
+        for _ in range(3):
+            ours = optimizer.update(ours[0], ours[0], ours[1])
+            theirs = optimizer.update(theirs[0], theirs[0].copy(), theirs[1])
+    for one, other in zip(tree.leaves(ours), tree.leaves(theirs), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("kind", ["contiguous", "transposed", "rebinding"])
 def test_memory_that_cannot_be_sliced_is_updated_all_the_same(kind):
     optimizer = Rebinding(0.5)

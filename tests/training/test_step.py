@@ -5,7 +5,7 @@ import pytest
 
 import arraynn as nn
 from arraynn import metrics, tree
-from arraynn.training.step import clip
+from arraynn.training.clipping import clip
 
 NETWORK = nn.Sequential(
     nn.Dense(8, weight_regularizer=nn.L1L2(1e-2, 2e-2), bias_regularizer=nn.L2(0.1)),

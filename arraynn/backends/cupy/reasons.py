@@ -6,7 +6,6 @@ import ctypes
 import os
 import re
 import sys
-from importlib import metadata
 from typing import Any
 
 from .errors import LATER
@@ -105,6 +104,7 @@ def install(driver: int | None) -> str:
 
 def wheels_installed() -> list[str]:
     """The packages found that bring a `cupy`. Each writes over the others' files, so there may be only one."""
+    from importlib import metadata  # a tenth of what importing arraynn takes, and only a failure asks for it
 
     def found(name: str) -> bool:
         try:
