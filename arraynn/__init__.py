@@ -79,14 +79,14 @@ __all__ = [
     "tree",
     "workers",
 ]
-# Blocks, rules and schedules are public where their packages say so.
+# All public names of these packages are public here too.
 __all__ += layers.__all__
 __all__ += losses.__all__
 __all__ += optimizers.__all__
 __all__ += regularizers.__all__
 __all__ += schedules.__all__
 
-#: imported when asked for: half of the time that importing would take, and many programs need none of them
+#: imported on first use: they would double the import time, and many programs need none of them
 _LAZY = ("datasets", "interop", "plot", "testing")
 
 if not _typing.TYPE_CHECKING:  # so that a type checker reports a name that does not exist
@@ -98,8 +98,8 @@ if not _typing.TYPE_CHECKING:  # so that a type checker reports a name that does
             return _importlib.import_module(".io.model_file", __name__).own_version()
         if name.startswith("_"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        answer = _importlib.import_module("._names", __name__).no_attribute(__name__, name, __all__)
-        raise AttributeError(answer, name=name)
+        message = _importlib.import_module("._names", __name__).no_attribute(__name__, name, __all__)
+        raise AttributeError(message, name=name)
 
 
 def __dir__() -> list[str]:

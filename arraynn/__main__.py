@@ -1,4 +1,4 @@
-"""`python -m arraynn` is the command `arraynn`."""
+"""Runs the command line: `python -m arraynn` is the same as `arraynn`."""
 
 import sys
 

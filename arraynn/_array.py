@@ -1,4 +1,4 @@
-"""What a block asks of the arrays it is given: their namespace, their device, a zero of their kind."""
+"""Helpers for blocks on arrays of any library: namespace, device, zeros, sums and shape checks."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def namespace(x: Any, /) -> Any:
         except TypeError:
             kind = type(x).__name__
             raise TypeError(f"expected an array, got a {kind}; give np.asarray(…, dtype='float32') of it") from None
-        if isinstance(xp, ModuleType):  # a symbol's namespace may differ from symbol to symbol
+        if isinstance(xp, ModuleType):  # the namespaces of tracers may differ from one to the next
             _namespaces[type(x)] = xp
         return xp
 
 
 def device(x: Any, /) -> Any:
-    """Where x lives, for the `device=` of every creation function. Works on JAX tracers, where `x.device` fails."""
+    """The device of x, for the `device=` of creation functions. Works on JAX tracers, where `x.device` fails."""
     return array_api_compat.device(x)
 
 
@@ -43,14 +43,18 @@ def zero_like(x: Any, /) -> Any:
 
 
 def zeros_as(x: Any, /) -> Any:
-    """Zeros of x's library, shape, dtype and device. NumPy's `zeros_like` writes them; these take no memory until they
-    are written to, so a model that only predicts has no optimizer's state to speak of."""
+    """Zeros with the library, shape, dtype and device of x, which take no memory until they are written to.
+
+    (NumPy's `zeros_like` writes them at once.) So the optimizer state of a model that only predicts takes no memory.
+    """
     return namespace(x).zeros(x.shape, dtype=x.dtype, device=device(x))
 
 
 def sum_of_rows(x: Any, /) -> Any:
-    """Σ_i x_ij of a matrix x (N, D), D at least 1: (D,). A product with ones: BLAS takes several rows at a time, where
-    NumPy's sum takes one after another."""
+    """The sum Σ_i x_ij of the rows of a matrix x (N, D), D at least 1: (D,).
+
+    It is a product with ones, as BLAS adds several rows at a time and NumPy's sum one after another.
+    """
     return namespace(x).ones_like(x[:, 0]) @ x
 
 
@@ -60,8 +64,11 @@ def row_means(x: Any, /) -> Any:
 
 
 def rows_of_places(outputs: Any, targets: Any, weight: Any) -> tuple[Any, Any, Any]:
-    """Outputs (N, …, K), targets (N, …) or (N, …, K) and weights (N,) or (N, …) or None, one row a place: (M, K),
-    (M,) or (M, K), and (M,) or None. The shapes are checked already."""
+    """Reshape outputs, targets and weights of sequences or images to one row per position.
+
+    Outputs (N, …, K) become (M, K), targets (N, …) or (N, …, K) become (M,) or (M, K), and weights (N,) or (N, …)
+    become (M,); None stays None. The caller has checked the shapes.
+    """
     xp, shape = namespace(outputs), tuple(outputs.shape)
     rows = math.prod(shape[:-1])
     if weight is not None:
@@ -73,7 +80,7 @@ def rows_of_places(outputs: Any, targets: Any, weight: Any) -> tuple[Any, Any, A
 
 
 def is_float(x: Any, /) -> bool:
-    """Whether x holds real floating-point numbers, the only ones a gradient can flow into."""
+    """Whether x holds real floating-point numbers, the only ones that have gradients."""
     return bool(namespace(x).isdtype(x.dtype, "real floating"))
 
 
@@ -83,7 +90,7 @@ def is_array(x: Any, /) -> bool:
 
 
 def shape_of(what: str, x: Any) -> tuple[Any, ...]:
-    """The shape of an array; TypeError with the working form for a list or a number."""
+    """The shape of an array. Raises TypeError with a remedy for a list or a number."""
     try:
         return tuple(x.shape)
     except AttributeError:
@@ -92,6 +99,6 @@ def shape_of(what: str, x: Any) -> tuple[Any, ...]:
 
 
 def same_shape(what: str, x: Any, other: str, y: Any) -> None:
-    """Shapes must agree exactly: broadcasting (N, 1) against (N,) would give N × N numbers without a word."""
+    """Raise ShapeError unless the shapes are equal: broadcasting (N, 1) and (N,) would silently give N × N numbers."""
     if shape_of(what, x) != shape_of(other, y):
         raise ShapeError(f"{what} has shape {tuple(x.shape)}, {other} has {tuple(y.shape)}; they must be the same")

@@ -1,7 +1,7 @@
-"""Layers and losses called by their contract: a block that breaks it is named, with its place and what was expected.
-`_contract_of_rules.py` has the contracts of optimizers, metrics, penalties, initializers, schedules and callbacks.
+"""Calls layers and losses and checks the contract: the error names the block, its place and what was expected.
 
-The library's own blocks are called as they are; what comes from outside is looked at.
+The library's own blocks are called without checks; blocks from outside are checked. `_contract_of_rules.py` does the
+same for optimizers, metrics, penalties, initializers, schedules and callbacks.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ LOSS = (
 
 
 def called(layer: LayerLike, params: Nest, x: Nest, key: Any) -> tuple[Nest, Backward]:
-    """(y, backward) of a layer. ContractError, without a place, where it is not called or does not answer as a layer
-    does; DataError for parameters and inputs of two libraries, and for lists in place of arrays."""
+    """Call a layer: (y, backward).
+
+    Raises ContractError (without a place) if its arguments or its results are not those of a layer, DataError for
+    parameters and inputs of two libraries and for lists in place of arrays.
+    """
     try:
         result = layer(params, x, key)
     except ArraynnError:
@@ -63,7 +66,7 @@ def called(layer: LayerLike, params: Nest, x: Nest, key: Any) -> tuple[Nest, Bac
 
 
 def initialized(layer: LayerLike, rng: Any, shape: Any, dtype: str) -> tuple[Nest, Any]:
-    """(params, output_shape) of a layer; ContractError where its init returns something else."""
+    """Call a layer's init: (params, output_shape). Raises ContractError if it returns something else."""
     if not is_outside(type(layer)):
         return layer.init(rng, shape, dtype)
     if not takes(layer.init, rng, shape, dtype):
@@ -81,8 +84,8 @@ def initialized(layer: LayerLike, rng: Any, shape: Any, dtype: str) -> tuple[Nes
 def called_loss(
     loss: Any, outputs: Nest, targets: Array, sample_weight: Array | None, total: Any
 ) -> tuple[Any, Backward]:
-    """(loss, backward) of a Loss. ContractError where it does not take or return what a loss does."""
-    own = getattr(loss, "function", loss)  # of a block that is given as a function
+    """Call a loss: (loss, backward). Raises ContractError if its arguments or its results are not those of a loss."""
+    own = getattr(loss, "function", loss)  # the block of a FunctionLoss
     place = {"layer": getattr(own, "__name__", type(own).__name__), "path": "loss"}
     try:
         result = loss(outputs, targets, sample_weight=sample_weight, total=total)
@@ -113,7 +116,7 @@ def called_loss(
 
 @contextmanager
 def named(network: LayerLike) -> Iterator[None]:
-    """A ContractError from inside without a place is the network's own."""
+    """Give a ContractError that has no place the name of the network."""
     try:
         yield
     except ContractError as error:
@@ -121,12 +124,12 @@ def named(network: LayerLike) -> Iterator[None]:
 
 
 def is_differentiable(x: Nest) -> bool:
-    """Whether x is one array of floats, whose gradient a layer must give when it is asked to."""
+    """Whether x is one array of floats, for which a layer must return a gradient if need_dx is True."""
     return is_array(x) and is_float(x)
 
 
 def takes(function: Any, *args: Any, **kwargs: Any) -> bool:
-    """Whether a function can be called with these; True where its signature is not known."""
+    """Whether a function can be called with these arguments; True if its signature is not known."""
     try:
         inspect.signature(function).bind(*args, **kwargs)
     except ValueError:
@@ -137,19 +140,19 @@ def takes(function: Any, *args: Any, **kwargs: Any) -> bool:
 
 
 def is_outside(kind: Any) -> bool:
-    """Whether a class does not belong to the library, and so is looked at."""
+    """Whether a class does not belong to the library, so that its contract is checked."""
     return outside(kind.__module__)
 
 
 def pair(result: Any, text: str, **place: str) -> Any:
-    """The result, if it is two things; else ContractError, `text` with the result's form in it."""
+    """The result, if it is a pair; otherwise raises ContractError, with the result's form inserted into `text`."""
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise ContractError(text.format(form(result)), **place)
     return result
 
 
 def _not_arrays(params: Nest, x: Nest) -> str:
-    """What is said of lists for arrays, and of arrays of two libraries; "" of neither."""
+    """The message for lists in place of arrays, or for arrays of two libraries; "" if there are neither."""
     for what, nest in (("x", x), ("params", params)):
         for leaf in [nest] if what == "x" and isinstance(nest, list) else tree.leaves(nest):
             if isinstance(leaf, (list, int, float)):
@@ -158,14 +161,14 @@ def _not_arrays(params: Nest, x: Nest) -> str:
     libraries = [kind.__module__.partition(".")[0].replace("jaxlib", "jax") for kind in kinds]
     if len(set(libraries)) > 1:
         return (
-            f"the parameters are arrays of {libraries[0]} and x is one of {libraries[1]}; bring them to one place, as "
-            f"by params = nn.put(params, like=x)"
+            f"the parameters are arrays of {libraries[0]} and x is one of {libraries[1]}; move them to one library, "
+            f"such as by params = nn.put(params, like=x)"
         )
     return ""
 
 
 def shapes(nest: Nest) -> Any:
-    """The nest with shapes in place of arrays; keys in one order."""
+    """The nest with shapes in place of arrays, and lists in place of tuples."""
     if isinstance(nest, dict):
         return {key: shapes(value) for key, value in nest.items()}
     if isinstance(nest, (list, tuple)):
@@ -174,7 +177,7 @@ def shapes(nest: Nest) -> Any:
 
 
 def shown(nest: Nest) -> str:
-    """The nest of shapes, as a message shows it."""
+    """The nest's shapes as text for a message."""
     if isinstance(nest, dict):
         return "{" + ", ".join(f"{key!r}: {shown(value)}" for key, value in nest.items()) + "}"
     if isinstance(nest, (list, tuple)):
@@ -183,7 +186,7 @@ def shown(nest: Nest) -> str:
 
 
 def form(value: Any) -> str:
-    """What a value is, in few words: "one array of shape (2, 3)", "a dict"."""
+    """A short description of a value: "one array of shape (2, 3)", "a dict"."""
     if value is None:
         return "None"
     if hasattr(value, "shape"):
@@ -194,5 +197,5 @@ def form(value: Any) -> str:
 
 
 def signature(function: Any) -> str:
-    """What a function takes, as it is written: "(dy, need_dx=True)"."""
+    """A function's signature as text: "(dy, need_dx=True)"."""
     return str(inspect.signature(function))

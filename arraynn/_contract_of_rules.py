@@ -1,6 +1,6 @@
-"""Optimizers, metrics, penalties, initializers, schedules and callbacks called by their contract.
+"""Calls optimizers, metrics, penalties, initializers, schedules and callbacks and checks their contracts.
 
-What breaks it is named, with its place and what was expected. What belongs to the library is called as it is.
+The error names the object, its place and what was expected. The library's own objects are called without checks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .errors import ContractError
 UPDATE = "update_one takes (p, g, slots, c) and returns (p, slots), of the shapes that it is given"
 SLOTS = "init_one takes (p) and returns its slots, a dict of arrays"
 SUMS = "a metric's sums takes (outputs, targets, sample_weight=None) and returns a dict of numbers that add over rows"
-ROWS = "a metric that is a function takes (outputs, targets) and returns an array of one number a row, (N,)"
+ROWS = "a metric that is a function takes (outputs, targets) and returns an array of one number per row, (N,)"
 SCHEDULE = "a schedule takes (step), an integer from 0, and returns the learning rate, a number"
 INITIALIZER = "an initializer takes (rng, shape) and returns an array of that shape"
 PENALTY = "a penalty returns (value, backward), one number and a function backward(dpenalty=1.0) -> gradients"
@@ -32,24 +32,24 @@ HOOKS = {
 
 
 def name_of(thing: Any) -> str:
-    """What a person calls it: a function's name, or that of a thing's class."""
+    """The name for messages: a function's name, or the name of an object's class."""
     return str(getattr(thing, "__name__", type(thing).__name__))
 
 
 def called_with(function: Any, args: tuple[Any, ...], contract: str, what: str = "it", **place: str) -> Any:
-    """function(*args); ContractError where it does not take them."""
+    """Call function(*args). Raises ContractError if it does not take these arguments."""
     try:
         return function(*args)
     except TypeError as error:
         fits = takes(function, *args)
         if fits and error.__traceback__ and error.__traceback__.tb_next is not None:
-            raise  # from inside of it
+            raise  # the error is from inside the function
         said = f"fails ({error})" if fits else f"takes {signature(function)}"
         raise ContractError(f"{what} {said}, but {contract}", **place) from error
 
 
 def updated(optimizer: Any, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> Any:
-    """(p, slots) of an optimizer's update_one."""
+    """Call an optimizer's update_one: (p, slots)."""
     if not is_outside(type(optimizer)):
         return optimizer.update_one(p, g, slots, c)
     place = {"layer": name_of(optimizer), "path": "optimizer"}
@@ -65,8 +65,7 @@ def updated(optimizer: Any, p: Array, g: Array, slots: dict[str, Array], c: Mapp
 
 
 def check_update(optimizer: Any, shape: tuple[Any, ...], slots: Mapping[str, Array], result: Any) -> None:
-    """ContractError unless an update of a parameter of that shape, with these slots, has the same forms. It may add
-    slots."""
+    """Raise ContractError unless an update has the parameter's shape and the slots' shapes. It may add slots."""
     place = {"layer": name_of(optimizer), "path": "optimizer"}
     p, own = pair(result, f"its update_one returns {{}}, but {UPDATE}", **place)
     if not is_array(p) or tuple(p.shape) != shape:
@@ -77,7 +76,7 @@ def check_update(optimizer: Any, shape: tuple[Any, ...], slots: Mapping[str, Arr
 
 
 def slots_of(optimizer: Any, p: Array) -> Any:
-    """The slots of a parameter, from an optimizer's init_one."""
+    """Call an optimizer's init_one: the slots of a parameter."""
     if not is_outside(type(optimizer)):
         return optimizer.init_one(p)
     place = {"layer": name_of(optimizer), "path": "optimizer"}
@@ -88,7 +87,7 @@ def slots_of(optimizer: Any, p: Array) -> Any:
 
 
 def sums_of(metric: Any, outputs: Nest, targets: Array, weight: Array | None) -> dict[str, Any]:
-    """The sums of a metric."""
+    """Call a metric's sums."""
     if not is_outside(type(metric)):
         found: dict[str, Any] = metric.sums(outputs, targets, weight)
         return found
@@ -103,7 +102,7 @@ def sums_of(metric: Any, outputs: Nest, targets: Array, weight: Array | None) ->
 
 
 def value_of(metric: Any, sums: Mapping[str, float]) -> float:
-    """A metric's value, from its sums as Python floats."""
+    """Call a metric's value, with its sums as Python floats."""
     value: float = metric.value(sums)
     if is_outside(type(metric)) and not isinstance(held_number(value), (int, float)):
         place = {"layer": name_of(metric), "path": "metrics"}
@@ -116,7 +115,7 @@ def value_of(metric: Any, sums: Mapping[str, float]) -> float:
 
 
 def rows_of(function: Callable[..., Any], outputs: Nest, targets: Array) -> Any:
-    """One number a row, of a metric that is a function."""
+    """Call a metric that is a function: one number per row."""
     place = {"layer": name_of(function), "path": "metrics"}
     rows = called_with(function, (outputs, targets), ROWS, **place)
     if not is_array(rows):
@@ -125,7 +124,7 @@ def rows_of(function: Callable[..., Any], outputs: Nest, targets: Array) -> Any:
 
 
 def rate_of(schedule: Callable[[int], Any], step: int) -> float:
-    """The learning rate that a schedule gives at this step."""
+    """Call a schedule: the learning rate at this step."""
     place = {"layer": name_of(schedule), "path": "learning_rate"}
     rate = called_with(schedule, (step,), SCHEDULE, **place)
     if type(rate) is not float:
@@ -140,7 +139,7 @@ def rate_of(schedule: Callable[[int], Any], step: int) -> float:
 
 
 def drawn(what: str, initializer: Any, rng: Any, shape: tuple[int, ...]) -> Any:
-    """The initial weights of an initializer; the error names it as `what`, and a combinator adds the layer."""
+    """Call an initializer: initial weights. An error names it as `what`; a combinator adds the layer."""
     if not is_outside(type(initializer)):
         return initializer(rng, shape)
     values = called_with(initializer, (rng, shape), INITIALIZER, f"its {what}")
@@ -150,7 +149,7 @@ def drawn(what: str, initializer: Any, rng: Any, shape: tuple[int, ...]) -> Any:
 
 
 def penalized(what: str, penalty: Any, w: Nest, contract: str = PENALTY) -> tuple[Any, Callable[..., Nest]]:
-    """(value, backward) of a penalty on w, whose gradients have the shapes of w; a dict of them may lack some."""
+    """Call a penalty on w: (value, backward). Gradients must have the shapes of w; a dict of them may lack some."""
     value, backward = pair(called_with(penalty, (w,), contract, what), f"{what} returns {{}}, but {contract}")
     if tuple(getattr(value, "shape", ())) != () or not callable(backward):
         raise ContractError(f"{what} returns {form(value)} and {form(backward)}, but {contract}")
@@ -165,7 +164,7 @@ def penalized(what: str, penalty: Any, w: Nest, contract: str = PENALTY) -> tupl
 
 
 def _fits(gradients: Nest, w: Nest) -> bool:
-    """Whether each gradient that there is has the shape of its parameter."""
+    """Whether each gradient has the shape of its parameter; missing ones are allowed."""
     if gradients is None:
         return True
     if isinstance(w, dict):
@@ -177,7 +176,7 @@ def _fits(gradients: Nest, w: Nest) -> bool:
 
 
 def check_callback(callback: Any) -> None:
-    """ContractError for a hook that does not take what it is called with, or whose name no run calls."""
+    """Raise ContractError for a hook that does not take its arguments, or whose name is never called."""
     kind = type(callback)
     if not is_outside(kind):
         return
@@ -198,7 +197,7 @@ def check_callback(callback: Any) -> None:
             raise ContractError(f"its {name} is never called; give {meant}({', '.join(HOOKS[meant])})", **place)
 
 
-#: hooks of other libraries, and which one comes nearest
+#: hooks of other libraries, and the closest hook here
 FOREIGN = {
     "on_train_begin": "on_fit_begin",
     "on_train_start": "on_fit_begin",

@@ -1,5 +1,7 @@
-"""Whether a batch may be split into blocks of rows: the library's blocks say so, blocks from outside are not split
-unless they say so."""
+"""Whether a batch may be split into blocks of rows before a layer, a loss or a metric.
+
+The library's own blocks state it. For blocks from outside, a batch is split only if they state that it may be.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +12,21 @@ _PACKAGE = __package__
 
 
 class Splittable:
-    """The base of layers, losses and metrics, which state whether a batch may be split before them.
+    """The base class of layers, losses and metrics, which state whether a batch may be split before them.
 
-    batch_coupled : False promises that a batch may be cut into blocks of rows: a layer's rows do not depend on other
-        rows, a loss divides by the `total` it is given, so that values and gradients of the blocks add up, and so do a
-        metric's sums. True is never split. Classes of this library state it; a class from outside of it counts as
-        coupled unless it says `batch_coupled = False`, as a class attribute or as a property, itself or by a base of
-        its own. couples_rows : the older name, which may be stated or read instead.
-    coupled_in_inference : the same for a layer without a key; as batch_coupled unless stated.
-    exchanges_parts : whether a layer that is coupled can be given a part of a batch all the same, because it exchanges
-        what it needs with the other parts, by `key.parts.gather`.
+    batch_coupled : False promises that a batch may be split into blocks of rows: a layer's rows do not depend on other
+        rows; a loss divides by the `total` it is given, so that values and gradients of the blocks add up; a metric's
+        sums add up. With True, a batch is never split. Classes of this library state it. A class from outside counts as
+        coupled unless it, or a base class from outside, says `batch_coupled = False`, as a class attribute or as a
+        property. couples_rows : the older name, which may be stated or read instead.
+    coupled_in_inference : the same for a layer without a key; equal to batch_coupled unless stated.
+    exchanges_parts : whether a coupled layer can nevertheless be given a part of a batch, because it exchanges what it
+        needs with the other parts, by `key.parts.gather`.
     """
 
     batch_coupled: Any = False
     exchanges_parts: Any = False
-    #: whether a class says it, itself or by a base; one from outside that does not counts as coupled all the same
+    #: whether the class or a base class states it; a class from outside that does not counts as coupled
     coupling_is_stated: ClassVar[bool] = True
 
     @property
@@ -41,8 +43,8 @@ class Splittable:
             return
         states = next(kind for kind in cls.__mro__ if {"batch_coupled", "couples_rows"} & vars(kind).keys())
         cls.coupling_is_stated = outside(states.__module__)
-        if not cls.coupling_is_stated:  # the statement of one of the library's classes is not about this one
-            _give(cls, "batch_coupled", True)  # which is not what it says, but what is not excluded
+        if not cls.coupling_is_stated:  # what a class of the library states does not hold for a subclass from outside
+            _give(cls, "batch_coupled", True)  # not stated, but possible
         elif "batch_coupled" not in vars(states):
             _give(cls, "batch_coupled", property(lambda self: bool(self.couples_rows)))
         elif "couples_rows" not in vars(states):
@@ -58,29 +60,31 @@ def outside(module: str) -> bool:
 
 
 def batch_coupled(block: Any) -> bool:
-    """Whether a batch must not be split before a layer, a loss or a metric, of whatever base; True where it does not
-    say. A function says it by an attribute of that name; a partial one says what its function says."""
+    """Whether a batch must not be split before a layer, a loss or a metric; True if it does not state it.
+
+    A function states it by an attribute of that name; for a partial, its function's statement counts.
+    """
     for name in ("batch_coupled", "couples_rows"):
         if hasattr(block, name):
             return bool(getattr(block, name))
     if isinstance(block, partial):
         return batch_coupled(block.func)
-    # not __module__, which a decorator copies from the function that it wraps
+    # not __module__, which decorators copy from the wrapped function
     return outside(getattr(block, "__globals__", {}).get("__name__", ""))
 
 
 def exchanges_parts(block: Any) -> bool:
-    """Whether a coupled layer can be given a part of a batch, as it exchanges its numbers with the other parts."""
+    """Whether a coupled layer can be given a part of a batch, because it exchanges numbers with the other parts."""
     return bool(getattr(block, "exchanges_parts", False))
 
 
 def says_coupled(block: Any) -> bool:
-    """Whether a block says that it is coupled; one from outside that says nothing does not."""
+    """Whether a block states that it is coupled; a block from outside that states nothing does not."""
     return bool(getattr(block, "coupling_is_stated", False)) and batch_coupled(block)
 
 
 def coupled_in_inference(layer: Any) -> bool:
-    """`batch_coupled`, of a layer without a key."""
+    """`batch_coupled` for a layer called without a key, in inference."""
     return bool(getattr(layer, "coupled_in_inference", batch_coupled(layer)))
 
 

@@ -1,11 +1,11 @@
-"""What people type who come from other libraries, and what it is here: names, arguments, methods.
+"""Names, arguments and methods of other libraries, and their counterparts in arraynn, for error messages.
 
-Keys of public names and metrics are in small letters without underscores, as `_names.plain` makes them.
+Keys of public names and metrics are in lower case without underscores, as `_names.plain` makes them.
 """
 
 from __future__ import annotations
 
-#: what other libraries call a public name, in small letters without underscores
+#: other libraries' names of public names, in lower case without underscores
 PUBLIC = {
     "linear": "Dense",
     "fullyconnected": "Dense",
@@ -63,35 +63,35 @@ PUBLIC = {
     "mlpregressor": "sklearn.MLPRegressor",
 }
 
-#: public names of other libraries that have no counterpart: what to do instead
+#: public names of other libraries without a counterpart here, and what to do instead
 INSTEAD_OF_NAME = {
     "activation": "an activation is a layer of its own: nn.ReLU()",
     "array": "arrays are your own library's, such as numpy.asarray(…)",
-    "callbacks": "callbacks stand in nn itself: nn.EarlyStopping(patience=10)",
+    "callbacks": "callbacks are in nn itself: nn.EarlyStopping(patience=10)",
     "compile": "a step is compiled by its backend; nn.make_train_step gives one",
     "cuda": "a backend is chosen for a model, nn.Model(…, backend='cuda'), and nn.backends.report() lists all",
     "dataloader": "fit takes arrays, or an iterable of (x, y) batches that can be restarted",
-    "functional": "blocks stand in nn itself: y, backward = nn.relu(x)",
+    "functional": "blocks are in nn itself: y, backward = nn.relu(x)",
     "input": "the input's shape is inferred from the data; leave the layer out",
-    "keras": "layers, losses and optimizers stand in nn itself: nn.Dense(64)",
+    "keras": "layers, losses and optimizers are in nn itself: nn.Dense(64)",
     "load": "a model is loaded by nn.Model.load(path)",
     "loadmodel": "a model is loaded by nn.Model.load(path)",
     "manualseed": "nothing is global: give nn.Model(…, seed=0), or nn.Key(0) to a step",
     "module": "a layer of your own is a frozen dataclass that extends nn.Layer",
     "nograd": "nothing is recorded: a pass without a key is inference",
     "onehot": "classes are integers (N,); rows of 0 and 1 are numpy.eye(K)[labels]",
-    "optim": "optimizers stand in nn itself: nn.Adam(learning_rate=0.01)",
+    "optim": "optimizers are in nn itself: nn.Adam(learning_rate=0.01)",
     "save": "a model is saved by model.save(path)",
     "setbackend": "nothing is global: give nn.Model(…, backend='numpy')",
     "setseed": "nothing is global: give nn.Model(…, seed=0), or nn.Key(0) to a step",
     "seed": "nothing is global: give nn.Model(…, seed=0), or nn.Key(0) to a step",
     "tensor": "arrays are your own library's, such as numpy.asarray(…)",
     "tocategorical": "classes are integers (N,); rows of 0 and 1 are numpy.eye(K)[labels]",
-    "traintestsplit": "fit sets rows aside itself: model.fit(x, y, validation_split=0.2)",
-    "utils": "all that is public stands in nn itself; dir(nn) lists it",
+    "traintestsplit": "fit can hold out rows itself: model.fit(x, y, validation_split=0.2)",
+    "utils": "all public names are in nn itself; dir(nn) lists them",
 }
 
-#: what other libraries call a metric
+#: other libraries' names of metrics
 METRICS = {
     "acc": "accuracy",
     "auc": "roc_auc",
@@ -122,7 +122,7 @@ METRICS = {
     "sparsetopkcategoricalaccuracy": "top_5_accuracy",
 }
 
-#: what other libraries call an argument
+#: other libraries' names of arguments
 ARGUMENTS = {
     "lr": "learning_rate",
     "eta": "learning_rate",
@@ -176,25 +176,25 @@ ARGUMENTS = {
     "threshold": "min_delta",
     "tol": "min_delta",
 }
-#: what to do instead of giving an argument that other libraries have
+#: arguments of other libraries without a counterpart here, and what to do instead
 INSTEAD = {
     "activation": "an activation is a layer of its own: nn.{kind}(…), nn.ReLU()",
     "betas": "give beta1 and beta2",
-    "bias": "the bias is always there, and begins at 0; leave the argument out",
-    "use_bias": "the bias is always there, and begins at 0; leave the argument out",
-    "name": "a layer goes by its place, as 'layers.0'; leave the name out",
+    "bias": "a layer always has a bias, which starts at 0; leave the argument out",
+    "use_bias": "a layer always has a bias, which starts at 0; leave the argument out",
+    "name": "a layer is named by its position, such as 'layers.0'; leave the name out",
     "clipnorm": "clipping belongs to the training: nn.Model(…, clip_norm=…)",
     "clip_norm": "clipping belongs to the training: nn.Model(…, clip_norm=…)",
-    "decay": "a rate that falls is a schedule: learning_rate=nn.InverseTimeDecay(0.05, decay=5e-5)",
-    "from_logits": "the name says it: nn.softmax_cross_entropy and nn.sigmoid_cross_entropy take logits, "
+    "decay": "a decaying learning rate is a schedule: learning_rate=nn.InverseTimeDecay(0.05, decay=5e-5)",
+    "from_logits": "the loss's name decides: nn.softmax_cross_entropy and nn.sigmoid_cross_entropy take logits, "
     "nn.cross_entropy and nn.binary_cross_entropy probabilities",
     "batch_first": "sequences are (N, T, D) here; leave it out",
     "bidirectional": "both directions are a layer around it: nn.Bidirectional(nn.{kind}(…))",
-    "data_format": "channels come last here, (N, H, W, C); nn.Permute((2, 3, 1)) puts them there",
+    "data_format": "channels come last here, (N, H, W, C); nn.Permute((2, 3, 1)) moves them there",
     "embed_dim": "the width of the input is inferred from the data; leave it out",
     "in_channels": "the channels of the input are inferred from the data; leave it out",
     "input_size": "the width of the input is inferred from the data; leave it out",
-    "num_layers": "layers stand one behind another: nn.{kind}(…, return_sequences=True), nn.{kind}(…)",
+    "num_layers": "stack layers one after another: nn.{kind}(…, return_sequences=True), nn.{kind}(…)",
     "num_channels": "the channels of the input are inferred from the data; leave it out",
     "in_features": "the number of inputs is inferred from the data; leave it out",
     "input_dim": "the number of inputs is inferred from the data; leave it out",
@@ -206,31 +206,31 @@ INSTEAD = {
     "weight_regularizer_l2": "give weight_regularizer=nn.L2(…)",
     "bias_regularizer_l2": "give bias_regularizer=nn.L2(…)",
     "params": "parameters go to optimizer.init(params) and optimizer.update(params, grads, state)",
-    "reduction": "a loss is the mean over the rows; weigh them by sample_weight",
+    "reduction": "a loss is the mean over the rows; weight them by sample_weight",
     "weight_decay": "nn.AdamW decays weights; a penalty on them is weight_regularizer=nn.L2(…) of a layer",
 }
 
-#: arguments that belong to another call than the one they are given to, by the call: what to write
+#: arguments given to the wrong call, by that call, and what to write instead
 ELSEWHERE: dict[str, dict[str, str]] = {
     "BestWeights": {
-        "save_best_only": "that is what it does; leave it out",
+        "save_best_only": "it always saves only the best weights; leave it out",
         "save_weights_only": "the whole model is saved; leave it out",
     },
-    "CSVLog": {"separator": "a comma separates what is in a line; leave it out"},
+    "CSVLog": {"separator": "the separator is always a comma; leave it out"},
     "Checkpoint": {
-        "monitor": "it keeps what a run goes on from; the best weights are kept by nn.BestWeights(path, monitor=…)",
-        "save_best_only": "it keeps what a run goes on from; the best weights are kept by nn.BestWeights(path)",
-        "save_weights_only": "it keeps what a run goes on from, the whole model; leave it out",
+        "monitor": "it saves the state to resume from; nn.BestWeights(path, monitor=…) saves the best weights",
+        "save_best_only": "it saves the state to resume from; nn.BestWeights(path) saves the best weights",
+        "save_weights_only": "it saves the state to resume from, the whole model; leave it out",
     },
     "EarlyStopping": {
-        "baseline": "what is compared is the best epoch so far; leave it out",
+        "baseline": "each epoch is compared with the best one so far; leave it out",
         "restore_best_weights": "the weights of the best epoch are always restored; leave it out (a callback of your "
         "own whose on_epoch_end returns True stops and restores nothing)",
         "start_from_epoch": "every epoch counts, from the first; give a longer patience",
         "verbose": "fit shows progress: model.fit(x, y, verbose=1)",
     },
     "ReduceLROnPlateau": {
-        "cooldown": "after each cut it waits for `patience` epochs again; leave it out",
+        "cooldown": "after each reduction it waits for `patience` epochs again; leave it out",
         "verbose": "fit shows progress, and the rate is history['learning_rate']",
     },
     "Model": {
@@ -243,18 +243,18 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     },
     "fit": {
         "early_stopping": "it is a callback: callbacks=nn.EarlyStopping(patience=10)",
-        "initial_epoch": "a second fit goes on where the first one ended; leave it out",
+        "initial_epoch": "a second fit continues where the first one ended; leave it out",
         "learning_rate": "it belongs to the optimizer: nn.Model(network, loss, nn.Adam(learning_rate=0.01))",
         "loss": "it is given when the model is made: nn.Model(network, loss, optimizer)",
         "lr": "it belongs to the optimizer: nn.Model(network, loss, nn.Adam(learning_rate=0.01))",
         "metrics": "they are given when the model is made: nn.Model(…, metrics=['accuracy'])",
         "optimizer": "it is given when the model is made: nn.Model(network, loss, optimizer)",
-        "steps_per_epoch": "an epoch takes every batch once; an iterable that is shorter makes it shorter",
+        "steps_per_epoch": "an epoch takes every batch once; give a shorter iterable for a shorter epoch",
         "targets": "they are the second argument: model.fit(x, y)",
     },
 }
 
-#: what other libraries ask of a layer: parameters live outside of it, and a Model trains it
+#: attributes that layers have in other libraries: here parameters are kept outside the layer, and a Model trains it
 OF_LAYER = {
     "add": "layers are given together: nn.Sequential(nn.Dense(64), nn.ReLU(), nn.Dense(3))",
     "append": "layers are given together: nn.Sequential(nn.Dense(64), nn.ReLU(), nn.Dense(3))",
@@ -275,7 +275,7 @@ OF_LAYER = {
 for _name in ("weight", "weights", "bias", "get_weights", "set_weights", "trainable_weights"):
     OF_LAYER[_name] = OF_LAYER["parameters"]
 
-#: what other libraries ask of an optimizer
+#: attributes that optimizers have in other libraries
 OF_OPTIMIZER = {
     "apply_gradients": "params, state = optimizer.update(params, grads, state)",
     "lr": "it is learning_rate here",
@@ -286,7 +286,7 @@ OF_OPTIMIZER = {
     "zero_grad": "gradients are not kept: every backward returns new ones",
 }
 
-#: what other libraries ask of a model
+#: attributes that models have in other libraries
 METHODS = {
     "add": "layers are given together: nn.Sequential(nn.Dense(64), nn.ReLU(), nn.Dense(3))",
     "backward": "fit trains; block by block, every forward returns its backward: y, backward = network(params, x, key)",

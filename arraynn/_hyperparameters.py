@@ -1,7 +1,7 @@
-"""Hyperparameters as Python's own numbers, whatever kind of number they were given as.
+"""`Hyperparameters`: the base class of layers, losses and optimizers; converts their numbers to Python numbers.
 
-A NumPy scalar is a float64 in every formula it enters: it turns float32 arrays into float64, keeps a step from being
-compiled, and comes back from a file as another type.
+A NumPy scalar in a formula turns float32 arrays into float64. It also keeps a step from being compiled, and has
+another type after saving and loading.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PLAIN = (bool, int, float)
 
 
 def python_number(value: Any) -> Any:
-    """A NumPy scalar, or any other number that is not Python's, as bool, int or float; all else as it is.
+    """Convert a NumPy scalar, or any other number, to bool, int or float; anything else is returned unchanged.
 
     >>> python_number(0.5), python_number("relu"), python_number(None)
     (0.5, 'relu', None)
@@ -30,18 +30,20 @@ def python_number(value: Any) -> Any:
         return int(value)
     if isinstance(value, Real):
         return float(value)
-    if type(value).__name__ in ("bool", "bool_") and hasattr(value, "item"):  # NumPy's, which is no number
+    if type(value).__name__ in ("bool", "bool_") and hasattr(
+        value, "item"
+    ):  # NumPy's bool is not registered as a number
         return bool(value)
     return value
 
 
 def is_integer(value: Any, low: int) -> bool:
-    """Whether value is Python's int of at least `low`; True and False are not."""
+    """Whether value is a Python int of at least `low`; True and False do not count."""
     return type(value) is int and value >= low
 
 
 def held_number(value: Any) -> Any:
-    """The same for what a dataclass holds: 0-d arrays are numbers too, and tuples are gone through."""
+    """`python_number` for a field of a dataclass: also converts 0-d arrays, and the items of tuples."""
     if isinstance(value, tuple) and type(value) is tuple:
         return tuple(map(held_number, value))
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
@@ -50,7 +52,7 @@ def held_number(value: Any) -> Any:
 
 
 def python_numbers(scalars: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a dict, and of dicts in it, as Python's numbers: an optimizer's scalars. TypeError for no dict."""
+    """Convert an optimizer's scalars, a dict that may hold dicts, to Python numbers. Raises TypeError for others."""
     if type(scalars) is not dict and not isinstance(scalars, Mapping):
         raise TypeError(
             f"an optimizer's scalars(step) returns a dict of numbers, such as {{'lr': 0.1}}, got {scalars!r:.80}"
@@ -66,7 +68,7 @@ def python_numbers(scalars: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _SignatureOfInit:
-    """The signature of a class, which `__new__` below would hide; an instance has that of its call."""
+    """Makes `inspect.signature` of a class show its `__init__`, which `__new__` below would hide."""
 
     def __get__(self, held: Any, kind: type) -> inspect.Signature:
         if held is not None:
@@ -77,19 +79,19 @@ class _SignatureOfInit:
 
 
 class Hyperparameters:
-    """The base of the frozen dataclasses of hyperparameters: numbers become Python's before `__post_init__` sees them.
+    """The base class of frozen dataclasses of hyperparameters: converts numbers to Python's before `__post_init__`.
 
-    A class that writes its own `__init__` calls `held_number` itself.
-    An argument that a class does not take is answered by the one that other libraries' habits mean.
+    A class with its own `__init__` must call `held_number` itself. For an unknown argument, the error suggests the
+    argument that is meant, also by other libraries' names.
     """
 
     __signature__ = _SignatureOfInit()
 
-    #: what to do instead of asking for an attribute that such a thing has in other libraries
+    #: attributes that such objects have in other libraries, and what to do instead
     _habits: ClassVar[Mapping[str, str]] = {}
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Raise TypeError for arguments that there are not, in a line that names the one that is meant."""
+        """Raise TypeError for unknown arguments, with a message that suggests the argument that is meant."""
         check_arguments(cls, kwargs)
         if (args or kwargs) and cls.__init__ is object.__init__:
             raise TypeError(_no_dataclass(cls, [*args, *kwargs.values()][0]))
@@ -117,7 +119,7 @@ class Hyperparameters:
 
 
 def check_arguments(kind: type, given: Mapping[str, Any]) -> None:
-    """TypeError for a named argument that a class does not take, in a line that names the one that is meant."""
+    """Raise TypeError for a keyword argument that a class does not take, and suggest the one that is meant."""
     if given:
         taken = _parameters(getattr(kind, "__init__"))  # noqa: B009 - of whatever class
         if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
@@ -132,9 +134,9 @@ def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
 
 
 def brief(held: Any) -> str:
-    """A dataclass of hyperparameters as the call that makes it, without what is as by default; all else by its repr.
+    """A dataclass of hyperparameters as the call that constructs it, without default values.
 
-    A function is shown by its name.
+    A function is shown by its name, anything else by its repr.
     """
     if isinstance(held, type) or not isinstance(held, Hyperparameters) or not hasattr(held, "__dataclass_fields__"):
         return str(getattr(held, "__name__", repr(held)))
@@ -148,7 +150,7 @@ def brief(held: Any) -> str:
 
 
 def described(given: Any) -> str:
-    """What was given in place of something else, as an error names it: a class is answered by an instance of it.
+    """A wrong argument as text for an error; for a class, it suggests an instance.
 
     >>> described(3), described(dict)
     ('3', 'the class dict; give an instance of it, dict(…)')
@@ -159,7 +161,7 @@ def described(given: Any) -> str:
 
 
 def _no_dataclass(kind: type, given: Any) -> str:
-    """What is said of arguments of a class that has no `__init__`."""
+    """The message for arguments of a class that has no `__init__`."""
     if kind.__name__ == "Activation" and isinstance(given, str):
         layer = next(iter(nearest(given, sorted(ACTIVATIONS), 1)), "ReLU")
         return f"Activation is what activations extend; each is a layer of its own: nn.{layer}()"
@@ -169,7 +171,7 @@ def _no_dataclass(kind: type, given: Any) -> str:
     )
 
 
-#: the kinds of numbers that annotations ask for, and what they are called
+#: annotations of fields that take numbers, and their names in messages
 _NUMBERS = {
     "float": "a number",
     "float | None": "a number or None",

@@ -1,4 +1,4 @@
-"""Names that other libraries use: which of ours they mean, and what to answer where no single one is meant."""
+"""Suggests names in error messages: similar ones, and the counterparts of other libraries' names."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PAIRS = {
 }
 
 
-#: the layers that an activation's name may mean: each elementwise one of the library adds its own
+#: names of activation layers; each elementwise layer of the library adds its own
 ACTIVATIONS = {"Softmax"}
 
 
 def plain(name: str) -> str:
-    """The name in small letters, without what is none.
+    """The name in lower case, without characters other than letters and digits.
 
     >>> plain("Sparse_Categorical-Crossentropy")
     'sparsecategoricalcrossentropy'
@@ -35,22 +35,25 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
-    """The names that are most like this one, the nearest first. Case and punctuation do not count: a name that differs
-    in nothing else is the only answer.
+def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
+    """The most similar names, best first. Case and punctuation do not count.
+
+    A name that differs only in these is the only result.
 
     >>> nearest("trian", ["train", "predict"]), nearest("Adam", ["adam", "nadam"])
     (['train'], ['adam'])
     """
     by_plain: dict[str, str] = {}
-    for one in sorted(known, key=lambda one: one.islower() != name.islower()):  # of two that differ in capitals only
+    for one in sorted(
+        known, key=lambda one: one.islower() != name.islower()
+    ):  # if two differ only in case, prefer the same case
         by_plain.setdefault(plain(one), one)
     own = by_plain.get(plain(name))
-    return [by_plain[one] for one in get_close_matches(plain(name), by_plain, n=most)] if own is None else [own]
+    return [by_plain[one] for one in get_close_matches(plain(name), by_plain, n=limit)] if own is None else [own]
 
 
 def guess(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """ "; did you mean 'train'?", or "" where no name is near.
+    """The end of an error message, "; did you mean 'train'?", or "" if no name is similar.
 
     >>> guess("trian", ["train", "predict"])
     "; did you mean 'train'?"
@@ -60,11 +63,11 @@ def guess(name: str, known: Iterable[str], prefix: str = "") -> str:
 
 
 def cross_entropies(name: str, known: Iterable[str] = ()) -> str:
-    """The two forms that a cross-entropy of another library may mean; "" of any other name.
+    """The losses that another library's name of a cross-entropy may stand for, as text; "" for any other name.
 
-    Libraries differ in whether theirs takes logits or probabilities, so that a guess would be a silent wrong number.
-    known : our own names. One of them with a slip of the keyboard in it is no name of another library; nor is one
-    that differs in its capitals only, where it says which form it is (softmax, sigmoid).
+    Libraries differ in whether it takes logits or probabilities, so a guess could silently give wrong numbers.
+    known : our own names. A name with a typo of one of them is not another library's name. Nor is one that differs only
+    in case, if it says which form it is (softmax, sigmoid).
 
     >>> cross_entropies("BCEWithLogitsLoss")[:42]
     'nn.sigmoid_cross_entropy takes logits (no '
@@ -83,11 +86,11 @@ def cross_entropies(name: str, known: Iterable[str] = ()) -> str:
         return PAIRS["classes"]
     if re.search(r"bin|^bce|sigmoid|logits", name):
         return PAIRS["binary"]
-    return f"for classes {PAIRS['classes']}; for yes or no {PAIRS['binary']}"
+    return f"for classes {PAIRS['classes']}; for binary outputs {PAIRS['binary']}"
 
 
 def unexpected(kind: str, name: str, value: Any, accepted: Iterable[str]) -> str:
-    """The one-line answer to an argument that `kind`, a class of hyperparameters, does not take.
+    """The error message for an argument that `kind`, a class of hyperparameters, does not take.
 
     >>> unexpected("Adam", "lr", 0.01, ["learning_rate", "beta1"])
     "Adam takes no argument 'lr'; it is learning_rate here: Adam(learning_rate=0.01)"
@@ -110,39 +113,41 @@ def unexpected(kind: str, name: str, value: Any, accepted: Iterable[str]) -> str
     return said + (f"did you mean {' or '.join(near)}?" if near else f"it takes {', '.join(accepted) or 'none'}")
 
 
-def answers_arguments(kind: str, form: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """A decorator: what the function does not take is answered by `unexpected`, too many arguments by `form`.
+def explains_wrong_arguments(kind: str, form: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """A decorator for better errors: unknown arguments give the message of `unexpected`, too many show `form`.
 
-    >>> @answers_arguments("fit", "fit(x, y)")
+    >>> @explains_wrong_arguments("fit", "fit(x, y)")
     ... def fit(x, y, *, epochs): ...
     >>> fit([], [], 10)
     Traceback (most recent call last):
-    TypeError: fit takes 2 arguments by place, all else by name, as fit(x, y); got 3
+    TypeError: fit takes 2 positional arguments, all others by name, as fit(x, y); got 3
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        taken = inspect.signature(function).parameters
-        names = [name for name in taken if name != "self"]
-        by_place = [one for one in taken.values() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
-        hidden = len(taken) - len(names)
+        parameters = inspect.signature(function).parameters
+        names = [name for name in parameters if name != "self"]
+        positional = [
+            one for one in parameters.values() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+        ]
+        hidden = len(parameters) - len(names)
 
         @wraps(function)
-        def answered(*args: P.args, **kwargs: P.kwargs) -> T:
+        def checked(*args: P.args, **kwargs: P.kwargs) -> T:
             for name, value in kwargs.items():
-                if name not in taken:
+                if name not in parameters:
                     raise TypeError(unexpected(kind, name, value, names))
-            if len(args) > len(by_place):
-                many = f"{len(by_place) - hidden} arguments by place"
-                raise TypeError(f"{kind} takes {many}, all else by name, as {form}; got {len(args) - hidden}")
+            if len(args) > len(positional):
+                many = f"{len(positional) - hidden} positional arguments"
+                raise TypeError(f"{kind} takes {many}, all others by name, as {form}; got {len(args) - hidden}")
             return function(*args, **kwargs)
 
-        return answered
+        return checked
 
     return decorate
 
 
 def not_a_metric(name: str, known: Iterable[str]) -> str:
-    """The one-line answer to a metric's name that is not known.
+    """The error message for an unknown name of a metric.
 
     >>> not_a_metric("f1_score", ["accuracy", "f1"])
     "unknown metric 'f1_score'; it is 'f1' here; known are accuracy, f1"
@@ -156,7 +161,7 @@ def not_a_metric(name: str, known: Iterable[str]) -> str:
 
 
 def no_method(kind: str, name: str, habits: Mapping[str, str]) -> str:
-    """The one-line answer to an attribute that a layer or an optimizer lacks.
+    """The error message for an attribute that a layer or an optimizer does not have.
 
     >>> no_method("Dense", "fit", {"fit": "a model trains"})
     "'Dense' object has no attribute 'fit'; a model trains"
@@ -166,7 +171,7 @@ def no_method(kind: str, name: str, habits: Mapping[str, str]) -> str:
 
 
 def no_attribute(module: str, name: str, known: Iterable[str]) -> str:
-    """The one-line answer to a public name that does not exist.
+    """The error message for a public name that does not exist.
 
     >>> no_attribute("arraynn", "Linear", ["Dense"])
     "module 'arraynn' has no attribute 'Linear'; it is nn.Dense here"

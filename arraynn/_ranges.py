@@ -1,7 +1,7 @@
-"""The ranges of hyperparameters: each rule is written once, for the block and for the dataclass that holds its numbers.
+"""Checks the ranges of hyperparameters; a block and the dataclass of its hyperparameters share each rule.
 
-Every check returns the value as Python's own number. TypeError says that it is no number, ValueError that it lies out
-of range. An array is returned as it is: to look at its value would wait for a device, or fail within a trace.
+Every check returns the value as a Python number. It raises TypeError if it is not a number, ValueError if it is out of
+range. An array is returned unchecked: reading its value would wait for a device, or fail while a step is traced.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FINITE = sys.float_info.max  #: the largest finite float64
 
 
 def within(name: str, value: Any, low: float, high: float, allowed: str) -> Any:
-    """value as Python's number, if it lies in [low, high]. allowed : the rule in words, which follow the name.
+    """Return value as a Python number if it lies in [low, high]. allowed : the rule as text, which follows the name.
 
     >>> within("slope", 2, 0, 1, "must lie in [0, 1]")
     Traceback (most recent call last):
@@ -35,7 +35,7 @@ def within(name: str, value: Any, low: float, high: float, allowed: str) -> Any:
 
 
 def meant(value: Any, low: float, high: float = FINITE) -> str:
-    """The end of an error, "; give 3", where a text or a float says a number in [low, high]; else "".
+    """The end of an error message, "; give 3", if a text or a float stands for a number in [low, high]; else "".
 
     >>> meant("3", 1), meant(3.0, 1), meant("0.5", 0), meant("0", 1), meant("x", 0), meant(0.5, 0)
     ('; give 3', '; give 3', '; give 0.5', '', '', '')
@@ -50,27 +50,27 @@ def meant(value: Any, low: float, high: float = FINITE) -> str:
 
 
 def above_zero(name: str, value: Any) -> Any:
-    """A finite number above 0."""
+    """Check for a finite number above 0."""
     return within(name, value, ABOVE_ZERO, FINITE, "must be a finite number above 0")
 
 
 def at_least_zero(name: str, value: Any) -> Any:
-    """A finite number of at least 0."""
+    """Check for a finite number of at least 0."""
     return within(name, value, 0, FINITE, "must be a finite number of at least 0")
 
 
 def dropping(name: str, value: Any) -> Any:
-    """A probability of dropping: [0, 1), as of what is always dropped nothing is left to scale."""
+    """Check a dropout rate: it must lie in [0, 1), as at 1 nothing would remain to be scaled."""
     return within(name, value, 0, BELOW_ONE, "is the probability of dropping and must lie in [0, 1)")
 
 
 def keeping(name: str, value: Any) -> Any:
-    """How much a running mean keeps at each step: [0, 1), as one that keeps all never learns."""
+    """Check the momentum of running statistics: it must lie in [0, 1), as at 1 they would never change."""
     return within(name, value, 0, BELOW_ONE, "is what running statistics keep and must lie in [0, 1)")
 
 
 def at_least_one(name: str, value: Any, unit: str = "") -> int:
-    """An integer of at least 1; True is none. unit : what is counted, such as " epoch"."""
+    """Check for an integer of at least 1, not True. unit : what is counted, such as " epoch"."""
     value = held_number(value)
     if not is_integer(value, 1):
         raise ValueError(f"{name} must be an integer of at least 1{unit}, got {value!r:.80}{meant(value, 1)}")
@@ -78,7 +78,7 @@ def at_least_one(name: str, value: Any, unit: str = "") -> int:
 
 
 def flag(name: str, value: Any, remedy: str = "") -> bool:
-    """True or False; 0, 1, "yes" and None are none. remedy : what else the error says."""
+    """Check for True or False, not 0, 1, "yes" or None. remedy : text added to the error."""
     value = held_number(value)
     if type(value) is not bool:
         raise TypeError(f"{name} must be True or False, got {value!r:.80}{remedy}")

@@ -1,4 +1,4 @@
-"""Text for people: tables of aligned columns, and shapes."""
+"""Formats text for users: tables of aligned columns, counts, numbers and shapes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """A number of things.
+    """A count with its noun, in the singular or plural.
 
     >>> counted(1, "row"), counted(2000, "row")
     ('1 row', '2,000 rows')
@@ -29,7 +29,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def brief(value: float) -> str:
-    """A number in about four digits, without an exponent where it reads well without.
+    """A number in about four digits, without an exponent unless it is very large or very small.
 
     >>> brief(0.43421), brief(1234567.8), brief(-0.0000123), brief(5.0)
     ('0.4342', '1,234,568', '-1.23e-05', '5')
@@ -39,7 +39,7 @@ def brief(value: float) -> str:
 
 
 def row_shape(shape: Sequence[Any]) -> str:
-    """The shape of a batch of such rows, with N for the batch axis; of several inputs, each one's.
+    """The shape of a batch of rows of this shape, with N for the batch axis; for several inputs, each one's.
 
     >>> row_shape((28, 28, 1)), row_shape(()), row_shape(((2,), (3,)))
     ('(N, 28, 28, 1)', '(N,)', '(N, 2) and (N, 3)')

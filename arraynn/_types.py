@@ -1,17 +1,18 @@
-"""The words that signatures use. An array is any object of any array-API library, so
-what its operations return is Any."""
+"""Types for signatures: Array, Nest, Shape, Backward and LayerLike."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 Nest = Any  #: dicts, lists and tuples with arrays at the leaves
 Backward = Callable[..., Any]  #: dy -> gradients, in the order of the forward's arguments
-Shape = tuple[int, ...]  #: without the batch axis, unless said
+Shape = tuple[int, ...]  #: without the batch axis, unless stated otherwise
 
 
 class Array(Protocol):
-    """An array of any array-API library, as a type checker sees it: lists and numbers are none. What its operations
-    return is left open, as each library has its own types."""
+    """An array of any array-API library, for type checkers; lists and numbers do not match.
+
+    Its operations return Any, as each library has its own types.
+    """
 
     @property
     def shape(self) -> tuple[Any, ...]: ...
@@ -46,7 +47,7 @@ class Array(Protocol):
 
 @runtime_checkable
 class LayerLike(Protocol):
-    """What a combinator asks of a layer; `arraynn.layers.Layer` gives the parts that most layers share."""
+    """The methods that a combinator needs of a layer; the base class `arraynn.layers.Layer` has defaults for them."""
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]: ...
     def __call__(self, params: Nest, x: Nest, key: Any = None) -> tuple[Nest, Backward]: ...

@@ -1,4 +1,4 @@
-"""Callbacks: what happens beside training. They stand in `arraynn.training.callbacks`; this is their public path."""
+"""Callbacks, called during training. This is the public path of `arraynn.training.callbacks`."""
 
 from .training.callbacks import BestWeights, Callback, CSVLog, EarlyStopping, Monitor, ReduceLROnPlateau
 from .training.checkpoint import Checkpoint

@@ -1,4 +1,4 @@
-"""The errors of the library: each message names the value, the allowed range and the remedy."""
+"""The exceptions of the library. Each message names the value, the allowed range and the remedy."""
 
 import sys
 import warnings
@@ -6,17 +6,17 @@ from typing import Any, Self
 
 
 class ArraynnError(Exception):
-    """The base of what this library raises of its own, so that one `except` catches it all."""
+    """The base class of this library's exceptions, so that one `except` catches them all."""
 
 
 class BackendUnavailable(ArraynnError, ImportError):
-    """A backend was asked for by name and cannot be used. `reason` says why, `remedy` what would help."""
+    """A backend that was asked for by name cannot be used. `reason` says why, `remedy` what would help."""
 
     def __init__(self, name: str, reason: str, remedy: str = "") -> None:
         self.reason, self.remedy = reason, remedy
         super().__init__(f"backend {name!r} cannot be used: {reason}" + (f". {remedy}" if remedy else ""), name=name)
 
-    def __reduce__(self) -> Any:  # so that it can leave a worker process
+    def __reduce__(self) -> Any:  # pickled when it leaves a worker process
         return type(self), (self.name, self.reason, self.remedy)
 
 
@@ -25,11 +25,11 @@ class CheckpointError(ArraynnError, ValueError):
 
 
 class DataError(ArraynnError, ValueError):
-    """Data that cannot be trained on or read: empty, not finite, wrong labels, a broken file."""
+    """Data that cannot be trained on or read: empty, not finite, wrong labels, a damaged file."""
 
 
 class DataWarning(UserWarning):
-    """Data that can be trained on, but probably not as meant: the message names what was found and the remedy.
+    """Data that can be trained on, but probably not as intended. The message names the finding and the remedy.
 
     `warnings.filterwarnings("ignore", category=nn.DataWarning)` silences them all, "error" makes each an error.
     """
@@ -51,9 +51,9 @@ class DeviceFault(ArraynnError, RuntimeError):
 
 
 class DeviceOutOfMemory(ArraynnError, MemoryError):
-    """A GPU has no memory left for what was asked. The model keeps its last good weights.
+    """A GPU has too little free memory. The model keeps its last good weights.
 
-    asked : bytes, or None where it is not known; free, total : bytes that there are.
+    asked : the bytes requested, or None if unknown. free, total : bytes of the GPU's memory.
     """
 
     def __init__(self, device: str, asked: int | None, free: int, total: int) -> None:
@@ -69,11 +69,11 @@ class DeviceOutOfMemory(ArraynnError, MemoryError):
 
 
 class DivergedError(ArraynnError, ArithmeticError):
-    """Training left the finite numbers. The model keeps the last finite weights.
+    """Training diverged: a loss, a weight or a gradient is not finite. The model keeps the last finite weights.
 
-    epoch, step : where it happened, counted from 0.
-    layer : the first place whose value or gradient is not finite, such as "layers.2".
-    remedy : what the data at hand ask for before anything else, such as scaling; "" of nothing.
+    epoch, step : when it happened, counted from 0.
+    layer : the first layer whose value or gradient is not finite, such as "layers.2".
+    remedy : the most likely remedy for these data, such as scaling; "" if there is none.
     """
 
     def __init__(self, epoch: int, step: int, layer: str, what: str, remedy: str = "") -> None:
@@ -89,10 +89,10 @@ class DivergedError(ArraynnError, ArithmeticError):
 
 
 class Placed(ArraynnError):
-    """An error in a layer. Each combinator on the way out adds where it is, through `inside`.
+    """The base class of errors in a layer. Each combinator that it passes adds its part of the path, by `inside`.
 
-    problem : what is wrong; layer : the kind of layer, such as "Dense"; path : such as "layers.2";
-    source : the layer that made the input.
+    problem : the message. layer : the kind of layer, such as "Dense". path : such as "layers.2". source : the layer
+    whose output is the input.
     """
 
     def __init__(self, problem: str, *, layer: str = "", path: str = "", source: str = "") -> None:
@@ -102,7 +102,7 @@ class Placed(ArraynnError):
         super().__init__(where + wrong + (f" from {source}" if source else "") + mark + remedy)
 
     def inside(self, layer: str, path: str, source: str = "") -> Self:
-        """The same problem, raised again by a combinator that knows the layer, its place and its source of input."""
+        """The same error with the layer, its path and the source of its input, which a combinator knows."""
         return type(self)(
             self.problem,
             layer=self.layer or layer,
@@ -112,23 +112,22 @@ class Placed(ArraynnError):
 
 
 class ContractError(Placed, TypeError):
-    """A layer or a loss of your own does not take or return what the contract says; names it, its place and the
-    contract."""
+    """A user's own layer, loss, optimizer or metric breaks its contract. Names it, its path and the contract."""
 
     def inside(self, layer: str, path: str, source: str = "") -> Self:
-        return super().inside(layer, path)  # where the input came from does not matter
+        return super().inside(layer, path)  # the source of the input is irrelevant here
 
 
 class ShapeError(Placed, ValueError):
-    """Shapes that do not agree: names the layer, its place, the layer that made its input, and both shapes."""
+    """Shapes do not agree. Names the layer, its path, the layer whose output is the input, and both shapes."""
 
 
 class WorkerError(ArraynnError, RuntimeError):
-    """Workers that train together cannot: their engine is missing, they differ, or one of them has failed."""
+    """Workers cannot train together: their engine is missing, their data or models differ, or one has failed."""
 
 
 def warn_of_data(message: str) -> None:
-    """Give a `DataWarning` that points at the first line outside of the library on the way here."""
+    """Issue a `DataWarning` that points at the innermost line of the caller's code, outside the library."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "arraynn":
         frame, level = frame.f_back, level + 1

@@ -20,7 +20,7 @@ Initializer = Callable[[Any, Shape], np.ndarray]
 
 
 def checked(what: str, initializer: Any) -> None:
-    """Raise TypeError unless it is a function of (rng, shape); a name is answered by the function of that name."""
+    """Raise TypeError unless it is a function of (rng, shape); for a name, suggest the function of that name."""
     if callable(initializer) and not isinstance(initializer, type):
         return
     names = [name for name, value in globals().items() if isinstance(value, (constant, variance_scaling))]
@@ -33,7 +33,7 @@ def checked(what: str, initializer: Any) -> None:
 
 
 def generator(rng: Any) -> Any:
-    """rng, if weights can be drawn from it: a NumPy Generator or RandomState; else TypeError."""
+    """Return rng if it is a NumPy Generator or RandomState; raise TypeError otherwise."""
     if not hasattr(rng, "standard_normal"):
         raise TypeError(
             f"rng must be a NumPy Generator or RandomState, got {rng!r}; give np.random.default_rng({rng})"
@@ -50,7 +50,7 @@ def _at_least_zero(name: str, value: float) -> None:
 
 @dataclass(frozen=True)
 class constant(Hyperparameters):  # noqa: N801 - used as a function: constant(0.1)
-    """Every element is `value`.
+    """Constant initial values: every element is `value`.
 
     By convention, as in Keras and PyTorch.
     """
@@ -63,7 +63,7 @@ class constant(Hyperparameters):  # noqa: N801 - used as a function: constant(0.
 
 @dataclass(frozen=True)
 class normal(Hyperparameters):  # noqa: N801
-    """Normal with mean 0 and standard deviation `std`, at least 0. The book's weights are normal(0.01).
+    """Normal initial weights with mean 0 and standard deviation `std`, at least 0. The book uses normal(0.01).
 
     Krizhevsky, Sutskever and Hinton, NeurIPS 2012, section 5, with 0.01.
     """
@@ -80,12 +80,12 @@ class normal(Hyperparameters):  # noqa: N801
 
 @dataclass(frozen=True)
 class variance_scaling(Hyperparameters):  # noqa: N801
-    """Variance `scale` / fan, which keeps the size of signals from layer to layer.
+    """Random weights of variance `scale` / fan, which keeps the variance of signals from layer to layer.
 
-    scale : at least 0. fan : "in" (n_in), "out" (n_out) or "average" of the two. Of a convolution's weight (kh, kw, C,
-    filters) they are kh kw C and kh kw filters, as in Keras and PyTorch.
-    distribution : "normal", or "uniform" on ±sqrt(3 scale / fan), which has the same variance. Keras cuts its normals
-    off at two standard deviations; these are not cut off.
+    scale : at least 0. fan : "in" (n_in), "out" (n_out) or "average" of the two. For a convolution's weight (kh, kw, C,
+    filters), n_in is kh kw C and n_out is kh kw filters, as in Keras and PyTorch.
+    distribution : "normal", or "uniform" on ±sqrt(3 scale / fan), which has the same variance. Keras truncates its
+    normal distribution at two standard deviations; this one is not truncated.
 
     LeCun, Bottou, Orr and Müller, 1998, section 4.6; Glorot and Bengio, AISTATS 2010; He, Zhang, Ren and Sun, ICCV
     2015.
@@ -109,16 +109,16 @@ class variance_scaling(Hyperparameters):  # noqa: N801
         variance = self.scale / max(fan, 1)
         normal = self.distribution == "normal"
         drawn: np.ndarray = rng.standard_normal(shape) if normal else rng.uniform(-1.0, 1.0, shape)
-        drawn *= math.sqrt(variance if normal else 3 * variance)  # in place: these are the largest arrays of a build
+        drawn *= math.sqrt(variance if normal else 3 * variance)  # in place, as these are the largest arrays of a build
         return drawn
 
 
 @dataclass(frozen=True)
 class orthogonal(Hyperparameters):  # noqa: N801
-    """Orthonormal columns (rows, where there are more columns than rows), times `gain`: lengths are kept.
+    """Orthonormal columns (rows, if there are more columns than rows), times `gain`, so that lengths are preserved.
 
-    gain : finite; PyTorch suggests √2 before ReLU. More axes than two are taken as (all but the last, the last).
-    Q of the QR of a normal matrix, with R's diagonal made positive, is spread evenly over all such matrices.
+    gain : finite; PyTorch suggests √2 before ReLU. More than two axes are treated as (all but the last, the last).
+    Q of the QR decomposition of a normal matrix, with R's diagonal made positive, is uniform over all such matrices.
 
     Saxe, McClelland and Ganguli, ICLR 2014.
     """
@@ -134,17 +134,17 @@ class orthogonal(Hyperparameters):  # noqa: N801
             raise ValueError(f"orthogonal weights have at least two axes, got the shape {shape}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
         q, r = np.linalg.qr(generator(rng).standard_normal((max(rows, columns), min(rows, columns))))
-        q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)  # QR leaves the sign to the library; so it is the same in all
+        q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)  # QR's signs differ between libraries; this makes them equal
         drawn: np.ndarray = self.gain * (q if rows >= columns else q.T).reshape(shape)
         return drawn
 
 
 @dataclass(frozen=True)
 class sinusoidal(Hyperparameters):  # noqa: N801
-    """A table (L, D) of places: w[t, 2i] = sin(t / base^(2i / D)), w[t, 2i + 1] = cos of the same.
+    """A table (L, D) of positional encodings: w[t, 2i] = sin(t / base^(2i / D)), w[t, 2i + 1] = cos(the same).
 
-    base : above 0; the longest wave is 2π base places. Sines and cosines alternate, as in the paper; its own code and
-    Keras's examples put the sines first. It draws nothing.
+    base : above 0; the longest wavelength is 2π base positions. Sines and cosines alternate, as in the paper; the
+    paper's code and Keras's examples put all sines first. It draws no random numbers.
 
     Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin, NeurIPS 2017, section 3.5.
     """
@@ -157,7 +157,7 @@ class sinusoidal(Hyperparameters):  # noqa: N801
 
     def __call__(self, rng: Any, shape: Shape) -> np.ndarray:
         if len(shape) != 2:
-            raise ValueError(f"a table of places has two axes, (L, D), got the shape {shape}")
+            raise ValueError(f"a table of positions has two axes, (L, D), got the shape {shape}")
         column = np.arange(shape[1])
         angle = np.arange(shape[0])[:, None] / self.base ** ((column - column % 2) / max(shape[1], 1))
         drawn: np.ndarray = np.where(column % 2 == 0, np.sin(angle), np.cos(angle))

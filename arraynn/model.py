@@ -1,4 +1,4 @@
-"""A network with its loss, optimizer, weights and history: the one convenient object with state."""
+"""`Model`: a network with its loss, optimizer, weights and history. It trains, evaluates, predicts and saves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from . import tree
 from ._array import is_array, namespace
 from ._hyperparameters import python_number
-from ._names import answers_arguments
+from ._names import explains_wrong_arguments
 from ._ranges import BELOW_ONE, flag, meant
 from ._types import Array, LayerLike, Nest
 from .distributed import LocalSGD, in_threads, team_of
@@ -45,36 +45,36 @@ from .training.validation import at_least, enough_rows
 
 log = logging.getLogger("arraynn")
 
-#: multiplications in a step below which launching a GPU's kernels takes longer than a CPU takes to do it all
+#: multiplications in a step below which a CPU computes the step faster than a GPU's kernels are launched
 SMALL_STEP = 10_000_000
 
-#: what history holds beside the metrics, so that no metric may have these names
+#: keys of the history besides metrics, which no metric may have as its name
 RESERVED = {"loss", "data_loss", "penalty", "total", "learning_rate"}
 
 
 class Model(ModelRepr, ModelInputs):
-    """Trains a network.
+    """A network with its loss, optimizer, weights and history; trains, evaluates, predicts, saves and loads.
 
-    network : a layer, most often a Sequential. loss : a loss block (nn.softmax_cross_entropy) or a Loss with
-        hyperparameters, or a block's name; DataWarning where the network's last layer does not make what it takes.
-        optimizer : an Optimizer, or its name, with its defaults. metrics : None for the loss's own; else names, which
-        mean the loss's metrics, Metrics, functions.
+    network : a layer, most often a Sequential. loss : a loss block (nn.softmax_cross_entropy), a Loss with
+        hyperparameters, or a block's name; a DataWarning tells if the network's last layer does not fit it.
+        optimizer : an Optimizer, or its name for its defaults. metrics : None for the loss's default; else names,
+        which stand for the loss's metrics, Metrics, or functions.
     backend : "auto", a name ("numpy", "cupy:1", "torch:cuda", …), a module or a Backend. "auto" is resolved at first
-        use: arrays that are not NumPy's keep their library and device, NumPy's go where the engine proves a GPU.
-    dtype : "float32" or "float64", of weights and of data at the spec.
-    seed : integer, NumPy Generator or RandomState; draws the weights, and fixes shuffles and dropout masks.
+        use: arrays of other libraries keep their library and device, NumPy arrays go to a GPU if one is proved to work.
+    dtype : "float32" or "float64", of weights and of the data that are cast for training.
+    seed : integer, NumPy Generator or RandomState; determines initial weights, shuffles and dropout masks.
     clip_norm, clip_value : gradient clipping, see `make_train_step`.
-    encoding : a `TableEncoding`: fit, evaluate, predict and explain take tables then, with targets in them or as y;
-        what is no table is taken as encoded already.
-    classes : labels, such as ("ham", "spam"): position k is output k. Targets and the keys of class_weight are such
-        labels then, and `predict` answers them. None takes the outputs' numbers, or the labels of the encoding.
+    encoding : a `TableEncoding`. fit, evaluate, predict and explain then take tables, with targets in them or as y;
+        other inputs are assumed to be encoded already.
+    classes : labels, such as ("ham", "spam"); position k is output k. Targets and the keys of class_weight are then
+        labels, and `predict` returns labels. None means the outputs' numbers, or the labels of the encoding.
 
-    params, state : weights and optimizer state, nests of arrays; history : {"loss": [...], …}, a float an epoch;
-    epoch, step : done so far. loss = data_loss + penalty; val_loss has no penalty, as in the book. Metrics and losses
-    of an epoch are means over its batches, each taken before its update.
+    params, state : weights and optimizer state, nests of arrays; history : {"loss": [...], …}, one float per epoch;
+    epoch, step : counts so far. loss = data_loss + penalty; val_loss has no penalty, as in the book. Metrics and losses
+    of an epoch are means over its batches, each computed before the batch's update.
     """
 
-    @answers_arguments("Model", "nn.Model(network, loss, optimizer, metrics=…)")
+    @explains_wrong_arguments("Model", "nn.Model(network, loss, optimizer, metrics=…)")
     def __init__(
         self,
         network: LayerLike,
@@ -107,7 +107,7 @@ class Model(ModelRepr, ModelInputs):
         self.prepared_metrics = self.metrics
         clip_norm, clip_value = python_number(clip_norm), python_number(clip_value)
         self.clip_norm, self.clip_value = clip_norm, clip_value
-        # said here what a step would say: limits that are none, values that cannot be hashed
+        # raises errors of a step here: invalid limits, hyperparameters that cannot be hashed
         added = tuple(metric for metric in self.metrics if not metric.whole_set)
         make_unchecked_step(
             network, self.loss, self.optimizer, clip_norm=clip_norm, clip_value=clip_value, metrics=added
@@ -116,7 +116,7 @@ class Model(ModelRepr, ModelInputs):
 
     # Training.
 
-    @answers_arguments("fit", "fit(x, y, epochs=10, batch_size=32)")
+    @explains_wrong_arguments("fit", "fit(x, y, epochs=10, batch_size=32)")
     @in_threads
     def fit(
         self,
@@ -140,45 +140,46 @@ class Model(ModelRepr, ModelInputs):
         shards: int | None = None,
         reduction: str | LocalSGD = "exact",
     ) -> dict[str, list[float]]:
-        """Train, and return the history, to which each epoch adds a float to each list.
+        """Train the network. Returns the history, to whose lists each epoch appends a float.
 
         x : (N, …) array of any library, nested lists, a data frame of numbers, or a tuple of these for several
-            inputs; a table, where the model has an encoding; or, with y None, an iterable of (x, y) or
-            (x, y, sample_weight) batches that starts anew each epoch. Integers (images) are cast to the dtype.
+            inputs; a table, if the model has an encoding; or, with y None, an iterable of (x, y) or
+            (x, y, sample_weight) batches that restarts each epoch. Integers (images) are cast to the dtype.
             Memory-mapped arrays are read a batch at a time. The names of a frame's columns are remembered, in a saved
-            file too: frames with others, or in another order, are refused from then on.
+            file too: frames with other names, or in another order, are then refused.
         y : (N,) integer classes, (N, K) distributions, or what the loss takes; a target (N,) fits one output (N, 1).
-        epochs : at least 1, more than before where the model was fitted already. batch_size : at least 1; None is the
-            whole set, unshuffled. micro_batch : at most so many rows at a time, for batches that outgrow a GPU's
+        epochs : at least 1; in a further fit, additional ones. batch_size : at least 1; None is the whole set,
+            unshuffled. micro_batch : the largest number of rows computed at a time, for batches that exceed a GPU's
             memory; the update is that of the whole batch (see `make_train_step`). None for all.
         validation_data : (x, y) or (x, y, sample_weight). validation_split : instead, this fraction in [0, 1) of the
-            rows, drawn by the seed (Keras takes the last rows, which in sorted data are one class). Measured each
-            validation_freq epochs and at the last; in between, history holds nan.
+            rows, drawn by the seed (Keras takes the last rows, which in sorted data are one class). Validation is
+            measured every validation_freq epochs and at the last; in between, history holds nan.
         sample_weight : (N,), at least 0. class_weight : {class: weight} or "balanced". A key of any numeric type, a
-            bool too, means the class that it equals; a class without a key weighs 1.
-        shuffle : a new permutation each epoch, that of epoch e from default_rng([seed, e]).
-        callbacks : one or several, see `Callback`. verbose : 0 silent, 1 progress, "auto" progress where someone is
-            looking.
-        resume : a file that `Checkpoint` writes: go on from there, also within an epoch, as if there had been no break;
-            `epochs` counts from where the saved fit began, and may be more than then. Where there is no such file yet,
-            begin.
-        change : what a resumed fit may have otherwise than the saved one: "learning_rate" (or its schedule), "epochs",
-            "validation_freq". A line of the log says what differs; all else must be as it was. With more epochs
-            a schedule that was to end with the saved fit (CosineDecay, PolynomialDecay, OneCycle) ends with this one.
-        workers : of `nn.workers`: processes that train this model together. Each is given the same data and takes its
-            own rows of every batch (of memory-mapped x it reads no others), or holds some rows only, as a `Shard`; all
-            end with the same weights and history. Worker 0 alone shows progress and writes files; all stop after the
-            same step, and where one fails, all end.
-        shards : into how many pieces a batch is then cut, at least as many as there are workers; 8 by default. On
-            NumPy a fit has the same bits on 1, 2, 4, … workers that divide them, and without workers, with the same
-            shards; and one that was broken off goes on so on another number of workers. Without either, a batch is
-            not cut so, and its bits are others. Neither goes with micro_batch.
-        reduction : "exact"; "fast", the engine's own sum of gradients, in whatever order it adds; or a `LocalSGD`.
+            bool too, stands for the class that it equals; a class without a key has weight 1.
+        shuffle : a new permutation each epoch; that of epoch e is drawn by default_rng([seed, e]).
+        callbacks : one or several, see `Callback`. verbose : 0 silent, 1 progress, "auto" progress in a terminal or
+            notebook.
+        resume : a file written by `Checkpoint`: continue from it, also within an epoch, with the results of an
+            uninterrupted fit. `epochs` counts from the start of the saved fit, and may be larger than it was. If the
+            file does not exist yet, the fit starts from the beginning.
+        change : settings that a resumed fit may change: "learning_rate" (or its schedule), "epochs",
+            "validation_freq". A log message names the differences; all other settings must be the same. With more
+            epochs, a schedule that ended with the saved fit (CosineDecay, PolynomialDecay, OneCycle) ends with this
+            one.
+        workers : from `nn.workers`: processes that train this model together. Each gets the same data and takes its
+            own rows of every batch (of memory-mapped x it reads only those), or holds only some rows, as a `Shard`. All
+            end with the same weights and history. Only worker 0 shows progress and writes files. All stop after the
+            same step, and if one fails, all end.
+        shards : the number of pieces that a batch is then cut into, at least the number of workers; 8 by default. On
+            NumPy, a fit with the same shards has the same bits on 1, 2, 4, … workers that divide them, and without
+            workers; an interrupted fit may be resumed on another number of workers. Without workers and shards, a
+            batch is not cut into these pieces, and the bits differ. Neither can be combined with micro_batch.
+        reduction : "exact"; "fast", the engine's own sum of gradients, in any order; or a `LocalSGD`.
 
         Ctrl-C stops between two steps, keeps weights and history, and raises KeyboardInterrupt; SIGTERM does the same
         and raises SystemExit(143).
         Raises DataError or ShapeError for data that do not fit, and CheckpointError for a file of another fit, before
-        anything is trained; DivergedError when the numbers leave the finite, keeping the last finite weights.
+        anything is trained; DivergedError if a loss or a weight is not finite, keeping the last finite weights.
         """
         shuffle = flag("shuffle", shuffle, "; True draws a new order of all rows for each epoch")
         epochs, validation_freq = at_least("epochs", epochs, 1), at_least("validation_freq", validation_freq, 1)
@@ -190,7 +191,7 @@ class Model(ModelRepr, ModelInputs):
             raise DataError(f"validation_split must lie in [0, 1), got {validation_split!r}{remedy}")
         table = self.encoding is not None and is_table(x)
         if validation_split and (validation_data is not None or (y is None and not table)):
-            raise DataError("validation_split needs x and y as arrays and no validation_data beside it")
+            raise DataError("validation_split needs x and y as arrays, and no validation_data")
         team = team_of(workers, shards, reduction)
         given = {"y": y, "sample_weight": sample_weight, "validation_data": validation_data, "resume": resume}
         same_call(team, {"epochs": epochs}, given)
@@ -223,7 +224,7 @@ class Model(ModelRepr, ModelInputs):
             if validation_data is not None:
                 try:
                     validation = rows_of(self._input_spec(columns=columns), *unpack("validation_data", validation_data))
-                except DataError as error:  # a row that is named is one of these
+                except DataError as error:  # row numbers in the message refer to validation_data
                     raise DataError(f"in validation_data: {error}") from None
             self._check_metrics()
             validate = None if validation is None else partial(measure, self, validation, team.group if team else None)
@@ -239,7 +240,7 @@ class Model(ModelRepr, ModelInputs):
             watching = [*as_callbacks(callbacks), *progress_for(0 if team and team.group.rank else verbose, epochs)]
             trainer = Trainer(self, batches, watching, validate, validation_freq, plan, micro_batch, team)
             if micro_batch is not None:
-                trainer.make_step()  # says what is wrong with it
+                trainer.make_step()  # raises for an invalid micro_batch
             loaded = None if resume is None else load_checkpoint(resume, found, self, plan, watching, epochs, change)
             if loaded is not None:
                 same_columns(names_in(loaded.header), columns)
@@ -257,10 +258,10 @@ class Model(ModelRepr, ModelInputs):
         for name, values in self.history.items():
             values.append(float(logs.get(name, math.nan)))
 
-    # Answers.
+    # Evaluation and prediction.
 
     def evaluate(self, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, float]:
-        """{"loss": …, "accuracy": …}: the loss without penalty, and the metrics, over all rows, as Python floats."""
+        """Compute the loss without penalty and the metrics over all rows: {"loss": …, "accuracy": …}, Python floats."""
         with self._unless_refused():
             x, y = rows_of_table(self.encoding, x, y)
             if y is None:
@@ -277,16 +278,18 @@ class Model(ModelRepr, ModelInputs):
         return self._infer(x, lambda outputs: outputs)
 
     def predict(self, x: Any) -> Any:
-        """Classes (N,) of a classifier, values of a regression; one output a row is answered as (N,). With labels, a
-        NumPy array of them; with an encoding, values in the target's own unit."""
+        """Predict classes (N,) for a classifier, values for a regression; a single output per row gives (N,).
+
+        With labels, a NumPy array of labels; with an encoding, values in the target's own unit.
+        """
         loss = self.loss
 
         def prediction(outputs: Array) -> Any:
-            answer = loss.prediction(outputs)
-            xp = namespace(answer)
-            if xp.isdtype(answer.dtype, "bool"):
-                answer = xp.astype(answer, self.backend.index_dtype)
-            return xp.reshape(answer, (-1,)) if tuple(answer.shape[1:]) == (1,) else answer
+            predicted = loss.prediction(outputs)
+            xp = namespace(predicted)
+            if xp.isdtype(predicted.dtype, "bool"):
+                predicted = xp.astype(predicted, self.backend.index_dtype)
+            return xp.reshape(predicted, (-1,)) if tuple(predicted.shape[1:]) == (1,) else predicted
 
         found = self._infer(x, prediction)
         if self.classes is not None:
@@ -294,14 +297,14 @@ class Model(ModelRepr, ModelInputs):
         return found if self.encoding is None else self.encoding.decode(found)
 
     def predict_proba(self, x: Any) -> Any:
-        """Probabilities, as the loss's link makes them: (N, K), or (N, D) for D yes-or-no outputs.
+        """Predict probabilities by the loss's link function: (N, K), or (N, D) for D binary outputs.
 
         Raises DataError for a loss over values.
         """
         return self._infer(x, self.loss.probabilities)
 
     def explain(self, x: Any = None, y: Any = None, sample_weight: Any = None) -> Any:
-        """The next training step on these rows in full, every value forward and backward. See `arraynn.explain`."""
+        """Explain the next training step on these rows: every value forward and backward. See `arraynn.explain`."""
         from .explain import explain
 
         if self.encoding is not None and is_table(x):
@@ -309,20 +312,20 @@ class Model(ModelRepr, ModelInputs):
         return explain(self, None if x is None else self._inputs(x), y, sample_weight)
 
     def save(self, path: str | Path) -> None:
-        """Write architecture, weights, optimizer state and history to one safetensors file; see `io.model_file`."""
+        """Save architecture, weights, optimizer state and history to one safetensors file; see `io.model_file`."""
         from .io.model_file import save
 
         save(self, path)
 
     @staticmethod
     def load(path: str | Path, backend: Any = "auto", dtype: str | None = None) -> Model:
-        """A model saved by `save`, on any backend. Nothing in the file is run: CheckpointError for what is unknown."""
+        """Load a saved model, on any backend. No code in the file is run; unknown content: CheckpointError."""
         from .io.model_file import load
 
         model: Model = load(Model, path, backend, dtype)
         return model
 
-    # Inside.
+    # Internal methods.
 
     def _warn_if_small(self, x: Nest, batch: int) -> None:
         work = batch * sum(math.prod(leaf.shape) for leaf in tree.leaves(self._params))

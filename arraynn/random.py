@@ -1,7 +1,7 @@
-"""Random bits that are the same on every backend and however a batch is split: a counter hashed in int32.
+"""`Key`: a counter-based random generator, with the same bits on every backend and for every split of a batch.
 
 A bit's address is (key, row in the global batch, flat index of the other axes). Nothing is drawn in sequence, so
-a row block, a core or a rank computes just its own rows, and a step replayed is the same step.
+a row block, a core or a rank computes only its own rows, and a replayed step has the same bits.
 
 The formula, for row r and word c, with k0, k1 the key's words and every operation wrapping at 32 bits:
 
@@ -10,8 +10,9 @@ The formula, for row r and word c, with k0, k1 the key's words and every operati
     b = mix(mix(r + k1, 0) ^ k0, 0)
     word(r, c) = mix(c + a, b)        # … one of them between the rounds: an xor into c alone would only permute
 
-mix(x, 0) is Wellons' lowbias32 (nullprogram.com, 2018). int32 throughout, with logical shifts made of arithmetic ones
-and a mask: torch lacks most uint32 arithmetic, and JAX takes no Python integer above 2**31 - 1. Not cryptographic.
+mix(x, 0) is Wellons' lowbias32 (nullprogram.com, 2018). All arithmetic is int32, with logical shifts made of arithmetic
+ones and a mask, as torch lacks most uint32 arithmetic, and JAX takes no Python integer above 2**31 - 1. It is not
+cryptographic.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ _MULTIPLIERS = 0x7FEB352D, 0x846CA68B - 2**32
 
 
 def _wrap(x: Any) -> Any:
-    """x as a signed 32-bit number: arrays wrap by themselves, Python integers do not."""
+    """Wrap a Python integer to a signed 32-bit number; int32 arrays wrap by themselves."""
     return (x + 2**31) % 2**32 - 2**31 if isinstance(x, int) else x
 
 
 def _mix(x: Any, y: Any = None) -> Any:
-    """lowbias32 of int32 numbers, with y let in between its rounds. Consumes x: an array may be overwritten."""
+    """lowbias32 of int32 numbers, with y xored in between its rounds. Consumes x: an array may be overwritten."""
     t = x >> 16
     t &= 0xFFFF
     x ^= t
@@ -53,10 +54,10 @@ def _mix(x: Any, y: Any = None) -> Any:
 
 
 def quantized(rate: float) -> tuple[int, float]:
-    """(threshold, scale): `rate` in steps of 2**-16, as masks realize it, and 1 / (1 - that rate).
+    """(threshold, scale): `rate` rounded to steps of 2**-16, as masks use it, and 1 / (1 - the rounded rate).
 
-    A mask drops where a 16-bit decision is below the threshold, so the scale must match the rounded rate for the
-    expectation to be exact. A rate below 1 never rounds up to 1.
+    A mask drops where a 16-bit random number is below the threshold. The scale matches the rounded rate, so that the
+    expectation is exact. A rate below 1 never rounds up to 1.
 
     >>> quantized(0.5)
     (32768, 2.0)
@@ -65,7 +66,7 @@ def quantized(rate: float) -> tuple[int, float]:
     return threshold, 65536 / (65536 - threshold)
 
 
-_PI = 0x243F6A88, 0x13198A2E  # digits of pi: where the hash of a seed begins
+_PI = 0x243F6A88, 0x13198A2E  # digits of pi: the initial words of a seed's hash
 
 
 def _fold(words: tuple[Any, Any], number: int) -> tuple[Any, Any]:
@@ -88,7 +89,7 @@ def _checked(number: int) -> int:
 
 
 def checked_key(key: Any) -> Any:
-    """key, if it is a `Key`; else TypeError that gives the one that is meant."""
+    """Return key if it is a `Key`; raise TypeError, with the right form, otherwise."""
     if not isinstance(key, Key):
         meant = key if isinstance(key, int) and key >= 0 else 0
         raise TypeError(f"key must be an nn.Key, or None for inference, got {key!r:.80}; give nn.Key({meant})")
@@ -96,7 +97,7 @@ def checked_key(key: Any) -> Any:
 
 
 class Key:
-    """A place in the space of random bits: `Key(seed)`, then `fold_in` for steps and layers, `rows` for row blocks.
+    """A key of random bits: `Key(seed)`, then `fold_in` for steps and layers, `rows` for row blocks.
 
     seed : integer of any size, at least 0.
     The key's two words are Python integers outside a compiled step and 0-d int32 arrays inside one.
@@ -107,10 +108,10 @@ class Key:
 
     __slots__ = ("_place", "parts", "row0")
 
-    #: words, and what is folded into them when they are asked for: shared by the keys of its rows
+    #: [(words, numbers to fold into them on first use)]: shared with the keys of its row blocks
     _place: list[tuple[tuple[Any, Any], tuple[int, ...]]]
     row0: int
-    #: where a batch is cut into parts that a layer must exchange numbers with, whose `gather` does that; else None
+    #: an object whose `gather` exchanges numbers with the other parts of a batch; None if the batch is not cut
     parts: Any
 
     def __init__(self, seed: int) -> None:
@@ -118,22 +119,22 @@ class Key:
 
     @classmethod
     def of(cls, words: tuple[Any, Any], row0: int = 0, path: tuple[int, ...] = (), parts: Any = None) -> Key:
-        """The key with these two int32 words, `path` folded in: how a compiled step takes a key as arguments."""
+        """The key with these two int32 words, with `path` folded in; a compiled step takes a key in this form."""
         key = object.__new__(cls)
         key._place, key.row0, key.parts = [(words, path)], row0, parts
         return key
 
     @property
     def words(self) -> tuple[Any, Any]:
-        """The two words. What was folded in is hashed when they are first asked for: most layers never do."""
+        """The two words. Folded-in numbers are hashed on first use, as most layers never need them."""
         words, path = self._place[0]
         for number in path:
             words = _fold(words, number)
-        self._place[0] = words, ()  # in one assignment: threads share keys
+        self._place[0] = words, ()  # a single assignment, as threads share keys
         return words
 
     def fold_in(self, number: int) -> Key:
-        """The key of part `number` of this one: a step, a layer. Order matters: a.b is not b.a.
+        """The key derived by a number, such as that of a step or a layer. The order of derivations matters.
 
         number : Python integer of any size, at least 0; it is hashed on the host, 32 bits at a time.
         """
@@ -143,17 +144,17 @@ class Key:
     def rows(self, start: int, parts: Any = None) -> Key:
         """The key of the rows from `start` on: its row 0 is this key's row `start`.
 
-        parts : where these rows are one of several parts of a batch, what layers that depend on all rows exchange
-            their numbers by; its method gather(array) returns the arrays of all parts, stacked along a new first axis.
+        parts : if these rows are one of several parts of a batch, the object by which layers that depend on all rows
+            exchange numbers; its method gather(array) returns the arrays of all parts, stacked along a new first axis.
         """
         key = object.__new__(Key)
         key._place, key.row0, key.parts = self._place, self.row0 + start, self.parts if parts is None else parts
         return key
 
     def bits(self, rows: int, count: int, /, *, like: Any) -> Any:
-        """int32 array (rows, count) of uniform words, in the library and on the device of `like`.
+        """Uniform random words as an int32 array (rows, count), in the library and on the device of `like`.
 
-        The same on every backend and in every release:
+        They are the same on every backend and in every release:
 
         >>> import numpy as np
         >>> Key(0).bits(2, 3, like=np.zeros(0)).tolist()
@@ -170,11 +171,11 @@ class Key:
         return _mix(c[None, :] + a[:, None], b[:, None])
 
     def keep(self, shape: tuple[int, ...], rate: float, /, *, like: Any) -> Any:
-        """Boolean mask of `shape`, False with probability `rate` (rounded to 2**-16, see `quantized`).
+        """Random boolean mask of `shape`, False with probability `rate` (rounded to 2**-16, see `quantized`).
 
-        Axis 0 counts rows; the other axes are flattened in C order to m columns, and ceil(m / 2) words make a row:
-        column 2 j is decided by the lower half of word j, column 2 j + 1 by the upper half, as they lie in memory.
-        A half, read as signed, keeps where it is at least threshold - 2**15.
+        Axis 0 counts rows. The other axes are flattened in C order to m columns, for which a row has ceil(m / 2) words:
+        the lower half of word j decides column 2 j, the upper half column 2 j + 1, in the order of little-endian
+        memory. A half, read as a signed number, keeps if it is at least threshold - 2**15.
         """
         rate, columns = dropping("rate", rate), math.prod(shape[1:])
         words = self.bits(shape[0], (columns + 1) // 2, like=like)

@@ -1,4 +1,4 @@
-"""Penalties on parameters: blocks of one array, added to the loss once a step, never divided by the batch."""
+"""Regularizers: penalties on parameters, added to the loss once per step and not divided by the batch size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class L1L2(Hyperparameters):
     """l1 Σ |w| + l2 Σ w².
 
     l1, l2 : at least 0.
-    The slope of |w| at 0 is 0 (the book's code takes +1). Σ w² is not halved: many papers write l2/2 Σ w².
+    The slope of |w| at 0 is 0 (the book's code takes +1). Σ w² is not halved; many papers write l2/2 Σ w².
     Returns the value, 0-d, and backward(dpenalty=1.0) -> dw = (l1 sign(w) + 2 l2 w) dpenalty. That is a new array.
 
     Zou and Hastie, Journal of the Royal Statistical Society B 67, 2005, the elastic net.
@@ -78,7 +78,7 @@ def L2(l2: float = 0.01) -> L1L2:  # noqa: N802
 
 
 def checked(what: str, regularizer: Any) -> None:
-    """Raise TypeError unless it is None or can be called with an array, and is not what makes such a one."""
+    """Raise TypeError unless it is None or a callable of an array; classes and nn.L1, nn.L2 themselves are refused."""
     if regularizer is not None and (
         not callable(regularizer) or isinstance(regularizer, type) or regularizer in (L1, L2)
     ):

@@ -1,4 +1,4 @@
-"""Learning rates that change: frozen callables, step -> learning rate, on the host. step counts updates, from 0."""
+"""Learning-rate schedules: frozen callables, step -> learning rate, on the host. step counts updates from 0."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Schedule = Callable[[int], float]
 
 
 def rate_at(learning_rate: float | Schedule, step: int) -> float:
-    """The learning rate at `step`, of a number or a schedule."""
+    """The learning rate at `step`; learning_rate may be a number or a schedule."""
     return rate_of(learning_rate, step) if callable(learning_rate) else float(learning_rate)
 
 
@@ -44,7 +44,7 @@ def checked_rate(learning_rate: float | Schedule) -> None:
 @dataclass(frozen=True)
 class _Schedule(Hyperparameters):
     learning_rate: float
-    ends: ClassVar[bool] = False  #: whether its last step is `steps`
+    ends: ClassVar[bool] = False  #: whether it ends at step `steps`
 
     def __post_init__(self) -> None:
         checked_rate(self.learning_rate)
@@ -149,16 +149,16 @@ class PolynomialDecay(_Schedule):
             raise ValueError(f"power must be a finite number above 0, got {self.power!r}")
 
     def __call__(self, step: int) -> float:
-        left = 1 - min(step, self.steps) / self.steps
-        return float(self.final + (self.learning_rate - self.final) * left**self.power)
+        remaining = 1 - min(step, self.steps) / self.steps
+        return float(self.final + (self.learning_rate - self.final) * remaining**self.power)
 
 
 @dataclass(frozen=True)
 class PiecewiseConstant(Hyperparameters):
-    """values[0] before step boundaries[0], values[1] from there to before boundaries[1], and so on; one value more.
+    """values[0] before step boundaries[0], values[1] from there to before boundaries[1], and so on.
 
-    boundaries : steps, rising. values : rates. Both become tuples. (Keras keeps the old value at the boundary itself;
-    Optax takes factors, where these are rates.)
+    boundaries : increasing steps. values : learning rates, one more than boundaries. Both become tuples. (Keras keeps
+    the old value at the boundary itself; Optax takes factors instead of rates.)
 
     He, Zhang, Ren and Sun, CVPR 2016, section 4.2, divide by 10 at two steps.
 
@@ -173,9 +173,11 @@ class PiecewiseConstant(Hyperparameters):
         for name in ("boundaries", "values"):
             object.__setattr__(self, name, held_number(tuple(getattr(self, name))))  # lists would not be hashable
         if len(self.values) != len(self.boundaries) + 1:
-            raise ValueError(f"{len(self.boundaries)} boundaries take one value more, got {len(self.values)}")
+            raise ValueError(
+                f"{len(self.boundaries)} boundaries need {len(self.boundaries) + 1} values, got {len(self.values)}"
+            )
         if any(a >= b for a, b in pairwise((0, *self.boundaries))):
-            raise ValueError(f"boundaries must be steps above 0 that rise, got {self.boundaries!r}")
+            raise ValueError(f"boundaries must be increasing steps above 0, got {self.boundaries!r}")
         for value in self.values:
             if callable(value):
                 raise ValueError("values are numbers; LinearWarmup and Scaled take schedules")
@@ -187,14 +189,15 @@ class PiecewiseConstant(Hyperparameters):
 
 @dataclass(frozen=True)
 class OneCycle(_Schedule):
-    """Up from learning_rate / start to learning_rate while step < warmup · steps, then down to learning_rate / end,
-    there from step `steps` on, both along half a cosine.
+    """Rises from learning_rate / start to learning_rate while step < warmup · steps, then falls to learning_rate / end.
 
-    learning_rate : the peak, such as `learning_rate_range` finds. steps : of the whole run. warmup : in [0, 1), the
-    share that rises. start, end : at least 1. Defaults are those of PyTorch, whose `final_div_factor` of 1e4 counts
-    from the start, 25 · 1e4 from the peak, and which arrives a step earlier, at its last one.
+    It reaches that at step `steps` and stays there; both parts are half a cosine.
+    learning_rate : the peak, such as `learning_rate_range` suggests. steps : of the whole run. warmup : in [0, 1), the
+    share of rising steps. start, end : at least 1. Defaults are those of PyTorch, whose `final_div_factor` of 1e4 is
+    relative to the start, so 25 · 1e4 to the peak, and which reaches the end one step earlier, at its last step.
 
-    Smith and Topin, arXiv 1708.07120; Smith, arXiv 1803.09820, who also lets the momentum fall and rise: not done here.
+    Smith and Topin, arXiv 1708.07120; Smith, arXiv 1803.09820, who also lowers and raises the momentum, which this does
+    not.
 
     >>> cycle = OneCycle(1.0, steps=10, warmup=0.5, start=10.0, end=100.0)
     >>> [round(cycle(step), 3) for step in (0, 2, 5, 8, 10, 11)]
@@ -219,16 +222,16 @@ class OneCycle(_Schedule):
     def __call__(self, step: int) -> float:
         rising = self.warmup * self.steps
         if step < rising:
-            low, way = self.learning_rate / self.start, step / rising
+            low, progress = self.learning_rate / self.start, step / rising
         else:
-            low, way = self.learning_rate / self.end, 1 - (min(step, self.steps) - rising) / (self.steps - rising)
-        # way goes from 0 to 1 and back; half a cosine makes it flat at both ends
-        return low + (self.learning_rate - low) * (1 - math.cos(math.pi * way)) / 2
+            low, progress = self.learning_rate / self.end, 1 - (min(step, self.steps) - rising) / (self.steps - rising)
+        # progress goes from 0 to 1 and back; half a cosine makes the rate flat at both ends
+        return low + (self.learning_rate - low) * (1 - math.cos(math.pi * progress)) / 2
 
 
 @dataclass(frozen=True)
 class LinearWarmup(Hyperparameters):
-    """(step + 1) / steps of `then`'s first rate while step < steps, then `then`, from its own step 0.
+    """Linear warmup: (step + 1) / steps of `then`'s first rate while step < steps, then `then`, from its own step 0.
 
     then : a schedule or a number. steps : at least 1.
 
@@ -254,7 +257,7 @@ class LinearWarmup(Hyperparameters):
 
 @dataclass(frozen=True)
 class Scaled(Hyperparameters):
-    """factor · learning_rate, of a schedule or a number: what `ReduceLROnPlateau` makes of it.
+    """factor · learning_rate, of a schedule or a number, as `ReduceLROnPlateau` sets it.
 
     >>> Scaled(InverseTimeDecay(1.0, decay=1.0), 0.5)(1)
     0.25
@@ -268,7 +271,7 @@ class Scaled(Hyperparameters):
 
 
 def stretched(thing: Any, before: int, after: int) -> Any:
-    """A schedule, or whatever holds schedules, in which each that ends at step `before` ends at `after`.
+    """A copy of a schedule, or of an object with schedules, in which each that ends at step `before` ends at `after`.
 
     >>> stretched(LinearWarmup(CosineDecay(0.1, steps=80), steps=20), 100, 200).then.steps
     180
@@ -280,8 +283,8 @@ def stretched(thing: Any, before: int, after: int) -> Any:
         return thing
     if getattr(thing, "ends", False) and getattr(thing, "steps", None) == before:
         return replace(thing, steps=max(after, 1))
-    late = thing.steps if isinstance(thing, LinearWarmup) else 0  # what it hands over to counts from there
+    warmup_steps = thing.steps if isinstance(thing, LinearWarmup) else 0  # its inner schedule counts from its end
     held = {field.name: getattr(thing, field.name) for field in fields(thing) if field.init}
-    found = {name: stretched(value, before - late, after - late) for name, value in held.items()}
+    found = {name: stretched(value, before - warmup_steps, after - warmup_steps) for name, value in held.items()}
     changed = {name: value for name, value in found.items() if value is not held[name]}
     return replace(thing, **changed) if changed else thing

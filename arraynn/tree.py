@@ -1,7 +1,7 @@
-"""Nests: dicts, lists and tuples with arrays at the leaves. Parameters, gradients and optimizer state live in them.
+"""Nests (pytrees): dicts, lists and tuples with arrays at the leaves, for parameters, gradients, optimizer state.
 
-A dict's keys are visited in the order of the first nest. Values kept under the key "statistics" (running means)
-are not trained: `trained` leaves them out.
+A dict's keys are visited in the order of the first nest. Values under the key "statistics" (running means) are not
+trained: `trained` leaves them out.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ STATISTICS = "statistics"
 
 
 def map(function: Callable[..., Any], nest: Any, /, *others: Any) -> Any:  # noqa: A001 - tree.map is its name
-    """function(leaf, …) for every leaf of `nest`, in a nest of the same form.
+    """Apply a function to every leaf of `nest`, and return a nest of the same structure.
 
-    others : nests that reach at least as deep; where `nest` has a leaf, whatever they hold there is passed
-        (so an optimizer's slots, a dict for each leaf, can go along with its parameters).
-    Raises ShapeError where another nest lacks a key or has another length.
+    others : further nests of the same structure or deeper; what they hold in place of a leaf of `nest` is passed to the
+        function too (such as an optimizer's slots, a dict for each parameter).
+    Raises ShapeError if another nest lacks a key or has another length.
 
     >>> map(lambda a, b: a + b, {"w": 1, "b": [2, 3]}, {"w": 10, "b": [20, 30]})
     {'w': 11, 'b': [22, 33]}
@@ -59,7 +59,7 @@ def leaves(nest: Any, /) -> list[Any]:
     return found
 
 
-def _collect(nest: Any, found: list[Any]) -> None:  # every step asks for leaves, and few for their paths
+def _collect(nest: Any, found: list[Any]) -> None:  # faster than `items`, as every step needs the leaves
     if isinstance(nest, dict):
         for value in nest.values():
             _collect(value, found)
@@ -71,7 +71,7 @@ def _collect(nest: Any, found: list[Any]) -> None:  # every step asks for leaves
 
 
 def first(nest: Any, /) -> Any:
-    """The first leaf, None where there is none.
+    """The first leaf; None if there is none.
 
     >>> first([{}, {"weight": 1, "bias": 2}])
     1
@@ -86,7 +86,7 @@ def first(nest: Any, /) -> Any:
 
 
 def paths(nest: Any, /) -> list[str]:
-    """The leaves' paths, in the order of `leaves`.
+    """The paths of the leaves, in the order of `leaves`.
 
     >>> paths([{"weight": 1, "bias": 2}, {}, {"weight": 3}])
     ['0.weight', '0.bias', '2.weight']
@@ -104,7 +104,7 @@ def items(nest: Any, /, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def trained(nest: Any, /) -> Any:
-    """The nest without its statistics: what penalties, clipping and gradient checks look at.
+    """The nest without its statistics, as penalties, clipping and gradient checks use it.
 
     >>> trained([{"scale": 1, "statistics": {"mean": 2}}])
     [{'scale': 1}]
@@ -117,7 +117,7 @@ def trained(nest: Any, /) -> Any:
 
 
 def with_statistics(nest: Any, statistics_of: Any, /) -> Any:
-    """`nest`, with the statistics that `statistics_of`, of the same form, holds: the inverse of `trained`.
+    """`nest` with the statistics of `statistics_of`, a nest of the same structure: the inverse of `trained`.
 
     >>> with_statistics([{"scale": 1}], [{"scale": 5, "statistics": {"mean": 2}}])
     [{'scale': 1, 'statistics': {'mean': 2}}]
@@ -133,7 +133,7 @@ def with_statistics(nest: Any, statistics_of: Any, /) -> Any:
 
 
 def statistics(nest: Any, /) -> Any:
-    """The nest with None for all that is trained: what `with_statistics` needs of it.
+    """The nest with None in place of trained leaves, as `with_statistics` needs it.
 
     >>> statistics([{"scale": 1, "statistics": {"mean": 2}}])
     [{'scale': None, 'statistics': {'mean': 2}}]
@@ -142,9 +142,9 @@ def statistics(nest: Any, /) -> Any:
 
 
 def add(nest: Any, part: Any, /) -> Any:
-    """nest + part, where part is a nest of the same form that may lack keys, or be None, where it adds nothing.
+    """nest + part, leaf by leaf. part may lack keys or be None, where it adds nothing.
 
-    Consumes part: its arrays are written to where their library allows.
+    Consumes part: its arrays are overwritten if their library allows it.
 
     >>> add([{"weight": 1, "bias": 2}, {}], [{"weight": 10}, None])
     [{'weight': 11, 'bias': 2}, {}]

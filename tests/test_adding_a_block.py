@@ -173,12 +173,12 @@ EVERY = (
     "tests/test_project.py::test_all_is_complete",
     "tests/test_project.py::test_every_block_has_its_test_file",
     "tests/test_project.py::test_every_block_is_public",
-    "tests/test_project.py::test_every_block_tells_its_shapes_and_what_it_returns",
+    "tests/test_project.py::test_every_block_documents_its_shapes_and_what_it_returns",
     "tests/test_project.py::test_every_row_of_the_table_has_a_formula_and_a_source",
     "tests/test_project.py::test_everything_public_has_a_docstring",
     "tests/test_project.py::test_lists_of_public_names_are_sorted",
     "tests/test_project.py::test_the_table_of_blocks_names_every_public_one",
-    "tests/test_against_autodiff.py::test_every_public_block_is_here",
+    "tests/test_against_autodiff.py::test_every_public_block_is_tested",
     "tests/explain/test_explain.py::test_every_block_has_a_formula",
     "tests/explain/test_explain.py::test_every_block_has_the_formula_of_its_backward",
     "tests/io/test_registry.py::test_every_public_dataclass_has_a_versioned_name",
@@ -280,7 +280,7 @@ def pytest_in(folder, *which):
 
 
 @pytest.mark.parametrize("kind", BLOCKS)
-def test_it_takes_three_files(kind, copy):
+def test_adding_a_block_changes_three_files(kind, copy):
     block = BLOCKS[kind]
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     code, said = run(copy, "ci/new-block", *block.words)
@@ -301,7 +301,7 @@ def test_it_takes_three_files(kind, copy):
         assert printed in run(copy, *command)[1]
 
 
-def test_what_is_forgotten_is_told_with_what_to_do(copy):
+def test_a_forgotten_part_is_reported_with_the_remedy(copy):
     (copy / BLOCK).write_text(SOFTSIGN.replace("\n    Turian, Bergstra and Bengio, NAACL 2009.", ""), encoding="utf-8")
     code, said = pytest_in(copy, *EVERY[1:3])
     assert code == 1
@@ -323,7 +323,7 @@ def test_what_is_forgotten_is_told_with_what_to_do(copy):
     assert "the docstring of `softsign`, `Softsign` has no source" in said
 
 
-def test_a_block_that_is_there_is_not_written_over(copy):
+def test_an_existing_block_is_not_overwritten(copy):
     before = (copy / "arraynn/layers/_relu.py").read_bytes()
     assert run(copy, "ci/new-block", "ReLU") == (1, "arraynn/layers/_relu.py exists\n")
     assert run(copy, "ci/new-block", "softsign")[0] == 2
@@ -334,5 +334,5 @@ def test_a_block_that_is_there_is_not_written_over(copy):
     ("layer", "block"),
     [("HardTanh", "hard_tanh"), ("CELU", "celu"), ("HardReLU", "hard_relu"), ("Mish", "mish")],
 )
-def test_the_names_of_a_new_block(layer, block, copy):
+def test_a_new_block_gets_its_file_and_class_names(layer, block, copy):
     assert f"tests/layers/test_{block}.py" in run(copy, "ci/new-block", layer)[1]

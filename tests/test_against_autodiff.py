@@ -134,7 +134,7 @@ def oracle(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def test_every_public_block_is_here():
+def test_every_public_block_is_tested():
     lacking = sorted(set(PUBLIC) - set(BLOCKS))
     assert not lacking, f"say in BLOCKS above with which arrays to try {', '.join(lacking)}"
 

@@ -134,7 +134,7 @@ def test_gradients_of_random_networks_equal_autograds(name, depth):
         assert np.max(np.abs(own - expected)) <= 1e-9 * np.max(np.abs(expected)), path
 
 
-def test_every_activation_and_loss_has_had_its_turn():
+def test_every_activation_and_loss_was_drawn():
     lacking = set(nn.layers.named_activations().values()) - {type(layer) for layer in ACTIVATIONS}
     assert not lacking, f"say in ACTIVATIONS above what torch calls {', '.join(kind.__name__ for kind in lacking)}"
     tried = {

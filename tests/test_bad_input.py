@@ -345,7 +345,7 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_wrong_is_told_with_its_remedy(case: str) -> None:
+def test_an_error_names_its_remedy(case: str) -> None:
     call, kind, said = CASES[case]
     if issubclass(kind, Warning):
         with pytest.warns(kind, match=said):
@@ -358,7 +358,7 @@ def test_what_is_wrong_is_told_with_its_remedy(case: str) -> None:
     assert len(str(caught.value)) < 400
 
 
-def test_the_place_of_the_layer_and_its_source_stand_before_the_remedy() -> None:
+def test_the_position_of_the_layer_and_its_source_precede_the_remedy() -> None:
     network = nn.Sequential(nn.Conv2D(4, 3), nn.ReLU(), nn.Conv2D(4, 30))
     with pytest.raises(nn.ShapeError) as caught:
         network.init(np.random.default_rng(0), (28, 28, 1))
@@ -369,12 +369,12 @@ def test_the_place_of_the_layer_and_its_source_stand_before_the_remedy() -> None
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 3), (3, 28, 20), (1, 9, 8), (7, 7, 7), (3, 3, 3), (2, 8, 8)])
-def test_images_that_are_not_channels_first_are_taken_in_silence(shape: Shape) -> None:
+def test_images_that_are_not_channels_first_give_no_warning(shape: Shape) -> None:
     nn.Conv2D(2, 3, padding="same").init(np.random.default_rng(0), shape)
     nn.MaxPool2D(2, padding="same").init(np.random.default_rng(0), shape)
 
 
-def test_a_window_of_one_row_is_meant_for_images_of_one_row() -> None:
+def test_a_kernel_of_one_row_gives_no_warning_for_images_of_one_row() -> None:
     nn.Conv2D(2, (1, 3)).init(np.random.default_rng(0), (1, 28, 28))
 
 
@@ -386,7 +386,7 @@ GIVEN = {"filters": 2, "kernel_size": 2, "units": 2, "heads": 2, "length": 2, "v
 
 
 @pytest.mark.parametrize(("kind", "name"), RULES, ids=lambda part: getattr(part, "__name__", part))
-def test_every_initializer_and_regularizer_is_a_function(kind: Any, name: str) -> None:
+def test_an_initializer_or_regularizer_that_is_not_a_function_is_refused(kind: Any, name: str) -> None:
     asked = inspect.signature(kind).parameters.values()
     needed = {one.name: GIVEN[one.name] for one in asked if one.default is one.empty}
     with pytest.raises(TypeError, match=f"{name} must be .*got 'he'"):
@@ -396,13 +396,13 @@ def test_every_initializer_and_regularizer_is_a_function(kind: Any, name: str) -
 @pytest.mark.parametrize(
     "layer", [nn.LSTM(3), nn.Bidirectional(nn.GRU(3)), ATTENTION], ids=lambda layer: str(layer)[:9]
 )
-def test_lengths_from_nothing_to_all_are_taken(layer: Any) -> None:
+def test_lengths_from_0_to_all_steps_are_taken(layer: Any) -> None:
     fitted(layer, SERIES, np.asarray([0, 5]))()
     fitted(layer, SERIES, np.asarray([0.0, 5.0]))()
 
 
 @pytest.mark.parametrize("how", ["predict", "evaluate", "explain"])
-def test_lengths_are_checked_wherever_data_come_in(how: str) -> None:
+def test_lengths_are_checked_by_every_method(how: str) -> None:
     network = nn.Sequential(nn.LSTM(3), nn.Dense(2))
     model = nn.Model(network, backend="numpy").build(((5, 8), ()))
     x, y = (SERIES, np.asarray([5, 6])), np.asarray([0, 1])

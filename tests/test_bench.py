@@ -13,7 +13,7 @@ from arraynn.cli import _bench, _ranges, main
 SHORT = ["--rounds", "2", "--seconds", "0.001"]
 
 
-def test_it_times_what_is_named_and_keeps_figures_and_chart(tmp_path, capsys):
+def test_bench_times_the_named_backends_and_saves_figures_and_chart(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     words = ["bench", "spiral", "--backend", "numpy", "--backend", "array_api_strict", *SHORT, "--out", str(tmp_path)]
     assert main(words) == 0
@@ -36,12 +36,12 @@ def test_without_matplotlib_there_is_no_chart_and_no_error(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("words", [["nothing"], ["--rounds", "0"], ["--seconds", "0"], ["--seconds", "nan"]])
-def test_a_wrong_word_is_one_line(words, capsys):
+def test_a_wrong_argument_gives_one_line_of_error(words, capsys):
     assert main(["bench", *words]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_backend_that_is_not_there_says_so(capsys):
+def test_an_unavailable_backend_is_reported(capsys):
     assert main(["bench", "spiral", "--backend", "nonesuch", *SHORT]) == 1
     assert "nonesuch" in capsys.readouterr().err
 
@@ -66,9 +66,9 @@ def test_a_backend_that_fails_or_computes_something_else_is_left_out(monkeypatch
         assert why in said[0]
 
 
-def test_where_there_is_a_gpu_the_crossover_is_told(monkeypatch, capsys):
+def test_with_a_gpu_the_crossover_is_printed(monkeypatch, capsys):
     opened = {"numpy": backend("numpy"), "cupy": backend("array_api_strict")}  # a stand-in for a GPU
-    monkeypatch.setattr(_bench, "_opened", lambda wanted: opened)
+    monkeypatch.setattr(_bench, "_backends_to_measure", lambda wanted: opened)
     monkeypatch.setattr(_bench, "on_gpu", lambda b: b.name == "array_api_strict")
 
     def measured(chosen, widths, rows, rounds, seconds, say):

@@ -10,7 +10,7 @@ from ci.bench import load
 from ci.bench.__main__ import _counts
 
 
-def test_busy_processes_are_there_and_gone_again(monkeypatch):
+def test_busy_processes_run_and_are_stopped(monkeypatch):
     made = []
     plain = load.subprocess.Popen
 

@@ -58,14 +58,14 @@ def points(rows: int = 40, columns: int = 2):
 # ---------------------------------------------------------------- what a run shows and keeps
 
 
-def test_a_run_tells_what_it_does_and_keeps_four_files(run, pictures):
+def test_a_run_prints_its_progress_and_writes_four_files(run, pictures):
     code, out, err = run("train", "vertical", *FAST)
     assert (code, err) == (0, "")
     assert names("runs/vertical-001") == FILES
     for wanted in (
         f"backend   numpy {np.__version__} on cpu\n          asked for by name",
         "data      vertical, 300 rows of shape (2,), 3 classes; 300 rows for validation",
-        "training  2 epochs, 32 rows a step, adam, learning rate 0.01, seed 0",
+        "training  2 epochs, 32 rows per step, adam, learning rate 0.01, seed 0",
         f"into      {Path('runs', 'vertical-001')}",
         "2  Dense  (N, 3)",
         "epoch 2/2  loss",
@@ -76,7 +76,7 @@ def test_a_run_tells_what_it_does_and_keeps_four_files(run, pictures):
     assert re.search(r"\n +rows +loss +accuracy\ntraining +300 +[\d.]+ +[\d.]+\nvalidation +300 +[\d.]+ +[\d.]+\n", out)
 
 
-def test_without_a_backend_named_the_reason_is_told(run):
+def test_without_a_named_backend_the_reason_for_the_choice_is_printed(run):
     _, out, _ = run("train", "vertical", "--epochs", 1)
     backend = nn.backend("auto")
     assert f"backend   {backend.name}" in out
@@ -84,7 +84,7 @@ def test_without_a_backend_named_the_reason_is_told(run):
     assert out.count(backend.reason) == 1  # not by the log as well
 
 
-def test_folders_count_up(run):
+def test_folders_of_runs_are_numbered(run):
     folders = [run("train", "vertical", *FAST, "--quiet")[1].strip() for _ in range(2)]
     assert folders == [str(Path("runs", f"vertical-{n:03}")) for n in (1, 2)]
 
@@ -102,7 +102,7 @@ def test_the_same_seed_gives_the_same_model(run):
     assert not np.array_equal(a, c)
 
 
-def test_history_and_model_say_the_same():
+def test_history_csv_equals_the_history_of_the_model():
     train("vertical", "--out", "run")
     history = nn.Model.load("run/model.safetensors", backend="numpy").history
     with open("run/history.csv", newline="", encoding="utf-8") as file:
@@ -119,11 +119,11 @@ def test_a_folder_with_a_model_is_refused_before_training(run, monkeypatch):
     monkeypatch.setattr(nn.Model, "fit", lambda *args, **kwargs: pytest.fail("it was trained"))
     code, _, err = run("train", "digits", "--out", "run")
     assert code == 2
-    assert "model.safetensors exists; --resume goes on from it with more --epochs, --overwrite" in one_line(err)
+    assert "model.safetensors exists; --resume continues it with more --epochs, --overwrite" in one_line(err)
     assert Path("run/model.safetensors").read_bytes() == before
 
 
-def test_overwrite_leaves_nothing_of_the_run_before(pictures):
+def test_overwrite_removes_all_files_of_the_previous_run(pictures):
     train("vertical", "--out", "run")
     train("digits", "--out", "run", "--overwrite")
     assert names("run") == ["curves.png", "history.csv", "model.safetensors"]
@@ -155,7 +155,7 @@ def test_the_spiral_s_defaults_are_the_full_model_of_the_book(run):
     assert model.optimizer == nn.Adam(nn.InverseTimeDecay(0.05, decay=5e-5))
     assert cli._recipes.RECIPES["spiral"].epochs == 10_001
     assert "3,000 rows of shape (2,), 3 classes; 3,000 rows for validation" in out
-    assert "the whole set a step" in out
+    assert "the whole set per step" in out
 
 
 def test_no_hidden_layer_is_a_linear_model():
@@ -200,18 +200,18 @@ def test_print_every_chooses_the_lines(run):
     assert re.findall(r"epoch (\d)/7", out) == ["1", "3", "6", "7"]
 
 
-def test_lines_of_a_long_run_tell_the_validation(run):
+def test_lines_of_a_long_run_have_the_validation_loss(run):
     _, out, _ = run("train", "vertical", "--backend", "numpy", "--epochs", 230, "--samples", 5)
     lines = re.findall(r"epoch +\d+/230.*", out)
     assert 15 < len(lines) < 30
     assert all("val_loss" in line for line in lines[1:])
 
 
-def test_without_matplotlib_one_line_says_which_extra_draws(run):
+def test_without_matplotlib_one_line_names_the_extra(run):
     code, out, err = run("train", "vertical", *FAST)
     assert (code, err) == (0, "")
     assert names("runs/vertical-001") == ["history.csv", "model.safetensors"]
-    assert out.splitlines()[-1] == 'no curves.png and boundary.png: pip install "arraynn[plot]" brings what draws them'
+    assert out.splitlines()[-1] == 'no curves.png and boundary.png: they need matplotlib, pip install "arraynn[plot]"'
 
 
 def test_zero_penalties_and_a_zero_rate_are_allowed():
@@ -253,20 +253,20 @@ def test_float_targets_are_values(run, columns):
     assert nn.Model.load("runs/mine-001/model.safetensors", backend="numpy").output_shape == (columns or 1,)
 
 
-def test_a_split_that_is_asked_for_leaves_the_test_data_for_the_end(run):
+def test_with_a_validation_split_the_test_data_are_used_at_the_end_only(run):
     x, y = points()
     _, out, _ = run("train", save(x=x, y=y, x_test=x[:5], y_test=y[:5]), *FAST, "--validation-split", 0.25)
     assert re.search(r"training +30 .*\nvalidation +10 .*\ntest +5 ", out)
 
 
-def test_a_split_of_nothing_trains_on_all(run):
+def test_a_validation_split_of_0_trains_on_all_rows(run):
     x, y = points()
     _, out, _ = run("train", save(x=x, y=y), *FAST, "--validation-split", 0)
     assert "val_loss" not in out
     assert re.search(r"training +40 ", out)
 
 
-def test_hints_about_data_that_learn_badly(run):
+def test_data_that_train_badly_give_hints(run):
     x, y = points()
     _, out, _ = run("train", save(x=100 * x, y=y.astype(float)), *FAST)
     assert "networks learn better from inputs scaled to about -1 to 1" in out
@@ -280,7 +280,7 @@ def read_csv(text: str) -> list[list[str]]:
     return list(csv.reader(text.splitlines()))
 
 
-def test_predictions_are_the_model_s(run):
+def test_predictions_equal_those_of_the_model(run):
     train("vertical", "--out", "run")
     x, _ = nn.datasets.vertical(3, 3, seed=9)
     code, out, err = run("predict", "run/model.safetensors", save(x=x), "--backend", "numpy")
@@ -301,7 +301,7 @@ def test_predictions_go_to_a_file_and_the_model_may_be_named_by_its_folder(run):
     assert len(rows) == 5
 
 
-def test_several_values_a_row_are_numbered(run):
+def test_columns_of_several_predicted_values_are_numbered(run):
     x, _ = points()
     train(save(x=x, y=x), "--out", "run")
     assert read_csv(run("predict", "run", "mine.npz")[1])[0] == ["row", "prediction_0", "prediction_1"]
@@ -319,7 +319,7 @@ def test_several_values_a_row_are_numbered(run):
         ({"x": np.float64(3)}, "x in mine.npz is a single number"),
     ],
 )
-def test_what_cannot_be_predicted_is_one_line(run, arrays, said):
+def test_data_that_cannot_be_predicted_give_one_line_of_error(run, arrays, said):
     train("vertical", "--out", "run")
     code, _, err = run("predict", "run", save(**arrays))
     assert code == 1
@@ -344,7 +344,7 @@ def _npy(shape, data=b""):
         (None, "mine.npz cannot be read as .npz: File is not a zip file"),
     ],
 )
-def test_train_and_predict_refuse_the_same_files_by_the_same_words(run, command, members, said):
+def test_train_and_predict_refuse_a_file_with_the_same_message(run, command, members, said):
     train("vertical", "--out", "run")
     if members is None:
         Path("mine.npz").write_text("1,2\n3,4\n")
@@ -366,7 +366,7 @@ def test_out_of_memory_at_predict_does_not_name_options_of_train(run, monkeypatc
     assert (code, one_line(err).strip()) == (1, "arraynn predict: error: out of memory (3 TiB)")
 
 
-def test_files_that_are_no_models_or_no_data_are_one_line(run):
+def test_files_that_are_not_models_or_data_give_one_line_of_error(run):
     Path("noise").write_bytes(b"noise")
     train("vertical", "--out", "run")
     for words in (["noise", "noise"], ["none", "noise"], ["run", "none.npz"], ["run", "noise"], [".", "noise"]):
@@ -399,7 +399,7 @@ def test_doctor_shows_every_backend_versions_and_threads(run):
     assert ("no CuPy: " in out) == (find_spec("cupy") is None)
 
 
-def test_doctor_tells_of_a_backend_in_the_environment_that_does_not_work(run, monkeypatch):
+def test_doctor_reports_a_broken_backend_named_in_the_environment(run, monkeypatch):
     monkeypatch.setenv("ARRAYNN_BACKEND", "nonsense")
     code, out, _ = run("doctor")
     assert code == 0
@@ -408,13 +408,13 @@ def test_doctor_tells_of_a_backend_in_the_environment_that_does_not_work(run, mo
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["predict", "--help"], ["doctor", "--help"]])
-def test_help(run, words):
+def test_help_lists_the_commands(run, words):
     code, out, err = run(*words)
     assert (code, err) == (0, "")
     assert out.startswith("usage: arraynn")
 
 
-def test_version(run):
+def test_version_prints_the_version(run):
     code, out, _ = run("--version")
     assert (code, out.split()[0]) == (0, "arraynn")
 
@@ -479,7 +479,7 @@ def one_line(err: str) -> str:
         ),
     ],
 )
-def test_a_wrong_command_is_one_line_and_2(run, words, said):
+def test_a_wrong_command_gives_one_line_and_exit_code_2(run, words, said):
     code, out, err = run(*words.split())
     assert (code, out) == (2, "")
     assert said in one_line(err)
@@ -504,12 +504,12 @@ X, Y = points()
         ({"x": X, "y": Y, "x_test": X[:, :1], "y_test": Y}, "a row of x has shape (2,), one of x_test (1,)"),
         ({"x": X[:0], "y": Y[:0]}, "is empty"),
         ({"x": X, "y": np.asarray([None] * 40)}, "holds Python objects"),
-        ({"x": X}, "has x, and no y"),
-        ({"y": Y}, "has y, and no x"),
+        ({"x": X}, "has x, but no y"),
+        ({"y": Y}, "has y, but no x"),
         ({"x": X.astype(str), "y": Y}, "numbers are needed"),
     ],
 )
-def test_bad_data_are_one_line_and_1_and_leave_no_folder(run, arrays, said):
+def test_bad_data_give_one_line_exit_code_1_and_no_folder(run, arrays, said):
     code, _, err = run("train", save(**arrays), *FAST)
     assert code == 1
     assert said in one_line(err)
@@ -519,7 +519,7 @@ def test_bad_data_are_one_line_and_1_and_leave_no_folder(run, arrays, said):
 @pytest.mark.parametrize("bad", ["x", "y", "x_test", "y_test"])
 @pytest.mark.parametrize("row", [0, 3, 17, 39])
 @pytest.mark.parametrize("options", [[], ["--validation-split", 0.5], ["--validation-split", 0]])
-def test_a_row_that_is_named_is_one_of_the_file(run, bad, row, options):
+def test_the_row_in_an_error_is_an_index_into_the_file(run, bad, row, options):
     x, y = np.zeros((40, 2)), np.linspace(0, 1, 40)
     arrays = {"x": x, "y": y, "x_test": x + 1, "y_test": y + 1}
     arrays[bad] = arrays[bad].copy()
@@ -532,13 +532,13 @@ def test_a_row_that_is_named_is_one_of_the_file(run, bad, row, options):
     assert names(".") == ["mine.npz"]
 
 
-def test_a_split_that_leaves_no_rows_is_one_line_and_1(run):
+def test_a_split_that_leaves_no_rows_gives_one_line_and_exit_code_1(run):
     code, _, err = run("train", save(x=X[:2], y=Y[:2]), *FAST, "--validation-split", 0.01)
     assert (code, "--validation-split 0.01 of 2 rows" in one_line(err)) == (1, True)
 
 
 @pytest.mark.parametrize("content", [b"", b"noise", b"PK\x03\x04noise"])
-def test_files_that_are_no_npz_are_one_line_and_1(run, content):
+def test_files_that_are_not_npz_give_one_line_and_exit_code_1(run, content):
     Path("bad.npz").write_bytes(content)
     code, _, err = run("train", "bad.npz")
     assert (code, "bad.npz" in one_line(err)) == (1, True)
@@ -546,7 +546,7 @@ def test_files_that_are_no_npz_are_one_line_and_1(run, content):
     assert (code, "missing.npz: there is no such file" in one_line(err)) == (1, True)
 
 
-def test_a_truncated_idx_file_is_one_line_and_1(run, monkeypatch, tmp_path):
+def test_a_truncated_idx_file_gives_one_line_and_exit_code_1(run, monkeypatch, tmp_path):
     folder = tmp_path / "data" / "mnist"
     folder.mkdir(parents=True)
     for name in (
@@ -565,7 +565,7 @@ def test_a_truncated_idx_file_is_one_line_and_1(run, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nonsense", "numpy:7", *(["torch"] if find_spec("torch") is None else [])])
-def test_a_backend_that_cannot_be_used_is_one_line_and_1(run, name):
+def test_an_unusable_backend_gives_one_line_and_exit_code_1(run, name):
     code, _, err = run("train", "vertical", "--backend", name)
     assert code == 1
     assert re.search(r"backend '\w+' cannot be used: .+\. .+", one_line(err))
@@ -587,7 +587,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_training(run, monkeypat
     assert (code, out.split("/")[0] in one_line(err)) == (1, True)
 
 
-def test_a_run_that_diverges_is_one_line_and_1_and_keeps_what_was_finite(run):
+def test_a_run_that_diverges_gives_exit_code_1_and_saves_finite_weights(run):
     words = ["train", "vertical", "--backend", "numpy", "--optimizer", "sgd", "--activation", "relu", "--l2", "1"]
     code, _, err = run(*words, "--learning-rate", "1e3", "--epochs", 50, "--out", "run")
     assert code == 1
@@ -613,7 +613,7 @@ def fails_with(monkeypatch, error: BaseException) -> None:
         (ZeroDivisionError("a\nbug"), "ZeroDivisionError: a bug. If this is a bug, ARRAYNN_TRACEBACK=1 shows where"),
     ],
 )
-def test_whatever_fails_is_one_line_and_1(run, monkeypatch, error, said):
+def test_every_failure_gives_one_line_and_exit_code_1(run, monkeypatch, error, said):
     fails_with(monkeypatch, error)
     code, _, err = run("train", "vertical", *FAST)
     assert code == 1
@@ -621,13 +621,13 @@ def test_whatever_fails_is_one_line_and_1(run, monkeypatch, error, said):
     assert names(".") == []
 
 
-def test_a_traceback_is_shown_to_who_asks(run, monkeypatch):
+def test_a_traceback_is_shown_on_request(run, monkeypatch):
     fails_with(monkeypatch, ZeroDivisionError("a bug"))
     monkeypatch.setenv("ARRAYNN_TRACEBACK", "1")
     assert "Traceback (most recent call last)" in run("train", "vertical", *FAST)[2]
 
 
-def test_ctrl_c_before_there_is_anything_to_save_is_130(run, monkeypatch):
+def test_ctrl_c_before_training_gives_exit_code_130(run, monkeypatch):
     monkeypatch.setattr("arraynn.cli._train.load", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     assert run("train", "vertical") == (130, "", "arraynn train: interrupted\n")
     assert names(".") == []
@@ -668,7 +668,7 @@ def test_after_ctrl_c_everything_is_saved(pictures):
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert re.fullmatch(r"arraynn train: interrupted after \d+ of 50000 epochs; all is saved in run; .*\n", err)
-    assert err.endswith("; --out run --resume goes on\n")
+    assert err.endswith("; --out run --resume continues\n")
     assert re.search(r"\ntraining +300 ", out)
     assert names("run") == sorted([*FILES, "checkpoint.safetensors"])  # so that --resume may go on
     model = nn.Model.load("run/model.safetensors", backend="numpy")
@@ -677,7 +677,7 @@ def test_after_ctrl_c_everything_is_saved(pictures):
 
 
 @pytest.mark.parametrize("picture", ["curves", "boundary"])
-def test_ctrl_c_while_pictures_are_drawn_keeps_what_is_there(run, pictures, monkeypatch, picture):
+def test_ctrl_c_while_pictures_are_drawn_keeps_the_saved_files(run, pictures, monkeypatch, picture):
     from matplotlib.figure import Figure
 
     whole, drawn = Figure.savefig, []
@@ -711,7 +711,7 @@ def test_ctrl_c_while_pictures_are_drawn_keeps_what_is_there(run, pictures, monk
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells of a closed pipe in another way")
-def test_a_reader_that_goes_away_is_no_news(pictures):
+def test_a_closed_output_pipe_ends_the_run_without_a_traceback(pictures):
     with started(*LONG) as process:
         wait_for_an_epoch(process)
         process.stdout.close()
@@ -721,7 +721,7 @@ def test_a_reader_that_goes_away_is_no_news(pictures):
     assert names("run") == FILES
 
 
-def test_targets_outside_the_domain_of_a_saved_models_loss_are_one_line_and_1(run):
+def test_targets_outside_the_domain_of_a_saved_models_loss_give_exit_code_1(run):
     model = nn.Model(nn.Sequential(nn.Dense(1)), nn.hinge, backend="numpy").build((2,))
     model.save("hinge.safetensors")
     code, out, err = run("explain", "hinge.safetensors", "--data", save(x=X, y=Y + 1))
@@ -729,13 +729,13 @@ def test_targets_outside_the_domain_of_a_saved_models_loss_are_one_line_and_1(ru
     assert "Hinge takes targets of 0 and 1, or of -1 and 1" in one_line(err)
 
 
-def test_one_class_only_is_one_line_and_1(run):
+def test_a_single_class_gives_one_line_and_exit_code_1(run):
     code, _, err = run("train", save(x=X, y=Y * 0), *FAST)
     assert code == 1
-    assert "y holds one class only, 0; a classification needs 2 at least" in one_line(err)
+    assert "y holds one class only, 0; a classification needs at least 2" in one_line(err)
 
 
-def test_a_film_is_kept_of_what_can_be_drawn(run):
+def test_a_film_is_saved_of_data_that_can_be_drawn(run):
     image = pytest.importorskip("PIL.Image")
     code, out, _ = run("train", "spiral", "--samples", 10, "--hidden", 4, "--epochs", 8, "--film")
     assert code == 0

@@ -56,7 +56,7 @@ def test_every_loss_trains_on_data_of_its_kind(name):
 @pytest.mark.parametrize(
     ("data", "least"), [("moons", 0.95), ("circles", 0.95), ("blobs", 0.95), ("xor", 0.85), ("iris", 0.9)]
 )
-def test_every_data_set_is_learned_with_the_settings_it_has(data, least):
+def test_every_data_set_is_learnt_with_its_default_settings(data, least):
     assert train(data) == 0
     assert model().history["val_accuracy"][-1] >= least
 
@@ -106,7 +106,7 @@ def test_evaluate_of_a_file_takes_its_test_rows_or_all(capsys):
     assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["test", "10"]
 
 
-def test_evaluate_says_what_does_not_fit(capsys):
+def test_evaluate_refuses_data_that_do_not_fit(capsys):
     assert train("moons", "--epochs", 2) == 0
     capsys.readouterr()
     assert main(["evaluate", "run", "iris"]) == 1

@@ -51,7 +51,7 @@ def broken_off(out, epochs="4", *words):
     assert {path.name for path in Path(out).iterdir()} - before == {"checkpoint.safetensors"}
 
 
-def test_a_run_broken_off_ends_with_the_same_files(here):
+def test_an_interrupted_run_resumes_to_the_same_files(here):
     assert train("--epochs", "4", "--out", "straight") == 0
     broken_off("killed")
     assert train("--epochs", "4", "--out", "killed", "--resume") == 0
@@ -60,19 +60,19 @@ def test_a_run_broken_off_ends_with_the_same_files(here):
     assert not (here / "killed" / "checkpoint.safetensors").exists()
 
 
-def test_where_nothing_is_saved_yet_it_begins(here):
+def test_resume_without_a_checkpoint_starts_from_the_beginning(here):
     assert train("--epochs", "2", "--out", "new", "--resume") == 0
     assert nn.Model.load("new/model.safetensors").epoch == 2
 
 
-def test_a_run_that_is_done_is_left_as_it_is(here, capsys):
+def test_resuming_a_finished_run_changes_nothing(here, capsys):
     assert train("--epochs", "2", "--out", "done") == 0
     before = {path: path.stat().st_mtime_ns for path in (here / "done").iterdir()}
     assert main(["train", "vertical", "--epochs", "2", "--out", "done", "--resume"]) == 0
     assert "nothing to resume" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in (here / "done").iterdir()} == before
     assert train("--epochs", "1", "--out", "done", "--resume") == 2
-    assert "of 2 epochs; more --epochs go on from it, --overwrite begins anew" in capsys.readouterr().err
+    assert "of 2 epochs; more --epochs continue it, --overwrite starts over" in capsys.readouterr().err
 
 
 def assert_same_run(one, other):
@@ -80,7 +80,7 @@ def assert_same_run(one, other):
         assert (Path(one) / name).read_bytes() == (Path(other) / name).read_bytes()
 
 
-def test_more_epochs_go_on_from_a_run_that_is_done_to_the_same_files(capsys):
+def test_more_epochs_continue_a_finished_run_to_the_same_files(capsys):
     assert train("--epochs", "5", "--out", "straight") == 0
     assert train("--epochs", "2", "--out", "done") == 0
     assert main([*TRAIN[:-1], "--epochs", "5", "--out", "done", "--resume", "--print-every", "1"]) == 0
@@ -91,7 +91,7 @@ def test_more_epochs_go_on_from_a_run_that_is_done_to_the_same_files(capsys):
     assert_same_run("done", "straight")
 
 
-def test_more_epochs_go_on_from_a_run_broken_off_to_the_same_files(capsys):
+def test_more_epochs_continue_an_interrupted_run_to_the_same_files(capsys):
     assert train("--epochs", "6", "--out", "straight") == 0
     broken_off("killed")
     assert main([*TRAIN[:-1], "--epochs", "6", "--out", "killed", "--resume"]) == 0
@@ -99,7 +99,7 @@ def test_more_epochs_go_on_from_a_run_broken_off_to_the_same_files(capsys):
     assert_same_run("killed", "straight")
 
 
-def test_a_run_that_went_on_and_was_broken_off_counts_all_its_epochs():
+def test_a_run_resumed_and_interrupted_again_counts_all_its_epochs():
     assert train("--epochs", "6", "--out", "straight") == 0
     assert train("--epochs", "1", "--out", "killed") == 0
     broken_off("killed", "6", "--resume")
@@ -108,7 +108,7 @@ def test_a_run_that_went_on_and_was_broken_off_counts_all_its_epochs():
 
 
 @pytest.mark.parametrize("done", [False, True])
-def test_another_learning_rate_or_printing_frequency_goes_on(capsys, done):
+def test_another_learning_rate_or_printing_frequency_can_be_resumed(capsys, done):
     if done:
         assert train("--epochs", "2", "--out", "run", "--print-every", "2") == 0
     else:
@@ -132,7 +132,7 @@ def test_another_learning_rate_or_printing_frequency_goes_on(capsys, done):
         (["--optimizer", "sgd"], "another optimizer"),
     ],
 )
-def test_another_run_does_not_go_on_from_one_that_is_done(words, what, capsys):
+def test_a_finished_run_is_not_resumed_with_other_options(words, what, capsys):
     assert train("--epochs", "2", "--out", "done") == 0
     before = Path("done/model.safetensors").read_bytes()
     assert train("--epochs", "4", "--out", "done", "--resume", *words) == 1
@@ -140,28 +140,28 @@ def test_another_run_does_not_go_on_from_one_that_is_done(words, what, capsys):
     assert Path("done/model.safetensors").read_bytes() == before
 
 
-def test_repeating_the_command_offers_to_go_on_first(capsys):
+def test_repeating_the_command_suggests_resume_first(capsys):
     broken_off("run")
     (Path("run") / "model.safetensors").write_bytes(b"")  # as Ctrl-C leaves it
     assert train("--out", "run") == 2
     said = capsys.readouterr().err
-    assert 0 < said.index("--resume goes on from it") < said.index("--overwrite")
+    assert 0 < said.index("--resume continues it") < said.index("--overwrite")
     Path("run/checkpoint.safetensors").unlink()
     assert train("--out", "run") == 2
     said = capsys.readouterr().err
-    assert 0 < said.index("--resume goes on from it with more --epochs") < said.index("--overwrite")
+    assert 0 < said.index("--resume continues it with more --epochs") < said.index("--overwrite")
 
 
-def test_a_backend_that_is_not_there_is_told_before_a_download(monkeypatch, capsys):
+def test_an_unavailable_backend_is_reported_before_a_download(monkeypatch, capsys):
     monkeypatch.setattr(nn.datasets, "mnist", lambda: pytest.fail("downloads"))
     assert main(["train", "mnist", "--backend", "nonsense"]) == 1
     assert "no backend has that name" in capsys.readouterr().err
 
 
-def test_a_run_broken_off_is_not_overwritten_unasked(here, capsys):
+def test_an_interrupted_run_is_not_overwritten_without_the_option(here, capsys):
     broken_off("killed")
     assert train("--epochs", "4", "--out", "killed") == 2
-    assert "--resume goes on from it" in capsys.readouterr().err
+    assert "--resume continues it" in capsys.readouterr().err
     assert train("--epochs", "2", "--out", "killed", "--overwrite") == 0
     assert nn.Model.load("killed/model.safetensors").epoch == 2
 
@@ -174,13 +174,13 @@ def test_other_options_are_refused(capsys):
 
 
 @pytest.mark.parametrize("words", [["--resume"], ["--resume", "--overwrite", "--out", "a"]])
-def test_what_does_not_go_together(words):
+def test_options_that_exclude_each_other_are_refused(words):
     assert train(*words) == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_saves_and_leaves(number, code, here):
+def test_a_signal_saves_a_checkpoint_and_stops(number, code, here):
     command = [sys.executable, "-m", "arraynn", *TRAIN[:-1], "--epochs", "100000", "--print-every", "1", "--out", "run"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
     with subprocess.Popen(
@@ -195,4 +195,4 @@ def test_a_signal_saves_and_leaves(number, code, here):
     assert process.returncode == code, err
     assert nn.Model.load("run/checkpoint.safetensors").step > 0
     assert len(err.splitlines()) == 1
-    assert "--out run --resume goes on" in err
+    assert "--out run --resume continues" in err

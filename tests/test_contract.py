@@ -84,7 +84,7 @@ WRONG: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("kind", "told"), WRONG, ids=lambda value: getattr(value, "__name__", ""))
 @pytest.mark.parametrize("inside", [False, True])
-def test_a_wrong_layer_is_named_with_its_place_and_the_contract(kind, told, inside):
+def test_a_wrong_layer_is_named_with_its_position_and_the_contract(kind, told, inside):
     place = r"layers\.1\.layers\.1" if inside else r"layers\.1"
     own = nn.Residual(nn.ReLU(), kind()) if inside else kind()
     model = nn.Model(nn.Sequential(nn.Dense(2), own, nn.Dense(2)), optimizer="sgd", backend="numpy")
@@ -93,13 +93,13 @@ def test_a_wrong_layer_is_named_with_its_place_and_the_contract(kind, told, insi
 
 
 @pytest.mark.parametrize(("kind", "told"), WRONG, ids=lambda value: getattr(value, "__name__", ""))
-def test_a_branch_is_named_too(kind, told):
+def test_a_wrong_layer_in_a_branch_is_named(kind, told):
     network = nn.Sequential(nn.Dense(2), nn.Concatenate(nn.Identity(), kind()), nn.Dense(2))
     with pytest.raises(nn.ContractError, match=rf"^{kind.__name__} 'layers\.1\.layers\.1': {told}"):
         nn.Model(network, optimizer="sgd", backend="numpy").fit(X, Y)
 
 
-def test_a_network_that_is_one_layer_is_told_as_the_network():
+def test_a_wrong_layer_that_is_the_whole_network_is_named():
     model = nn.Model(OnlyY(), "mse", "sgd", backend="numpy")
     with pytest.raises(nn.ContractError, match=r"^OnlyY 'network': its forward returns"):
         model.predict(X)  # it read y[0], the first row, as the outputs
@@ -107,7 +107,7 @@ def test_a_network_that_is_one_layer_is_told_as_the_network():
         nn.Model(WrongShape(), "mse", "sgd", backend="numpy").fit(X, X)
 
 
-def test_what_a_right_layer_raises_stays_what_it_is():
+def test_an_exception_of_a_correct_layer_is_unchanged():
     @dataclass(frozen=True)
     class Broken(Own):
         def __call__(self, params, x, key=None):
@@ -159,7 +159,7 @@ def test_a_wrong_loss_is_named_with_the_contract(loss, told):
         model.fit(X, X)
 
 
-def test_a_loss_class_is_held_to_it_too():
+def test_a_wrong_loss_class_is_named_with_the_contract():
     @dataclass(frozen=True)
     class Mine(nn.Loss):
         def __call__(self, outputs, targets, *, sample_weight=None, total=None):
@@ -170,7 +170,7 @@ def test_a_loss_class_is_held_to_it_too():
         model.evaluate(X, X)
 
 
-def test_arrays_of_two_libraries_are_told_with_the_remedy():
+def test_arrays_of_two_libraries_are_refused_with_the_remedy():
     strict = pytest.importorskip("array_api_strict")
     network = nn.Sequential(nn.Dense(3), nn.ReLU())
     params, _ = network.init(np.random.default_rng(0), (2,))
@@ -421,7 +421,7 @@ def test_a_wrong_callback_is_named_before_anything_is_trained(name, hook, told):
     assert model.params is None
 
 
-def test_a_layer_whose_init_takes_or_returns_something_else_is_named():
+def test_a_layer_with_a_wrong_init_is_named():
     class Bare(Own):
         def init(self, shape):
             return {}, shape
@@ -438,7 +438,7 @@ def test_a_layer_whose_init_takes_or_returns_something_else_is_named():
             nn.Sequential(kind()).init(np.random.default_rng(0), (2,))
 
 
-def test_what_a_users_rule_raises_of_its_own_stays_what_it_is():
+def test_an_exception_of_a_custom_rule_is_unchanged():
     class Broken(Rule):
         def update_one(self, p, g, slots, c):
             return len(1), slots

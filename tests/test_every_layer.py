@@ -16,7 +16,7 @@ from tests.every_layer import EVERY, inputs, named, parameters
 every_layer = pytest.mark.parametrize(("layer", "shape"), EVERY, ids=named)
 
 
-def test_every_layer_of_the_library_is_in_the_list() -> None:
+def test_every_layer_of_the_library_is_tested() -> None:
     public = {getattr(layers, name) for name in layers.__all__}
     kinds = {kind for kind in public if isinstance(kind, type)} - {layers.Layer, layers.Activation}
     assert kinds - {type(layer) for layer, _ in EVERY} == set()
@@ -40,7 +40,7 @@ def leaves_of(nest: Any) -> list[Any]:
 
 
 @every_layer
-def test_summary_counts_it(layer: Any, shape: Any) -> None:
+def test_summary_counts_its_parameters(layer: Any, shape: Any) -> None:
     network = nn.Sequential(layer)
     params, output = network.init(np.random.default_rng(0), shape)
     lines = network.summary(shape).splitlines()
@@ -51,7 +51,7 @@ def test_summary_counts_it(layer: Any, shape: Any) -> None:
 
 
 @every_layer
-def test_explain_shows_it_both_ways(layer: Any, shape: Any) -> None:
+def test_explain_shows_its_forward_and_backward_pass(layer: Any, shape: Any) -> None:
     network = with_dense(layer)
     model = nn.Model(network, optimizer=nn.SGD(0.1), backend="numpy", seed=0).build(shape)
     x, y = inputs(layer, shape, 2), np.asarray([0, 2])
@@ -187,7 +187,7 @@ def given(found: Any, x: Any) -> dict[str, Any]:
 
 
 @every_layer
-def test_onnx_infers_as_it_does(layer: Any, shape: Any, tmp_path: Any) -> None:
+def test_onnx_inference_agrees_with_it(layer: Any, shape: Any, tmp_path: Any) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("ndonnx")
     model = nn.Model(with_dense(layer), backend="numpy").build(shape)
@@ -204,7 +204,7 @@ def test_onnx_infers_as_it_does(layer: Any, shape: Any, tmp_path: Any) -> None:
 
 
 @every_layer
-def test_onnx_trains_as_it_does(layer: Any, shape: Any, tmp_path: Any) -> None:
+def test_onnx_training_agrees_with_it(layer: Any, shape: Any, tmp_path: Any) -> None:
     pytest.importorskip("ndonnx")
     network, steps = with_dense(layer), 3
     model = nn.Model(network, optimizer=nn.SGD(0.1, momentum=0.9), backend="numpy", seed=0).build(shape)

@@ -19,7 +19,7 @@ LESSONS = sorted(EXAMPLES.glob("[0-9]*.py"))
 STATED = re.compile(r"^# ?> (.*)$", re.MULTILINE)
 
 
-def test_there_is_a_lesson_for_each_row_one_before_them_and_four_more():
+def test_there_is_a_lesson_for_each_row_of_the_book_and_five_more():
     assert [int(lesson.name[:2]) for lesson in LESSONS] == list(range(23))
 
 

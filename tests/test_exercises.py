@@ -44,7 +44,7 @@ def stated(number):
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_the_check_tells_the_stub_and_each_mistake_from_the_solution(number, shared):
+def test_the_check_passes_the_solution_and_fails_the_stub_and_each_mistake(number, shared):
     module = loaded(FOLDER / f"{number}.py")
     solution, *mistakes = shared.versions(FOLDER / f"{number}.py")
     stub = getattr(module, solution.__name__)
@@ -94,7 +94,7 @@ def test_an_exercise_runs_as_a_program():
 
 
 @pytest.mark.parametrize("body", ["return w1 @ w2, b1 @ w2 + b2", "return w1 @ w2, b1 + b2"])
-def test_a_learners_lines_are_judged(body, tmp_path):
+def test_the_code_of_a_learner_is_checked(body, tmp_path):
     for path in (FOLDER / "_exercise.py", FOLDER / "01.py"):
         text = path.read_text(encoding="utf-8").replace("    raise NotImplementedError\n", f"    {body}\n")
         (tmp_path / path.name).write_text(text, encoding="utf-8")

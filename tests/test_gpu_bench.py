@@ -81,7 +81,7 @@ def test_torchs_peer_computes_the_losses_of_ours(variant: str) -> None:
         torch.compiler.set_stance("default")
 
 
-def test_a_captured_step_of_torch_begins_anew_at_each_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_captured_step_of_torch_restarts_at_each_reset(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
 
     def capture(self: Any) -> None:  # a stand-in for the graph: replaying it takes the step that would be captured
@@ -106,7 +106,7 @@ def test_jaxs_peer_computes_the_losses_of_ours() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in ON_GPU if name.startswith("torch")])
-def test_without_a_gpu_a_peer_says_so(name: str) -> None:
+def test_without_a_gpu_a_peer_reports_it(name: str) -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("there is one")
@@ -175,7 +175,7 @@ def test_a_profile_is_sorted_into_kernels_copies_and_waits() -> None:
     assert found.row == ["3", "2", "3", "2"]
 
 
-def test_what_a_profile_begins_and_ends_with_does_not_count() -> None:
+def test_the_ends_of_a_profile_do_not_count() -> None:
     def profiled(run: Any) -> Any:
         run()
         kinds = [("kernel", "CUDA")] * 5 * lane.taken + [("cudaDeviceSynchronize", "CPU"), ("setup", "CUDA")]
@@ -188,7 +188,7 @@ def test_what_a_profile_begins_and_ends_with_does_not_count() -> None:
     assert launches.of_a_step(lane, profiled).row == ["5", "0", "0", "0"]
 
 
-def test_the_profile_of_torch_has_what_is_read_of_it() -> None:
+def test_the_profile_of_torch_has_the_fields_that_are_read() -> None:
     torch = pytest.importorskip("torch")
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         torch.ones(3) + 1
@@ -199,7 +199,7 @@ def test_the_profile_of_torch_has_what_is_read_of_it() -> None:
 
 
 @needs_compiler
-def test_the_clock_is_the_gpus_own(gpu: Any) -> None:
+def test_times_are_measured_by_gpu_events(gpu: Any) -> None:
     said: list[str] = []
 
     class Event:
@@ -332,7 +332,7 @@ def test_whatever_takes_long_the_times_are_taken_within_seven_minutes() -> None:
     assert sum(stage.limit for stage in every[: place + 1]) <= 7 * 60
 
 
-def test_a_stage_that_is_run_again_takes_the_place_of_its_old_result(tried: Any, tmp_path: Path) -> None:
+def test_a_repeated_stage_replaces_its_old_result(tried: Any, tmp_path: Path) -> None:
     flag = f"import os; print('again', os.path.exists({str(tmp_path / 'mended')!r})); "
     programs = {"first": ("print('stays')", 20), "second": (flag + f"os.stat({str(tmp_path / 'mended')!r})", 20)}
     assert tried(programs)[0] == 1
@@ -344,26 +344,26 @@ def test_a_stage_that_is_run_again_takes_the_place_of_its_old_result(tried: Any,
     assert "again True" in page
 
 
-def test_what_no_time_is_left_for_is_named(tried: Any) -> None:
+def test_a_stage_without_time_left_is_reported(tried: Any) -> None:
     code, page, results = tried({"only": ("print('never')", 20)}, "--minutes", "0")
     assert code == 1
     assert results["only"]["status"] == "not run: no time was left"
     assert "only (not run: no time was left)" in page
 
 
-def test_a_stage_that_is_none_is_refused(tried: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_stage_is_refused(tried: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         tried({"only": ("pass", 20)}, "--stage", "onyl")
     assert "onyl is none of only" in capsys.readouterr().err
 
 
-def test_the_stages_are_all_there_the_most_valuable_first() -> None:
+def test_all_stages_exist_with_the_most_valuable_first() -> None:
     names = [stage.name for stage in stages.stages(Path("out"))]
     assert names[:7] == ["doctor", "blocks", "graphs", "tests", "parity", "launches", "times"]
     assert {"spiral-cupy", "digits-cupy", "mnist-cupy", "trained", "memory"} <= {*names}
 
 
-def test_until_somebody_has_run_it_readme_says_so_of_every_gpu() -> None:
+def test_until_the_gpu_script_has_run_readme_says_not_yet_run() -> None:
     if (ROOT / "ci" / "gpu-results.md").exists():
         pytest.skip("it has been run")
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
@@ -372,7 +372,7 @@ def test_until_somebody_has_run_it_readme_says_so_of_every_gpu() -> None:
     assert [line for line in claims if "not yet run" not in line] == []
 
 
-def test_the_notebook_runs_what_is_here() -> None:
+def test_the_notebook_runs_existing_files() -> None:
     cells = json.loads((ROOT / "ci" / "gpu.ipynb").read_text(encoding="utf-8"))["cells"]
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     for source in sources:
@@ -384,7 +384,7 @@ def test_the_notebook_runs_what_is_here() -> None:
     assert not any(cell.get("outputs") for cell in cells)
 
 
-def test_runs_are_compared_and_one_that_learnt_too_little_is_seen(
+def test_a_run_that_learnt_too_little_is_found_by_comparison(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     head = "epoch,loss,accuracy,val_loss,val_accuracy\n"
@@ -400,7 +400,7 @@ def test_runs_are_compared_and_one_that_learnt_too_little_is_seen(
     assert "| mnist-cupy | - |" in capsys.readouterr().out
 
 
-def test_a_run_of_the_library_leaves_what_is_read(tmp_path: Path) -> None:
+def test_a_run_of_the_library_leaves_the_files_that_are_read(tmp_path: Path) -> None:
     from arraynn.cli import main
 
     assert (

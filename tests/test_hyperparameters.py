@@ -61,7 +61,7 @@ def numbers(value: Any) -> list[Any]:
 
 @pytest.mark.parametrize("zero_dim", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_dataclass_holds_pythons_numbers(kind: type, zero_dim: bool) -> None:
+def test_every_dataclass_converts_numpy_scalars_to_python_numbers(kind: type, zero_dim: bool) -> None:
     plain = arguments(kind)
     made = kind(**{name: as_numpy(value, zero_dim) for name, value in plain.items()})
     for field in fields(made):
@@ -72,7 +72,7 @@ def test_every_dataclass_holds_pythons_numbers(kind: type, zero_dim: bool) -> No
     assert hash(made) == hash(kind(**plain))
 
 
-def test_there_are_as_many_kinds_as_expected() -> None:
+def test_all_dataclasses_with_hyperparameters_are_tested() -> None:
     assert len(KINDS) > 50
 
 
@@ -90,13 +90,13 @@ class Scale(nn.Layer):
         return x * self.by, lambda dy, need_dx=True: (dy * self.by, {})
 
 
-def test_a_users_own_class_is_helped_too() -> None:
+def test_a_custom_class_converts_numpy_scalars() -> None:
     assert type(Scale(np.float32(0.5)).by) is float
     assert type(replace(Scale(0.5), by=np.float64(2.0)).by) is float
 
 
 @pytest.mark.parametrize("number", [np.longdouble(0.5), np.float16(0.5), np.int8(3), np.bool_(True), np.uint64(2)])
-def test_every_type_of_numpys_becomes_a_number(number: Any) -> None:
+def test_every_numpy_dtype_becomes_a_python_number(number: Any) -> None:
     for convert in (python_number, held_number):
         assert type(convert(number)) in PLAIN
         assert convert(number) == number
@@ -206,7 +206,7 @@ def numbers_of(block: Any) -> set[str]:
     return held & set(inspect.signature(block).parameters) - arrays - UNCHECKED
 
 
-def test_every_block_with_hyperparameters_is_tried_by_hand() -> None:
+def test_every_function_with_hyperparameters_is_tested() -> None:
     blocks = [block for name in nn.__all__ if inspect.isfunction(block := getattr(nn, name))]
     for block in (block for block in blocks if block.__module__.startswith(PACKAGES)):
         named = numbers_of(block)
@@ -215,7 +215,7 @@ def test_every_block_with_hyperparameters_is_tried_by_hand() -> None:
 
 
 @pytest.mark.parametrize("block", BY_HAND, ids=lambda block: block.__name__)
-def test_a_block_refuses_what_its_dataclass_refuses_in_the_same_words(block: Any) -> None:
+def test_a_function_refuses_hyperparameters_with_the_message_of_its_dataclass(block: Any) -> None:
     by_hand, dataclass_of = BY_HAND[block]
     for name in numbers_of(block):
         for value in OUT_OF_RANGE[name]:
@@ -234,7 +234,7 @@ def test_a_mask_of_a_key_has_a_rate_below_one() -> None:
         nn.Key(0).keep((2, 3), 1.0, like=ROWS)
 
 
-def test_a_model_of_numpys_numbers_is_that_of_pythons(tmp_path: Any) -> None:
+def test_a_model_with_numpy_scalars_equals_one_with_python_numbers(tmp_path: Any) -> None:
     x = np.random.default_rng(0).standard_normal((40, 3)).astype("float32")
     y = (x[:, 0] > 0).astype(int)
 
@@ -266,7 +266,7 @@ def test_a_model_of_numpys_numbers_is_that_of_pythons(tmp_path: Any) -> None:
         assert np.array_equal(a, b)
 
 
-def test_a_schedule_of_ones_own_may_answer_with_numpys() -> None:
+def test_a_custom_schedule_may_return_numpy_scalars() -> None:
     params = {"w": np.ones(2, "float32")}
     optimizer = nn.Adam(lambda step: np.float64(0.1) / (step + 1))
     params, _ = optimizer.update(params, {"w": np.ones(2, "float32")}, optimizer.init(params))
@@ -274,7 +274,7 @@ def test_a_schedule_of_ones_own_may_answer_with_numpys() -> None:
     assert type(optimizer.scalars(0)["lr"]) is float
 
 
-def test_averages_and_groups_take_numpys() -> None:
+def test_averages_and_groups_take_numpy_scalars() -> None:
     for optimizer in (
         nn.EMA(nn.SGD(0.1), np.float64(0.5), learning_rate=np.float64(0.2)),
         nn.SWA(nn.SGD(0.1), np.int64(0), np.int64(2), learning_rate=np.float64(0.2)),
@@ -286,7 +286,7 @@ def test_averages_and_groups_take_numpys() -> None:
     assert type(nn.PiecewiseConstant(np.asarray([2]), np.asarray([0.5, 0.25])).values[0]) is float
 
 
-def test_a_rule_that_reads_the_rate_in_a_step_is_told_where_it_is() -> None:
+def test_an_update_rule_that_reads_learning_rate_is_refused_with_the_remedy() -> None:
     @dataclass(frozen=True)
     class Own(nn.Optimizer):
         def update_one(self, p: Any, g: Any, slots: Any, c: Any) -> Any:

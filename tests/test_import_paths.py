@@ -32,7 +32,7 @@ PATHS = {
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_public_path_still_has_its_names(path):
+def test_public_import_paths_keep_their_names(path):
     if path == "arraynn.sklearn":
         pytest.importorskip("sklearn")
     module = import_module(path)

@@ -17,7 +17,7 @@ SCALED = [
 
 
 @pytest.mark.parametrize(("name", "variance"), SCALED)
-def test_variances_are_the_papers(rng, name, variance):
+def test_variances_are_those_of_the_papers(rng, name, variance):
     w = getattr(initializers, name)(rng, SHAPE)
     deviation = math.sqrt(2 / w.size)  # of an estimated variance, relative; less for uniform numbers
     assert w.shape == SHAPE
@@ -26,14 +26,14 @@ def test_variances_are_the_papers(rng, name, variance):
     assert abs(np.mean(w)) < 5 * math.sqrt(variance / w.size)
 
 
-def test_the_fans_of_a_convolution_take_its_kernel_times(rng):
+def test_the_fans_of_a_convolution_are_multiplied_by_its_kernel_size(rng):
     w = initializers.variance_scaling(1.0, "out", "normal")(rng, (3, 3, 10, 500))
     assert np.var(w) == pytest.approx(1 / (3 * 3 * 500), rel=0.05)
     assert np.var(initializers.he_normal(rng, (3, 3, 10, 500))) == pytest.approx(2 / (3 * 3 * 10), rel=0.05)
 
 
 @pytest.mark.parametrize(("name", "variance"), [item for item in SCALED if "uniform" in item[0]])
-def test_uniform_ones_fill_their_interval(rng, name, variance):
+def test_uniform_initializers_fill_their_interval(rng, name, variance):
     w, limit = getattr(initializers, name)(rng, SHAPE), math.sqrt(3 * variance)
     assert np.max(np.abs(w)) <= limit
     assert np.min(w) < -0.99 * limit
@@ -41,7 +41,7 @@ def test_uniform_ones_fill_their_interval(rng, name, variance):
 
 
 @pytest.mark.parametrize(("name", "variance"), [item for item in SCALED if "normal" in item[0]])
-def test_normal_ones_have_their_tails(rng, name, variance):
+def test_normal_initializers_are_not_truncated(rng, name, variance):
     w = getattr(initializers, name)(rng, SHAPE)
     assert np.mean(np.abs(w) > 2 * math.sqrt(variance)) == pytest.approx(0.0455, abs=0.005)
 
@@ -51,14 +51,14 @@ def test_normal_is_the_books_small_random_numbers():
     assert np.array_equal(drawn, 0.01 * np.random.RandomState(0).randn(2, 3))
 
 
-def test_one_seed_one_start_whichever_generator():
+def test_one_seed_gives_the_same_weights_with_each_kind_of_generator():
     for make in (np.random.default_rng, np.random.RandomState):
         for name, _ in SCALED:
             first, second = (getattr(initializers, name)(make(3), (4, 5)) for _ in range(2))
             assert np.array_equal(first, second)
 
 
-def test_constants_draw_nothing(rng):
+def test_constants_draw_no_random_numbers(rng):
     before = rng.bit_generator.state
     assert initializers.zeros(rng, (3,)).tolist() == [0.0] * 3
     assert initializers.constant(0.5)(rng, (2,)).tolist() == [0.5] * 2
@@ -82,7 +82,7 @@ def test_orthogonal_weights_favour_no_direction(rng):
     assert np.mean(np.linalg.det(drawn) > 0) == pytest.approx(0.5, abs=0.04)
 
 
-def test_no_inputs_are_no_division_by_zero(rng):
+def test_layers_without_inputs_divide_by_nothing(rng):
     assert initializers.he_normal(rng, (0, 3)).shape == (0, 3)
 
 
@@ -98,6 +98,6 @@ def test_no_inputs_are_no_division_by_zero(rng):
         (lambda: initializers.variance_scaling(1.0, "in", "gauss"), "distribution 'normal' or 'uniform'"),
     ],
 )
-def test_what_is_out_of_range_is_refused(make, what):
+def test_values_out_of_range_are_refused(make, what):
     with pytest.raises(ValueError, match=what):
         make()

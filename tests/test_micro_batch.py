@@ -38,7 +38,7 @@ def trained(backend: str, micro_batch: int | None, dtype: str, weighted: bool, r
 
 @pytest.mark.parametrize("micro_batch", [1, 4, 10, 99])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_it_is_the_update_of_the_whole_batch(backend: str, micro_batch: int, weighted: bool) -> None:
+def test_the_update_equals_that_of_the_whole_batch(backend: str, micro_batch: int, weighted: bool) -> None:
     # with the dropout masks of the whole: a row's decisions do not depend on where the batch is split
     got, want = (trained(backend, rows, "float32", weighted) for rows in (micro_batch, None))
     for (path, a), b in zip(tree.items(got), tree.leaves(want), strict=True):
@@ -60,7 +60,7 @@ def test_where_numpy_takes_row_blocks_anyway_the_bits_are_the_same(monkeypatch: 
     nn.training.step.compiled_step.cache_clear()
 
 
-def test_no_part_is_larger(rng: np.random.Generator) -> None:
+def test_no_part_is_larger_than_the_micro_batch(rng: np.random.Generator) -> None:
     seen: list[int] = []
 
     class Watch(nn.Identity):
@@ -78,7 +78,7 @@ def test_no_part_is_larger(rng: np.random.Generator) -> None:
     assert seen[:4] == [1, 4, 4, 2]  # a row first, which tells how many classes there are
 
 
-def test_fit_takes_it(backend: str, rng: np.random.Generator) -> None:
+def test_fit_takes_a_micro_batch(backend: str, rng: np.random.Generator) -> None:
     x, y = rng.standard_normal((20, 2)), rng.integers(0, 3, 20)
     histories = []
     for rows in (None, 3):
@@ -98,7 +98,7 @@ def test_sequences_of_several_arrays_are_split_too(rng: np.random.Generator) -> 
     assert histories[1] == pytest.approx(histories[0], rel=1e-12)
 
 
-def test_what_cannot_be_split_is_refused(rng: np.random.Generator) -> None:
+def test_batches_that_cannot_be_split_are_refused(rng: np.random.Generator) -> None:
     network = nn.Sequential(nn.Dense(3), nn.BatchNorm())
     with pytest.raises(ValueError, match=r"couples its rows \(BatchNorm does\).*Take GroupNorm"):
         nn.make_train_step(network, nn.softmax_cross_entropy, nn.SGD(0.1), micro_batch=4)

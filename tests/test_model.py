@@ -55,7 +55,7 @@ def test_auto_keeps_the_library_and_device_of_arrays_that_are_not_numpys(xp):
     }
 
 
-def test_looking_at_the_backend_does_not_fix_it():
+def test_reading_the_backend_does_not_fix_the_choice():
     model = model_of(backend="auto")
     assert model.backend.name in ("numpy", "cupy")
     x = nn.backend("array_api_strict:device1").asarray(X)
@@ -63,7 +63,7 @@ def test_looking_at_the_backend_does_not_fix_it():
     assert model.backend.name == "array_api_strict"
 
 
-def test_a_name_decides_whatever_the_arrays(backend):
+def test_a_named_backend_is_used_whatever_the_arrays(backend):
     model = model_of(backend=backend).build(2)
     wanted = nn.backend(backend)
     assert (model.backend.name, model.backend.device) == (wanted.name, wanted.device)
@@ -72,7 +72,7 @@ def test_a_name_decides_whatever_the_arrays(backend):
     assert all(wanted.owns(leaf) for leaf in tree.leaves(model.params))
 
 
-def test_an_unknown_backend_is_refused_at_first_use_and_nothing_is_lost():
+def test_an_unknown_backend_is_refused_at_first_use_without_loss():
     model = model_of(backend="nunpy")
     for use in (lambda: model.fit(X, Y), lambda: model.predict(X), lambda: model.backend):
         with pytest.raises(nn.BackendUnavailable, match="did you mean 'numpy'"):
@@ -87,7 +87,7 @@ def test_a_named_backend_that_is_not_usable_says_why():
         model_of(backend="array_api_strict:device9").fit(X, Y)
 
 
-def test_to_moves_weights_and_optimizer_state_and_training_goes_on(backend):
+def test_to_moves_weights_and_optimizer_state_and_training_continues(backend):
     model, stayed = (model_of(optimizer=nn.Adam(0.05)) for _ in range(2))
     for one in (model, stayed):
         one.fit(X, Y, epochs=2, batch_size=None)
@@ -100,7 +100,7 @@ def test_to_moves_weights_and_optimizer_state_and_training_goes_on(backend):
     assert model.history["loss"] == pytest.approx(stayed.history["loss"], rel=1e-5)
 
 
-def test_a_move_that_fails_leaves_the_model_whole():
+def test_a_failed_move_leaves_the_model_unchanged():
     model = model_of(dtype="float64").build(2)
     before = on_host(model)
     with pytest.raises(nn.BackendUnavailable, match="float64"):
@@ -114,7 +114,7 @@ def test_a_move_that_fails_leaves_the_model_whole():
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "__call__"])
-def test_answers_come_back_where_x_is(xp, method):
+def test_predictions_are_on_the_device_of_x(xp, method):
     wanted = np.asarray(getattr(model_of().build(2), method)(X))
     for lives in ("numpy", "array_api_strict:device1"):
         answer = getattr(model_of(backend=lives).build(2), method)(xp.asarray(X))
@@ -123,7 +123,7 @@ def test_answers_come_back_where_x_is(xp, method):
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "__call__"])
-def test_a_model_anywhere_answers_numpy_in_numpy(backend, method):
+def test_numpy_inputs_give_numpy_predictions_on_every_backend(backend, method):
     wanted = getattr(model_of().build(2), method)(X)
     answer = getattr(model_of(backend=backend).build(2), method)(X)
     assert type(answer) is np.ndarray
@@ -131,7 +131,7 @@ def test_a_model_anywhere_answers_numpy_in_numpy(backend, method):
     np.testing.assert_allclose(answer, wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_many_rows_are_answered_in_blocks_and_joined(rng):
+def test_many_rows_are_predicted_in_blocks(rng):
     model = model_of().build(2)
     x = rng.standard_normal((2 * model.backend.inference_rows + 3, 2)).astype(np.float32)
     weight, bias = on_host(model)[:2]
@@ -144,7 +144,7 @@ def test_many_rows_are_answered_in_blocks_and_joined(rng):
     assert model.evaluate(x, y)["loss"] == pytest.approx(float(loss), rel=1e-5)
 
 
-def test_answers_have_the_same_bits_with_any_number_of_workers(rng, monkeypatch):
+def test_predictions_have_the_same_bits_with_any_number_of_threads(rng, monkeypatch):
     model = model_of(backend="numpy").build(2)
     x = rng.standard_normal((5 * model.backend.inference_rows + 3, 2)).astype(np.float32)
     answers = []
@@ -165,7 +165,7 @@ def test_a_classifier_predicts_labels_and_probabilities():
     assert model.predict(X).dtype.kind == "i"
 
 
-def test_one_output_is_answered_as_n(backend):
+def test_predictions_of_one_output_have_shape_n(backend):
     yes = (Y == 1).astype(int)
     model = model_of(nn.Sequential(nn.Dense(1)), nn.sigmoid_cross_entropy, backend=backend)
     model.fit(X, yes, epochs=2)
@@ -184,17 +184,17 @@ def test_a_regression_has_no_probabilities():
         model_of(loss=nn.mean_squared_error).predict_proba(X)
 
 
-def test_an_answer_uses_no_dropout():
+def test_predictions_use_no_dropout():
     model = model_of(nn.Sequential(nn.Dropout(0.5), nn.Dense(3)))
     np.testing.assert_array_equal(model(X), model(X))
 
 
-def test_nan_is_refused_in_questions_too():
+def test_predict_refuses_nan():
     with pytest.raises(nn.DataError, match="x holds nan in row 0"):
         model_of().predict([[np.nan, 1.0]])
 
 
-def test_evaluate_is_made_of_python_floats_and_has_no_penalty(backend):
+def test_evaluate_returns_python_floats_without_the_penalty(backend):
     model = model_of(backend=backend)
     model.fit(X, Y, epochs=2)
     found = model.evaluate(X, Y)
@@ -232,7 +232,7 @@ def test_history_holds_python_floats(backend):
     assert {len(values) for values in history.values()} == {2}
 
 
-def test_the_loss_is_data_loss_and_penalty_and_val_loss_has_none(backend):
+def test_loss_is_data_loss_plus_penalty_and_val_loss_has_no_penalty(backend):
     model = model_of(backend=backend, optimizer=nn.SGD(0.0))
     history = model.fit(X, Y, epochs=1, batch_size=None, validation_data=(X, Y))
     weight = model.backend.to_numpy(model.params[0]["weight"])
@@ -242,7 +242,7 @@ def test_the_loss_is_data_loss_and_penalty_and_val_loss_has_none(backend):
     assert history["val_loss"] == [pytest.approx(history["data_loss"][0], rel=1e-6)]
 
 
-def test_figures_of_an_epoch_are_taken_before_its_update():
+def test_figures_of_an_epoch_are_measured_before_its_updates():
     model = model_of()
     before = model.evaluate(X, Y)
     history = model.fit(X, Y, epochs=2, batch_size=None)
@@ -251,7 +251,7 @@ def test_figures_of_an_epoch_are_taken_before_its_update():
     assert history["data_loss"][1] < history["data_loss"][0]
 
 
-def test_an_epoch_is_the_mean_over_its_batches_by_their_rows():
+def test_figures_of_an_epoch_are_means_weighted_by_rows():
     model = model_of(optimizer=nn.SGD(0.0))  # weights stay, so that the mean can be told beforehand
     history = model.fit(X, Y, batch_size=7)
     assert history["data_loss"] == [pytest.approx(model.evaluate(X, Y)["loss"], rel=1e-5)]
@@ -271,7 +271,7 @@ def test_validation_data_may_be_weighted():
     assert history["val_loss"] == [pytest.approx(model.evaluate(X[Y == 0], Y[Y == 0])["loss"], rel=1e-6)]
 
 
-def test_a_second_fit_goes_on(backend):
+def test_a_second_fit_continues(backend):
     model, once = (model_of(backend=backend, optimizer=nn.Adam(0.02)) for _ in range(2))
     model.fit(X, Y, epochs=2, batch_size=16)
     model.fit(X, Y, epochs=3, batch_size=16)
@@ -281,7 +281,7 @@ def test_a_second_fit_goes_on(backend):
     assert_same_weights(model, once)
 
 
-def test_a_name_that_comes_later_is_nan_before():
+def test_a_quantity_first_logged_later_is_nan_before():
     model = model_of()
     model.fit(X, Y, epochs=2)
     model.fit(X, Y, validation_data=(X, Y))
@@ -308,7 +308,7 @@ def test_two_metrics_of_one_name_are_refused(wrong):
         model_of(metrics=wrong)
 
 
-def test_a_metric_may_not_be_named_as_a_loss():
+def test_a_metric_may_not_have_the_name_of_a_loss():
     def loss(outputs, targets):
         return outputs[:, 0]
 
@@ -379,7 +379,7 @@ def test_a_generator_draws_the_weights_first_then_the_seed(make):
     assert_same_weights(model, again)
 
 
-def test_a_legacy_stream_continues_where_the_data_left_it():
+def test_a_random_state_continues_where_the_data_left_it():
     rng = np.random.RandomState(0)
     rng.standard_normal(30)  # as a data set made from the same stream
     before = copy.deepcopy(rng)
@@ -388,7 +388,7 @@ def test_a_legacy_stream_continues_where_the_data_left_it():
 
 
 @pytest.mark.parametrize("wrong", [-1, 1.5, "0", None, True])
-def test_seeds_that_are_none_are_refused(wrong):
+def test_invalid_seeds_are_refused(wrong):
     with pytest.raises(ValueError, match="seed must be an integer of at least 0, a Generator or a RandomState"):
         model_of(seed=wrong)
 
@@ -428,7 +428,7 @@ def test_numpy_weights_that_are_assigned_share_no_memory():
     assert not any(np.shares_memory(a, b) for a, b in zip(tree.leaves(given), tree.leaves(model.params), strict=True))
 
 
-def test_set_params_begins_the_optimizer_anew_and_assigning_does_not():
+def test_set_params_resets_the_optimizer_and_assigning_params_does_not():
     model = model_of(optimizer=nn.Adam(0.1))
     model.fit(X, Y, epochs=3)
     model.params = model.params
@@ -438,7 +438,7 @@ def test_set_params_begins_the_optimizer_anew_and_assigning_does_not():
 
 
 @pytest.mark.parametrize("built", [True, False])
-def test_weights_of_another_form_are_refused(built):
+def test_weights_of_another_structure_are_refused(built):
     model = model_of()
     wrong = nn.Sequential(nn.Dense(4), nn.ReLU(), nn.Dense(3)).init(np.random.default_rng(0), (2,))[0]
     if built:
@@ -481,7 +481,7 @@ def test_a_second_fit_keeps_slots_whatever_the_order_of_their_names(backend):
     np.testing.assert_array_equal(*averages)
 
 
-def test_build_takes_a_number_a_list_and_the_same_again():
+def test_build_takes_an_integer_or_a_list_and_may_be_repeated():
     model = model_of().build([2])
     before = on_host(model)
     model.build(2)
@@ -511,7 +511,7 @@ def test_one_layer_has_a_summary_too():
 # ---------------------------------------------------------------- what fit takes
 
 
-def test_lists_are_taken():
+def test_fit_and_predict_take_lists():
     model = model_of()
     history = model.fit(X.tolist(), Y.tolist(), epochs=2)
     again = model_of()
@@ -560,7 +560,7 @@ def test_validation_split_is_drawn_by_the_seed(backend):
     assert history["data_loss"] == [pytest.approx(model.evaluate(X[kept], Y[kept])["loss"], rel=1e-6)]
 
 
-def test_validation_split_goes_along_with_weights_and_devices(xp):
+def test_validation_split_works_with_weights_and_devices(xp):
     model = model_of(backend="auto")
     weight = xp.asarray(np.arange(1.0, 61.0, dtype=np.float32))
     model.fit(xp.asarray(X), xp.asarray(Y), validation_split=0.25, sample_weight=weight)
@@ -632,14 +632,14 @@ def test_a_memory_mapped_array_gives_the_run_of_its_copy(tmp_path, backend):
     assert streamed.evaluate(on_disk, Y) == copied.evaluate(X, Y)
 
 
-def test_an_iterable_is_gone_through_each_epoch(backend):
+def test_an_iterable_is_iterated_each_epoch(backend):
     model = model_of(backend=backend)
     history = model.fit([(X[:30], Y[:30]), (X[30:], Y[30:], np.ones(30))], epochs=3, validation_data=(X, Y))
     assert (model.epoch, model.step) == (3, 6)
     assert len(history["val_loss"]) == 3
 
 
-def test_a_generator_serves_one_epoch_and_loses_no_batch():
+def test_a_generator_provides_one_epoch_and_loses_no_batch():
     model, listed = model_of(), model_of()
     parts = [(X[i : i + 20], Y[i : i + 20]) for i in (0, 20, 40)]
     model.fit(part for part in parts)
@@ -647,7 +647,7 @@ def test_a_generator_serves_one_epoch_and_loses_no_batch():
     assert model.history == listed.history
 
 
-def test_class_weights_of_an_iterable_are_given():
+def test_class_weights_of_an_iterable_must_be_given_by_class():
     parts = [(X[Y == 0], Y[Y == 0]), (X[Y > 0], Y[Y > 0])]
     weighted, plain = (model_of().fit(parts, class_weight=w) for w in ({0: 0.0}, None))
     assert weighted != plain
@@ -702,7 +702,11 @@ REFUSED = {
         "validation_freq must be an integer of at least 1",
     ),
     "split": (lambda m: m.fit(X, Y, validation_split=1.0), nn.DataError, r"validation_split must lie in \[0, 1\)"),
-    "split two": (lambda m: m.fit(X, Y, validation_split=0.1, validation_data=(X, Y)), nn.DataError, "beside it"),
+    "split two": (
+        lambda m: m.fit(X, Y, validation_split=0.1, validation_data=(X, Y)),
+        nn.DataError,
+        "no validation_data",
+    ),
     "split iterable": (lambda m: m.fit([(X, Y)], validation_split=0.1), nn.DataError, "needs x and y as arrays"),
     "weights": (lambda m: m.fit(X, Y, sample_weight=ONES[1:]), nn.ShapeError, r"shape \(60,\), got \(59,\)"),
     "weights 0": (lambda m: m.fit(X, Y, sample_weight=0 * ONES), nn.DataError, "at least 0 and not all 0"),
@@ -729,7 +733,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 @pytest.mark.parametrize("fitted", [False, True])
-def test_what_is_refused_is_told_in_a_line_and_changes_nothing(case, fitted):
+def test_a_refusal_is_one_line_and_changes_nothing(case, fitted):
     use, kind, told = REFUSED[case]
     rng = np.random.default_rng(0)
     model = model_of(backend="auto", seed=rng)
@@ -753,7 +757,7 @@ def test_what_is_refused_is_told_in_a_line_and_changes_nothing(case, fitted):
     assert model.history == fresh.history
 
 
-def test_a_refused_legacy_stream_is_where_it_was():
+def test_a_refusal_draws_nothing_from_a_random_state():
     model, fresh = (model_of(seed=np.random.RandomState(1)) for _ in range(2))
     with pytest.raises(nn.DataError, match="must lie in"):
         model.fit(X, Y + 1)
@@ -781,7 +785,7 @@ def test_inputs_of_another_shape_name_the_first_layer(network, shape, told):
             use(np.zeros(shape))
 
 
-def test_a_shape_that_fits_nowhere_in_the_chain_names_its_layer():
+def test_a_shape_that_does_not_fit_a_later_layer_names_that_layer():
     inner = nn.Sequential(nn.ReLU(), nn.Conv2D(4, 1))
     for network, told in (
         (inner, r"Conv2D 'layers.1': expected input \(N, H, W, C\), .* got \(N, 2, 2\).*from ReLU 'layers.0'"),
@@ -791,7 +795,7 @@ def test_a_shape_that_fits_nowhere_in_the_chain_names_its_layer():
             model_of(network).fit(X.reshape(30, 2, 2), Y[:30])
 
 
-def test_outputs_that_are_no_classes_are_refused():
+def test_outputs_that_are_not_classes_are_refused():
     with pytest.raises(nn.ShapeError, match="takes outputs"):
         model_of(nn.Identity()).fit(X.reshape(30, 2, 2), Y[:30])
 
@@ -857,7 +861,7 @@ def test_a_network_without_parameters_cannot_be_fitted():
         (lambda: model_of(backend=3).fit(X, Y), TypeError, "backend takes a name, an array-API module"),
     ],
 )
-def test_a_model_of_wrong_parts_is_refused(make, kind, told):
+def test_a_model_with_wrong_arguments_is_refused(make, kind, told):
     with pytest.raises(kind, match=told) as caught:
         make()
     assert "\n" not in str(caught.value)
@@ -872,7 +876,7 @@ def test_values_that_cannot_be_hashed_are_refused_when_the_model_is_made():
         model_of(nn.Sequential(Listed([1]), nn.Dense(3)))
 
 
-def test_a_saved_model_goes_on_where_it_was(tmp_path, backend):
+def test_a_loaded_model_continues_training(tmp_path, backend):
     model = model_of(optimizer=nn.Adam(0.02))
     model.fit(X, Y, epochs=2, validation_split=0.2)
     model.save(tmp_path / "m.safetensors")
@@ -884,7 +888,7 @@ def test_a_saved_model_goes_on_where_it_was(tmp_path, backend):
     assert_close(loaded.history, model.history)
 
 
-def test_a_smaller_rate_is_a_replaced_optimizer():
+def test_the_rate_is_reduced_by_replacing_the_optimizer():
     model = model_of(optimizer=nn.Adam(0.02))
     model.fit(X, Y)
     model.optimizer = replace(model.optimizer, learning_rate=0.01)

@@ -149,12 +149,12 @@ def within(module: str, places: tuple[str, ...]) -> bool:
 # ---------------------------------------------------------------- layering
 
 
-def test_every_module_stands_on_a_floor():
+def test_every_module_belongs_to_a_layer_of_the_architecture():
     known = set().union(*FLOORS)
     assert [dotted(file) for file in FILES if dotted(file).partition(".")[0] not in known] == []
 
 
-def test_imports_run_only_downward():
+def test_imports_go_to_lower_layers_only():
     level = {unit: i for i, units in enumerate(FLOORS) for unit in units}
     upward = []
     for file in FILES:
@@ -231,7 +231,7 @@ def test_lists_of_public_names_are_sorted(file):
     assert names == sorted(set(names), key=lambda name: (not name.isupper(), not name[0].isupper(), name))
 
 
-def test_a_name_is_public_once_and_dir_shows_just_these():
+def test_each_name_is_public_once_and_dir_shows_only_public_names():
     assert len(set(arraynn.__all__)) == len(arraynn.__all__)
     assert [name for name in dir(arraynn) if not name.startswith("_")] == sorted(arraynn.__all__)
     assert re.match(r"\d+\.\d+|unknown", arraynn.__version__)
@@ -265,7 +265,7 @@ def test_everything_public_has_a_docstring():
     assert silent == []
 
 
-def test_every_block_tells_its_shapes_and_what_it_returns():
+def test_every_block_documents_its_shapes_and_what_it_returns():
     docs = {}
     for package in BLOCKS[:2]:
         for name in getattr(arraynn, package).__all__:
@@ -323,7 +323,7 @@ def test_the_package_is_smaller_than_two_megabytes():
     assert sum(file.stat().st_size for file in files) < 2_000_000
 
 
-def test_the_core_has_three_dependencies_and_the_extras_are_there():
+def test_the_core_has_three_dependencies_and_all_extras_exist():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = {re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]}
     extras = {"cuda12", "cuda13", "torch", "jax", "fast", "cli", "plot", "sklearn", "onnx", "tables"}
@@ -332,7 +332,7 @@ def test_the_core_has_three_dependencies_and_the_extras_are_there():
     assert extras <= set(project["optional-dependencies"])
 
 
-def test_neither_import_nor_a_first_fit_brings_what_takes_long():
+def test_import_and_a_first_fit_load_no_slow_module():
     names = ["array_api_compat.numpy", "numpy.f2py", "numpy.testing", "importlib.metadata"]
     if not hasattr(np, "unstack"):
         pytest.skip("NumPy follows the standard by itself from 2.1 on")
@@ -343,7 +343,7 @@ def test_neither_import_nor_a_first_fit_brings_what_takes_long():
     assert done.stdout.strip() == "[]"
 
 
-def test_import_brings_no_optional_library_nor_what_takes_long():
+def test_import_loads_no_optional_and_no_slow_library():
     names = [*OPTIONAL, "array_api_compat.numpy", "numpy.f2py", "numpy.testing"]
     program = f"import sys, arraynn; print([name for name in {names!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
@@ -355,7 +355,7 @@ def test_import_brings_no_optional_library_nor_what_takes_long():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_readme_and_ci_know_the_two_commands_to_the_letter(command):
+def test_readme_and_ci_have_the_two_commands_verbatim(command):
     assert command in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
@@ -381,7 +381,7 @@ def test_the_python_in_the_pages_runs(page, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "page", [*PAGES, "arraynn/README.md", "ci/README.md", "ci/bench/README.md", "examples/README.md"]
 )
-def test_links_lead_somewhere(page):
+def test_links_have_targets(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     own = r"https://(?:github\.com/arraynn/arraynn/blob|raw\.githubusercontent\.com/arraynn/arraynn)/main/([^)#]+)"
     lost = [path for path in re.findall(rf"\({own}", text) if not (ROOT / path).exists()]

@@ -86,7 +86,7 @@ def test_words_given_as_arrays_make_the_same_bits_under_jit():
 # ---------------------------------------------------------------- keys
 
 
-def test_keys_are_values():
+def test_keys_are_hashable_values():
     assert nn.Key(3) == nn.Key(3)
     assert hash(nn.Key(3)) == hash(nn.Key(3))
     assert nn.Key(3) != nn.Key(4)
@@ -128,7 +128,7 @@ def test_only_integers_of_at_least_zero_are_folded_in(number):
 
 
 @pytest.mark.parametrize("shape", [(6, 1), (6, 2), (6, 7), (6, 3, 5), (6,), (6, 0)])
-def test_rows_split_anywhere_are_the_same_bits(xp, shape):
+def test_rows_split_anywhere_have_the_same_bits(xp, shape):
     key, like = nn.Key(11).fold_in(4), xp.asarray(0.0)
     whole = xp.to_numpy(key.keep(shape, 0.3, like=like))
     assert whole.shape == shape
@@ -203,7 +203,7 @@ def test_neighbours_are_independent(words, down, along):
 
 
 @pytest.mark.parametrize(("down", "along"), [(0, 1), (1, 0), (0, 2)])
-def test_no_bit_of_a_word_tells_of_any_bit_of_its_neighbour(words, down, along):
+def test_bits_of_a_word_are_uncorrelated_with_those_of_its_neighbour(words, down, along):
     one, other = words[: words.shape[0] - down, : words.shape[1] - along], words[down:, along:]
     first, second = (2.0 * np.reshape(ones(part), (-1, 32)) - 1 for part in (one, other))
     correlations = first.T @ second / math.sqrt(one.size)
@@ -242,13 +242,13 @@ def test_the_same_word_at_consecutive_steps_is_serially_uncorrelated():
         assert abs(correlation) < 5 / math.sqrt(series[lag:].size)
 
 
-def test_words_are_not_one_sequence_in_another_order():
+def test_words_of_two_keys_are_not_permutations_of_each_other():
     # an xor of the key into the counter alone would only permute the same values
     first, second = (np.sort(nn.Key(seed).bits(1, 4096, like=X)[0]) for seed in (0, 1))
     assert np.intersect1d(first, second).size < 5
 
 
-def test_there_are_about_as_many_repeated_words_as_chance_has(words):
+def test_repeated_words_are_as_frequent_as_by_chance(words):
     # birthdays: n² / 2 / 2**32 pairs of equal words are expected, with about that variance
     expected = words.size**2 / 2 / 2**32
     repeated = words.size - np.unique(words).size

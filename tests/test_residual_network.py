@@ -57,7 +57,7 @@ def test_losses_gradients_and_statistics_are_those_of_numpy(xp, rng, norm):
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_it_trains_on_every_backend_as_on_numpy(backend, rng, norm):
+def test_a_residual_network_trains_on_every_backend_as_on_numpy(backend, rng, norm):
     words, labels, weight = data(rng)
     host, _ = network(norm).init(rng, (LENGTH,))
     curves = []

@@ -65,7 +65,7 @@ def test_one_cycle_rises_to_the_rate_and_falls_far_below_where_it_began():
     assert nn.OneCycle(0.1, steps=10, warmup=0.0)(0) == 0.1
 
 
-def test_one_cycle_is_torchs_but_for_where_the_ends_lie():
+def test_one_cycle_equals_torchs_except_for_the_ends():
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     # torch's peak is step pct_start · total_steps - 1, its end total_steps - 1; here they are warmup · steps and steps
@@ -103,7 +103,7 @@ def test_rates_are_python_floats_that_never_fall_below_zero(schedule):
 
 
 @pytest.mark.parametrize("schedule", ALL, ids=str)
-def test_schedules_are_values(schedule):
+def test_schedules_are_hashable_values(schedule):
     assert hash(schedule) == hash(schedule)
     assert schedule != nn.InverseTimeDecay(0.7)
 
@@ -126,14 +126,14 @@ def test_schedules_are_values(schedule):
         (lambda: nn.OneCycle(0.1, start=0.5), "start divides the peak and must be a finite number of at least 1"),
         (lambda: nn.OneCycle(0.1, end=math.inf), "end divides the peak"),
         (lambda: nn.OneCycle(0.1, steps=0), "steps must be"),
-        (lambda: nn.PiecewiseConstant((2,), (0.1,)), "1 boundaries take one value more, got 1"),
-        (lambda: nn.PiecewiseConstant((5, 2), (0.1, 0.2, 0.3)), r"boundaries must be steps above 0 that rise"),
-        (lambda: nn.PiecewiseConstant((0,), (0.1, 0.2)), r"boundaries must be steps above 0 that rise"),
+        (lambda: nn.PiecewiseConstant((2,), (0.1,)), "1 boundaries need 2 values, got 1"),
+        (lambda: nn.PiecewiseConstant((5, 2), (0.1, 0.2, 0.3)), r"boundaries must be increasing steps above 0"),
+        (lambda: nn.PiecewiseConstant((0,), (0.1, 0.2)), r"boundaries must be increasing steps above 0"),
         (lambda: nn.PiecewiseConstant((1,), (0.1, -0.2)), "learning_rate must be a finite number of at least 0"),
         (lambda: nn.PiecewiseConstant((1,), (0.1, nn.OneCycle(0.1))), "values are numbers"),
         (lambda: nn.PolynomialDecay(0.1, power=0.0), "power must be a finite number above 0"),
     ],
 )
-def test_what_is_out_of_range_is_refused(make, what):
+def test_values_out_of_range_are_refused(make, what):
     with pytest.raises(ValueError, match=what):
         make()

@@ -46,7 +46,7 @@ def loaded(path):
 
 
 @pytest.mark.parametrize("target", ["kind", "size"])
-def test_the_model_is_the_mean_of_its_networks(run, pictures, target):
+def test_predictions_are_the_mean_of_the_networks(run, pictures, target):
     code, out, err = run("train", "flowers.csv", "--target", target, "--folds", "3", "--out", "r", *FAST)
     assert (code, err) == (0, "")
     assert "3 networks, each trained on all but one of 3 folds of the training rows" in out
@@ -82,7 +82,7 @@ def test_the_out_of_fold_figure_is_of_rows_that_a_network_has_not_seen(run):
     assert own == pytest.approx(np.mean(parts), abs=1e-3)  # 48 training rows: folds of 12
 
 
-def test_a_small_table_is_folded_unless_something_else_is_asked(run):
+def test_a_small_table_is_cross_validated_by_default(run):
     def networks(*words):
         code, out, err = run("describe", "flowers.csv", "--target", "kind", *words)
         assert (code, err) == (0, "")
@@ -101,7 +101,7 @@ def test_a_small_table_is_folded_unless_something_else_is_asked(run):
     assert networks() == 1
 
 
-def test_what_does_not_go_with_folds_is_one_line(run):
+def test_options_that_exclude_folds_give_one_line_of_error(run):
     for words, told in (
         (["--time", "day"], "--folds and --time do not go together; give one of them"),
         (["--validation-split", "0.2"], "--folds and --validation-split do not go together; give one of them"),
@@ -120,7 +120,7 @@ def test_what_does_not_go_with_folds_is_one_line(run):
     assert not Path("runs").exists()
 
 
-def test_a_run_that_was_broken_off_goes_on_with_the_network_that_it_had(run, monkeypatch):
+def test_an_interrupted_run_resumes_with_its_finished_networks(run, monkeypatch):
     seen = []
 
     def broken(self, model, epoch, logs, own=nn.EarlyStopping.on_epoch_end):
@@ -136,32 +136,32 @@ def test_a_run_that_was_broken_off_goes_on_with_the_network_that_it_had(run, mon
         code, _, err = run(*words, "--out", "broken")
     assert code == 130
     told = "interrupted after 2 of 3 epochs of fold 2 of 3; all is saved in broken/fold-2"
-    assert err == f"arraynn train: {told}; --out broken --resume goes on\n"
+    assert err == f"arraynn train: {told}; --out broken --resume continues\n"
     for command in ("predict", "evaluate"):
         code, _, err = run(command, "broken", "flowers.csv")
         assert (code, err.count("\n")) == (1, 1)
-        assert "broken holds a run that was broken off before its model was made; arraynn train with" in err
+        assert "broken holds a run that was interrupted before its model was saved; arraynn train with" in err
         assert "--out broken --resume finishes it" in err
     code, _, err = run(*words, "--out", "broken")
     assert code == 2
-    assert "broken/fold-2/checkpoint.safetensors exists; --resume goes on from it" in err
+    assert "broken/fold-2/checkpoint.safetensors exists; --resume continues it" in err
     code, out, _ = run(*words, "--out", "broken", "--resume")
     assert code == 0
     assert "fold 1 of 3 is trained already" in out
-    assert "goes on from broken/fold-2/checkpoint.safetensors" in out
+    assert "continues from broken/fold-2/checkpoint.safetensors" in out
     frame = flowers()
     np.testing.assert_array_equal(loaded(f"whole/{MODEL}")(frame), loaded(f"broken/{MODEL}")(frame))
     code, out, _ = run(*words, "--out", "broken", "--resume")
     assert (code, out.count("\n")) == (0, 1)
-    assert "there is nothing to resume; --overwrite begins anew" in out  # more epochs do not go on
+    assert "there is nothing to resume; --overwrite starts over" in out  # more epochs do not go on
     code, _, err = run(*words, "--out", "broken")
     assert (code, "--resume" in err) == (2, False)
     code, _, err = run(*words[:-1], "9", "--out", "broken", "--resume")
     assert (code, err.count("\n")) == (1, 1)
-    assert "only a run with --folds 1 goes on with more epochs" in err
+    assert "only a run with --folds 1 continues with more epochs" in err
 
 
-def test_what_a_run_before_has_left_is_not_taken_for_this_ones(run, monkeypatch):
+def test_files_of_an_earlier_run_are_not_used(run, monkeypatch):
     def broken(self, model, epoch, logs):
         raise KeyboardInterrupt
 
@@ -185,14 +185,14 @@ def test_networks_of_a_run_that_was_killed_between_two_folds_are_not_lost(run):
     for left in (MODEL, f"fold-3/{MODEL}"):
         Path("r", left).unlink()
     code, _, err = run(*words)
-    assert (code, f"r/fold-1/{MODEL} exists; --resume goes on from it" in err) == (2, True)
+    assert (code, f"r/fold-1/{MODEL} exists; --resume continues it" in err) == (2, True)
     code, out, _ = run(*words, "--resume")
     assert (code, out.count("is trained already")) == (0, 2)
     np.testing.assert_array_equal(whole(flowers()), loaded(f"r/{MODEL}")(flowers()))
 
 
-@pytest.mark.parametrize(("owner", "told"), [("_Member", "fold 1 of 3"), ("FoldedRun", "3 networks")])
-def test_ctrl_c_while_pictures_are_drawn_keeps_what_is_trained(run, monkeypatch, owner, told):
+@pytest.mark.parametrize(("owner", "told"), [("_FoldRun", "fold 1 of 3"), ("FoldedRun", "3 networks")])
+def test_ctrl_c_while_pictures_are_drawn_keeps_the_trained_networks(run, monkeypatch, owner, told):
     def broken(*_):
         raise KeyboardInterrupt
 
@@ -206,12 +206,12 @@ def test_ctrl_c_while_pictures_are_drawn_keeps_what_is_trained(run, monkeypatch,
     assert "--out r --resume" in err
     code, out, _ = run(*words, "--resume")
     assert code == 0
-    assert out.count("is trained already") == (0 if owner == "_Member" else 3)  # a broken one is drawn anew
+    assert out.count("is trained already") == (0 if owner == "_FoldRun" else 3)  # a broken one is drawn anew
     assert run(*words[:-1], "unbroken")[0] == 0
     np.testing.assert_array_equal(loaded(f"r/{MODEL}")(flowers()), loaded(f"unbroken/{MODEL}")(flowers()))
 
 
-def test_a_run_that_overwrites_another_leaves_none_of_its_networks(run):
+def test_overwriting_a_run_removes_its_networks(run):
     words = ["train", "flowers.csv", "--target", "kind", *FAST, "--out", "r", "--quiet"]
     top = {MODEL, "history.csv", "curves.png", "importance.png", "confusion.png"}
     for folds in (1, 3, 2, 1):
@@ -222,7 +222,7 @@ def test_a_run_that_overwrites_another_leaves_none_of_its_networks(run):
         assert ("history.csv" in left) == (folds == 1)
 
 
-def test_seeds_go_with_folds(run):
+def test_seeds_work_with_folds(run):
     words = ["train", "flowers.csv", "--target", "size", "--folds", "2", "--seeds", "2", *FAST, "--out", "s"]
     code, out, _ = run(*words)
     assert code == 0
@@ -237,7 +237,7 @@ def test_without_rows_held_out_the_figures_are_of_the_training_rows(run):
     assert re.search(r"^baseline majority, on training ", out, re.M)
 
 
-def test_folds_are_of_one_size_and_have_each_class_by_its_share():
+def test_folds_have_equal_sizes_and_class_proportions():
     labels = np.repeat([0, 1], [80, 23])
     found = folds_of(103, 5, 0, labels=labels, groups=None)
     assert sorted(set(found)) == [0, 1, 2, 3, 4]
@@ -256,7 +256,7 @@ def test_a_group_is_in_one_fold():
         folds_of(4, 4, 0, labels=None, groups=np.asarray([0, 0, 1, 1]))
 
 
-@pytest.mark.parametrize("step", ["draw", "tell"])
+@pytest.mark.parametrize("step", ["draw", "report"])
 def test_ctrl_c_while_the_joint_pictures_are_drawn_keeps_the_networks(run, monkeypatch, step):
     def interrupted(*_):
         raise KeyboardInterrupt

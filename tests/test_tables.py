@@ -67,7 +67,7 @@ def model_of(frame, target, loss, **options):
 
 
 @pytest.mark.parametrize("kind", ["dict", "polars", "pandas"])
-def test_a_model_takes_frames_everywhere(kind, tmp_path):
+def test_all_methods_of_a_model_take_frames(kind, tmp_path):
     plain = flowers()
     frame = plain if kind == "dict" else pytest.importorskip(kind).DataFrame(plain)
     model = model_of(frame, "kind", nn.softmax_cross_entropy, optimizer=nn.Adam(0.02))
@@ -96,7 +96,7 @@ def test_batches_of_an_iterable_may_be_tables():
     assert models[0].history == models[1].history
 
 
-def test_values_come_back_in_their_own_unit():
+def test_predicted_values_are_in_the_unit_of_the_target():
     frame = houses()
     model = model_of(frame, "price", nn.mean_squared_error, metrics="r2")
     model.fit(frame, epochs=60, validation_split=0.2, verbose=0)
@@ -106,14 +106,14 @@ def test_values_come_back_in_their_own_unit():
     assert model.evaluate(frame) == pytest.approx(model.evaluate(without, frame["price"]))
 
 
-def test_a_model_without_an_encoding_says_what_it_needs():
+def test_a_model_without_an_encoding_refuses_a_frame_with_the_remedy():
     with pytest.raises(nn.DataError, match=r"x is a table; give the model an encoding"):
         nn.Model(nn.Sequential(nn.Dense(2))).fit(flowers(), verbose=0)
     with pytest.raises(TypeError, match="encoding must be a TableEncoding"):
         nn.Model(nn.Sequential(nn.Dense(2)), encoding=1)
 
 
-def test_a_hostile_encoding_in_a_file_is_one_error(tmp_path):
+def test_a_hostile_encoding_in_a_file_raises_checkpoint_error(tmp_path):
     import safetensors
     from safetensors.numpy import load_file, save_file
 
@@ -172,7 +172,7 @@ def test_one_command_trains_and_one_predicts(run):
     assert "forward" in out
 
 
-def test_what_it_draws(run, pictures):
+def test_train_draws_curves_importance_and_errors(run, pictures):
     run("train", "flowers.csv", "--target", "kind", "--out", "classes", *FAST)
     run("train", "houses.csv", "--target", "price", "--out", "values", *FAST)
     for folder, picture in (("classes", "confusion.png"), ("values", "predicted.png")):
@@ -181,7 +181,7 @@ def test_what_it_draws(run, pictures):
 
 
 @pytest.mark.parametrize("trained", ["houses.csv", "commas.csv"])
-def test_a_file_may_write_numbers_in_another_way_than_the_one_that_was_learnt(run, trained):
+def test_predict_takes_a_file_with_another_number_format(run, trained):
     text = Path("houses.csv").read_text(encoding="utf-8")
     Path("commas.csv").write_text(text.replace(",", ";").replace(".", ","), encoding="utf-8")
     assert run("train", trained, "--target", "price", *FAST, "--out", "r")[0] == 0
@@ -194,7 +194,7 @@ def test_a_file_may_write_numbers_in_another_way_than_the_one_that_was_learnt(ru
     assert written[0] == written[1]
 
 
-def test_predictions_are_written_whole_or_not_at_all(run):
+def test_predictions_are_written_atomically(run):
     run("train", "flowers.csv", "--target", "kind", "--out", "run", "--quiet", *FAST)
     Path("bad.csv").write_text("petal,leaf,site\n1,2,north\n2,tall,south\n")
     code, out, err = run("predict", "run", "bad.csv", "--out", "p.csv")
@@ -210,7 +210,7 @@ def test_predictions_are_written_whole_or_not_at_all(run):
     assert (code, "was trained on a table" in err) == (1, True)
 
 
-def test_describe_trains_nothing_and_says_what_train_does(run):
+def test_describe_prints_what_train_would_do_without_training(run):
     code, out, err = run("describe", "houses.csv", "--target", "price", "--drop", "owner", "--folds", "1")
     assert (code, err) == (0, "")
     assert re.search(r"street +embedded, 23 values", out)
@@ -223,7 +223,7 @@ def test_describe_trains_nothing_and_says_what_train_does(run):
         assert line in trained.splitlines()
 
 
-def test_rows_without_a_target_and_twice_the_same_are_told(run):
+def test_rows_without_a_target_and_duplicate_rows_are_reported(run):
     lines = Path("flowers.csv").read_text().splitlines()
     lines = [lines[0], *(line for line in lines[1:61] for _ in range(2)), "900,1,2,north,"]
     Path("t.csv").write_text("\n".join(lines) + "\n")
@@ -233,13 +233,13 @@ def test_rows_without_a_target_and_twice_the_same_are_told(run):
     assert re.search(r"note: \d+ held-out rows are equal to a training row", out)
 
 
-def test_a_run_is_the_same_again_and_goes_on_where_it_was(run):
+def test_a_run_is_reproducible_and_can_be_resumed(run):
     for folder in ("a", "b"):
         run("train", "houses.csv", "--target", "price", "--out", folder, "--quiet", *FAST)
     assert Path("a/model.safetensors").read_bytes() == Path("b/model.safetensors").read_bytes()
     code, out, _ = run("train", "houses.csv", "--target", "price", "--out", "a", "--resume", *FAST)
-    ways = "more --epochs go on from it, --overwrite begins anew"
-    assert (code, out) == (0, f"a holds a run that is done; there is nothing to resume; {ways}\n")
+    ways = "more --epochs continue it, --overwrite starts over"
+    assert (code, out) == (0, f"a holds a finished run; there is nothing to resume; {ways}\n")
     assert run("train", "houses.csv", "--target", "price", "--out", "a", "--resume", *FAST[:-2])[1] == out
     words = ["train", "houses.csv", "--target", "price", "--out", "a", "--resume", *FAST[:-1], "5"]
     code, out, err = run(*words)
@@ -251,10 +251,10 @@ def test_a_run_is_the_same_again_and_goes_on_where_it_was(run):
         assert (len(more), more[:3]) == (5, one)
     code, _, err = run(*words[:-1], "7", "--drop", "owner")
     assert (code, err.count("\n")) == (1, 1)
-    assert "a/model.safetensors cannot be resumed: the table is encoded in another way" in err
+    assert "a/model.safetensors cannot be resumed: it was trained with another encoding of the table" in err
 
 
-def test_a_run_that_goes_on_and_gets_worse_keeps_the_weights_it_had(run):
+def test_a_resumed_run_that_gets_worse_keeps_the_best_weights(run):
     words = ["train", "houses.csv", "--target", "price", "--out", "a", "--quiet", *FAST[:-1]]
     run(*words, "30")
     before = nn.Model.load("a/model.safetensors", backend="numpy")
@@ -356,7 +356,7 @@ def test_evaluate_and_explain_leave_out_rows_without_a_target_as_train_does(run)
     assert run("evaluate", "two", "some.csv") == (0, told + run("evaluate", "two", "houses.csv")[1], "")
 
 
-def test_what_a_model_of_a_table_is_asked_of_and_cannot_answer_is_one_line(run):
+def test_data_that_do_not_fit_a_model_of_a_table_give_one_line_of_error(run):
     run("train", "houses.csv", "--target", "price", "--out", "h", "--quiet", *FAST)
     frame = pl.read_csv("houses.csv")
     frame.drop("price").write_csv("blind.csv")
@@ -379,8 +379,8 @@ def test_what_a_model_of_a_table_is_asked_of_and_cannot_answer_is_one_line(run):
         (["evaluate", "h", "tall.csv"], "column 'area' holds 'tall' in row 2 of tall.csv; a number was expected"),
         (["evaluate", "h", "gap.csv"], "gap.csv has 0 rows with a target; at least 1 is needed"),
         (["explain", "h", "--data", "gap.csv"], "gap.csv has 0 rows with a target; at least 1 is needed"),
-        (["evaluate", "h", "empty.csv"], "empty.csv has no rows below its names"),
-        (["predict", "h", "empty.csv"], "empty.csv has no rows below its names"),
+        (["evaluate", "h", "empty.csv"], "empty.csv has no rows below its row of names"),
+        (["predict", "h", "empty.csv"], "empty.csv has no rows below its row of names"),
         (["evaluate", "h", "x.npz"], f"x.npz: {tabular}"),
         (["evaluate", "h", "spiral"], f"spiral: {tabular}"),
         (["predict", "h", "x.npz"], f"x.npz: {tabular}"),
@@ -395,7 +395,7 @@ def test_what_a_model_of_a_table_is_asked_of_and_cannot_answer_is_one_line(run):
         assert (words, code, out, err) == (words, 1, "", f"arraynn {words[0]}: error: {told}\n")
 
 
-def test_a_run_that_was_broken_off_goes_on_to_the_same_end(run, monkeypatch):
+def test_an_interrupted_run_resumes_to_the_same_end(run, monkeypatch):
     def broken(self, model, epoch, logs, own=nn.EarlyStopping.on_epoch_end):
         own(self, model, epoch, logs)
         if epoch == 1:
@@ -427,7 +427,7 @@ def test_seeds_give_mean_and_deviation_for_every_data_set(run):
     assert {path.name for path in Path("t").iterdir()} == {"seed-3", "seed-4"}
 
 
-def test_what_cannot_be_asked_is_told(run):
+def test_wrong_options_for_tables_are_refused(run):
     for words, told in (
         (["houses.csv"], "a table needs --target, the column to predict: one of area, street, sold, owner, price"),
         (["spiral", "--target", "y"], "--target goes with a table, such as FILE.csv"),
@@ -455,7 +455,7 @@ def test_what_cannot_be_asked_is_told(run):
 # ---------------------------------------------------------------- splits
 
 
-def test_each_class_has_its_share():
+def test_each_set_has_the_class_proportions():
     labels = np.repeat([0, 1, 2], [700, 200, 100])
     sets = split(1000, 0.25, 0.2, 0, labels=labels, groups=None, times=None)
     assert sorted(np.concatenate(list(sets.values())).tolist()) == list(range(1000))
@@ -466,7 +466,7 @@ def test_each_class_has_its_share():
     assert 9 in rare["training"]
 
 
-def test_the_column_that_splits_the_rows_is_told(run):
+def test_the_column_that_splits_the_rows_is_reported(run):
     words = ["describe", "houses.csv", "--target", "price"]
     code, out, _ = run(*words, "--group", "owner", "--drop", "street")
     assert code == 0
@@ -479,7 +479,7 @@ def test_the_column_that_splits_the_rows_is_told(run):
     assert re.search(r"^split by --time sold, the latest rows last: \d+ rows for training", out, re.M)
 
 
-def test_groups_stay_together():
+def test_rows_of_a_group_are_in_one_set():
     groups = np.repeat(np.arange(40), 5)
     for seed in range(20):
         sets = split(200, 0.2, 0.2, seed, labels=None, groups=groups, times=None)
@@ -509,7 +509,7 @@ def test_equal_rows_across_the_split_are_counted():
 # ---------------------------------------------------------------- figures
 
 
-def test_a_column_that_is_not_used_loses_nothing_and_the_one_that_is_loses_all():
+def test_an_unused_column_has_importance_0_and_the_only_used_one_all():
     frame = {"a": RNG.normal(size=300).tolist(), "b": RNG.normal(size=300).tolist()}
     frame["y"] = [2 * v for v in frame["a"]]
     encoding = nn.encoding.learn(frame, "y").encoding
@@ -532,7 +532,7 @@ def test_precision_and_recall_are_scikit_learns():
         np.testing.assert_allclose(one, other)
 
 
-def test_the_majority_is_counted_where_an_index_has_32_bits(monkeypatch):
+def test_the_majority_class_is_counted_with_a_32_bit_index_type(monkeypatch):
     """bincount takes what casts safely to intp: on a 32-bit system, as in the browser, int64 does not."""
     counted = np.bincount
 
@@ -548,7 +548,7 @@ def test_the_majority_is_counted_where_an_index_has_32_bits(monkeypatch):
     assert "majority" in baselines(encoding, {"training": whole, "test": whole}, "test")[0]
 
 
-def test_baselines_stand_beside_the_figures():
+def test_baselines_are_reported_beside_the_figures():
     pytest.importorskip("sklearn")
     for frame, target, names in ((flowers(), "kind", ["majority", "logistic"]), (houses(), "price", ["mean", "ridge"])):
         encoding = nn.encoding.learn(frame, target).encoding

@@ -116,15 +116,15 @@ def scaled(factor):
         (scaled(2), "it is off by a constant factor 2"),
         (scaled(-1), "it has the opposite sign"),
         (scaled(0), "it is zero: is a term missing?"),
-        (scaled(5), "it is off by a constant factor 5, the number of rows: is a sum taken for a mean?"),
-        (scaled(1 / 5), "it is off by a constant factor 0.2, 1 / the number of rows: is a mean taken for a sum?"),
+        (scaled(5), "it is off by a constant factor 5, the number of rows: is it a sum instead of a mean?"),
+        (scaled(1 / 5), "it is off by a constant factor 0.2, 1 / the number of rows: is it a mean instead of a sum?"),
         (scaled(float("nan")), "it is not finite"),
         (wrong_dense(lambda dx, dw, db: (dx, dw.T.copy(), db)), "it is the transpose"),
         (wrong_dense(lambda dx, dw, db: (dx, np.abs(dw), db)), "some elements have the opposite sign"),
         (wrong_dense(lambda dx, dw, db: (dx, dw + 0.1, db)), None),
     ],
 )
-def test_the_message_names_the_wrong_gradient_and_its_face(rng, block, hint):
+def test_the_message_names_the_wrong_gradient_and_the_likely_mistake(rng, block, hint):
     message = told(block, *(rng.standard_normal(shape) for shape in [(5, 3), (3, 3), (3,)]))
     lines = message.splitlines()
     assert lines[0].startswith("dense: dw is wrong, at ")
@@ -151,7 +151,7 @@ def test_the_message_names_the_element_what_was_expected_and_what_was_got():
     assert 6 <= abs(expected) <= 18  # 2 · 6 · c, with c of a size between 1/2 and 3/2
 
 
-def test_an_argument_that_has_no_influence_is_told(rng):
+def test_an_argument_without_influence_is_reported(rng):
     def first(a, b):
         return a * 1.0, lambda dy: (dy, dy)
 
@@ -187,7 +187,7 @@ def test_large_arrays_are_sampled(rng):
     assert 40 <= len(calls) < 60
 
 
-def test_a_gradient_in_a_nest_is_named_by_its_place(rng):
+def test_a_gradient_in_a_nest_is_named_by_its_path(rng):
     def pair(x):
         a, b = x
         return (a + b, a * b), lambda dy: (dy[0] + dy[1] * b, dy[0] - dy[1] * a)
@@ -220,7 +220,7 @@ def test_dicts_of_arrays_are_checked_too(rng):
 # ---------------------------------------------------------------- differences: order, kinks, precision
 
 
-def test_a_kink_is_told_with_both_slopes(xp):
+def test_a_kink_is_reported_with_both_slopes(xp):
     message = told(nn.relu, xp.asarray([1.0, 0.0, -2.0]))
     assert "there is a kink near x[1] = 0: the slope is " in message
     assert "move the test point away from it" in message
@@ -228,7 +228,7 @@ def test_a_kink_is_told_with_both_slopes(xp):
 
 
 @pytest.mark.parametrize("at", [0.0, 1e-9])
-def test_a_kink_whose_sides_are_equal_is_told_too(at):
+def test_a_kink_with_equal_slopes_is_reported(at):
     # at 0, |h| == |-h|, and this was taken for an output that does not move
     def absolute(x):
         return np.abs(x), lambda dy: np.where(x >= 0, dy, -dy)
@@ -251,7 +251,7 @@ def test_a_kink_close_by_is_stepped_around(distance):
     check_backward(nn.relu, np.asarray([1.0, distance, -2.0]))
 
 
-def test_curvature_is_no_kink(rng):
+def test_curvature_is_not_taken_for_a_kink(rng):
     # a large second derivative makes the two sides differ too, but less and less as h shrinks
     def steep(x):
         return 1e4 * x**2 + x**3, lambda dy: dy * (2e4 * x + 3 * x**2)
@@ -273,7 +273,7 @@ def test_functions_of_very_small_and_very_large_numbers_are_differentiated():
     check_backward(inverse, np.asarray([1e9]))
 
 
-def test_float64_is_asked_for_where_there_is_one():
+def test_float64_is_used_where_it_exists():
     def nearly(x):
         return x * 1.0, lambda dy: dy * (1 + 1e-5)
 
@@ -319,12 +319,12 @@ def test_infinite_elements_are_not_moved_but_their_gradient_must_be_a_number():
         (lambda x: (x * 1, lambda dloss=1.0: x), "backward can be called without dy, so y must be one number"),
     ],
 )
-def test_what_breaks_the_contract_is_told(block, what):
+def test_a_block_that_breaks_the_contract_is_reported(block, what):
     with pytest.raises(AssertionError, match=what):
         check_backward(block, np.ones((3, 2), np.float32))
 
 
-def test_a_missing_gradient_is_told(rng):
+def test_a_missing_gradient_is_reported(rng):
     def product(x, w):
         return x * w, lambda dy: dy * w
 
@@ -386,7 +386,7 @@ def test_a_backward_that_writes_to_its_forwards_arrays_is_found(rng):
     assert "backward wrote to an argument of forward" in told(writes_x, rng.standard_normal(3))
 
 
-def test_a_backward_that_forgets_is_found(rng):
+def test_a_backward_that_cannot_be_called_twice_is_found(rng):
     def once(x):
         kept = [x]
         return x * x, lambda dy: 2 * kept[0] * dy if kept and kept.append(0 * x) is None and kept.pop(0) is None else 0
@@ -436,7 +436,7 @@ class Scale(Layer):
         return params["scale"] * x, backward
 
 
-def test_statistics_are_passed_by(rng):
+def test_statistics_are_not_checked_as_gradients(rng):
     check_backward(Scale(), rng.standard_normal((4, 3)), key=nn.Key(0))
 
 
@@ -444,12 +444,12 @@ def test_statistics_are_passed_by(rng):
     ("bug", "what"),
     [
         ("dx always", "with need_dx=False, dx must be None"),
-        ("another without dx", "the gradient of 'scale': with need_dx=False it is another"),
+        ("another without dx", "the gradient of 'scale': with need_dx=False it differs"),
         ("form", r"gradients of params: expected the keys \['scale', 'statistics'\], got the keys"),
         ("no need_dx", "a layer's backward must take need_dx"),
     ],
 )
-def test_layers_that_break_the_contract_are_told_of(rng, bug, what):
+def test_layers_that_break_the_contract_are_reported(rng, bug, what):
     with pytest.raises(AssertionError, match=what):
         check_backward(Scale(bug), rng.standard_normal((4, 3)))
 
@@ -468,7 +468,7 @@ def test_parameters_can_be_given(rng):
     assert seen[0] == 7.0
 
 
-def test_a_point_where_forward_is_not_defined_is_told():
+def test_a_point_where_forward_is_not_defined_is_reported():
     def log(x):
         return np.log(x), lambda dy: dy / x
 
@@ -476,7 +476,7 @@ def test_a_point_where_forward_is_not_defined_is_told():
         assert "y is nan at the test point" in told(log, np.asarray([-1.0, 2.0]))
 
 
-def test_misuse_is_told():
+def test_wrong_arguments_of_check_backward_are_refused():
     with pytest.raises(TypeError, match="give an instance, such as ReLU"):
         check_backward(nn.ReLU, np.ones(3))
     with pytest.raises(TypeError, match=r"a layer is checked as \(layer, x\) or \(layer, params, x\), got 3"):
@@ -485,7 +485,7 @@ def test_misuse_is_told():
         check_backward(nn.relu, 3.0)
     with pytest.raises(TypeError, match="no array of floats among the arguments, and integers have no gradient"):
         check_backward(nn.relu, np.asarray([1, 2]))
-    with pytest.raises(TypeError, match="key= is a layer's"):
+    with pytest.raises(TypeError, match="key= is for layers"):
         check_backward(nn.relu, np.ones(3), key=nn.Key(0))
 
 
@@ -575,7 +575,7 @@ def test_the_report_measures_the_difference(rng, monkeypatch):
     assert len(table) == 3 + len(report.rows) // 2
 
 
-def test_a_gradient_of_nothing_but_rounding_is_not_the_worst(rng, monkeypatch):
+def test_a_gradient_that_is_only_rounding_error_is_not_the_worst(rng, monkeypatch):
     # BatchNorm takes the column's mean away, and with it the bias before: its gradient is 0, but for rounding
     strict = pytest.importorskip("array_api_strict")
     exact = type(strict.asarray(0.0)).__matmul__
@@ -594,14 +594,14 @@ def test_a_gradient_of_nothing_but_rounding_is_not_the_worst(rng, monkeypatch):
 
 
 @pytest.mark.parametrize("oracle", ["torch", "jax"])
-def test_the_oracle_takes_rounding_for_rounding(rng, oracle):
+def test_the_oracle_accepts_rounding_errors(rng, oracle):
     pytest.importorskip(oracle)
     check_against(
         nn.Sequential(nn.Dense(3), nn.BatchNorm()), rng.standard_normal((40, 2)), oracle=oracle, key=nn.Key(0)
     )
 
 
-def test_a_model_is_taken_as_it_is(rng):
+def test_check_backends_takes_a_model(rng):
     class Model:
         def __init__(self):
             self.network, self.loss = nn.Sequential(nn.Dense(3)), nn.SoftmaxCrossEntropy()
@@ -613,13 +613,13 @@ def test_a_model_is_taken_as_it_is(rng):
     assert report.dtype == "float64"
 
 
-def test_one_backend_is_none_to_compare(rng):
-    with pytest.raises(ValueError, match="two backends or more are compared"):
+def test_check_backends_needs_two_backends(rng):
+    with pytest.raises(ValueError, match="at least two backends to compare"):
         check_backends(nn.ReLU(), np.ones((2, 2)), np.ones((2, 2)), ["numpy"], loss=nn.mean_squared_error)
 
 
 @pytest.mark.parametrize(("left", "wrong"), [(1e-16, False), (1e-12, True)])
-def test_a_gradient_whose_terms_cancel_is_0_up_to_rounding_and_no_further(left, wrong):
+def test_a_gradient_whose_terms_cancel_may_differ_from_0_by_rounding_only(left, wrong):
     def kept(x, b):  # y does not depend on b, of whose gradient something is left
         return x + 0 * b, lambda dy: (dy, left * np.ones_like(b))
 

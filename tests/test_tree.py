@@ -24,13 +24,13 @@ def test_paths_and_leaves_go_depth_first():
     ]
 
 
-def test_a_leaf_by_itself_is_a_nest():
+def test_a_single_leaf_is_a_nest():
     assert tree.leaves(5) == [5]
     assert tree.paths(5) == [""]
     assert tree.map(lambda a: a + 1, 5) == 6
 
 
-def test_map_keeps_the_form_and_takes_leaves_of_several_nests():
+def test_map_keeps_the_structure_and_takes_leaves_of_several_nests():
     assert tree.map(lambda a: 10 * a, NEST)[3] == (60, [70])
     assert tree.map(lambda a, b, c: a + b * c, {"x": [1, 2]}, {"x": [3, 4]}, {"x": [5, 6]}) == {"x": [16, 26]}
 
@@ -41,12 +41,12 @@ def test_map_visits_keys_in_the_order_of_the_first_nest():
     assert seen == [(1, 10), (2, 20)]
 
 
-def test_what_lies_deeper_in_another_nest_is_passed_whole():
+def test_map_passes_deeper_structure_of_other_nests_whole():
     assert tree.map(lambda p, slots: (p, slots), {"w": 1}, {"w": {"m": 2, "v": 3}}) == {"w": (1, {"m": 2, "v": 3})}
 
 
 @pytest.mark.parametrize("other", [{"w": 1}, {"w": 1, "b": 2, "c": 3}, {"w": 1, "c": 2}, [1, 2], 5])
-def test_nests_of_another_form_are_refused(other):
+def test_nests_of_another_structure_are_refused(other):
     with pytest.raises(nn.ShapeError, match=r"nests differ: expected the keys \['w', 'b'\], got"):
         tree.map(lambda a, b: a, {"w": 1, "b": 2}, other)
 
@@ -71,7 +71,7 @@ def test_map_visits_each_leaf_once_in_order(nest):
 
 
 @given(nests, nests)
-def test_statistics_are_taken_out_and_put_back(inner, statistics):
+def test_statistics_are_split_off_and_merged_back(inner, statistics):
     nest = [{"scale": inner, "statistics": statistics}, inner]
     without = tree.trained(nest)
     assert without == [{"scale": inner}, inner]
@@ -83,13 +83,13 @@ def test_new_statistics_come_from_the_second_nest():
     assert tree.with_statistics(tree.trained(old), new) == {"w": 1, "statistics": {"m": 20}}
 
 
-def test_parts_may_lack_what_they_do_not_add_to():
+def test_add_takes_parts_without_some_leaves():
     nest = [{"weight": 1.0, "bias": 2.0}, {}, {"weight": 3.0}]
     assert tree.add(nest, None) is nest
     assert tree.add(nest, [{"weight": 10.0}, None, None]) == [{"weight": 11.0, "bias": 2.0}, {}, {"weight": 3.0}]
 
 
-def test_adding_writes_to_the_part_and_never_to_the_nest(xp):
+def test_add_writes_to_the_part_and_never_to_the_nest(xp):
     nest, part = {"w": xp.asarray([1.0, 2.0])}, nn.put({"w": np.asarray([10.0, 20.0])}, like=xp.asarray(0.0))
     total = tree.add(nest, part)
     assert xp.to_numpy(total["w"]).tolist() == [11.0, 22.0]

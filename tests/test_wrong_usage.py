@@ -165,7 +165,7 @@ PYTHON = {
     "Checkpoint(save_best_only=True)": (
         lambda: nn.Checkpoint("run", save_best_only=True),
         TypeError,
-        "the best weights are kept by nn.BestWeights(path)",
+        "nn.BestWeights(path) saves the best weights",
     ),
     "Checkpoint(every='3')": (lambda: nn.Checkpoint("run", every="3"), ValueError, "or a timedelta, got '3'; give 3"),
     "OwnCallback(evry=3)": (
@@ -278,11 +278,11 @@ PYTHON = {
     "optimizer.zero_grad()": (lambda: nn.Adam().zero_grad(), AttributeError, "every backward returns new ones"),
     "model.zero_grad()": (lambda: model().zero_grad(), AttributeError, "every backward returns new ones"),
     "nn.Activation('tanh')": (lambda: nn.Activation("tanh"), TypeError, "a layer of its own: nn.Tanh()"),
-    "nn.optim.Adam": (lambda: nn.optim.Adam(), AttributeError, "optimizers stand in nn itself: nn.Adam("),
+    "nn.optim.Adam": (lambda: nn.optim.Adam(), AttributeError, "optimizers are in nn itself: nn.Adam("),
     "nn.no_grad()": (lambda: nn.no_grad(), AttributeError, "a pass without a key is inference"),
     "nn.manual_seed(0)": (lambda: nn.manual_seed(0), AttributeError, "nn.Model(…, seed=0)"),
     "nn.Conv2d": (lambda: nn.Conv2d, AttributeError, "did you mean nn.Conv2D?"),
-    "Dense(3, use_bias=False)": (lambda: nn.Dense(3, use_bias=False), TypeError, "the bias is always there"),
+    "Dense(3, use_bias=False)": (lambda: nn.Dense(3, use_bias=False), TypeError, "a layer always has a bias"),
     "Model(…, learning_rate=…)": (
         lambda: model(learning_rate=0.1),
         TypeError,
@@ -293,7 +293,7 @@ PYTHON = {
     "fit(x, y, 10)": (
         lambda: model().fit(X, Y, 10),
         TypeError,
-        "all else by name, as fit(x, y, epochs=10, batch_size=32)",
+        "all others by name, as fit(x, y, epochs=10, batch_size=32)",
     ),
     "fit(…, lr=0.1)": (
         lambda: model().fit(X, Y, lr=0.1),
@@ -327,7 +327,7 @@ PYTHON = {
 
 
 @pytest.mark.parametrize("typed", PYTHON)
-def test_a_habit_is_answered_in_one_line(typed):
+def test_a_habit_of_another_library_gives_one_line_with_the_remedy(typed):
     call, kind, answer = PYTHON[typed]
     with pytest.raises(kind) as caught:
         call()
@@ -337,12 +337,12 @@ def test_a_habit_is_answered_in_one_line(typed):
     assert len(told) < 500
 
 
-def test_there_are_forty():
+def test_at_least_forty_habits_are_tested():
     assert len(PYTHON) >= 40
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "adamw", "rmsprop", "adagrad", "lion"])
-def test_names_train_as_what_they_name(optimizer):
+def test_string_names_train_as_the_objects_they_name(optimizer):
     kinds = {kind.__name__.lower(): kind for kind in (nn.Adam, nn.SGD, nn.AdamW, nn.RMSProp, nn.Adagrad, nn.Lion)}
     named, made = model(loss="softmax_cross_entropy", optimizer=optimizer), model(optimizer=kinds[optimizer]())
     assert named.fit(X, Y, epochs=2) == made.fit(X, Y, epochs=2)
@@ -350,7 +350,7 @@ def test_names_train_as_what_they_name(optimizer):
     assert not isinstance(named.optimizer, str)
 
 
-def test_a_file_holds_no_name(tmp_path):
+def test_a_file_holds_objects_instead_of_names(tmp_path):
     named = nn.Model(NETWORK, "mse", "adam", backend="numpy")
     named.fit(X, X[:, :1] * np.ones(3, "float32"))
     named.save(tmp_path / "model.safetensors")
@@ -358,7 +358,7 @@ def test_a_file_holds_no_name(tmp_path):
     assert (loaded.loss, loaded.optimizer) == (nn.MeanSquaredError(), nn.Adam())
 
 
-def test_a_name_in_a_step_is_checked_against_the_networks_end():
+def test_a_loss_by_name_in_a_step_is_checked_against_the_last_layer():
     with pytest.warns(nn.DataWarning, match="the network ends in Dense, and CrossEntropy takes probabilities"):
         nn.make_train_step(NETWORK, "cross_entropy", "adam")
 
@@ -378,7 +378,7 @@ def test_a_network_is_a_sequence_of_its_layers():
     assert nn.Sequential()
 
 
-def test_reprs_show_a_layer_a_line():
+def test_reprs_show_one_layer_per_line():
     network = nn.Sequential(nn.Dense(4, weight_regularizer=nn.L2(5e-4)), nn.Residual(nn.ReLU()), nn.Dense(3))
     shown = repr(network)
     assert shown == (
@@ -437,10 +437,10 @@ COMMAND_LINE = {
     "train spiral --loss softmx_cross_entropy": "; did you mean 'softmax_cross_entropy'",
     "train spiral --loss categorical_crossentropy": "nn.softmax_cross_entropy takes logits",
     "train spiral --loss mean_square_error": "did you mean 'mean_squared_error'",
-    "train spiral --loss mse": "--loss mse is of values, and the data are classes; take one of",
-    "train spiral --loss hinge": "--loss hinge tells two classes apart, and the data have 3",
-    "train sine --loss softmax_cross_entropy": "is of classes, and the data are values; take one of ",
-    "train sine --class-weight balanced": "--class-weight goes with classes",
+    "train spiral --loss mse": "--loss mse is for values, but the targets are classes; use one of",
+    "train spiral --loss hinge": "--loss hinge is for two classes, but the data have 3",
+    "train sine --loss softmax_cross_entropy": "is for classes, but the targets are values; use one of ",
+    "train sine --class-weight balanced": "--class-weight is for classes",
     "train spiral --class-weight 1,2": "'1,2' is neither balanced nor class:weight, as 0:1,1:2.5",
     "train spiral --clip-norm 0": "'0' is not a number in (0, inf); try 1",
     "train spiral --dtype float16": "'float16' is none of float32, float64",
@@ -453,7 +453,7 @@ COMMAND_LINE = {
 
 
 @pytest.mark.parametrize("typed", COMMAND_LINE)
-def test_a_habit_on_the_command_line_is_answered_in_one_line(typed, capsys, tmp_path, monkeypatch):
+def test_a_habit_on_the_command_line_gives_one_line_with_the_remedy(typed, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main([*typed.split(), *(["--backend", "numpy"] if typed.startswith("train ") else [])]) == 2
     shown = capsys.readouterr()
@@ -464,10 +464,10 @@ def test_a_habit_on_the_command_line_is_answered_in_one_line(typed, capsys, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_there_are_thirty():
+def test_at_least_thirty_command_line_habits_are_tested():
     assert len(COMMAND_LINE) >= 30
 
 
-def test_the_bare_command_gets_help(capsys):
+def test_the_command_without_arguments_prints_help(capsys):
     assert main([]) == 0
     assert "arraynn train spiral" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What may be typed: commands, options, their ranges, and help."""
+"""The argument parser of the command line: commands, options, their ranges, and help texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .._names import guess, nearest
 from ..io.model_file import own_version
 from ..learn.book.command import add_parser as _book
 from ..learn.play.command import add_parser as _play
-from ._ranges import batch_size, class_weight, data, hidden, number, one_of, positive, share, whole, workload
+from ._ranges import batch_size, class_weight, data, hidden, integer, number, one_of, positive, share, workload
 from ._recipes import ACTIVATIONS, LOSSES, OPTIMIZERS
 from ._table_arguments import DESCRIBE, add_reading, add_table, thresholds
 from ._workers import engine
@@ -41,16 +41,16 @@ DATA is one of
   FILE.npz                                   x, y or x_train, y_train [, x_test, y_test]; integer y is classification,
                                              float y regression
   FILE.csv, .tsv, .parquet, .jsonl, .xlsx    a table of your own, with --target
-Each has defaults that learn well, which are printed when a run begins; an option changes one of them."""
+Each has defaults that train well, which are printed when a run begins; an option changes one of them."""
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors of one line."""
+    """An argparse parser whose errors are one line."""
 
-    commands: Any = None  #: the sub-commands' action, of the parser of the whole command line
+    commands: Any = None  #: the action of the sub-commands, in the parser of the whole command line
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse, but a command or an option that there is not is answered first, with the nearest."""
+        """Parse as argparse does, but check first for unknown commands and options, and suggest the nearest name."""
         words = sys.argv[1:] if args is None else list(args)
         if self.commands is not None and not words:
             self.print_help()
@@ -65,7 +65,7 @@ class Parser(argparse.ArgumentParser):
         return super().parse_args(words, namespace)
 
     def refuse_unknown(self, words: list[str]) -> None:
-        """Exit with an error that names the nearest option where one of the words is an option that there is not."""
+        """Exit with an error that suggests the nearest option if one of the words is an unknown option."""
         options = [name for name in self._option_string_actions if name.startswith("--")]
         for word in words:
             name = word.split("=")[0]
@@ -74,25 +74,25 @@ class Parser(argparse.ArgumentParser):
             if name.startswith("--") and name not in options:
                 meant = ARGUMENTS.get(name[2:].replace("-", "_"), "").split(" or ")[-1].replace("_", "-")
                 near = [f"--{meant}"] if f"--{meant}" in options else nearest(name, options, 2)
-                told = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(options)}"
-                self.error(f"there is no option {name}; {told}")
+                hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(options)}"
+                self.error(f"there is no option {name}; {hint}")
 
     def error(self, message: str) -> NoReturn:
-        told = " ".join(message.split())
-        self.exit(2, f"{self.prog}: error: {told}{'' if told.endswith('?') else '.'} See {self.prog} --help\n")
+        text = " ".join(message.split())
+        self.exit(2, f"{self.prog}: error: {text}{'' if text.endswith('?') else '.'} See {self.prog} --help\n")
 
 
 def parser() -> Parser:
     """The parser of the whole command line. The parsed arguments hold the command's function as `run`."""
-    whole = Parser(
+    root = Parser(
         prog="arraynn",
         description="Neural-network building blocks on the Python Array API.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    whole.add_argument("--version", action="version", version=f"arraynn {own_version()}")
-    commands = whole.commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    root.add_argument("--version", action="version", version=f"arraynn {own_version()}")
+    commands = root.commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _train(commands)
     _describe(commands)
     _evaluate(commands)
@@ -102,7 +102,7 @@ def parser() -> Parser:
     _play(commands)
     _doctor(commands)
     _bench(commands)
-    return whole
+    return root
 
 
 def _add(commands: Any, name: str, summary: str, description: str, run: str) -> Parser:
@@ -114,13 +114,13 @@ def _add(commands: Any, name: str, summary: str, description: str, run: str) -> 
         allow_abbrev=False,
     )
 
-    def later(arguments: argparse.Namespace) -> int:  # so that --help does not wait for what only a run needs
+    def run_command(arguments: argparse.Namespace) -> int:  # imports its module late, so that --help is fast
         from importlib import import_module
 
         code: int = getattr(import_module(f".{run}", __package__), name)(arguments)
         return code
 
-    command.set_defaults(run=later)
+    command.set_defaults(run=run_command)
     return command
 
 
@@ -128,7 +128,7 @@ def _train(commands: Any) -> None:
     command = _add(commands, "train", "train a network", thresholds(TRAIN), "_train")
     command.add_argument("data", metavar="DATA", type=data, help="a data set's name, FILE.npz or a table")
     _run_options(command)
-    add_table(command, share, whole(1, 5))
+    add_table(command, share, integer(1, 5))
 
 
 def _describe(commands: Any) -> None:
@@ -137,7 +137,7 @@ def _describe(commands: Any) -> None:
     )
     command.add_argument("data", metavar="FILE.csv", help="a table: .csv, .tsv, .parquet, .jsonl, .xlsx")
     _run_options(command)
-    add_table(command, share, whole(1, 5))
+    add_table(command, share, integer(1, 5))
 
 
 def _run_options(command: Parser) -> None:
@@ -147,23 +147,23 @@ def _run_options(command: Parser) -> None:
         "--workers",
         type=engine,
         metavar="N",
-        help="train in N processes; mpi, nccl, torch: in those that are started already",
+        help="train in N processes; mpi, nccl, torch: in processes that a launcher has started",
     )
-    run.add_argument("--shards", type=whole(1, 8), metavar="N", help="pieces that workers cut a batch into [8]")
-    run.add_argument("--epochs", type=whole(1, 100), metavar="N", help="passes over the training rows [by DATA]")
-    run.add_argument("--batch-size", type=batch_size, metavar="N", help="rows in a step; 'full': all [by DATA]")
-    run.add_argument("--seed", type=whole(0, 0), default=0, metavar="N", help="of data, weights and dropout [0]")
+    run.add_argument("--shards", type=integer(1, 8), metavar="N", help="pieces that workers cut a batch into [8]")
+    run.add_argument("--epochs", type=integer(1, 100), metavar="N", help="passes over the training rows [by DATA]")
+    run.add_argument("--batch-size", type=batch_size, metavar="N", help="rows in each step; 'full': all [by DATA]")
+    run.add_argument("--seed", type=integer(0, 0), default=0, metavar="N", help="of data, weights and dropout [0]")
     run.add_argument(
-        "--seeds", type=whole(1, 5), metavar="N", help="train N times, from --seed on, for mean ± deviation"
+        "--seeds", type=integer(1, 5), metavar="N", help="train N times, from --seed on, for mean ± deviation"
     )
     _sizes(run)
     run.add_argument("--dtype", type=one_of(("float32", "float64")), metavar="DTYPE", help="of weights [float32]")
     run.add_argument(
         "--early-stopping",
-        type=whole(1, 10),
+        type=integer(1, 10),
         metavar="N",
-        help="stop where the validation loss (without validation, the loss) has not got better for N epochs, and keep "
-        "the best weights",
+        help="stop when the validation loss (without validation, the loss) has not improved for N epochs, and keep the "
+        "best weights",
     )
     run.add_argument(
         "--class-weight", type=class_weight, metavar="WEIGHTS", help="balanced, or class:weight, as 0:1,1:2.5"
@@ -209,44 +209,54 @@ def _run_options(command: Parser) -> None:
         metavar="NORM",
         help="scale gradients whose joint norm is larger down to this norm",
     )
-    rule.add_argument("--learning-rate", type=positive(0.01), metavar="RATE", help="that of the first step [by DATA]")
     rule.add_argument(
-        "--decay", type=positive(1e-4), metavar="D", help="the rate is then RATE / (1 + D * step) [by DATA]"
+        "--learning-rate", type=positive(0.01), metavar="RATE", help="learning rate of the first step [by DATA]"
+    )
+    rule.add_argument(
+        "--decay", type=positive(1e-4), metavar="D", help="makes the learning rate RATE / (1 + D * step) [by DATA]"
     )
     rule.add_argument("--momentum", type=number("[0, 1)", lambda v: 0 <= v < 1, 0.9), metavar="M", help="of sgd")
-    out = command.add_argument_group("what is shown and kept")
+    out = command.add_argument_group("output")
     out.add_argument(
-        "--print-every", type=whole(1, 100), metavar="N", help="print a line every N epochs, beside any bar"
+        "--print-every",
+        type=integer(1, 100),
+        metavar="N",
+        help="print a line every N epochs, in addition to a progress bar",
     )
     out.add_argument(
-        "--film", action="store_true", help="film.webp of the learning, with one or two inputs; needs Pillow"
+        "--film",
+        action="store_true",
+        help="write film.webp, a film of the training, for one or two inputs; needs Pillow",
     )
     out.add_argument("--quiet", action="store_true", help="print the output folder and nothing else")
     out.add_argument("--out", metavar="DIR", help="output folder [runs/DATA-001, counting up]")
-    out.add_argument("--overwrite", action="store_true", help="begin anew even if the folder holds a model")
+    out.add_argument("--overwrite", action="store_true", help="start over even if the folder holds a model")
     out.add_argument(
         "--resume",
         action="store_true",
-        help="go on from what --out holds, also with more epochs or another rate; begin where it holds nothing",
+        help="continue the run in --out, also with more epochs or another learning rate; start one if it is empty",
     )
     out.add_argument(
         "--checkpoint-every",
-        type=whole(1, 100),
+        type=integer(1, 100),
         metavar="N",
-        help="steps between two checkpoints [one every 10 s]",
+        help="steps between two checkpoints [a checkpoint every 10 s]",
     )
 
 
 def _evaluate(commands: Any) -> None:
-    text = """The loss and the metrics of a trained model on DATA: on its test rows where it has some, else on all.
-Of a model that was trained on a table: of the rows of FILE.csv, with its target, in the target's own unit."""
+    text = """Print the loss and the metrics of a trained model on DATA: on its test rows if it has some, else on all.
+For a model that was trained on a table: on the rows of FILE.csv that have a target, in the target's own unit."""
     command = _add(commands, "evaluate", "measure a trained model on data", text, "_evaluate")
     command.add_argument("model", metavar="MODEL", help="model.safetensors of a training run, or its folder")
     command.add_argument("data", metavar="DATA", type=data, help="a data set's name, FILE.npz or a table, as for train")
     command.add_argument(
-        "--metrics", type=lambda text: text.split(","), metavar="NAMES", help="as accuracy,f1,roc_auc [the model's]"
+        "--metrics",
+        type=lambda text: text.split(","),
+        metavar="NAMES",
+        help="such as accuracy,f1,roc_auc [the model's]",
     )
-    command.add_argument("--seed", type=whole(0, 0), default=0, metavar="N", help="of generated data [0]")
+    command.add_argument("--seed", type=integer(0, 0), default=0, metavar="N", help="of generated data [0]")
     _sizes(command)
     _image_size(command, "the model's")
     command.add_argument("--backend", default="auto", metavar="NAME", help="as for train [auto]")
@@ -254,22 +264,22 @@ Of a model that was trained on a table: of the rows of FILE.csv, with its target
 
 
 def _image_size(group: Any, default: str) -> None:
-    """The option of a folder of images."""
+    """Add the option of a folder of images."""
     group.add_argument(
-        "--size", type=whole(1, 28), metavar="N", help=f"height and width that images of a folder get [{default}]"
+        "--size", type=integer(1, 28), metavar="N", help=f"height and width that images of a folder get [{default}]"
     )
 
 
 def _sizes(group: Any) -> None:
-    """Options of generated data."""
-    generated = "spiral, vertical, moons, circles, blobs, xor: points a class; sine: points"
-    group.add_argument("--samples", type=whole(1, 1000), metavar="N", help=generated)
-    group.add_argument("--classes", type=whole(1, 3), metavar="N", help="spiral, vertical, circles, blobs: how many")
+    """Add the options of generated data."""
+    generated = "spiral, vertical, moons, circles, blobs, xor: points per class; sine: points"
+    group.add_argument("--samples", type=integer(1, 1000), metavar="N", help=generated)
+    group.add_argument("--classes", type=integer(1, 3), metavar="N", help="spiral, vertical, circles, blobs: how many")
 
 
 def _predict(commands: Any) -> None:
-    text = """The predictions of a trained model for the rows of x (or x_test) in FILE.npz, as CSV: row, prediction and,
-of a classifier, probabilities. A model that was trained on a table takes a table, and copies its columns too."""
+    text = """Write the predictions of a trained model for the rows of x (or x_test) in FILE.npz, as CSV: row,
+prediction and, for a classifier, probabilities. A model trained on a table takes a table and copies its columns too."""
     command = _add(commands, "predict", "write a trained model's predictions", text, "_predict")
     command.add_argument("model", metavar="MODEL", help="model.safetensors of a training run, or its folder")
     command.add_argument(
@@ -281,32 +291,32 @@ of a classifier, probabilities. A model that was trained on a table takes a tabl
 
 
 def _explain(commands: Any) -> None:
-    text = """One training step in full: every value forward and backward, with formulas and shapes, and each update.
-Without MODEL it is that of a new network, 2-3-3, on three points of a spiral."""
+    text = """Show one training step in full: every value forward and backward, with formulas and shapes, and each
+update. Without MODEL, it is a step of a new network, 2-3-3, on three points of a spiral."""
     command = _add(commands, "explain", "show one training step in full", text, "_explain")
     command.add_argument("model", metavar="MODEL", nargs="?", help="model.safetensors of a training run, or its folder")
-    command.add_argument("--data", metavar="DATA", type=data, help="as for train [what the model's inputs suggest]")
-    _image_size(command, "the model's")
     command.add_argument(
-        "--samples", type=whole(1, 3), default=3, metavar="N", help="rows of DATA that the step takes [3]"
+        "--data", metavar="DATA", type=data, help="as for train [a data set that fits the model's inputs]"
     )
-    command.add_argument("--seed", type=whole(0, 0), default=0, metavar="N", help="of data and weights [0]")
+    _image_size(command, "the model's")
+    command.add_argument("--samples", type=integer(1, 3), default=3, metavar="N", help="rows of DATA in the step [3]")
+    command.add_argument("--seed", type=integer(0, 0), default=0, metavar="N", help="of data and weights [0]")
     command.add_argument("--backend", default="auto", metavar="NAME", help="as for train [auto]")
     form = command.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="as plain data instead of text")
-    form.add_argument("--html", metavar="FILE.html", help="as a page that steps through it, written to this file")
+    form.add_argument("--json", action="store_true", help="print JSON instead of text")
+    form.add_argument("--html", metavar="FILE.html", help="write a page that steps through it to this file")
     add_reading(command)
 
 
 def _doctor(commands: Any) -> None:
-    text = "Which backends work here and what the others need, versions, BLAS and its threads."
+    text = "Show which backends work on this machine and what the others need, versions, BLAS and its threads."
     _add(commands, "doctor", "show backends, versions and threads", text, "_doctor")
 
 
 def _bench(commands: Any) -> None:
-    text = """How long a training step takes on each backend that works here, in turn, in one process: networks of
-2-64-3, 2-512-3, 784-512-512-10 and 1024-4096-4096-1000, with Adam, in float32. Where there is a GPU, also the
-hidden width from which it is faster than the CPU."""
+    text = """Time a training step on each backend that works here, in turn, in one process: networks of 2-64-3,
+2-512-3, 784-512-512-10 and 1024-4096-4096-1000, with Adam, in float32. With a GPU, also find the hidden width from
+which it is faster than the CPU."""
     command = _add(commands, "bench", "time the backends of this machine", text, "_bench")
     command.add_argument(
         "workloads", metavar="WORKLOAD", nargs="*", type=workload, help="spiral, drop, mnist, wide [all]"
@@ -315,7 +325,7 @@ hidden width from which it is faster than the CPU."""
         "--backend", action="append", metavar="NAME", help="may be given more than once [all that work]"
     )
     command.add_argument(
-        "--rounds", type=whole(1, 9), default=9, metavar="N", help="how often each backend is timed [9]"
+        "--rounds", type=integer(1, 9), default=9, metavar="N", help="how often each backend is timed [9]"
     )
     command.add_argument(
         "--seconds",

@@ -1,4 +1,4 @@
-"""The baseline of a run that goes on from one that is done."""
+"""`Baseline`: makes early stopping compare a continued run with the weights that it starts from."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from ..training.callbacks import Callback, EarlyStopping
 
 
 class Baseline(Callback):
-    """Gives early stopping the weights that a run begins with as its best ones, until an epoch is better.
+    """Callback that gives early stopping the initial weights of a run as its best ones, until an epoch is better.
 
-    stops : the run's early stopping; its callbacks come before this one. Those that do not monitor val_loss
-    are left as they are. loss : of these weights on the validation rows.
+    stops : the run's early-stopping callbacks, which run before this one. Those that do not monitor val_loss are not
+    changed. loss : the loss of the initial weights on the validation rows.
     """
 
     def __init__(self, stops: list[EarlyStopping], loss: float) -> None:
         self.stops, self.loss = stops, loss
 
     def on_fit_begin(self, model: Model) -> None:
-        for one in self.stops:
-            if one.monitor == "val_loss":
-                one.best, one.best_params = self.loss, tree.copy(model.params)
+        for callback in self.stops:
+            if callback.monitor == "val_loss":
+                callback.best, callback.best_params = self.loss, tree.copy(model.params)

@@ -1,4 +1,4 @@
-"""`arraynn bench`: how long a training step takes on the backends of this machine, and from where on a GPU pays."""
+"""`arraynn bench`: times a training step on the machine's backends, and finds the size from which a GPU is faster."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..optimizers import Adam
 from ..random import Key
 from ..training.progress import short
 from ..training.step import make_train_step
-from ._say import UsageError
+from ._output import UsageError
 
 #: name : (widths of inputs, hidden layers and outputs, rows of a batch)
 WORKLOADS: dict[str, tuple[tuple[int, ...], int]] = {
@@ -45,29 +45,29 @@ CROSSING = (
     4096,
 )  #: hidden widths of 64-w-w-10 at which CPU and GPU are compared
 CROSSING_ROWS = 512
-PAUSE = 0.05  #: seconds after which the idle threads of one library have gone to sleep, before the next one's turn
-TOLERANCE = 1e-4
+PAUSE = 0.05  #: seconds between backends, so that idle threads of one library sleep before the next one is timed
+TOLERANCE = 1e-4  #: relative difference of a backend's first loss from the first backend's
 
-Times = dict[str, list[float]]  #: backend : milliseconds a step, one number a round
+Times = dict[str, list[float]]  #: backend : milliseconds per step, one number for each round
 
 
 def bench(arguments: argparse.Namespace) -> int:
-    """Measure, show a table for each workload, and keep figures and chart where a folder is named."""
-    opened = _opened(arguments.backend)
+    """Measure, print a table for each workload, and write figures and chart if --out names a folder."""
+    measured_backends = _backends_to_measure(arguments.backend)
     names = arguments.workloads or list(WORKLOADS)
-    for backend in opened.values():
+    for backend in measured_backends.values():
         print(f"{backend.name} {backend.version} on {backend.device}")
-    gpus = [name for name, backend in opened.items() if on_gpu(backend)]
-    cpu = next((name for name, backend in opened.items() if backend.name == "numpy"), None)
+    gpus = [name for name, backend in measured_backends.items() if on_gpu(backend)]
+    cpu = next((name for name, backend in measured_backends.items() if backend.name == "numpy"), None)
     sizes = CROSSING if gpus and cpu and not arguments.workloads else ()
     found: dict[str, Times] = {}
     crossing: dict[int, Times] = {}
     with _progress(len(names) + len(sizes)) as done:
         for name in names:
-            found[name] = measure(opened, *WORKLOADS[name], arguments.rounds, arguments.seconds, print)
+            found[name] = measure(measured_backends, *WORKLOADS[name], arguments.rounds, arguments.seconds, print)
             done(name)
         for size in sizes:
-            chosen = {name: opened[name] for name in (cpu, *gpus) if name is not None}
+            chosen = {name: measured_backends[name] for name in (cpu, *gpus) if name is not None}
             crossing[size] = measure(
                 chosen, (64, size, size, 10), CROSSING_ROWS, arguments.rounds, arguments.seconds, print
             )
@@ -83,7 +83,7 @@ def bench(arguments: argparse.Namespace) -> int:
 
 
 class Steps:
-    """A workload on a backend: called with a number of steps, it takes them and returns the seconds they took."""
+    """A workload on a backend. Calling it with a number of steps runs them and returns the seconds they took."""
 
     def __init__(self, backend: Backend, widths: Sequence[int], rows: int) -> None:
         hidden = [layer for width in widths[1:-1] for layer in (Dense(width), ReLU())]
@@ -101,11 +101,11 @@ class Steps:
     def __call__(self, count: int) -> float:
         with self.backend.context():
             self.backend.synchronize()
-            began = time.perf_counter()
+            started = time.perf_counter()
             for _ in range(count):
                 self.params, self.state, self.logs = self.step(self.params, self.state, self.batch, self.key)
             self.backend.synchronize()
-            return time.perf_counter() - began
+            return time.perf_counter() - started
 
     def loss(self) -> float:
         """The last step's loss."""
@@ -113,32 +113,32 @@ class Steps:
 
 
 def measure(
-    opened: dict[str, Backend],
+    measured_backends: dict[str, Backend],
     widths: Sequence[int],
     rows: int,
     rounds: int,
     seconds: float,
-    say: Callable[[str], None],
+    print_line: Callable[[str], None],
 ) -> Times:
-    """Milliseconds a step of each backend, in turn (A B C A B C …), so that what slows the machine slows all.
+    """Milliseconds per step of each backend, timed in turn (A B C A B C …), so that other load slows all alike.
 
-    rounds : turns of each; seconds : that a turn takes, about. A backend that fails, or whose first loss is another
-    than the first backend's, is left out, and why is said.
+    rounds : timings of each backend. seconds : about how long a timing takes. A backend that fails, or whose first
+    loss differs from the first backend's, is left out, and the reason is printed.
     """
     runs: dict[str, tuple[Steps, int]] = {}
     first: float | None = None
-    for name, backend in opened.items():
+    for name, backend in measured_backends.items():
         try:
             steps = Steps(backend, widths, rows)
-            steps(1)  # compiles, and warms up
+            steps(1)  # compiles and warms up
             loss = steps.loss()
             first = loss if first is None else first
             if not abs(loss - first) <= TOLERANCE * abs(first):
-                say(f"{name} is left out: its first loss is {loss:.6g}, not {first:.6g}")
+                print_line(f"{name} is left out: its first loss is {loss:.6g}, not {first:.6g}")
                 continue
             runs[name] = steps, max(1, min(10_000, round(seconds / max(steps(1), 1e-6))))
-        except Exception as error:  # whatever a device may raise
-            say(f"{name} is left out: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+        except Exception as error:  # a device may raise anything
+            print_line(f"{name} is left out: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
     found: Times = {name: [] for name in runs}
     for _ in range(rounds):
         for name, (steps, count) in runs.items():
@@ -154,7 +154,7 @@ def on_gpu(backend: Backend) -> bool:
 
 
 def crossover(cpu: dict[int, float], gpu: dict[int, float]) -> int | None:
-    """The smallest size from which on the GPU is faster at every size measured; None where there is none.
+    """The smallest size from which on the GPU is faster at every measured size; None if there is none.
 
     >>> crossover({16: 1.0, 32: 2.0, 64: 9.0}, {16: 3.0, 32: 1.9, 64: 2.0})
     32
@@ -168,7 +168,7 @@ def crossover(cpu: dict[int, float], gpu: dict[int, float]) -> int | None:
 
 
 def keep(folder: Path, found: dict[str, Times], crossing: dict[int, Times]) -> list[str]:
-    """Write bench.csv and, where matplotlib is installed, bench.png; returns their names."""
+    """Write bench.csv and, if matplotlib is installed, bench.png. Returns their names."""
     folder.mkdir(parents=True, exist_ok=True)
     measured = [*found.items(), *((f"64-{size}-{size}-10", times) for size, times in crossing.items())]
     with open(folder / "bench.csv", "w", newline="", encoding="utf-8") as file:
@@ -197,11 +197,11 @@ def chart(found: dict[str, Times], crossing: dict[int, Times]) -> Any:
     names = list(dict.fromkeys(name for times in [*found.values(), *crossing.values()] for name in times))
     colour = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
     for ax, (workload, times) in zip(axes, found.items(), strict=False):
-        middle = {name: statistics.median(values) for name, values in times.items()}
-        own = sorted(middle, key=lambda name: -middle[name])
-        ax.barh(own, [middle[name] for name in own], color=[colour[name] for name in own])
+        medians_of = {name: statistics.median(values) for name, values in times.items()}
+        own = sorted(medians_of, key=lambda name: -medians_of[name])
+        ax.barh(own, [medians_of[name] for name in own], color=[colour[name] for name in own])
         for i, name in enumerate(own):
-            ax.annotate(f" {short(middle[name])}", (middle[name], i), va="center", fontsize=8)
+            ax.annotate(f" {short(medians_of[name])}", (medians_of[name], i), va="center", fontsize=8)
         ax.set(title=workload, xlabel="ms a step")
         ax.margins(x=0.25)
         ax.spines[["top", "right"]].set_visible(False)
@@ -216,34 +216,39 @@ def chart(found: dict[str, Times], crossing: dict[int, Times]) -> Any:
     return figure
 
 
-def _opened(wanted: Sequence[str] | None) -> dict[str, Backend]:
-    """The backends by the names they are opened under: those named, else all that work here, NumPy first."""
+def _backends_to_measure(wanted: Sequence[str] | None) -> dict[str, Backend]:
+    """The backends to measure, by name: the wanted ones, else all that work on this machine, NumPy first."""
     if wanted:
         return {name: backends.backend(name) for name in dict.fromkeys(wanted)}
-    opened = {}
+    measured_backends = {}
     for status in backends.report():
-        if not status.usable or status.name == "array_api_strict":  # it checks, and is not meant to be fast
+        if not status.usable or status.name == "array_api_strict":  # a library for tests, not for speed
             continue
         devices = [d for d in ("cpu", "cuda", "mps") if any(own.startswith(d) for own in status.devices)]
         for name in [f"torch:{d}" for d in devices] if status.name == "torch" else [status.name]:
             try:
-                opened[name] = backends.backend(name)
+                measured_backends[name] = backends.backend(name)
             except BackendUnavailable as error:
                 print(f"{name} is left out: {error.reason}")
-    if not opened:
+    if not measured_backends:
         raise UsageError("there is no backend to measure")
-    return opened
+    return measured_backends
 
 
 def _table(times: Times) -> str:
-    middle = {name: statistics.median(values) for name, values in times.items()}
-    fastest = min(middle.values(), default=1.0)
+    medians_of = {name: statistics.median(values) for name, values in times.items()}
+    fastest = min(medians_of.values(), default=1.0)
     rows = [["backend", "ms a step", "quartiles", "x fastest"]]
-    for name in sorted(middle, key=lambda name: middle[name]):
+    for name in sorted(medians_of, key=lambda name: medians_of[name]):
         values = times[name]
         low, _, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
         rows.append(
-            [name, short(middle[name]), f"{short(low)} - {short(high)}", f"{middle[name] / max(fastest, 1e-9):.2f}"]
+            [
+                name,
+                short(medians_of[name]),
+                f"{short(low)} - {short(high)}",
+                f"{medians_of[name] / max(fastest, 1e-9):.2f}",
+            ]
         )
     return table(rows, right=(1, 2, 3))
 
@@ -260,7 +265,7 @@ def _crossings(crossing: dict[int, Times], cpu: str | None, gpus: Sequence[str])
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[str], None]]:
-    """done(what), to be called after each measurement: a bar on a terminal where rich is installed, else nothing."""
+    """Yields done(what), to be called after each measurement: updates a bar on a terminal if rich is installed."""
     try:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

@@ -1,4 +1,4 @@
-"""`arraynn doctor`."""
+"""`arraynn doctor`: prints backends, versions, BLAS and its threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("numpy", "array-api-compat", "threadpoolctl", "rich", "matplotlib", 
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """Show backends, versions, BLAS and its threads. Returns the exit code."""
+    """Print backends, versions, BLAS and its threads. Returns the exit code."""
     report = backends.report()
     rows = [["backend", "", "version", "devices"]]
     for status in report:
@@ -56,7 +56,7 @@ def _versions() -> Iterator[list[str]]:
 
 
 def _blas() -> Iterator[str]:
-    """A line for each thread pool that NumPy's libraries have."""
+    """A line for each thread pool of the libraries that NumPy uses."""
     from threadpoolctl import threadpool_info
 
     pools = threadpool_info()

@@ -1,4 +1,4 @@
-"""`arraynn evaluate`."""
+"""`arraynn evaluate`: prints a model's loss and metrics on data."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..layers import Identity
 from ..metrics import as_metric
 from ..model import Model
 from ._folder import model_file
+from ._output import UsageError, figure_table, figure_text
 from ._recipes import image_size, load
-from ._say import UsageError, figure_table, figure_text
 from ._table_data import encoded, left_out, rows_with_targets, table_for
 from ._table_figures import Figures, by_target, labelled
 from ._train import check
 
-#: metrics of a table's values where none is asked for, those that `train` prints
+#: the default metrics of a regression on a table, those that `train` prints
 VALUES = ("r2", "rmse", "mae")
 
 
@@ -40,13 +40,13 @@ def evaluate(arguments: argparse.Namespace) -> int:
         encoding = model.encoding
         assert encoding is not None
         encoding.require(rows, (*encoding.used, *encoding.targets))
-        places = rows_with_targets(rows, [target.name for target in encoding.targets])
-        if len(places) < rows.count:
-            print(left_out(rows.count - len(places)))
-        x, y = encoded(encoding, rows, {"all": places})["all"]
+        indices = rows_with_targets(rows, [target.name for target in encoding.targets])
+        if len(indices) < rows.count:
+            print(left_out(rows.count - len(indices)))
+        x, y = encoded(encoding, rows, {"all": indices})["all"]
         which, measured = "all", _in_own_units(model, x, y) if values else {"": model.evaluate(x, y)}
     else:
-        arguments.validation_split = None  # so that generated data have rows that are not trained on
+        arguments.validation_split = None  # so that generated data get test rows
         arguments.size = arguments.size or image_size(model)
         data = load(arguments.data, arguments)
         which, x, y = ("test", data.x_test, data.y_test) if data.x_test is not None else ("all", data.x, data.y)
@@ -60,8 +60,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _in_own_units(model: Any, x: Any, y: Any) -> Figures:
-    """The loss and the metrics of each target of a regression, on encoded rows, of the values as the table holds them:
-    those that the network was trained on are standardized."""
+    """The loss and the metrics of each target of a regression, in the target's own unit.
+
+    x, y : encoded rows. The network was trained on standardized targets, so both sides are decoded first.
+    """
     judge = Model(Identity(), model.loss, metrics=model.metrics, backend="numpy", dtype="float64")
 
     def measure(truth: Any, found: Any) -> dict[str, float]:

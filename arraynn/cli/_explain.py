@@ -1,4 +1,4 @@
-"""`arraynn explain`."""
+"""`arraynn explain`: prints one training step in full."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ._folder import model_file
 from ._recipes import check_size, image_size, load
 from ._table_data import rows_with_targets, table_for
 
-#: the data that a model of so many inputs was likely made for
-LIKELY = {(2,): "spiral", (1,): "sine", (64,): "digits", (784,): "mnist"}
+#: the default data set for a model's input shape
+DEFAULT_DATA = {(2,): "spiral", (1,): "sine", (64,): "digits", (784,): "mnist"}
 
 
 def explain(arguments: argparse.Namespace) -> int:
@@ -46,18 +46,18 @@ def _model(arguments: argparse.Namespace) -> Model:
 
 
 def _rows(model: Model, arguments: argparse.Namespace) -> tuple[Any, Any]:
-    """A few rows of the data named, or of those that the model's inputs suggest, evenly taken."""
+    """A few evenly spaced rows of the named data set, or of the default one for the model's input shape."""
     table = table_for(model, arguments, arguments.data, "--data ")
     if table is not None:
         targets = [] if model.encoding is None else [target.name for target in model.encoding.targets]
         known = set(targets) <= set(table.names)
-        places = rows_with_targets(table, targets) if known else np.arange(table.count)
-        first = next(chunk for chunk in table.chunks() if chunk.start + chunk.count > places[0])
-        here = places[: arguments.samples] - first.start
+        indices = rows_with_targets(table, targets) if known else np.arange(table.count)
+        first = next(chunk for chunk in table.chunks() if chunk.start + chunk.count > indices[0])
+        here = indices[: arguments.samples] - first.start
         return first.take(here[here < first.count]), None
-    name = arguments.data or LIKELY.get(model.input_shape)
+    name = arguments.data or DEFAULT_DATA.get(model.input_shape)
     if name is None:
-        raise DataError(f"the model takes inputs of shape {model.input_shape}; name data for it by --data FILE.npz")
+        raise DataError(f"the model takes inputs of shape {model.input_shape}; give data for it by --data FILE.npz")
     classes = {"classes": model.output_shape[-1:], "binary": (2,)}.get(model.loss.targets)
     size = arguments.size or image_size(model)
     options = Namespace(
@@ -65,5 +65,5 @@ def _rows(model: Model, arguments: argparse.Namespace) -> tuple[Any, Any]:
     )
     data = load(name, options)
     count = min(arguments.samples, len(data.x))
-    rows = ((np.arange(count) + 0.5) * len(data.x) / count).astype(int)  # not the first, which are 0 in a spiral
+    rows = ((np.arange(count) + 0.5) * len(data.x) / count).astype(int)  # without row 0: all zeros in a spiral
     return data.x[rows], data.y[rows]

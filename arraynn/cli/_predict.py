@@ -1,4 +1,4 @@
-"""`arraynn predict`."""
+"""`arraynn predict`: writes a model's predictions as CSV."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._table_data import table_for
 
 
 def predict(arguments: argparse.Namespace) -> int:
-    """Write a CSV of row, prediction and, of a classifier, probabilities. Returns the exit code."""
+    """Write a CSV of row, prediction and, for a classifier, probabilities. Returns the exit code."""
     model = Model.load(model_file(arguments.model), backend=arguments.backend)
     rows = table_for(model, arguments, arguments.file)
     if rows is not None:
@@ -40,7 +40,7 @@ def predict(arguments: argparse.Namespace) -> int:
 
 
 def _write(file: Any, columns: dict[str, Any]) -> None:
-    """A header, and a line for each row. Columns of more than one number are numbered: probability_0, …"""
+    """Write a header and a line for each row. Columns of more than one number are numbered: probability_0, …"""
     header, parts = ["row"], []
     for name, values in columns.items():
         flat = np.asarray(values).reshape(len(values), -1)

@@ -1,4 +1,4 @@
-"""What the words of a command line may be. Each message names the value, the range and a value that would do."""
+"""Parsers of command-line values. Each error names the value, the allowed range and a valid example."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def data(text: str) -> str:
 def one_of(known: Iterable[str]) -> Callable[[str], str]:
     names = tuple(known)
 
-    def one(text: str) -> str:
+    def parse(text: str) -> str:
         if text in names:
             return text
         if names == LOSSES and (forms := cross_entropies(text, names)):
             raise argparse.ArgumentTypeError(f"{text!r} means different things in different libraries: {forms}")
         raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}{guess(text, names)}")
 
-    return one
+    return parse
 
 
 def class_weight(text: str) -> Any:
@@ -57,8 +57,8 @@ def workload(text: str) -> str:
     return text
 
 
-def whole(low: int, example: int) -> Callable[[str], int]:
-    def integer(text: str) -> int:
+def integer(low: int, example: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
@@ -67,11 +67,11 @@ def whole(low: int, example: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least {low}; try {example}")
         return value
 
-    return integer
+    return parse
 
 
 def number(allowed: str, fits: Callable[[float], bool], example: float) -> Callable[[str], float]:
-    def real(text: str) -> float:
+    def parse(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
@@ -80,7 +80,7 @@ def number(allowed: str, fits: Callable[[float], bool], example: float) -> Calla
             raise argparse.ArgumentTypeError(f"{text!r} is not a number in {allowed}; try {example:g}")
         return value
 
-    return real
+    return parse
 
 
 def share(text: str) -> float:
@@ -93,7 +93,7 @@ def positive(example: float) -> Callable[[str], float]:
 
 def batch_size(text: str) -> int | str:
     try:
-        return text if text == "full" else whole(1, 32)(text)
+        return text if text == "full" else integer(1, 32)(text)
     except argparse.ArgumentTypeError as error:
         raise argparse.ArgumentTypeError(f"{error}, or full for the whole set") from None
 

@@ -1,4 +1,4 @@
-"""`--seeds N`: the same run from N seeds, and how far its figures spread."""
+"""`--seeds N`: repeats a run from N seeds and prints mean and standard deviation of its figures."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import argparse
 import statistics
 from pathlib import Path
 
-from ._folder import claimed
-from ._say import UsageError, figure_table, figure_text
+from ._folder import output_folder
+from ._output import UsageError, figure_table, figure_text
 from ._train import run_once
 
 
 def over_seeds(arguments: argparse.Namespace) -> int:
-    """Train from `--seeds` seeds, counted up from `--seed`, each in a folder of its own, and print the mean and the
-    standard deviation (with N - 1 below) of each figure. Returns the exit code, of the first run that failed."""
+    """Train from `--seeds` seeds, counted up from `--seed`, each in its own folder.
+
+    Prints the mean and the sample standard deviation (divided by N - 1) of each figure. Returns the exit code of the
+    first run that fails, else 0.
+    """
     if arguments.resume:
         raise UsageError("--seeds and --resume do not go together; resume the run of one seed by its own --out")
     found: dict[str, dict[str, list[float]]] = {}
     why = ""
-    with claimed(arguments.out, Path(arguments.data).stem, arguments.overwrite) as folder:
+    with output_folder(arguments.out, Path(arguments.data).stem, arguments.overwrite) as folder:
         for seed in range(arguments.seed, arguments.seed + arguments.seeds):
             if not arguments.quiet:
                 print(f"seed {seed}, {seed - arguments.seed + 1} of {arguments.seeds}", flush=True)
@@ -43,7 +46,7 @@ def over_seeds(arguments: argparse.Namespace) -> int:
 
 
 def _spread(values: list[float], name: str) -> str:
-    """mean ± standard deviation, with as many decimals as the mean has.
+    """The text "mean ± standard deviation", with as many decimals as the mean has.
 
     >>> _spread([0.0590, 0.0602], "log loss"), _spread([80_000.0, 81_000.0], "RMSE")
     ('0.0596 ± 0.0008', '80,500 ± 707')

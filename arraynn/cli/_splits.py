@@ -13,12 +13,12 @@ NAMES = ("training", "validation", "test")
 
 
 def split(count: int, validation: float, test: float, seed: int, *, labels: Any, groups: Any, times: Any) -> Any:
-    """{"training": places, "validation": places, "test": places}, each sorted; a set that would be empty is left out.
+    """Split row indices into {"training": indices, "validation": indices, "test": indices}, each sorted.
 
-    test : share of all rows; validation : share of those that are left. labels : classes, (N,) integers or None: each
-    set holds its share of every class, to within one row. groups : (N,) codes or None: the rows of a group stay
-    together. times : (N,) or None: validation comes after training, and test after both.
-    Raises DataError where a share leaves nothing to train on.
+    An empty set is left out. test : share of all rows. validation : share of the remaining rows. labels : classes, (N,)
+    integers or None; the split is stratified, to within one row. groups : (N,) codes or None; the rows of a group stay
+    together. times : (N,) or None; validation rows come after training rows, test rows after both.
+    Raises DataError where no training rows remain.
     """
     rng = np.random.default_rng(seed)
     if times is not None:
@@ -30,22 +30,22 @@ def split(count: int, validation: float, test: float, seed: int, *, labels: Any,
         order = rng.permutation(np.arange(count, dtype=np.int32 if count < 2**31 else np.int64))
         if labels is not None:
             order = order[np.argsort(np.asarray(labels)[order], kind="stable")]
-        held = _evenly(count, test, rng)
+        held = _systematic_sample(count, test, rng)
         rest = order[~held]
-        chosen = _evenly(len(rest), validation, rng)
+        chosen = _systematic_sample(len(rest), validation, rng)
         sets = [rest[~chosen], rest[chosen], order[held]]
         if labels is not None:
-            sets = _seen(sets, np.asarray(labels))
+            sets = _with_all_classes_in_training(sets, np.asarray(labels))
     if not len(sets[0]):
         raise DataError(f"{count} rows leave none to train on; hold out less, by --test-split and --validation-split")
-    return {name: np.sort(places) for name, places in zip(NAMES, sets, strict=True) if len(places)}
+    return {name: np.sort(indices) for name, indices in zip(NAMES, sets, strict=True) if len(indices)}
 
 
 def folds_of(count: int, folds: int, seed: int, *, labels: Any, groups: Any) -> np.ndarray:
-    """(N,) integers: the fold of each row, 0 to folds - 1, all of about the same size.
+    """The fold of each row, (N,) integers from 0 to folds - 1; folds have about equal sizes.
 
-    labels : classes, (N,) integers or None: each fold has its share of each class. groups : (N,) codes or None: the
-    rows of a group are in one fold. Raises DataError where there are fewer rows, or groups, than folds.
+    labels : classes, (N,) integers or None; the folds are stratified. groups : (N,) codes or None; the rows of a group
+    are in one fold. Raises DataError where there are fewer rows, or groups, than folds.
     """
     rng = np.random.default_rng([seed, 1])
     found = np.empty(count, np.int64)
@@ -68,18 +68,20 @@ def folds_of(count: int, folds: int, seed: int, *, labels: Any, groups: Any) -> 
     return found
 
 
-def _evenly(count: int, share: float, rng: np.random.Generator) -> np.ndarray:
-    """A mask of `share` of the places, evenly spaced from a random start: of rows sorted by class, each class gives
-    its share."""
+def _systematic_sample(count: int, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Systematic sampling: a mask of `share` of the rows, evenly spaced from a random start.
+
+    Of rows sorted by class, it selects the same share of each class.
+    """
     mask, start = np.zeros(count, bool), rng.random()
-    if share:  # the k-th held-out place is where place · share + start reaches k
+    if share:  # the k-th selected row is the first at which row · share + start reaches k
         wanted = np.arange(1, int(count * share + start) + 1)
         mask[np.ceil((wanted - start) / share).astype(np.int64).clip(1, count) - 1] = True
     return mask
 
 
-def _seen(sets: list[np.ndarray], labels: np.ndarray) -> list[np.ndarray]:
-    """The sets, with one row of each class that the training rows lack moved to them."""
+def _with_all_classes_in_training(sets: list[np.ndarray], labels: np.ndarray) -> list[np.ndarray]:
+    """The sets, where one row of each class that the training rows lack is moved to them."""
     for label in np.setdiff1d(labels, labels[sets[0]]):
         for i in (1, 2):
             found = np.flatnonzero(labels[sets[i]] == label)
@@ -111,27 +113,27 @@ def _by_group(groups: np.ndarray, validation: float, test: float, rng: np.random
 
 
 def _by_time(times: np.ndarray, order: np.ndarray, validation: float, test: float) -> list[np.ndarray]:
-    """The latest rows are for the test. Rows of one time stay together, on the earlier side."""
+    """Split by time: the latest rows are the test rows. Rows of equal time stay together, in the earlier set."""
     count = len(times)
 
-    def cut(place: int) -> int:
-        while 0 < place < count and times[place] == times[place - 1]:
-            place += 1
-        return place
+    def boundary(row: int) -> int:
+        while 0 < row < count and times[row] == times[row - 1]:
+            row += 1
+        return row
 
-    late = cut(round(count * (1 - test)))
-    middle = cut(min(round(count * (1 - test) * (1 - validation)), late))
-    return [order[:middle], order[middle:late], order[late:]]
+    test_start = boundary(round(count * (1 - test)))
+    validation_start = boundary(min(round(count * (1 - test) * (1 - validation)), test_start))
+    return [order[:validation_start], order[validation_start:test_start], order[test_start:]]
 
 
 def duplicates(sets: dict[str, tuple[Any, Any]]) -> int:
     """The number of held-out rows that equal a training row in their encoded columns and their target."""
-    keys = {name: _keys(*arrays) for name, arrays in sets.items()}
+    keys = {name: _row_hashes(*arrays) for name, arrays in sets.items()}
     return sum(int(np.isin(own, keys["training"]).sum()) for name, own in keys.items() if name != "training")
 
 
-def _keys(x: Any, y: Any) -> np.ndarray:
-    """(N,) uint64, a hash of each row. Equal rows have equal hashes, different rows with a probability of 2^-64."""
+def _row_hashes(x: Any, y: Any) -> np.ndarray:
+    """A hash of each row, (N,) uint64. Equal rows have equal hashes; different rows have with probability 2^-64."""
     parts = [*(x if isinstance(x, tuple) else (x,)), np.asarray(y)]
     found = np.empty(len(y), np.uint64)
     for start in range(0, len(y), 2**14):

@@ -1,4 +1,4 @@
-"""The options of tables, which `train` and `describe` share, and those of reading, which `predict` takes too."""
+"""Options of tables, shared by `train` and `describe`, and options of reading files, which `predict` takes too."""
 
 from __future__ import annotations
 
@@ -12,49 +12,56 @@ TABLE_OPTIONS = (
     *("separator", "encoding", "decimal", "sheet"),
 )
 
-DESCRIBE = """What `arraynn train` would do with a table, and why, without training: how the file is written, what
-becomes of each column, the split of the rows, the network. It takes the options of train, so that one word of the
-command line is all that differs."""
+DESCRIBE = """Show what `arraynn train` would do with a table, and why, without training: the file's format, the
+encoding of each column, the split of the rows, the network. It takes the same options as train."""
 
 
 def add_table(command: ArgumentParser, share: Callable[[str], float], folds: Callable[[str], int]) -> None:
-    """The options of a table, for `train` and `describe`."""
+    """Add the options of a table, for `train` and `describe`."""
     group = command.add_argument_group("a table")
     group.add_argument("--target", metavar="COLUMN", help="the column to predict, or several of numbers: a,b")
-    group.add_argument("--task", choices=("classification", "regression"), help="where the target leaves it open")
+    group.add_argument("--task", choices=("classification", "regression"), help="needed where the target fits both")
     for name, text in (
-        ("numeric", "columns to take as numbers, texts among them as gaps"),
-        ("text", "columns to take as texts, one-hot or embedded"),
-        ("categories", "columns to take as one-hot"),
+        ("numeric", "columns to treat as numbers; texts in them are missing values"),
+        ("text", "columns to treat as texts, one-hot or embedded"),
+        ("categories", "columns to encode one-hot"),
         ("drop", "columns to leave out"),
     ):
         group.add_argument(f"--{name}", metavar="A,B", help=text)
-    group.add_argument("--group", metavar="COLUMN", help="rows of equal cells here stay together in the split")
+    group.add_argument(
+        "--group", metavar="COLUMN", help="rows with equal cells in this column stay together in the split"
+    )
     group.add_argument("--time", metavar="COLUMN", help="train on the past: validation and test rows come later")
     group.add_argument(
-        "--test-split", type=share, default=0.2, metavar="SHARE", help="rows for the last figures only; 0: none [0.2]"
+        "--test-split",
+        type=share,
+        default=0.2,
+        metavar="SHARE",
+        help="rows held out for the final figures; 0: none [0.2]",
     )
     group.add_argument(
         "--folds",
         type=folds,
         metavar="K",
-        help="train K networks, each validated on one of K parts of the rows, and take their mean; 1: one network, "
+        help="train K networks, each validated on one of K folds of the rows, and average them; 1: one network, "
         "validated on --validation-split [5 for 50 to 2,000 rows, else 1]",
     )
     add_reading(command)
 
 
 def add_reading(command: ArgumentParser) -> None:
-    """Options of a file's format, which overrule what is detected."""
+    """Add the options of a file's format, which override the detected format."""
     group = command.add_argument_group("a table's file")
-    group.add_argument("--separator", metavar="CHAR", help="between cells of text; tab is a tab [found]")
-    group.add_argument("--encoding", metavar="NAME", help="of text: utf-8, cp1252, utf-16-le, ... [found]")
-    group.add_argument("--decimal", choices=(".", ","), help="the decimal mark of text [found]")
-    group.add_argument("--sheet", metavar="NAME", help="of an Excel workbook [the first]")
+    group.add_argument("--separator", metavar="CHAR", help="separator of cells in a text file; tab is a tab [detected]")
+    group.add_argument(
+        "--encoding", metavar="NAME", help="encoding of a text file: utf-8, cp1252, utf-16-le, ... [detected]"
+    )
+    group.add_argument("--decimal", choices=(".", ","), help="decimal mark in a text file [detected]")
+    group.add_argument("--sheet", metavar="NAME", help="sheet of an Excel workbook [the first]")
 
 
 def thresholds(text: str) -> Any:
-    """A help text with the table of thresholds below it."""
+    """A help text, followed by the table of encoding thresholds."""
     from ..encoding import rules_table
 
     title = "The encoding of a table's columns is chosen from its training rows, by these thresholds:"

@@ -1,4 +1,4 @@
-"""A table as `arraynn train` and `describe` take it: opened, split, judged from its training rows, and encoded."""
+"""Prepares a table for `arraynn train` and `describe`: reads it, splits its rows, and chooses the columns' encoding."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from ..encoding import (
     order_of,
 )
 from ..errors import DataError
-from ._say import UsageError
+from ._output import UsageError
 from ._splits import folds_of, split
 
-FOLDS = 5  #: networks that are trained where nothing else is asked for, of tables with
-LEAST, MOST = 50, 2_000  #: so many rows without the test
+FOLDS = 5  #: default number of folds of a table whose number of rows, without the test rows, is in this range:
+LEAST, MOST = 50, 2_000
 
 
 @dataclass
 class TableData:
     """A table, the encoding of its columns, and the split of its rows.
 
-    places : the indices of each set's rows. left : the number of rows without a target, which are not used. by : how
-    the rows are split, in words. folds : (N,) the fold of each training row, None where one network is trained.
+    indices : the row indices of each set. dropped : the number of rows without a target, which are not used. by : how
+    the rows are split, as text. folds : (N,) the fold of each training row; None where one network is trained.
     """
 
     table: TableFile
     learnt: Learnt
-    places: dict[str, np.ndarray]
-    left: int
+    indices: dict[str, np.ndarray]
+    dropped: int
     by: str
     folds: np.ndarray | None = None
 
@@ -51,27 +51,27 @@ class TableData:
 
     @property
     def learnt_rows(self) -> int:
-        """The number of rows that a network learns from."""
-        count = len(self.places["training"])
+        """The number of rows that one network is trained on."""
+        count = len(self.indices["training"])
         return count if self.folds is None else count - count // (int(self.folds.max()) + 1)
 
     def sets(self) -> dict[str, tuple[Any, Any]]:
-        """x and y of each set, encoded, the file read once. Large arrays go to temporary files."""
-        return encoded(self.encoding, self.table, self.places)
+        """Encoded x and y of each set. The file is read once; large arrays go to temporary files."""
+        return encoded(self.encoding, self.table, self.indices)
 
 
-def encoded(encoding: TableEncoding, table: Any, places: dict[str, np.ndarray]) -> dict[str, tuple[Any, Any]]:
-    """x and y of each set of rows, encoded, the table read once. Large arrays go to temporary files."""
+def encoded(encoding: TableEncoding, table: Any, indices: dict[str, np.ndarray]) -> dict[str, tuple[Any, Any]]:
+    """Encoded x and y of each set of rows. The table is read once; large arrays go to temporary files."""
     size = 4 * (encoding.width + len(encoding.coded))
-    total = size * sum(map(len, places.values()))
+    total = size * sum(map(len, indices.values()))
     out = {
         name: Parts(len(rows), encoding.width, len(encoding.coded), beside=total - size * len(rows))
-        for name, rows in places.items()
+        for name, rows in indices.items()
     }
-    targets: dict[str, list[np.ndarray]] = {name: [] for name in places}
-    done = dict.fromkeys(places, 0)
+    targets: dict[str, list[np.ndarray]] = {name: [] for name in indices}
+    done = dict.fromkeys(indices, 0)
     for chunk in table.chunks([one.name for one in (*encoding.used, *encoding.targets)]):
-        for name, rows in places.items():
+        for name, rows in indices.items():
             first, last = np.searchsorted(rows, [chunk.start, chunk.start + chunk.count])
             if first == last:
                 continue
@@ -83,9 +83,9 @@ def encoded(encoding: TableEncoding, table: Any, places: dict[str, np.ndarray]) 
 
 
 def rows_with_targets(table: Any, targets: list[str], least: int = 1) -> np.ndarray:
-    """The places of the rows that have every target. DataError where there are fewer than `least`."""
+    """The indices of rows that have every target. Raises DataError if there are fewer than `least`."""
     parts = [
-        chunk.start + np.flatnonzero(np.all([_given(chunk.columns[name]) for name in targets], axis=0))
+        chunk.start + np.flatnonzero(np.all([_has_value(chunk.columns[name]) for name in targets], axis=0))
         for chunk in table.chunks(targets)
     ]
     rows = np.concatenate(parts) if parts else np.empty(0, np.int64)
@@ -105,8 +105,8 @@ def names_of(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
-def opened(arguments: Namespace, path: str) -> TableFile:
-    """The file, opened in the format that the command line gives."""
+def open_table(arguments: Namespace, path: str) -> TableFile:
+    """Open the table file, in the format that the command line gives."""
     separator = {"tab": "\t", None: None}.get(arguments.separator, arguments.separator)
     return read_table(
         path, separator=separator, encoding=arguments.encoding, decimal=arguments.decimal, sheet=arguments.sheet
@@ -114,53 +114,53 @@ def opened(arguments: Namespace, path: str) -> TableFile:
 
 
 def table_for(model: Any, arguments: Namespace, path: str | None, option: str = "") -> TableFile | None:
-    """The table that a model is asked about; None where the model takes no table and `path` names none.
+    """The table at `path` for a model trained on a table; None if neither the model nor the file has a table.
 
-    option : what comes before the file on the command line. DataError where only one of the model and the file is of a
-    table, or the table has no rows.
+    option : the text before the file on the command line, for errors. Raises DataError if only one of the model and
+    the file has a table, or if the table has no rows.
     """
-    named = path is not None and is_table_file(path)
+    is_table = path is not None and is_table_file(path)
     if model.encoding is None:
-        if named:
+        if is_table:
             raise DataError(
                 f"{path} is a table, and this model was not trained on one: it takes inputs of shape "
                 f"{model.input_shape}; give it {option}FILE.npz, or a model of arraynn train {path} --target COLUMN"
             )
         return None
-    if path is None or not named:
-        begin = "" if path is None else f"{path}: "
+    if path is None or not is_table:
+        prefix = "" if path is None else f"{path}: "
         raise DataError(
-            f"{begin}this model was trained on a table; give it {option}FILE, a .csv, .parquet, .jsonl or .xlsx"
+            f"{prefix}this model was trained on a table; give it {option}FILE, a .csv, .parquet, .jsonl or .xlsx"
         )
-    table = opened(arguments, path)
+    table = open_table(arguments, path)
     if not table.count:
-        raise DataError(f"{table.path} has no rows below its names")
+        raise DataError(f"{table.path} has no rows below its row of names")
     return table
 
 
 def table_data(arguments: Namespace, validation: float) -> TableData:
-    """The table of the command line, split, and what becomes of its columns."""
-    table = opened(arguments, arguments.data)
+    """Read the table of the command line, split its rows, and choose the encoding of its columns."""
+    table = open_table(arguments, arguments.data)
     targets = names_of(arguments.target)
     if not targets:
         raise UsageError(f"a table needs --target, the column to predict: one of {', '.join(table.names[:30])}")
-    wishes = {name: names_of(getattr(arguments, name)) for name in ("numeric", "text", "categories")}
+    requested = {name: names_of(getattr(arguments, name)) for name in ("numeric", "text", "categories")}
     drop = dict.fromkeys(names_of(arguments.drop), "as asked")
-    named = (
-        wishes
+    named_columns = (
+        requested
         | {"drop": [*drop]}
         | {name: [column] for name in ("group", "time") if (column := getattr(arguments, name)) is not None}
     )
-    for option, columns in named.items():
+    for option, columns in named_columns.items():
         for column in columns:
             if column not in table.names:
                 raise DataError(f"--{option}: there is no column {column!r}; there are {', '.join(table.names[:30])}")
     if arguments.group and arguments.time:
         raise UsageError("--group and --time are two ways to split; give one of them")
     if arguments.group and arguments.group not in (*targets, *drop):
-        drop[arguments.group] = "the column of --group"  # what is learnt of a group does not hold for others
+        drop[arguments.group] = "the column of --group"  # a group's code says nothing about rows of other groups
     if not table.count:
-        raise DataError(f"{table.path} has a row of names and no rows below it")
+        raise DataError(f"{table.path} has no rows below its row of names")
     for name in targets:
         if name not in table.names:
             raise DataError(f"--target: there is no column {name!r}; there are {', '.join(table.names[:30])}")
@@ -182,28 +182,28 @@ def table_data(arguments: Namespace, validation: float) -> TableData:
     if count > 1:
         own = [None if one is None else one[parts["training"]] for one in (labels, groups)]
         folds = folds_of(len(parts["training"]), count, arguments.seed, labels=own[0], groups=own[1])
-    places = {name: rows[part] for name, part in parts.items()}
-    learnt = learn(table, targets, task=arguments.task, rows=places["training"], drop=drop, **wishes)
-    return TableData(table, learnt, places, table.count - len(rows), by, folds)
+    indices = {name: rows[part] for name, part in parts.items()}
+    learnt = learn(table, targets, task=arguments.task, rows=indices["training"], drop=drop, **requested)
+    return TableData(table, learnt, indices, table.count - len(rows), by, folds)
 
 
 def folds_asked(arguments: Namespace, count: int) -> int:
-    """The number of folds for so many rows without the test: as asked, else FOLDS of a small table.
+    """The number of folds: as given by --folds, else FOLDS for a small table, else 1. count : rows without the test.
 
     Raises UsageError where --folds and another option exclude each other.
     """
     others = {"--time": arguments.time, "--validation-split": arguments.validation_split is not None}
     others |= {"--test-split 0": not arguments.test_split}
-    against = next((name for name, given in others.items() if given), None)
+    conflicting = next((name for name, given in others.items() if given), None)
     if arguments.folds is None:
-        return FOLDS if against is None and not arguments.group and LEAST <= count <= MOST else 1
-    if arguments.folds > 1 and against is not None:
-        raise UsageError(f"--folds and {against} do not go together; give one of them")
+        return FOLDS if conflicting is None and not arguments.group and LEAST <= count <= MOST else 1
+    if arguments.folds > 1 and conflicting is not None:
+        raise UsageError(f"--folds and {conflicting} do not go together; give one of them")
     return int(arguments.folds)
 
 
 def _labels(table: TableFile, targets: list[str], task: str | None, rows: np.ndarray) -> np.ndarray | None:
-    """The classes of these rows as codes; None of a regression."""
+    """The classes of these rows as codes; None for a regression."""
     if len(targets) > 1:
         return None
     target = learn_target(table, targets[0], task, rows)
@@ -217,19 +217,19 @@ def _labels(table: TableFile, targets: list[str], task: str | None, rows: np.nda
     return np.concatenate(codes)
 
 
-def _given(column: Column) -> np.ndarray:
-    """Where the column has a value."""
+def _has_value(column: Column) -> np.ndarray:
+    """A mask of the rows that have a value in the column."""
     if column.kind == "text":
-        return np.asarray(column.looked_up(is_missing) == 0)
+        return np.asarray(column.map_distinct(is_missing) == 0)
     return np.asarray(~np.isnan(column.values))
 
 
 def _codes(table: TableFile, name: str) -> np.ndarray:
-    """A number for each different text of a column, -1 where nothing is."""
+    """A code for each row by the text in the column, -1 for a missing value."""
     known: dict[str, int] = {}
     codes = []
     for chunk in table.chunks([name]):
         own, inverse = chunk.columns[name].as_text().factorized()
-        places = [-1 if is_missing(word) else known.setdefault(str(word).strip(), len(known)) for word in own]
-        codes.append(np.asarray(places or [-1])[inverse])
+        code_of = [-1 if is_missing(word) else known.setdefault(str(word).strip(), len(known)) for word in own]
+        codes.append(np.asarray(code_of or [-1])[inverse])
     return np.concatenate(codes) if codes else np.empty(0, int)

@@ -1,5 +1,4 @@
-"""How good a network on a table is: figures in the target's own unit, the same of baselines, and the importance of
-each column."""
+"""Evaluates a network on a table: figures in the target's own unit, baselines, and the importance of each column."""
 
 from __future__ import annotations
 
@@ -11,27 +10,27 @@ import numpy as np
 from ..encoding import TableEncoding
 
 ROWS = 2_000  #: rows on which a column's importance is measured, at most
-TURNS = 5  #: shuffles of each column
-BASELINE_ROWS = 100_000  #: rows that a baseline learns from, at most
-BLOCK = 2**14  #: rows for which a baseline predicts at a time
-BASELINE_WIDTH = 2_000  #: columns of numbers that a baseline takes, at most
+SHUFFLES = 5  #: shuffles of each column
+BASELINE_ROWS = 100_000  #: rows that a baseline is fitted to, at most
+BLOCK = 2**14  #: rows in each block of a baseline's predictions
+BASELINE_WIDTH = 2_000  #: encoded columns that a baseline takes, at most
 
 Sets = dict[str, tuple[Any, Any]]
 Figures = dict[str, dict[str, float]]
 
 
-def taken(x: Any, rows: Any) -> Any:
+def take_rows(x: Any, rows: Any) -> Any:
     """Some rows of x, an array or a tuple."""
     return tuple(part[rows] for part in x) if isinstance(x, tuple) else x[rows]
 
 
 def figures(encoding: TableEncoding, y: Any, prediction: Any, probabilities: Any = None) -> Figures:
-    """The figures of predictions on encoded rows: {"": {figure: value}}, or, of several targets, those of each by its
-    name and the mean of their R² under `mean_of`.
+    """The figures of predictions on encoded rows, {"": {figure: value}}.
 
-    Of values: R², RMSE and mean absolute error, in the target's own unit. RMSE and MAE of targets of different units
-    have no common mean. Of classes (prediction holds their places): accuracy and, where there are probabilities, the
-    mean negative logarithm of the true class's probability.
+    For several targets, the figures of each by its name, and the mean of their R² under `mean_of`.
+    Values: R², RMSE and mean absolute error, in the target's own unit. (RMSE and MAE of targets with different units
+    have no common mean.) Classes (prediction holds class indices): accuracy and, given probabilities, the log loss,
+    -mean log of the true class's probability.
     """
     y = np.asarray(y)
     if encoding.classes is None:
@@ -45,9 +44,10 @@ def figures(encoding: TableEncoding, y: Any, prediction: Any, probabilities: Any
 
 
 def by_target(encoding: TableEncoding, truth: Any, found: Any, measure: Callable[..., dict[str, float]]) -> Figures:
-    """{"": measure(truth, found)} of one target; of several, that of each by its name, and the mean of their R².
+    """{"": measure(truth, found)} for one target; for several, the figures of each by its name, and their mean R².
 
-    truth, found : (N,) or (N, K) values in the targets' own units; `measure` takes (N,) of one target.
+    truth, found : true and predicted values, (N,) or (N, K), in the targets' own units. measure : takes (N,) values of
+    one target.
     """
     truth, found = (np.asarray(part).reshape(len(truth), -1) for part in (truth, found))
     each = {target.name: measure(truth[:, k], found[:, k]) for k, target in enumerate(encoding.targets)}
@@ -66,7 +66,7 @@ def mean_of(encoding: TableEncoding) -> str:
 
 
 def score(encoding: TableEncoding, y: Any, prediction: Any) -> float:
-    """Accuracy, or R², the mean of the targets' own where there are several; nan where no target varies."""
+    """Accuracy, or R² (the mean over several targets); nan where no target varies."""
     found = figures(encoding, y, prediction)
     if encoding.classes is not None:
         return found[""]["accuracy"]
@@ -75,7 +75,7 @@ def score(encoding: TableEncoding, y: Any, prediction: Any) -> float:
 
 
 def labelled(name: str, found: Figures) -> Figures:
-    """The figures of one set of rows by the names of the rows that show them: "test", or "test, price" and so on."""
+    """The figures of one set, keyed by the name of their line in the table: "test", or "test, price" and so on."""
     return {", ".join(part for part in (name, of) if part): values for of, values in found.items()}
 
 
@@ -86,8 +86,8 @@ def _of_values(truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
     return {"R²": r2, "RMSE": float(np.sqrt((error**2).mean())), "MAE": float(np.abs(error).mean())}
 
 
-def answers(model: Any, x: Any) -> tuple[Any, Any]:
-    """(predictions, probabilities or None) of a network on encoded rows; classes by place."""
+def predictions(model: Any, x: Any) -> tuple[Any, Any]:
+    """(predictions, probabilities or None) of a network on encoded rows; classes as indices."""
     if model.encoding.classes is None:
         return model.predict(x), None
     probabilities = np.asarray(model.backend.to_numpy(model.predict_proba(x)))
@@ -95,10 +95,14 @@ def answers(model: Any, x: Any) -> tuple[Any, Any]:
 
 
 def baselines(encoding: TableEncoding, sets: Sets, at: str) -> tuple[dict[str, Figures], str]:
-    """({name: figures} on the rows of `at`, why one is missing or ""). They learn from the training and the validation
-    rows, as the network does."""
-    seen = [sets[name] for name in ("training", "validation") if name in sets and name != at] or [sets["training"]]
-    y = np.concatenate([np.asarray(own) for _, own in seen])
+    """({name: figures} of the baselines on the set `at`, why one is missing or "").
+
+    Baselines are fitted to the training and the validation rows, which the network's training uses too.
+    """
+    training_sets = [sets[name] for name in ("training", "validation") if name in sets and name != at] or [
+        sets["training"]
+    ]
+    y = np.concatenate([np.asarray(own) for _, own in training_sets])
     goal = np.asarray(sets[at][1])
     found: dict[str, Figures] = {}
     if encoding.classes is None:
@@ -110,13 +114,13 @@ def baselines(encoding: TableEncoding, sets: Sets, at: str) -> tuple[dict[str, F
         found["majority"] = figures(encoding, goal, np.full(len(goal), np.argmax(shares)), same)
     width = encoding.width + sum(one.vocabulary for one in encoding.coded)
     if width > BASELINE_WIDTH:
-        return found, f"no linear baseline: {width:,} columns of numbers are more than {BASELINE_WIDTH:,}"
+        return found, f"no linear baseline: {width:,} encoded columns are more than {BASELINE_WIDTH:,}"
     try:
-        name, fitted = _linear(encoding, *_spread(encoding, [x for x, _ in seen], y))
+        name, fitted = _linear(encoding, *_sampled(encoding, [x for x, _ in training_sets], y))
     except ImportError:
-        return found, 'no linear baseline: pip install "arraynn[sklearn]" brings it'
+        return found, 'no linear baseline: it needs scikit-learn, pip install "arraynn[sklearn]"'
     x = sets[at][0]
-    blocks = (wide(encoding, taken(x, slice(i, i + BLOCK))) for i in range(0, len(goal), BLOCK))
+    blocks = (one_hot(encoding, take_rows(x, slice(i, i + BLOCK))) for i in range(0, len(goal), BLOCK))
     if encoding.classes is None:
         values = np.concatenate([fitted.predict(block) for block in blocks])
         found[name] = figures(encoding, goal, encoding.decode(values))
@@ -127,14 +131,14 @@ def baselines(encoding: TableEncoding, sets: Sets, at: str) -> tuple[dict[str, F
     return found, ""
 
 
-def _spread(encoding: TableEncoding, inputs: list[Any], y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """At most BASELINE_ROWS rows of all inputs together, evenly taken, wide, and their targets."""
+def _sampled(encoding: TableEncoding, inputs: list[Any], y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(x, y) of at most BASELINE_ROWS evenly spaced rows of all inputs together, with codes one-hot."""
     rows = np.arange(len(y)) if len(y) <= BASELINE_ROWS else np.linspace(0, len(y) - 1, BASELINE_ROWS).astype(int)
     parts, start = [], 0
     for x in inputs:
         count = len(x[0] if isinstance(x, tuple) else x)
         own = rows[(rows >= start) & (rows < start + count)] - start
-        parts.append(wide(encoding, taken(x, own)))
+        parts.append(one_hot(encoding, take_rows(x, own)))
         start += count
     return np.concatenate(parts), y[rows]
 
@@ -147,12 +151,12 @@ def _linear(encoding: TableEncoding, x: Any, y: Any) -> tuple[str, Any]:
     import warnings
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a fit that stops at its last step, which is good enough to compare with
+        warnings.simplefilter("ignore")  # a fit that has not converged is good enough for a comparison
         return "logistic", LogisticRegression(max_iter=1000).fit(x, y)
 
 
-def wide(encoding: TableEncoding, x: Any) -> np.ndarray:
-    """x as one array of numbers: codes one-hot."""
+def one_hot(encoding: TableEncoding, x: Any) -> np.ndarray:
+    """x as one array, with codes one-hot."""
     if not isinstance(x, tuple):
         return np.asarray(x)
     parts = [np.asarray(x[0])]
@@ -162,21 +166,21 @@ def wide(encoding: TableEncoding, x: Any) -> np.ndarray:
 
 
 def importance(model: Any, x: Any, y: Any, seed: int) -> dict[str, tuple[float, float]]:
-    """{column: (mean, standard deviation)} of what `score` loses where the column's cells are shuffled.
+    """Permutation importance: {column: (mean, standard deviation)} of the loss in `score` when the column is shuffled.
 
-    On at most ROWS rows, TURNS times. Breiman, Machine Learning 45, 2001, section 10, on held-out rows. Where two
-    columns hold the same, each loses little, though both matter.
+    On at most ROWS rows, TURNS times. Breiman, Machine Learning 45, 2001, section 10, on held-out rows. Of two columns
+    with the same content, each has a small importance, though both matter.
     """
     rng = np.random.default_rng([seed, 7])
     encoding, count = model.encoding, len(y)
     rows = np.sort(rng.choice(count, min(count, ROWS), replace=False))
-    x, y = taken(x, rows), np.asarray(y)[rows]
-    whole, at, code = score(encoding, y, answers(model, x)[0]), 0, 1
+    x, y = take_rows(x, rows), np.asarray(y)[rows]
+    unshuffled, at, code = score(encoding, y, predictions(model, x)[0]), 0, 1
     found: dict[str, tuple[float, float]] = {}
     shuffled: Any
     for one in encoding.used:
-        lost = []
-        for _ in range(TURNS):
+        losses = []
+        for _ in range(SHUFFLES):
             order = rng.permutation(len(y))
             if one.code:
                 shuffled = (*x[:code], x[code][order], *x[code + 1 :])
@@ -184,8 +188,8 @@ def importance(model: Any, x: Any, y: Any, seed: int) -> dict[str, tuple[float, 
                 part = np.array(x[0] if isinstance(x, tuple) else x)
                 part[:, at : at + one.width] = part[order, at : at + one.width]
                 shuffled = (part, *x[1:]) if isinstance(x, tuple) else part
-            lost.append(whole - score(encoding, y, answers(model, shuffled)[0]))
-        found[one.name] = float(np.mean(lost)), float(np.std(lost))
+            losses.append(unshuffled - score(encoding, y, predictions(model, shuffled)[0]))
+        found[one.name] = float(np.mean(losses)), float(np.std(losses))
         at, code = at + one.width, code + one.code
     return dict(sorted(found.items(), key=lambda item: -item[1][0]))
 
@@ -198,7 +202,7 @@ def confusion(y: Any, prediction: Any, classes: int) -> np.ndarray:
 
 
 def per_class(table: np.ndarray) -> list[tuple[float, float, int]]:
-    """(precision, recall, rows) of each class; nan where none was predicted, or none is there."""
+    """(precision, recall, rows) of each class; precision is nan without predicted rows, recall without true ones."""
     with np.errstate(invalid="ignore", divide="ignore"):
         hits = np.diag(table)
         precision, recall = hits / table.sum(axis=0), hits / table.sum(axis=1)

@@ -1,5 +1,4 @@
-"""`--folds K`: K networks, each trained on all parts of the rows but one and validated on it. The model is their
-mean."""
+"""`--folds K`: trains K networks, each on all folds but one, which validates it. The model is their mean."""
 
 from __future__ import annotations
 
@@ -17,31 +16,31 @@ from ..errors import CheckpointError
 from ..model import Model
 from ..training.progress import clock
 from ._folder import CHECKPOINT, FOLD, HISTORY, MODEL, draw
+from ._output import figure_text
 from ._recipes import Recipe
-from ._say import figure_text
 from ._table_data import TableData
-from ._table_figures import Figures, answers, figures, labelled, taken
+from ._table_figures import Figures, figures, labelled, predictions, take_rows
 from ._table_run import TableRun, model_of
 
-#: the figures of each training row by the one network that has not learnt from it
+#: the line of figures in which each training row is predicted by the network that was not trained on it
 OUT_OF_FOLD = "out of fold"
 
 
 def mean_of_networks(networks: list[Any], outputs: int) -> layers.Sequential:
-    """The mean of the networks' outputs: their outputs side by side, times a matrix that does not train."""
+    """A network that averages the networks' outputs: concatenates them, and multiplies by a frozen matrix."""
     return layers.Sequential(layers.Concatenate(*networks), layers.Freeze(layers.Dense(outputs)))
 
 
 def averaging(count: int, outputs: int) -> dict[str, np.ndarray]:
-    """The parameters of that matrix, (count · outputs, outputs): identities below each other, over count."""
+    """The parameters of that matrix, (count · outputs, outputs): stacked identity matrices, divided by count."""
     return {"weight": np.tile(np.eye(outputs), (count, 1)) / count, "bias": np.zeros(outputs)}
 
 
 class FoldedRun(TableRun):
-    """K runs, one for each fold of the training rows, in folders fold-1, fold-2, ..., and the model of their mean.
+    """K runs, one for each fold of the training rows, in folders fold-1, fold-2, ..., and a model of their mean.
 
-    Each row is a training row of all networks but one, and a validation row of that one. The line "out of fold" of the
-    figures has each row's prediction by the network that it validates.
+    Each row is a training row of all networks but one, and a validation row of that one. The line "out of fold" in the
+    figures uses each row's prediction by the network that it validates.
     Krogh and Vedelsby, "Neural network ensembles, cross validation, and active learning", NIPS 1994.
     """
 
@@ -53,11 +52,11 @@ class FoldedRun(TableRun):
         self.members = []
         for k, part in enumerate(self.parts):
             own = {
-                name: tuple(taken(array, rows) for array in sets["training"])
+                name: tuple(take_rows(array, rows) for array in sets["training"])
                 for name, rows in (("training", np.flatnonzero(data.folds != k)), ("validation", part))
             }
             model = model_of(recipe, data, arguments, seed=arguments.seed * count + k)
-            self.members.append(_Member(model, recipe, data, folder, arguments.quiet, own, k + 1, count))
+            self.members.append(_FoldRun(model, recipe, data, folder, arguments.quiet, own, k + 1, count))
         joint = model_of(recipe, data, arguments)
         joint = Model(
             mean_of_networks([member.model.network for member in self.members], data.encoding.outputs),
@@ -74,20 +73,20 @@ class FoldedRun(TableRun):
     def typical(self) -> Model:
         return self.members[0].model
 
-    def go_on_from(self, done: Model) -> None:
+    def continue_from(self, done: Model) -> None:
         raise CheckpointError(
-            f"{self.folder / MODEL} is the mean of networks whose training is done; --overwrite begins anew, only a "
-            f"run with --folds 1 goes on with more epochs"
+            f"{self.folder / MODEL} is the mean of networks whose training is done; --overwrite starts over, only a "
+            f"run with --folds 1 continues with more epochs"
         )
 
-    def go(self, print_every: int | None, often: int | timedelta, resume: bool) -> int:
-        began = time.monotonic()
+    def train(self, print_every: int | None, interval: int | timedelta, resume: bool) -> int:
+        started = time.monotonic()
         if not resume:
             self.clear()
-            for name in (MODEL, HISTORY):  # of a run that is overwritten; --resume would take the model for this one's
+            for name in (MODEL, HISTORY):  # of an overwritten run; --resume would take its model for this run's
                 (self.folder / name).unlink(missing_ok=True)
         for member in self.members:
-            code = member.go_or_load(print_every, often, resume)
+            code = member.train_or_load(print_every, interval, resume)
             if code:
                 return code
         self.join()
@@ -95,9 +94,9 @@ class FoldedRun(TableRun):
         try:
             drawn, why = self.draw()
             folders = f"{FOLD}1 to {FOLD}{len(self.members)}"
-            self.tell([MODEL, *drawn, folders], why, time.monotonic() - began)
+            self.report([MODEL, *drawn, folders], why, time.monotonic() - started)
         except KeyboardInterrupt:
-            (self.folder / MODEL).unlink()  # it would say that all is done; the networks are there to be joined again
+            (self.folder / MODEL).unlink()  # without it, --resume averages the saved networks again
             done = f"all {len(self.members)} networks, while their pictures and figures were made"
             saved = f"the networks are saved in {self.folder}; --out {self.folder} --resume joins them and makes these"
             print(f"arraynn train: interrupted after {done}; {saved}", file=sys.stderr)
@@ -105,7 +104,7 @@ class FoldedRun(TableRun):
         return 0
 
     def join(self) -> None:
-        """Give the joint model the networks' parameters and the matrix that averages."""
+        """Set the joint model's parameters: those of the networks, and the averaging matrix."""
         model, backend = self.model, self.model.backend
         networks = [tree.map(backend.to_numpy, member.model.params) for member in self.members]
         mean = averaging(len(networks), self.table.encoding.outputs)
@@ -114,11 +113,11 @@ class FoldedRun(TableRun):
         model.epoch = max(member.model.epoch for member in self.members)
 
     def measure(self) -> Figures:
-        """The figures of the model on each set, and of each network on the rows that it has not learnt from."""
+        """The figures of the model on each set, and of each network on the rows that it was not trained on."""
         found = super().measure()
         encoding = self.table.encoding
         y = np.concatenate([np.asarray(member.sets["validation"][1]) for member in self.members])
-        parts = [answers(member.model, member.sets["validation"][0]) for member in self.members]
+        parts = [predictions(member.model, member.sets["validation"][0]) for member in self.members]
         prediction = np.concatenate([np.asarray(part) for part, _ in parts])
         known = None if encoding.classes is None else np.concatenate([part for _, part in parts])
         beside = labelled(OUT_OF_FOLD, figures(encoding, y, prediction, known))
@@ -134,8 +133,8 @@ class FoldedRun(TableRun):
         return f"{clock(seconds)} for {len(self.members)} networks, {counted(epochs, 'epoch')} in all"
 
 
-class _Member(TableRun):
-    """The run of one network, on all folds but its own."""
+class _FoldRun(TableRun):
+    """The run of one network, trained on all folds but its own."""
 
     def __init__(
         self, model: Model, recipe: Recipe, data: TableData, home: Path, quiet: bool, sets: Any, number: int, count: int
@@ -145,29 +144,31 @@ class _Member(TableRun):
         self.home, self.name = home, f"fold {number} of {count}"
         self.of = f" of {self.name}"
 
-    def go_or_load(self, print_every: int | None, often: int | timedelta, resume: bool) -> int:
-        """Train, or take the model of a run that has come to its end. Returns the exit code."""
+    def train_or_load(self, print_every: int | None, interval: int | timedelta, resume: bool) -> int:
+        """Train, or load the model of a finished run. Returns the exit code."""
         path, begun = self.folder / MODEL, (self.folder / CHECKPOINT).exists()
         if resume and path.exists() and not begun:
             done = Model.load(path, backend=self.model.backend)
             self.check_same(done)
             self.model = done
-            self.say(f"{self.name} is trained already")
+            self.echo(f"{self.name} is trained already")
             return 0
         self.folder.mkdir(exist_ok=True)
-        self.say(self.name)
+        self.echo(self.name)
         try:
-            return self.go(print_every, often, resume and begun)
+            return self.train(print_every, interval, resume and begun)
         finally:
-            if not (self.trained or (self.folder / CHECKPOINT).exists()):  # a model alone says that training is done
+            if not (
+                self.trained or (self.folder / CHECKPOINT).exists()
+            ):  # a model without a checkpoint would mean that training is done
                 path.unlink(missing_ok=True)
 
     def draw(self) -> tuple[list[str], str]:
         return draw(self.folder, self.model, None, None)
 
-    def tell(self, files: list[str], why: str, seconds: float) -> None:
+    def report(self, files: list[str], why: str, seconds: float) -> None:
         if self.quiet:
             return
         for name, values in labelled("validation", self.measure_one("validation")).items():
             text = "  ".join(f"{k} {figure_text(v, k)}" for k, v in values.items())
-            self.say(f"{self.name}: {self.ending(seconds)}; {name} {text}")
+            self.echo(f"{self.name}: {self.ending(seconds)}; {name} {text}")

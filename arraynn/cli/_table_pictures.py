@@ -1,4 +1,4 @@
-"""The pictures of a run on a table: which columns matter, and predictions beside the truth."""
+"""The figures of a run on a table: importance of the columns, and predicted against true values."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ import numpy as np
 
 from ..plot import DPI, FAINT, INK, MOST_POINTS, TRAINING
 from ._folder import save_figure
-from ._table_figures import answers, confusion
+from ._table_figures import confusion, predictions
 
 IMPORTANCE, PREDICTED, CONFUSION = "importance.png", "predicted.png", "confusion.png"
-BARS = 30  #: columns in the picture of importance, at most
+BARS = 30  #: columns in the importance figure, at most
 PANELS = 4  #: targets whose predictions are drawn, at most
-CELLS = 20  #: classes, at most, of a confusion matrix with its counts in the cells
+CELLS = 20  #: classes of a confusion matrix that shows its counts, at most
 
 
 def pictures(folder: Path, model: Any, x: Any, y: Any, importance: Any, at: str) -> tuple[list[str], str]:
-    """Draw the importance of the columns, and predictions against the truth. Returns the names of the files, and why
-    they are missing or ""."""
+    """Draw the importance of the columns, and predicted against true values.
+
+    Returns the names of the files, and why they are missing, or "".
+    """
     last = PREDICTED if model.encoding.classes is None else CONFUSION
     (folder / (CONFUSION if last == PREDICTED else PREDICTED)).unlink(missing_ok=True)  # of a run that was overwritten
     try:
@@ -27,7 +29,7 @@ def pictures(folder: Path, model: Any, x: Any, y: Any, importance: Any, at: str)
             _importance([*importance.items()][:BARS], "R²" if last == PREDICTED else "accuracy", at),
             folder / IMPORTANCE,
         )
-        found = answers(model, x)[0]
+        found = predictions(model, x)[0]
         if last == PREDICTED:
             truth = np.asarray(model.encoding.decode(np.asarray(y)))
             names = [target.name for target in model.encoding.targets]
@@ -37,13 +39,15 @@ def pictures(folder: Path, model: Any, x: Any, y: Any, importance: Any, at: str)
             counts = confusion(y, found, len(classes))
             save_figure(_confusion(counts, list(map(str, classes)), at), folder / last)
     except ImportError:
-        return [], f'no {IMPORTANCE} and {last}: pip install "arraynn[plot]" brings what draws them'
+        return [], f'no {IMPORTANCE} and {last}: they need matplotlib, pip install "arraynn[plot]"'
     return [IMPORTANCE, last], ""
 
 
 def _figure(width: float, height: float, *titles: str) -> tuple[Any, Any]:
-    """A figure with a panel for each title: (figure, axes), or (figure, list of axes) of several titles. It is made
-    without pyplot, which has global state. Raises ImportError without matplotlib."""
+    """A figure with a panel for each title: (figure, axes), or (figure, list of axes) for several titles.
+
+    It is made without pyplot, which has global state. Raises ImportError without matplotlib.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
@@ -56,24 +60,23 @@ def _figure(width: float, height: float, *titles: str) -> tuple[Any, Any]:
 
 
 def _importance(columns: list[tuple[str, tuple[float, float]]], figure_name: str, at: str) -> Any:
-    """Bars, the longest above, with the standard deviation over the shuffles."""
+    """A bar chart of the columns, most important on top, with the standard deviation over the shuffles."""
     figure, axes = _figure(
         6.4, 1.2 + 0.26 * len(columns), f"{figure_name} lost when a column is shuffled, on {at} rows"
     )
     names = [name if len(name) <= 40 else name[:37] + "..." for name, _ in columns]
     means, spreads = zip(*(values for _, values in columns), strict=True)
-    places = np.arange(len(columns))[::-1]
-    axes.barh(places, means, xerr=spreads, color=TRAINING, ecolor=FAINT, height=0.7)
-    axes.set_yticks(places, [_plain(name) for name in names])
+    positions = np.arange(len(columns))[::-1]
+    axes.barh(positions, means, xerr=spreads, color=TRAINING, ecolor=FAINT, height=0.7)
+    axes.set_yticks(positions, [_escaped(name) for name in names])
     axes.axvline(0, color=INK, linewidth=0.8)
     return figure
 
 
 def _predicted(truth: np.ndarray, found: np.ndarray, names: list[str], at: str) -> Any:
-    """Predicted against true values, with the diagonal where they are equal: a panel for each of the first PANELS
-    targets."""
+    """Predicted against true values, with the diagonal of equal values, for each of the first PANELS targets."""
     truth, found = (values.reshape(len(values), -1)[:MOST_POINTS, :PANELS] for values in (truth, found))
-    titles = [f"{_plain(name)}, on {at} rows" for name in names[:PANELS]]
+    titles = [f"{_escaped(name)}, on {at} rows" for name in names[:PANELS]]
     figure, panels = _figure(4.8 * len(titles), 4.8, *titles)
     for k, axes in enumerate(panels if len(titles) > 1 else [panels]):
         ends = truth[:, k].min(), truth[:, k].max(), found[:, k].min(), found[:, k].max()
@@ -86,7 +89,7 @@ def _predicted(truth: np.ndarray, found: np.ndarray, names: list[str], at: str) 
 
 
 def _confusion(counts: np.ndarray, classes: list[str], at: str) -> Any:
-    """Rows are the true classes, columns the predicted ones; darker cells hold a larger share of their row."""
+    """A confusion matrix: rows are true classes, columns predicted ones; darker cells have a larger share of a row."""
     size = min(2.2 + 0.45 * len(classes), 12)
     figure, axes = _figure(size, size, f"{at} rows")
     axes.set_ylabel("true class", color=INK)
@@ -97,12 +100,12 @@ def _confusion(counts: np.ndarray, classes: list[str], at: str) -> Any:
         for (row, column), count in np.ndenumerate(counts):
             colour = "white" if shares[row, column] > 0.5 else INK
             axes.text(column, row, f"{count:,}", ha="center", va="center", fontsize=8, color=colour)
-        names = [_plain(name if len(name) <= 20 else name[:17] + "...") for name in classes]
+        names = [_escaped(name if len(name) <= 20 else name[:17] + "...") for name in classes]
         axes.set_xticks(range(len(classes)), names, rotation=90 if max(map(len, names)) > 4 else 0)
         axes.set_yticks(range(len(classes)), names)
     return figure
 
 
-def _plain(text: str) -> str:
-    """The text with its $ escaped, as matplotlib reads what is between two $ as a formula."""
+def _escaped(text: str) -> str:
+    """The text with its $ escaped, as matplotlib renders text between two $ as a formula."""
     return text.replace("$", r"\$")

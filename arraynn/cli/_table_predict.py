@@ -1,4 +1,4 @@
-"""`arraynn predict` of a model that was trained on a table: the file's own columns, and the answers beside them."""
+"""`arraynn predict` for a model trained on a table: writes the file's columns with the predictions beside them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..encoding import Column
 
 
 def predict_table(model: Any, table: Any, arguments: argparse.Namespace) -> int:
-    """Write the rows with their predictions as CSV. A file appears whole or not at all. Returns the exit code."""
+    """Write the rows with their predictions as CSV. A file is written atomically. Returns the exit code."""
     if arguments.out is None:
         _write(sys.stdout, _lines(model, table))
         return 0
@@ -60,7 +60,7 @@ def _lines(model: Any, table: Any) -> Iterator[list[Any]]:
             shares = np.asarray(model.backend.to_numpy(model.predict_proba(x))).tolist()
             parts = [[*part, *(f"{v:.7g}" for v in row)] for part, row in zip(parts, shares, strict=True)]
         cells = [_cells(chunk.columns[name]) for name in table.names]
-        if header:  # not before the first rows are known to fit the model
+        if header:  # written only after the first rows were found to fit the model
             yield header
             header = []
         for own, part in zip(zip(*cells, strict=True), parts, strict=True):
@@ -68,6 +68,6 @@ def _lines(model: Any, table: Any) -> Iterator[list[Any]]:
 
 
 def _cells(column: Column) -> list[Any]:
-    """The cells as they stand in the file; missing ones are empty."""
+    """The cells as in the file; missing ones are empty."""
     values = column.values if column.kind == "text" else column.texts()
     return ["" if value is None else value for value in values]

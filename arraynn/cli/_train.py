@@ -1,4 +1,4 @@
-"""`arraynn train`."""
+"""`arraynn train`: trains a network and saves the model, its history and figures."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from ..training.callbacks import EarlyStopping
 from ..training.checkpoint import Checkpoint, begun_at
 from ..training.progress import clock, short, shown_on
 from ._baseline import Baseline
-from ._folder import CHECKPOINT, MODEL, claimed, draw, is_mean, keep
+from ._folder import CHECKPOINT, MODEL, draw, is_mean, output_folder, save_model
+from ._output import UsageError, discard_output, figure_table
 from ._recipes import FILE, GENERATED, RECIPES, TABLE, Data, Recipe, check_size, load
-from ._say import UsageError, figure_table, silence
 from ._table_arguments import TABLE_OPTIONS
-from ._workers import as_one_of, only_first
+from ._workers import on_first_worker, run_as_worker
 
-KINDS = {"blobs", "circles", "spiral", "vertical"}
-SIZED = KINDS | {"moons", "sine", "xor"}
+TAKES_CLASSES = {"blobs", "circles", "spiral", "vertical"}
+TAKES_SAMPLES = TAKES_CLASSES | {"moons", "sine", "xor"}
 FILM = "film.webp"
-OFTEN = timedelta(seconds=10)  #: between two checkpoints
+INTERVAL = timedelta(seconds=10)  #: the default time between two checkpoints
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train as the command line says, and keep what came of it. Returns the exit code."""
+    """Train by the options of the command line, and save the results. Returns the exit code."""
     if is_table(arguments) and (arguments.workers or arguments.shards):
         raise UsageError("--workers and --shards go with a data set or FILE.npz, not with a table")
     if arguments.seeds and arguments.seeds > 1:
@@ -45,13 +45,13 @@ def train(arguments: argparse.Namespace) -> int:
         from ._seeds import over_seeds
 
         return over_seeds(arguments)
-    return as_one_of(lambda own, group: run_once(own, group)[0], arguments)
+    return run_as_worker(lambda own, group: run_once(own, group)[0], arguments)
 
 
 def run_once(arguments: argparse.Namespace, group: Group | None = None) -> tuple[int, Run | None]:
-    """One training run: its exit code, and the run, None where there was nothing left to do.
+    """Run one training run. Returns (exit code, the run, or None if nothing was left to do).
 
-    group : the workers of which this is one: worker 0 alone has a folder, and says what there is to say.
+    group : the workers that train together. Only worker 0 has a folder and prints.
     """
     group = Group() if group is None else group
     name, tabular = arguments.data, is_table(arguments)
@@ -60,30 +60,31 @@ def run_once(arguments: argparse.Namespace, group: Group | None = None) -> tuple
         def claim() -> tuple[Path, Model | None]:
             check(arguments)
             recipe_of(arguments)
-            folder = stack.enter_context(claimed(arguments.out, Path(name).stem, arguments.overwrite, arguments.resume))
-            backend(arguments.backend)  # BackendUnavailable comes before a download
+            chosen = output_folder(arguments.out, Path(name).stem, arguments.overwrite, arguments.resume)
+            folder = stack.enter_context(chosen)
+            backend(arguments.backend)  # raises BackendUnavailable before a download
             return folder, _done(folder, arguments.backend) if arguments.resume else None
 
-        folder, done = only_first(group, claim)
+        folder, done = on_first_worker(group, claim)
         with group.together():
             recipe = recipe_of(arguments)
-            unasked = tabular and arguments.epochs is None  # how many a table takes is found from its rows
-            if done is not None and (unasked or done.epoch >= recipe.epochs):
-                ways = "" if is_mean(folder) else "more --epochs go on from it, "
-                ways += "--overwrite begins anew"
-                if done.epoch > recipe.epochs and not unasked:
-                    raise UsageError(f"{folder} holds a run that is done, of {done.epoch} epochs; {ways}")
-                told = f"{folder} holds a run that is done; there is nothing to resume; {ways}"
+            default_epochs = tabular and arguments.epochs is None  # a table's number of epochs depends on its rows
+            if done is not None and (default_epochs or done.epoch >= recipe.epochs):
+                remedy = "" if is_mean(folder) else "more --epochs continue it, "
+                remedy += "--overwrite starts over"
+                if done.epoch > recipe.epochs and not default_epochs:
+                    raise UsageError(f"{folder} holds a finished run of {done.epoch} epochs; {remedy}")
+                message = f"{folder} holds a finished run; there is nothing to resume; {remedy}"
                 if group.rank == 0:
-                    print(folder if arguments.quiet else told)
+                    print(folder if arguments.quiet else message)
                 return 0, None
             run = _run(arguments, recipe, folder)
             if arguments.workers or arguments.shards:
                 run.group, run.shards = group, arguments.shards
             if done is not None:
-                run.go_on_from(done)
+                run.continue_from(done)
             run.introduce(name)
-        return run.go(arguments.print_every, arguments.checkpoint_every or OFTEN, arguments.resume), run
+        return run.train(arguments.print_every, arguments.checkpoint_every or INTERVAL, arguments.resume), run
 
 
 def is_table(arguments: argparse.Namespace) -> bool:
@@ -92,7 +93,7 @@ def is_table(arguments: argparse.Namespace) -> bool:
 
 
 def recipe_of(arguments: argparse.Namespace) -> Recipe:
-    """How to train on the data, as the command line says."""
+    """The recipe for the data, changed by the command line's options."""
     return (TABLE if is_table(arguments) else RECIPES.get(arguments.data, FILE)).changed(arguments)
 
 
@@ -114,46 +115,46 @@ def _run(arguments: argparse.Namespace, recipe: Recipe, folder: Path) -> Run:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Options that only some data sets take."""
+    """Raise UsageError for options that the data set does not take."""
     if not is_table_file(arguments.data):
         for option in TABLE_OPTIONS:
             if getattr(arguments, option, None) is not None:
                 raise UsageError(f"--{option.replace('_', '-')} goes with a table, such as FILE.csv")
     check_size(arguments)
-    for option, takers in (("samples", SIZED), ("classes", KINDS)):
+    for option, takers in (("samples", TAKES_SAMPLES), ("classes", TAKES_CLASSES)):
         if getattr(arguments, option) is not None and arguments.data not in takers:
             raise UsageError(f"--{option} goes with {', '.join(sorted(takers))}, not with {arguments.data}")
 
 
 def _done(folder: Path, where: str) -> Model | None:
-    """The model of a run that went to its end, if the folder holds one. where : the backend."""
+    """The model of a finished run, if the folder holds one. where : the backend."""
     if (folder / CHECKPOINT).exists() or not (folder / MODEL).exists():
         return None
     return Model.load(folder / MODEL, backend=where)
 
 
 class Run:
-    """One training run: what it says, does and keeps."""
+    """One training run: prints its settings, trains, saves and reports the results."""
 
     def __init__(self, model: Model, recipe: Recipe, data: Data, folder: Path, quiet: bool) -> None:
         self.model, self.recipe, self.data, self.folder, self.quiet = model, recipe, data, folder, quiet
-        self.home = folder  # what --out names to go on with this run
-        self.trained = False  # to the end
-        self.of = ""  # which network, of several, in the words of a message
+        self.home = folder  # the --out with which this run can be resumed
+        self.trained = False  # whether training has finished
+        self.of = ""  # for messages: which network it is, if there are several
         self.sets: dict[str, tuple[Any, Any]] = {"training": (data.x, data.y)}
-        # how often validation is measured
+        # epochs between two validations
         self.every = 1 if recipe.early_stopping else max(1, recipe.epochs // 100)
         self.film: Film | None = None
-        self.goes_on = False  # from a run that is done
+        self.continues = False  # whether it continues a finished run
         self.group: Group | None = None
         self.shards: int | None = None
 
     def callbacks(self) -> list[EarlyStopping]:
-        """What ends the run early, beside what was asked for."""
+        """Default callbacks that stop the run early, besides that of --early-stopping."""
         return []
 
     def draw(self) -> tuple[list[str], str]:
-        """Draw the pictures; their names, and why some are missing or ""."""
+        """Draw the figures. Returns their names, and why some are missing, or ""."""
         return draw(self.folder, self.model, *self.sets["training"])
 
     def measure(self) -> dict[str, dict[str, float]]:
@@ -161,15 +162,15 @@ class Run:
         return {name: self.model.evaluate(*arrays) for name, arrays in self.sets.items()}
 
     def compare(self) -> tuple[dict[str, dict[str, float]], str]:
-        """The figures of each set and of what stands beside them, and why something is missing or ""."""
+        """(the figures of each set and of baselines, why a baseline is missing or "")."""
         return self.measure(), ""
 
-    def say(self, text: str = "") -> None:
+    def echo(self, text: str = "") -> None:
         if not self.quiet:
             print(text, flush=True)
 
     def split(self, arguments: argparse.Namespace) -> None:
-        """Name the sets of rows: training, validation (a part that is held out, else the test data), test."""
+        """Set up the sets of rows: training, validation (held-out rows, else the test data), test."""
         data, share, asked = self.data, self.recipe.validation_split, arguments.validation_split is not None
         tested = data.x_test is not None
         if tested and not asked:
@@ -178,7 +179,7 @@ class Run:
         if share:
             rows, held = len(data.x), round(len(data.x) * share)
             if asked and not 0 < held < rows:
-                raise DataError(f"--validation-split {share:g} of {rows} rows leaves no row on one side; try 0.5")
+                raise DataError(f"--validation-split {share:g} of {rows} rows leaves one side empty; try 0.5")
             order = np.random.default_rng(arguments.seed).permutation(rows)
             for name, part in (("training", order[held:]), ("validation", order[:held])):
                 if len(part):
@@ -186,25 +187,25 @@ class Run:
         if tested:
             self.sets["test"] = data.x_test, data.y_test
 
-    def go_on_from(self, done: Model) -> None:
-        """Take the place of a run that is done, with more epochs, and with this run's learning rate."""
+    def continue_from(self, done: Model) -> None:
+        """Continue a finished run with more epochs, and with this run's learning rate."""
         own, path = self.model, self.folder / MODEL
         self.check_same(done)
         changes = [f"epochs {done.epoch} → {self.recipe.epochs}"]
         if done.optimizer != own.optimizer:
             changes.append(f"optimizer {done.optimizer} → {own.optimizer}")
-        self.say(f"{path} goes on with {'; '.join(changes)}")
+        self.echo(f"{path} goes on with {'; '.join(changes)}")
         done.optimizer, done.clip_norm = own.optimizer, own.clip_norm
-        self.model, self.goes_on = done, True
+        self.model, self.continues = done, True
 
     def check_same(self, done: Model) -> None:
-        """Raises CheckpointError where a run that is done was of another network, loss, seed, dtype or table."""
+        """Raise CheckpointError if the finished run had another network, loss, seed, dtype, optimizer or table."""
         own, path = self.model, self.folder / MODEL
         kinds = type(done.optimizer), type(own.optimizer)
         if done.encoding != own.encoding:
             raise CheckpointError(
-                f"{path} cannot be resumed: the table is encoded in another way than it was trained on; give the rows, "
-                f"the options and the seed of that run"
+                f"{path} cannot be resumed: it was trained with another encoding of the table; give the rows, the "
+                f"options and the seed of that run"
             )
         for what, there, here in (
             ("network", done.network, own.network),
@@ -219,50 +220,54 @@ class Run:
                 )
 
     def introduce(self, name: str) -> None:
-        """The backend and why, the data, the training, the folder, the network."""
+        """Print the backend and its reason, the data, the training, the folder, the network."""
         model, recipe, (x, _) = self.model, self.recipe, self.sets["training"]
         model.build(x.shape[1:])
         where, outputs = model.backend, self.data.outputs
         kind = f"{outputs} classes" if self.data.classes else f"regression of {outputs} column{'s' * (outputs > 1)}"
-        steps = "the whole set a step" if recipe.batch_size is None else f"{recipe.batch_size} rows a step"
+        steps = "the whole set per step" if recipe.batch_size is None else f"{recipe.batch_size} rows per step"
         others = ", ".join(f"{len(y):,} rows for {which}" for which, (_, y) in self.sets.items() if which != "training")
         lines = [
             ("backend", f"{where.name} {where.version} on {where.device}"),
             ("", where.reason),
             ("data", f"{name}, {len(x):,} rows of shape {x.shape[1:]}, {kind}" + (f"; {others}" if others else "")),
-            ("training", f"{counted(recipe.epochs, 'epoch')}, {steps}, {recipe.told}, seed {model.seed}"),
+            ("training", f"{counted(recipe.epochs, 'epoch')}, {steps}, {recipe.description}, seed {model.seed}"),
             *([] if self.group is None else [("workers", f"{self.group.size}, {self.group.name}")]),
             ("into", str(self.folder)),
         ]
-        self.say(table(lines))
+        self.echo(table(lines))
         largest = max(-float(x.min()), float(x.max()))
         if name not in GENERATED and largest > 50:
-            self.say(f"x reaches {largest:g}: networks learn better from inputs scaled to about -1 to 1")
+            self.echo(f"x has values up to {largest:g}: networks learn better from inputs scaled to about -1 to 1")
         if not self.data.classes and name not in GENERATED and _looks_like_classes(self.data.y):
-            self.say("y is whole numbers of a float type, taken as values; save it as integers for a classification")
-        self.say(f"\n{model.summary()}\n")
+            self.echo("y holds integers as floats, treated as values; save it as integers for a classification")
+        self.echo(f"\n{model.summary()}\n")
 
-    def go(self, print_every: int | None, often: int | timedelta, resume: bool) -> int:
-        """Fit, keep, tell. Ctrl-C, divergence and a closed pipe come after what was learnt is kept. SIGTERM waits for
-        the checkpoint only: who sends it soon sends another signal."""
+    def train(self, print_every: int | None, interval: int | timedelta, resume: bool) -> int:
+        """Train, save and report. Returns the exit code.
+
+        After Ctrl-C, divergence or a closed pipe, the results so far are saved first. After SIGTERM, only the
+        checkpoint is written, as its sender soon sends another signal.
+        """
         x, y = self.sets["training"]
-        checkpoint = Checkpoint(self.folder / CHECKPOINT, often)
+        checkpoint = Checkpoint(self.folder / CHECKPOINT, interval)
         group = self.group or Group()
         stops = [*self.callbacks(), *self.stopping()]
         baseline = []
-        if self.goes_on and any(one.monitor == "val_loss" for one in stops):
+        if self.continues and any(one.monitor == "val_loss" for one in stops):
             baseline = [Baseline(stops, self.model.evaluate(*self.sets["validation"])["loss"])]
-        first = group.rank == 0  # whose folder is the run's
-        begun = only_first(group, lambda: begun_at(checkpoint.path) if resume and checkpoint.path.exists() else None)
-        broken_off = begun is not None
+        first = group.rank == 0  # only this worker writes files
+        resumed = resume and checkpoint.path.exists()
+        begun = on_first_worker(group, lambda: begun_at(checkpoint.path) if resumed else None)
+        interrupted = begun is not None
         epochs = max(self.recipe.epochs - (self.model.epoch if begun is None else begun), 1)
-        usual = self.every * max(1, round(self.recipe.epochs / 20 / self.every))  # lines that tell the validation too
-        watchers = shown_on(sys.stdout, epochs, print_every or usual, asked=print_every is not None)
+        usual = self.every * max(1, round(self.recipe.epochs / 20 / self.every))  # every printed line is validated
+        printers = shown_on(sys.stdout, epochs, print_every or usual, asked=print_every is not None)
         stopped: BaseException | None = None
-        began = time.monotonic()
+        started = time.monotonic()
         films = [self.film] if self.film else []
-        if broken_off:
-            self.say(f"goes on from {checkpoint.path}")
+        if interrupted:
+            self.echo(f"continues from {checkpoint.path}")
         try:
             self.model.fit(
                 x,
@@ -272,9 +277,9 @@ class Run:
                 validation_data=self.sets.get("validation"),
                 validation_freq=self.every,
                 class_weight=self.recipe.class_weight,
-                callbacks=[*(() if self.quiet else watchers), *stops, *baseline, *films, checkpoint],
+                callbacks=[*(() if self.quiet else printers), *stops, *baseline, *films, checkpoint],
                 verbose=0,
-                resume=checkpoint.path if broken_off else None,
+                resume=checkpoint.path if interrupted else None,
                 change=("learning_rate", "epochs", "validation_freq"),
                 workers=self.group,
                 shards=self.shards,
@@ -285,18 +290,18 @@ class Run:
         except SystemExit:
             done = f"{self.model.epoch} of {self.recipe.epochs} epochs{self.of}"
             if first:
-                print(f"arraynn train: terminated after {done}; --out {self.home} --resume goes on", file=sys.stderr)
+                print(f"arraynn train: terminated after {done}; --out {self.home} --resume continues", file=sys.stderr)
             raise
         if isinstance(stopped, BrokenPipeError):
-            silence()
+            discard_output()
         if isinstance(stopped, DivergedError) and not self.model.history:
-            raise stopped  # there is nothing to keep
+            raise stopped  # there is nothing to save
         if not first:
-            return self.left(stopped)
-        files = keep(self.folder, self.model)
+            return self.exit_code(stopped)
+        files = save_model(self.folder, self.model)
         try:
             drawn, why = self.draw()
-            self.tell([*files, *drawn, *([FILM] if films else [])], why, time.monotonic() - began)
+            self.report([*files, *drawn, *([FILM] if films else [])], why, time.monotonic() - started)
         except KeyboardInterrupt as error:
             if stopped is None:
                 done = f"all {self.model.epoch} epochs{self.of}, while its pictures and figures were made"
@@ -306,28 +311,28 @@ class Run:
             stopped = error if isinstance(stopped, KeyboardInterrupt) else stopped
         if isinstance(stopped, KeyboardInterrupt):
             done = f"{self.model.epoch} of {self.recipe.epochs} epochs{self.of}"
-            saved = f"all is saved in {self.folder}; --out {self.home} --resume goes on"
+            saved = f"all is saved in {self.folder}; --out {self.home} --resume continues"
             print(f"arraynn train: interrupted after {done}; {saved}", file=sys.stderr)
             return 130
         if stopped is not None:
             raise stopped
-        checkpoint.path.unlink(missing_ok=True)  # the model is there, and nothing to go on with
+        checkpoint.path.unlink(missing_ok=True)  # the run is finished: its model is saved
         return 0
 
     def stopping(self) -> list[EarlyStopping]:
-        """The callback that ends the run early, where that was asked for."""
+        """The callback of --early-stopping, if that is given."""
         if self.recipe.early_stopping is None:
             return []
         return [EarlyStopping("val_loss" if "validation" in self.sets else "loss", self.recipe.early_stopping)]
 
-    def left(self, stopped: BaseException | None) -> int:
-        """The exit code of a worker that has nothing to keep."""
+    def exit_code(self, stopped: BaseException | None) -> int:
+        """The exit code of a worker that saves nothing. Raises the error that stopped it, other than Ctrl-C."""
         if isinstance(stopped, Exception):
             raise stopped
         return 0 if stopped is None else 130
 
-    def tell(self, files: list[str], why: str, seconds: float) -> None:
-        """The last table, and the files."""
+    def report(self, files: list[str], why: str, seconds: float) -> None:
+        """Print the final figures and the files."""
         if self.quiet:
             print(self.folder)
             return
@@ -335,10 +340,10 @@ class Run:
             (name, f"{len(self.sets[name][1]):,}", {figure: short(value) for figure, value in found.items()})
             for name, found in self.measure().items()
         ]
-        self.say(f"\n{figure_table(lines)}\n")
-        self.say(f"{clock(seconds)} for {counted(self.model.epoch, 'epoch')}; in {self.folder}: {', '.join(files)}")
+        self.echo(f"\n{figure_table(lines)}\n")
+        self.echo(f"{clock(seconds)} for {counted(self.model.epoch, 'epoch')}; in {self.folder}: {', '.join(files)}")
         if why:
-            self.say(why)
+            self.echo(why)
 
 
 def _looks_like_classes(y: Any) -> bool:

@@ -1,4 +1,4 @@
-"""`--workers`: one command line, run by several processes that train together."""
+"""`--workers`: runs one command line in several processes that train together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..errors import WorkerError
 
 
 def engine(text: str) -> int | str:
-    """The argument of --workers: an engine whose job this process belongs to, or how many to start."""
+    """Parse the argument of --workers: a number of processes, or the engine of the job of this process."""
     if text in ("mpi", "nccl", "torch"):
         return text
     if text.isdigit() and int(text) >= 1:
@@ -25,24 +25,24 @@ def engine(text: str) -> int | str:
 
 
 def start(count: int) -> int:
-    """Become `mpiexec -n count` of this command line, with --workers mpi. Returns only by raising WorkerError."""
-    beside = Path(sys.executable).with_name("mpiexec")  # of the wheel that the extra brings
-    launcher = str(beside) if beside.exists() else shutil.which("mpiexec")
+    """Replace this process by `mpiexec -n count` of this command line, with --workers mpi. Raises WorkerError."""
+    installed_beside = Path(sys.executable).with_name("mpiexec")  # from the wheel that the extra installs
+    launcher = str(installed_beside) if installed_beside.exists() else shutil.which("mpiexec")
     if launcher is None or not installed("mpi4py"):
         missing = "mpiexec" if launcher is None else "mpi4py"
         raise WorkerError(
-            f'--workers {count} needs {missing}, which is not here: pip install "arraynn[mpi]"; on a cluster, load its '
-            f"MPI, pip install mpi4py, and start the processes as it is done there, with --workers mpi"
+            f'--workers {count} needs {missing}, which is not installed: pip install "arraynn[mpi]"; on a cluster, '
+            f"load its MPI, pip install mpi4py, and start the processes by its launcher, with --workers mpi"
         )
     words = sys.argv[1:]
-    place = max(i for i, word in enumerate(words) if word.partition("=")[0] == "--workers")
-    words[place : place + (1 if "=" in words[place] else 2)] = ["--workers", "mpi"]
+    index = max(i for i, word in enumerate(words) if word.partition("=")[0] == "--workers")
+    words[index : index + (1 if "=" in words[index] else 2)] = ["--workers", "mpi"]
     sys.stdout.flush()
     os.execv(launcher, [launcher, "-n", str(count), sys.executable, "-m", "arraynn", *words])
 
 
-def as_one_of(train: Callable[[argparse.Namespace, Group], int], arguments: argparse.Namespace) -> int:
-    """train(arguments, group), by each worker of the job; of what all of them raise, one tells."""
+def run_as_worker(train: Callable[[argparse.Namespace, Group], int], arguments: argparse.Namespace) -> int:
+    """Call train(arguments, group) in each worker of the job. An error that all of them raise is reported by one."""
     if isinstance(arguments.workers, int):
         return start(arguments.workers)
     try:
@@ -50,7 +50,7 @@ def as_one_of(train: Callable[[argparse.Namespace, Group], int], arguments: argp
     except WorkerError:
         if first_of_machine():
             raise
-        return 1  # what is missing here, the first process tells
+        return 1  # the first process reports the error
     group.brief = os.environ.get("ARRAYNN_TRACEBACK") != "1"
     if group.rank:
         arguments.quiet = True
@@ -59,11 +59,11 @@ def as_one_of(train: Callable[[argparse.Namespace, Group], int], arguments: argp
     except Exception as error:
         if getattr(error, "told_by", group.rank) == group.rank:
             raise
-        return 0  # mpiexec joins the exit codes of all, bit by bit: that one's is the job's
+        return 0  # mpiexec combines all exit codes with a bitwise or: the reporting worker's is the job's
 
 
-def only_first(group: Group, act: Callable[[], Any]) -> Any:
-    """act(), by worker 0; what it returns, or raises, for all."""
+def on_first_worker(group: Group, act: Callable[[], Any]) -> Any:
+    """Call act() in worker 0. All workers get its result, or its exception."""
     found = None
     with group.together():
         if group.rank == 0:

@@ -1,9 +1,10 @@
-"""Data to learn on: generated, shipped (`digits`, `iris`), and read from files.
+"""Data sets: generated ones, shipped ones (`digits`, `iris`), and readers of data files.
 
-Generated are the classes `spiral`, `vertical`, `circles`, `moons`, `xor`, `blobs`, and the values `sine`, `plane`.
+Generated classifications are `spiral`, `vertical`, `circles`, `moons`, `xor`, `blobs`; generated regressions are
+`sine` and `plane`.
 
-Everything here is NumPy on the host; a model moves arrays to its own library. Files are read with suspicion: sizes
-are checked before anything is allocated, nothing is ever unpickled, and whatever is wrong is one DataError.
+All arrays are NumPy arrays on the host; a model moves them to its own library. Files are not trusted: sizes are
+checked before memory is allocated, nothing is unpickled, and every fault raises a DataError.
 """
 
 from ._blobs import blobs

@@ -1,4 +1,4 @@
-"""Round clouds of points, evenly spaced on a circle."""
+"""`blobs`: normally distributed clusters of points, with centres evenly spaced on a circle."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ._checks import Floats, Labels, Seed, count, float_dtype, normal, random_so
 def blobs(
     samples: int = 100, classes: int = 3, *, noise: float = 0.2, seed: Seed = 0, dtype: npt.DTypeLike = "float32"
 ) -> tuple[Floats, Labels]:
-    """Normal clouds around (sin a, cos a), a = 2π c / classes, for class c.
+    """Normally distributed clusters around (sin a, cos a), a = 2π c / classes, for class c.
 
-    samples : integer, at least 1; points of one class. classes : integer, at least 1; clouds.
-    noise : at least 0; standard deviation of a cloud along each axis.
+    samples : integer, at least 1; points of each class. classes : integer, at least 1; clusters.
+    noise : at least 0; standard deviation of a cluster along each axis.
     seed : as for `spiral`; each class draws twice, the first coordinate first.
     dtype : floating type of x; the points are computed in float64, then rounded.
     Returns x : (classes * samples, 2) and y : (classes * samples,) int64 in [0, classes), class by class.
     Raises DataError for a value out of range.
 
-    scikit-learn's make_blobs draws the centres; here they are always as far apart as they can be.
+    scikit-learn's make_blobs draws the centres at random; here they are evenly spaced.
 
     >>> x, y = blobs(1, 4, noise=0)
     >>> (x.round(3) + 0.0).tolist(), y.tolist()

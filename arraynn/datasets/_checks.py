@@ -17,7 +17,7 @@ Seed = int | np.random.Generator | np.random.RandomState
 
 
 def count(name: str, value: Any) -> int:
-    """`value` as an int, at least 1."""
+    """Check that `value` is an integer of at least 1, and return it as an int."""
     number = _integer(value)
     if number is None or number < 1:
         raise DataError(f"{name} is {value!r}; it must be an integer of at least 1, such as {name}=100")
@@ -25,7 +25,7 @@ def count(name: str, value: Any) -> int:
 
 
 def spread(noise: Any) -> float:
-    """`noise` as a float, finite and at least 0."""
+    """Check that `noise` is a finite number of at least 0, and return it as a float."""
     try:
         number = math.nan if isinstance(noise, bool | np.bool_) else float(noise)
     except (TypeError, ValueError):
@@ -36,7 +36,7 @@ def spread(noise: Any) -> float:
 
 
 def random_source(seed: Any) -> np.random.Generator | np.random.RandomState:
-    """A generator as it is, so that its stream goes on; an integer as the seed of a new Generator."""
+    """Return a generator unchanged, so that its stream continues, or a new Generator seeded by an integer."""
     if isinstance(seed, np.random.Generator | np.random.RandomState):
         return seed
     number = _integer(seed)
@@ -49,12 +49,12 @@ def random_source(seed: Any) -> np.random.Generator | np.random.RandomState:
 
 
 def normal(rng: np.random.Generator | np.random.RandomState, size: int) -> Floats:
-    """`size` draws from N(0, 1): `randn` of a RandomState, the book's call, or `standard_normal` of a Generator."""
+    """`size` draws from N(0, 1), by `randn` of a RandomState, as in the book, or `standard_normal` of a Generator."""
     return rng.randn(size) if isinstance(rng, np.random.RandomState) else rng.standard_normal(size)
 
 
 def float_dtype(dtype: Any) -> np.dtype[np.floating[Any]]:
-    """`dtype` as a NumPy floating dtype."""
+    """Check that `dtype` is a floating type, and return it as a NumPy dtype."""
     try:
         found: np.dtype[Any] | None = None if dtype is None else np.dtype(dtype)  # np.dtype(None) is float64
     except TypeError:
@@ -65,7 +65,7 @@ def float_dtype(dtype: Any) -> np.dtype[np.floating[Any]]:
 
 
 def _integer(value: Any) -> int | None:
-    if isinstance(value, bool | np.bool_):  # True would count as 1; it is a mistake here
+    if isinstance(value, bool | np.bool_):  # operator.index(True) is 1, but a bool is a mistake here
         return None
     try:
         return operator.index(value)

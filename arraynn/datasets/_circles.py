@@ -1,4 +1,4 @@
-"""Rings around one centre: classes that no straight line parts."""
+"""`circles`: concentric rings of points, classes that no straight line separates."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ._checks import Floats, Labels, Seed, count, float_dtype, normal, random_so
 def circles(
     samples: int = 100, classes: int = 2, *, noise: float = 0.05, seed: Seed = 0, dtype: npt.DTypeLike = "float32"
 ) -> tuple[Floats, Labels]:
-    """Points on rings around the origin, class c at radius (c + 1) / classes, in any direction, and noise.
+    """Noisy points on concentric rings: class c has radius (c + 1) / classes, with uniformly drawn angles.
 
-    samples : integer, at least 1; points of one class. classes : integer, at least 1; rings.
+    samples : integer, at least 1; points of each class. classes : integer, at least 1; rings.
     noise : at least 0; standard deviation of the normal noise on each coordinate.
     seed : as for `spiral`; each class draws its angles first, then the noise of x[:, 0], then that of x[:, 1].
     dtype : floating type of x; the points are computed in float64, then rounded.
     Returns x : (classes * samples, 2) and y : (classes * samples,) int64 in [0, classes), class by class.
     Raises DataError for a value out of range.
 
-    scikit-learn's make_circles has two rings, the outer one first, evenly spaced.
+    scikit-learn's make_circles has two rings of evenly spaced points, the outer ring first.
 
     >>> x, y = circles(2, 2, noise=0)
     >>> np.hypot(*x.T).round(3).tolist(), y.tolist()

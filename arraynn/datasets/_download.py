@@ -1,4 +1,4 @@
-"""Downloads a file into a folder. The file appears whole and checked, or not at all."""
+"""Downloads a file into a folder and verifies its checksum. The file is written atomically."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ..errors import DataError
 
 _logger = logging.getLogger(__name__)
 _CHUNK = 2**20
-_MAX_FILE = 2**26  # 64 MiB: the largest wanted here has 26
+_MAX_FILE = 2**26  # 64 MiB: the largest file of these data sets has 26 MiB
 _MAX_UNPACKED = 2**28
 _TIMEOUT = 30  # seconds without a byte
 
 
 def download(urls: Sequence[str], target: Path, md5: str, *, of_unpacked: bool) -> None:
-    """Put the first of `urls` that answers with the right bytes at `target`.
+    """Download a file to `target` from the first of `urls` that delivers the expected bytes.
 
     urls : addresses of the same gzip file, tried in order.
-    target : where it goes; written beside it first, then renamed, so a half-written file never bears its name.
-    md5 : the sum expected, of the gzip file or, with `of_unpacked`, of what is in it.
-    Raises DataError, naming what was tried.
+    target : the path; a temporary file beside it is written first, then renamed, so `target` is never incomplete.
+    md5 : the expected checksum, of the gzip file or, with `of_unpacked`, of its unpacked content.
+    Raises DataError, which names the addresses tried.
     """
     tried = []
     for url in urls:
@@ -46,30 +46,30 @@ def _fetch(url: str, target: Path, md5: str, of_unpacked: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=target.name + ".")
     try:
-        with os.fdopen(handle, "wb") as file, urlopen(url, timeout=_TIMEOUT) as answer:
+        with os.fdopen(handle, "wb") as file, urlopen(url, timeout=_TIMEOUT) as response:
             written = 0
-            while chunk := answer.read(_CHUNK):
+            while chunk := response.read(_CHUNK):
                 written += len(chunk)
                 if written > _MAX_FILE:
-                    raise DataError(f"the answer is longer than {_MAX_FILE} bytes")
+                    raise DataError(f"the response is longer than {_MAX_FILE} bytes")
                 file.write(chunk)
         found = _md5(name, of_unpacked)
         if found != md5:
-            raise DataError(f"the answer's MD5 is {found}, {md5} was expected")
+            raise DataError(f"the response's MD5 is {found}, {md5} was expected")
         os.replace(name, target)
-    except BaseException:  # also of Ctrl-C, no part of a file is left
+    except BaseException:  # also after Ctrl-C, no partial file is left
         os.unlink(name)
         raise
 
 
 def _md5(name: str, of_unpacked: bool) -> str:
-    digest = hashlib.md5(usedforsecurity=False)  # to tell damage; it is the sum that was published
+    digest = hashlib.md5(usedforsecurity=False)  # detects damage; MD5 is what the publishers give
     file: BinaryIO | gzip.GzipFile
     with gzip.open(name, "rb") if of_unpacked else open(name, "rb") as file:
         length = 0
         while chunk := file.read(_CHUNK):
             length += len(chunk)
             if length > _MAX_UNPACKED:
-                raise DataError(f"the answer unpacks to more than {_MAX_UNPACKED} bytes")
+                raise DataError(f"the response unpacks to more than {_MAX_UNPACKED} bytes")
             digest.update(chunk)
     return digest.hexdigest()

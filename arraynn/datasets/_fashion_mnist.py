@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 70,000 pictures of clothes, in MNIST's format."""
+"""`fashion_mnist`: 70,000 images of clothes, in MNIST's format."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _SOURCE = Source(
         "bef4ecab320f06d8554ea6380940ec79",
         "bb300cfdad3c16e7a12a480ee83cd310",
     ),
-    of_unpacked=False,  # the project's page gives the sums of the compressed files
-    at_root=False,  # there the same names mean MNIST
+    of_unpacked=False,  # the project's page gives checksums of the compressed files
+    at_root=False,  # in that folder, the same file names mean MNIST
 )
 
 
 def fashion_mnist(
     folder: str | os.PathLike[str] | None = None, *, flatten: bool = True
 ) -> tuple[Floats, Labels, Floats, Labels]:
-    """Pictures of clothes, 28 × 28 pixels: x = (pixels - 127.5) / 127.5.
+    """Images of clothes, 28 × 28 pixels: x = (pixels - 127.5) / 127.5.
 
-    folder : where the four IDX files are, named as MNIST's, each as it is or with .gz. None looks in
-        $ARRAYNN_DATA/fashion_mnist and in the user's cache ($XDG_CACHE_HOME/arraynn/fashion_mnist or
-        ~/.cache/arraynn/fashion_mnist; on Windows %LOCALAPPDATA%/arraynn/fashion_mnist). What the cache lacks is
-        downloaded into it, 30 MB, and checked by MD5. A folder that was named is never downloaded into.
-    flatten : True gives x as (N, 784), rows of pixels one after another; False as (N, 28, 28).
+    folder : the folder of the four IDX files, named as MNIST's, each unpacked or as .gz. None searches
+        $ARRAYNN_DATA/fashion_mnist and the user's cache ($XDG_CACHE_HOME/arraynn/fashion_mnist or
+        ~/.cache/arraynn/fashion_mnist; on Windows %LOCALAPPDATA%/arraynn/fashion_mnist). Missing files are downloaded
+        into the cache, 30 MB, and verified by MD5. Nothing is downloaded into a given folder.
+    flatten : True gives x as (N, 784), the image's rows concatenated; False as (N, 28, 28).
     Returns x_train : (60000, 784), y_train : (60000,), x_test : (10000, 784), y_test : (10000,);
     x float32 in [-1, 1], y int64: 0 T-shirt/top, 1 trouser, 2 pullover, 3 dress, 4 coat, 5 sandal, 6 shirt,
     7 sneaker, 8 bag, 9 ankle boot. Not shuffled.
-    Raises DataError where files are missing, damaged or another data set's, and where the download fails.
+    Raises DataError for missing or damaged files, for files of another data set, and for a failed download.
 
     Xiao, Rasul and Vollgraf, arXiv:1708.07747 (MIT licence). The scaling is that of Kinsley and Kukieła, Neural
     Networks from Scratch in Python, chapter 19; many others divide by 255.
@@ -47,7 +47,7 @@ def fashion_mnist(
     ((60000, 784), [9, 0, 0, 3, 0])
     """
     x_train, y_train, x_test, y_test = load(_SOURCE, folder, flatten)
-    for x in (x_train, x_test):  # new arrays, so in place
+    for x in (x_train, x_test):  # the arrays are new, so this writes in place
         x -= 127.5
         x /= 127.5
     return x_train, y_train, x_test, y_test

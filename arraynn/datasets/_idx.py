@@ -1,4 +1,4 @@
-"""IDX, the file format of MNIST: 00 00, a type code, the number of axes, each axis as big-endian uint32, the data."""
+"""Reads IDX, the file format of MNIST: 00 00, type code, number of axes, each axis as big-endian uint32, data."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from ..errors import DataError
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MAX_AXES = 32  # NumPy 1's limit; NumPy 2 has 64
-_MAX_RATIO = 1032  # deflate's own bound: 258 bytes from two bits
-_MAX_UNPACKED = 2**31  # bytes out of a gzip file
+_MAX_RATIO = 1032  # the largest compression ratio of deflate: 258 bytes from two bits
+_MAX_UNPACKED = 2**31  # bytes unpacked from a gzip file
 _CHUNK = 2**20
 
 
 def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
-    """The array in an IDX file.
+    """Read the array in an IDX file.
 
-    path : the file, as it is or gzip-compressed; which of the two is told by its content, not by its name.
+    path : the file, plain or gzip-compressed; its content decides which, not its name.
     Returns an array of the shape and type in the file's header (uint8, int8, int16, int32, float32 or float64),
     in this machine's byte order.
-    Raises DataError, naming the file, where it is missing, not IDX, empty, shorter or longer than its header says, or
-    damaged. The header is checked against the file's size before memory is taken: a plain file must match it to the
-    byte; a compressed one can hold at most 1032 times its size and is read up to 2 GiB.
+    Raises DataError, which names the file, for one that is missing, not IDX, empty, shorter or longer than its header
+    says, or damaged. The header is checked against the file's size before memory is allocated: a plain file must match
+    it to the byte; a compressed one can hold at most 1032 times its size and is read up to 2 GiB.
 
     Yann LeCun, "The MNIST database of handwritten digits", section on file formats.
 
@@ -43,7 +43,7 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     array([5, 0, 4], dtype=uint8)
     """
     name = os.fspath(path)
-    if not os.path.isfile(name):  # also keeps a named pipe from blocking
+    if not os.path.isfile(name):  # reading a named pipe would block
         raise DataError(f"{name}: there is no such file, or it is not a plain file")
     try:
         with open(name, "rb") as file:
@@ -55,7 +55,7 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
             with gzip.GzipFile(fileobj=file) as unpacked:
                 return _read(unpacked, name, size, packed)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{name} cannot be read: {error}. Fetch the file again") from error
+        raise DataError(f"{name} cannot be read: {error}. Download the file again") from error
 
 
 def _read(stream: io.BufferedIOBase, name: str, size: int, packed: bool) -> npt.NDArray[Any]:
@@ -64,10 +64,10 @@ def _read(stream: io.BufferedIOBase, name: str, size: int, packed: bool) -> npt.
     declared = length * dtype.itemsize
     what = f"{name}: its header says shape {shape}, that is {declared} bytes"
     if packed:
-        most = min(size * _MAX_RATIO, _MAX_UNPACKED)
-        if declared > most:
-            why = "2 GiB is the limit; unpack the file first" if most == _MAX_UNPACKED else "the header is damaged"
-            raise DataError(f"{what}, but {size} compressed bytes are read up to {most}: {why}")
+        limit = min(size * _MAX_RATIO, _MAX_UNPACKED)
+        if declared > limit:
+            why = "2 GiB is the limit; unpack the file first" if limit == _MAX_UNPACKED else "the header is damaged"
+            raise DataError(f"{what}, but {size} compressed bytes are read up to {limit}: {why}")
     elif (rest := size - 4 - 4 * len(shape)) != declared:
         raise DataError(f"{what}, but {rest} follow. The file is {'truncated' if rest < declared else 'too long'}")
 
@@ -78,7 +78,7 @@ def _read(stream: io.BufferedIOBase, name: str, size: int, packed: bool) -> npt.
         if not got:
             raise DataError(f"{what}, but {done} follow. The file is truncated")
         done += got
-    if stream.read(1):  # at the end of a gzip file this read also checks the sum of its bytes
+    if stream.read(1):  # at the end of a gzip file, this read also verifies its checksum
         raise DataError(f"{what}, but more follow. The file is too long")
     return data.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 

@@ -1,4 +1,4 @@
-"""150 irises of three species, inside the package: the oldest classification problem in use."""
+"""`iris`: measurements of 150 irises of three species, shipped with the package."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def iris() -> tuple[Floats, Labels]:
     """Sepal length, sepal width, petal length and petal width of 150 irises, in centimetres, and their species.
 
     Returns x : (150, 4) float32, from 0.1 to 7.9, and y : (150,) int64: 0 setosa, 1 versicolor, 2 virginica, 50 rows
-    each, one species after another, not shuffled. New arrays on each call.
+    each, sorted by species, not shuffled. New arrays on each call.
     These are Fisher's numbers, as in scikit-learn and R; the file of the UCI repository differs in rows 34 and 37.
 
     R. A. Fisher, Annals of Eugenics 7, 1936, table I; measured by E. Anderson.

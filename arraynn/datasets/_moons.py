@@ -1,4 +1,4 @@
-"""Two half moons, one in the arms of the other."""
+"""`moons`: two interleaved half circles of points."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ._checks import Floats, Labels, Seed, count, float_dtype, normal, random_so
 def moons(
     samples: int = 100, *, noise: float = 0.1, seed: Seed = 0, dtype: npt.DTypeLike = "float32"
 ) -> tuple[Floats, Labels]:
-    """Points on two half circles of radius 1: (cos t, sin t) for class 0, (1 - cos t, 1/2 - sin t) for class 1.
+    """Noisy points on two half circles of radius 1: (cos t, sin t) for class 0, (1 - cos t, 1/2 - sin t) for class 1.
 
-    t = linspace(0, π, samples) in each class, and then noise.
+    t = linspace(0, π, samples) in each class; noise is added afterwards.
 
-    samples : integer, at least 1; points of one class. noise : at least 0; standard deviation of the normal noise on
+    samples : integer, at least 1; points of each class. noise : at least 0; standard deviation of the normal noise on
         each coordinate. seed : as for `spiral`; all of x[:, 0]'s noise is drawn first, then x[:, 1]'s.
     dtype : floating type of x; the points are computed in float64, then rounded.
     Returns x : (2 * samples, 2) and y : (2 * samples,) int64, 0 or 1, class by class.
     Raises DataError for a value out of range.
 
-    The curves of scikit-learn's make_moons, whose `n_samples` counts both classes.
+    The curves are those of scikit-learn's make_moons, whose `n_samples` counts both classes.
 
     >>> x, y = moons(2, noise=0)
     >>> x.round(3).tolist(), y.tolist()

@@ -1,4 +1,4 @@
-"""Reads a user's own arrays from a .npz file, which is not trusted."""
+"""`load_npz`: reads a user's own arrays from a .npz file, which is not trusted."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from numpy.lib import format as npy
 
 from ..errors import DataError
 
-_NEEDED = "x and y, or x_train and y_train (and x_test and y_test, where there is test data)"
-_MAX_RATIO = 1032  # deflate's own bound: 258 bytes from two bits
+_NEEDED = "x and y, or x_train and y_train (and x_test and y_test, if there are test data)"
+_MAX_RATIO = 1032  # the largest compression ratio of deflate: 258 bytes from two bits
 
 
 class NpzData(NamedTuple):
-    """What `load_npz` found: rows and their targets, and the same to test on, or None."""
+    """The result of `load_npz`: training rows and targets, and test rows and targets, or None."""
 
     x_train: npt.NDArray[Any]
     y_train: npt.NDArray[Any]
@@ -28,15 +28,15 @@ class NpzData(NamedTuple):
 
 
 def load_npz(path: str | os.PathLike[str]) -> NpzData:
-    """The arrays of a data set in one `.npz` file, as `numpy.savez(path, x=x, y=y)` writes it.
+    """Read the arrays of a data set from one `.npz` file, as `numpy.savez(path, x=x, y=y)` writes it.
 
-    path : a .npz file, compressed or not, with x and y, or x_train and y_train; either may come with x_test and y_test.
-        Other arrays in it are left alone.
-    Returns NpzData(x_train, y_train, x_test, y_test), the last two None where the file has none; dtypes as in the file:
-    booleans, integers or floats. x and y have at least one axis and agree in length.
-    Raises DataError, naming the file and the array, where one is missing, empty, not of numbers, damaged, or not as
-    long as its partner. Pickled objects are refused, since loading one can run any code. Each array's header is
-    checked against the size of the stored data before memory is taken.
+    path : a .npz file, compressed or not, with x and y, or x_train and y_train; optionally with x_test and y_test.
+        Other arrays in it are ignored.
+    Returns NpzData(x_train, y_train, x_test, y_test), the last two None if the file has none. dtypes are those of the
+    file: booleans, integers or floats. x and y have at least one axis and the same length.
+    Raises DataError, which names the file and the array, for an array that is missing, empty, not numeric, damaged, or
+    of another length than its partner. Pickled objects are refused, since loading one can run any code. Each array's
+    header is checked against the size of the stored data before memory is allocated.
 
     NumPy Enhancement Proposal 1, "A simple file format for NumPy arrays".
 
@@ -53,7 +53,7 @@ def load_npz(path: str | os.PathLike[str]) -> NpzData:
     for x, y in zip(keys[::2], keys[1::2], strict=True):
         if len(arrays[x]) != len(arrays[y]):
             raise DataError(f"{name}: {x} has {len(arrays[x])} rows and {y} {len(arrays[y])}; they must agree")
-    for train, test in zip(keys[:2], keys[2:], strict=False):  # no pairs where there is no test data
+    for train, test in zip(keys[:2], keys[2:], strict=False):  # empty if there are no test data
         rows = arrays[train].shape[1:], arrays[test].shape[1:]
         if rows[0] != rows[1]:
             raise DataError(f"{name}: a row of {train} has shape {rows[0]}, one of {test} {rows[1]}; they must agree")
@@ -61,9 +61,9 @@ def load_npz(path: str | os.PathLike[str]) -> NpzData:
 
 
 def load_npz_inputs(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
-    """x, or where there is none x_test, of a `.npz` file, as `numpy.savez(path, x=x)` writes it: rows to predict for.
+    """Read the rows to predict for from a `.npz` file: x, or x_test if there is no x.
 
-    path, what is refused and how : as in `load_npz`. Returns x with at least one axis and one row, in the file's dtype.
+    path, and the errors raised : as for `load_npz`. Returns x with at least one axis and one row, in the file's dtype.
 
     >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -79,7 +79,7 @@ def load_npz_inputs(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
 def _arrays(
     path: str | os.PathLike[str], wanted: Callable[[Collection[str], str], list[str]]
 ) -> dict[str, npt.NDArray[Any]]:
-    """The arrays that `wanted(names in the file, path)` names, in its order, each checked before it takes memory."""
+    """The arrays that `wanted(names in the file, path)` selects, in its order, each checked before it is allocated."""
     name = os.fspath(path)
     if not os.path.isfile(name):
         raise DataError(f"{name}: there is no such file, or it is not a plain file")
@@ -92,14 +92,14 @@ def _arrays(
             return {key: _read(archive, members[key], f"{key} in {name}") for key in wanted(members, name)}
     except (DataError, MemoryError):
         raise
-    except Exception as error:  # on a damaged file zipfile and NumPy's header parser raise a dozen unrelated types
+    except Exception as error:  # for damaged files, zipfile and NumPy's header parser raise many unrelated types
         raise DataError(
             f"{name} cannot be read as .npz: {error or type(error).__name__}. Write it by numpy.savez"
         ) from error
 
 
 def _inputs(members: Collection[str], name: str) -> list[str]:
-    """The one name to read where no targets are needed."""
+    """The name of the inputs to read, in a list, where no targets are needed."""
     for key in ("x", "x_test"):
         if key in members:
             return [key]
@@ -108,7 +108,7 @@ def _inputs(members: Collection[str], name: str) -> list[str]:
 
 
 def _pairs(members: Collection[str], name: str) -> list[str]:
-    """The names to read: x, y and perhaps the two of the test data. Half a pair, or two training sets, is a mistake."""
+    """The names to read: x, y and those of test data, if any. Raises DataError for half a pair or two training sets."""
     found = ", ".join(sorted(members)[:20]) or "nothing"
     names = set(members)
     if {"x", "y"} & names and {"x_train", "y_train"} & names:
@@ -117,29 +117,32 @@ def _pairs(members: Collection[str], name: str) -> list[str]:
     tested = bool({"x_test", "y_test"} & names)
     keys = [x, y, "x_test", "y_test"] if tested else [x, y]
     if missing := [key for key in keys if key not in members]:
-        raise DataError(f"{name} has {found}, and no {', '.join(missing)}; it needs {_NEEDED}")
+        raise DataError(f"{name} has {found}, but no {', '.join(missing)}; it needs {_NEEDED}")
     return keys
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, what: str) -> npt.NDArray[Any]:
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # no bound is known for the others
-        raise DataError(f"{what}: compressed in a way that NumPy does not write. Use numpy.savez_compressed")
-    most = min(info.compress_size, os.path.getsize(str(archive.filename)))
-    if info.file_size > most * (_MAX_RATIO if info.compress_type == zipfile.ZIP_DEFLATED else 1):
-        raise DataError(f"{what}: the file says {info.file_size} bytes, more than its {most} can hold. It is damaged")
+    if info.compress_type not in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+    ):  # other methods have no known bound of their ratio
+        raise DataError(f"{what}: compressed by a method that NumPy does not write. Use numpy.savez_compressed")
+    stored = min(info.compress_size, os.path.getsize(str(archive.filename)))
+    if info.file_size > stored * (_MAX_RATIO if info.compress_type == zipfile.ZIP_DEFLATED else 1):
+        raise DataError(f"{what}: the file says {info.file_size} bytes, more than its {stored} can hold. It is damaged")
     with archive.open(info) as member:
         version = npy.read_magic(member)
-        if version not in ((1, 0), (2, 0)):  # 3.0 is only for field names, which are refused below anyway
+        if version not in ((1, 0), (2, 0)):  # 3.0 is only for field names, which are refused below
             raise DataError(f"{what}: format version {version}; an array of numbers has (1, 0) or (2, 0)")
         header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         try:
             shape, _, dtype = header(member)
-        except MemoryError as error:  # Python's parser raises it, whatever the memory, where nesting is too deep
+        except MemoryError as error:  # Python's parser raises it for nesting that is too deep
             raise DataError(f"{what}: its header cannot be parsed. The file is damaged") from error
         _check(shape, dtype, info.file_size - member.tell(), what)
     with archive.open(info) as member:
         array: npt.NDArray[Any] = npy.read_array(member, allow_pickle=False)
-        member.read(1)  # at the end of the member this read checks the sum of its bytes
+        member.read(1)  # at the end of the member, this read verifies its checksum
     return array
 
 
@@ -147,12 +150,12 @@ def _check(shape: tuple[int, ...], dtype: np.dtype[Any], size: int, what: str) -
     if dtype.hasobject:
         raise DataError(f"{what} holds Python objects, and loading those can run any code. Save an array of numbers")
     if dtype.kind not in "biuf":
-        remedy = "text that names categories becomes a column of 0 and 1 for each, dates become days since the first"
+        remedy = "encode categories one-hot, and dates as days since the first"
         if what.startswith("y"):
-            remedy = "number classes that are words, as by numpy.unique(y, return_inverse=True)[1]"
+            remedy = "number classes that are texts, as by numpy.unique(y, return_inverse=True)[1]"
         raise DataError(f"{what} is of type {dtype}; numbers are needed: {remedy}")
     if not shape:
-        raise DataError(f"{what} is a single number; it needs at least one axis, one row an example")
+        raise DataError(f"{what} is a single number; it needs at least one axis, with one row per example")
     if min(shape) < 0 or math.prod(shape) * dtype.itemsize != size:
         raise DataError(f"{what}: shape {shape} of {dtype} does not fill the {size} bytes there. The file is damaged")
     if 0 in shape:

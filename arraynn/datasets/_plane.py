@@ -1,4 +1,4 @@
-"""A tilted plane: the simplest regression of two inputs."""
+"""`plane`: points of a tilted plane, the simplest regression with two inputs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ._checks import Floats, Seed, count, float_dtype, normal, random_source, sp
 def plane(
     samples: int = 300, *, noise: float = 0.1, seed: Seed = 0, dtype: npt.DTypeLike = "float32"
 ) -> tuple[Floats, Floats]:
-    """Points of the square [-1, 1]² and y = (x0 + x1) / 2, with noise on y.
+    """Uniform points in the square [-1, 1]² and y = (x0 + x1) / 2, with noise on y.
 
     samples : integer, at least 1; points. noise : at least 0; standard deviation of the normal noise on y.
     seed : as for `spiral`; the points are drawn first, then the noise.
     dtype : floating type of x and y; both are computed in float64, then rounded.
-    Returns x : (samples, 2) and y : (samples, 1). A linear layer fits it exactly but for the noise.
+    Returns x : (samples, 2) and y : (samples, 1). A linear layer fits it exactly except for the noise.
     Raises DataError for a value out of range.
 
     >>> x, y = plane(4, noise=0)

@@ -1,5 +1,4 @@
-"""Reads the records of a text file, block by block. A block without quotes is only checked; any other is parsed by
-the csv module."""
+"""Reads a text file's records block by block. The csv module parses blocks with quotes; others are only checked."""
 
 from __future__ import annotations
 
@@ -15,13 +14,13 @@ from ._text_blocks import BLOCK, Dialect, blocks
 
 
 class Records:
-    """The records of a text file below the names, block by block.
+    """The records of a text file below the row of names, block by block.
 
-    Iterating gives ("text", the block's bytes, (number of its first line, number of lines)) for a block without quotes
+    Iterating yields ("text", the block's bytes, (number of its first line, number of lines)) for a block without quotes
     whose lines all have `width` cells, and ("rows", lists of cells, the line number of each) for any other block.
 
-    width : cells of each record; None gives the first record alone, which holds the names. plain : whether an earlier
-        pass has found all blocks to be "text"; they are not checked again.
+    width : cells of each record; None yields only the first record, which holds the names. plain : whether an earlier
+        pass has found all blocks to be "text", so that they need no check.
     """
 
     def __init__(self, path: str, dialect: Dialect, width: int | None = None, plain: bool = False) -> None:
@@ -29,14 +28,14 @@ class Records:
         self.all_plain = True  #: whether all blocks so far were "text"
 
     def __iter__(self) -> Iterator[tuple[str, Any, Any]]:
-        kept, line, header = b"", 1, True
+        remainder, line, header = b"", 1, True
         for block in blocks(self.path, self.dialect, self._size()):
-            block = kept + block
-            kept = b""
+            block = remainder + block
+            remainder = b""
             if header:
                 rows, lines, used = self._parse(block, line, 1)
                 if not rows:
-                    kept = block[used:]
+                    remainder = block[used:]
                     line += block[:used].count(b"\n")
                     continue
                 if self.width is None:
@@ -53,16 +52,16 @@ class Records:
             rows, lines, used = self._parse(block, line, None)
             if rows:
                 yield "rows", rows, lines
-            kept = block[used:]
+            remainder = block[used:]
             line += block[:used].count(b"\n")
-        if kept.strip():
+        if remainder.strip():
             raise DataError(f"{self.path}: the quote that opens in row {line} is never closed")
 
     def _size(self) -> int:
         return 2**16 if self.width is None else BLOCK  # a small block is enough for the names
 
     def _plain(self, block: bytes) -> int:
-        """The number of lines of a block without quotes whose lines all have `width` cells; 0 of any other block."""
+        """The number of lines of a block without quotes whose lines all have `width` cells; 0 for any other block."""
         if b'"' in block or not block or b"\n\n" in block or block.startswith(b"\n"):
             return 0
         assert self.width is not None
@@ -76,14 +75,14 @@ class Records:
         table = marks.reshape(len(ends), self.width - 1)
         return len(ends) * bool((table[:, -1] < ends).all() and (table[1:, 0] > ends[:-1]).all())
 
-    def _parse(self, block: bytes, line: int, most: int | None) -> tuple[list[list[str]], list[int], int]:
-        """(records, the line of each, bytes used): all whole records, or the first `most`. Blank lines are skipped."""
+    def _parse(self, block: bytes, line: int, limit: int | None) -> tuple[list[list[str]], list[int], int]:
+        """(records, line numbers, bytes used) of all complete records, or the first `limit`, without blank lines."""
         text = io.StringIO(block.decode("utf-8"), newline="")
         reader = csv.reader(text, delimiter=self.dialect.separator, strict=True)
         rows: list[list[str]] = []
         lines: list[int] = []
-        done = 0  # lines of whole records
-        while most is None or len(rows) < most:
+        done = 0  # lines of complete records
+        while limit is None or len(rows) < limit:
             try:
                 row = next(reader)
             except StopIteration:
@@ -91,7 +90,7 @@ class Records:
                 break
             except csv.Error as error:
                 if "unexpected end" in str(error):
-                    break  # the cell may go on in the next block
+                    break  # the cell may continue in the next block
                 where = f"{self.path}: row {line + done}"
                 if "field larger" in str(error):
                     raise DataError(
@@ -101,7 +100,7 @@ class Records:
             at, done = line + done, reader.line_num
             if not row or (len(row) == 1 and not row[0].strip() and self.width != 1):
                 continue
-            if self.width is not None and len(row) != self.width and most is None:
+            if self.width is not None and len(row) != self.width and limit is None:
                 cells = f"{len(row)} cell{'s' * (len(row) != 1)}"
                 raise DataError(f"{self.path}: row {at} has {cells}, the row of names has {self.width}")
             rows.append(row)

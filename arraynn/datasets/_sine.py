@@ -1,4 +1,4 @@
-"""One period of a sine: the book's regression problem."""
+"""`sine`: one period of a sine, the book's regression problem."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def sine(
 ) -> tuple[Floats, Floats]:
     """One period of a sine: x = 0, 1/n, …, (n-1)/n and y = sin 2πx, with n = samples, and noise on y.
 
-    samples : integer, at least 1. noise : at least 0; standard deviation of normal noise on y. The book's is 0, where
+    samples : integer, at least 1. noise : at least 0; standard deviation of normal noise on y. The book's is 0; then
         nothing is drawn. seed : as for `spiral`.
     dtype : floating type of x and y; both are computed in float64, then rounded.
-    Returns x : (samples, 1) in [0, 1) and y : (samples, 1), without noise in [-1, 1].
+    Returns x : (samples, 1) in [0, 1) and y : (samples, 1), in [-1, 1] if there is no noise.
     Raises DataError for a value out of range.
 
     Kinsley and Kukieła, Neural Networks from Scratch in Python, chapter 17.

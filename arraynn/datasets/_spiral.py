@@ -1,4 +1,4 @@
-"""Interleaved spirals: the small classification problem used throughout the book."""
+"""`spiral`: interleaved spirals, the small classification problem used throughout the book."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from ._checks import Floats, Labels, Seed, count, float_dtype, normal, random_so
 def spiral(
     samples: int = 100, classes: int = 3, *, noise: float = 0.2, seed: Seed = 0, dtype: npt.DTypeLike = "float32"
 ) -> tuple[Floats, Labels]:
-    """Points on `classes` noisy arms of a spiral: x = (r sin 2.5t, r cos 2.5t).
+    """Noisy points on the arms of a spiral, one arm per class: x = (r sin 2.5t, r cos 2.5t).
 
     For class c, with n = samples: r = linspace(0, 1, n), t = linspace(4c, 4(c+1), n) + noise · e, e from N(0, 1).
 
-    samples : integer, at least 1; points of one class.
-    classes : integer, at least 1; arms. noise : at least 0; of the angle t. The book's is 0.2.
-    seed : integer, at least 0, or a numpy Generator or legacy RandomState, whose stream goes on. Each class draws once,
-        in order. `RandomState(0)` gives the book's points: computed in float64, then rounded.
+    samples : integer, at least 1; points of each class.
+    classes : integer, at least 1; arms. noise : at least 0; standard deviation of the angle t. The book's is 0.2.
+    seed : integer, at least 0, or a numpy Generator or legacy RandomState, whose stream continues. Each class draws
+        once, in order. `RandomState(0)` gives the book's points: computed in float64, then rounded.
     dtype : floating type of x.
     Returns x : (classes * samples, 2), within the unit circle, and y : (classes * samples,) int64 in [0, classes),
     class by class, not shuffled.
     Raises DataError for a value out of range.
 
     Andrej Karpathy, CS231n, "Putting it together: minimal neural network case study" (MIT licence);
-    Kinsley and Kukieła, Neural Networks from Scratch in Python, chapter 3. The book's package, nnfs, rounds the draws
-    as well to float32, which can move the last bit of x.
+    Kinsley and Kukieła, Neural Networks from Scratch in Python, chapter 3. The book's package, nnfs, also rounds the
+    draws to float32, which can change the last bit of x.
 
     >>> x, y = spiral(samples=4, classes=2)
     >>> x.shape, x.dtype.name, y.tolist()

@@ -1,4 +1,4 @@
-"""A table in a file: its kind by its name, its number of rows, its rows in chunks."""
+"""`TableFile`: the base class of tables in files, with their number of rows and their rows in chunks."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ SUFFIXES |= {
     ".xls": "excel",
     ".ods": "excel",
 }
-KEPT = 2**24  #: bytes, at most, of a file whose rows are kept in memory
+KEPT = 2**24  #: largest file, in bytes, whose rows are kept in memory
 
 
 def is_table_file(path: str | os.PathLike[str]) -> bool:
-    """Whether the name ends as a table's does: .csv, .tsv, .parquet, .jsonl, .xlsx …, text also with .gz behind it."""
+    """Whether the name has the ending of a table: .csv, .tsv, .parquet, .jsonl, .xlsx …; text also with .gz added."""
     return kind_of(os.fspath(path)) is not None
 
 
 def kind_of(path: str) -> str | None:
-    """text, parquet, lines or excel, by the ending of the name; None of any other file."""
+    """The kind of a table file by the ending of its name: text, parquet, lines or excel; None for any other file."""
     name = path.lower()
     packed = name.endswith(".gz")
     kind = SUFFIXES.get(os.path.splitext(name.removesuffix(".gz"))[1])
@@ -33,7 +33,7 @@ def kind_of(path: str) -> str | None:
 
 
 class TableFile:
-    """A table in a file. names : of its columns; decimal : the mark in its texts. description : its format in words."""
+    """A table in a file. names : of its columns. decimal : decimal mark of its texts. description : its format."""
 
     decimal = "."
     description = ""
@@ -56,7 +56,7 @@ class TableFile:
         return self._count
 
     def chunks(self, names: Sequence[str] | None = None) -> Iterator[Table]:
-        """The rows, some at a time, of these columns, or of all."""
+        """The rows in chunks, with these columns, or with all."""
         if self._kept is not None:
             yield from self._kept
         else:
@@ -66,5 +66,5 @@ class TableFile:
         raise NotImplementedError(f"{type(self).__name__} must define _read")
 
     def where(self, row: int) -> str:
-        """The words for a row in a message; the names are row 1."""
+        """How messages name a row; the row of names is row 1."""
         return f"row {row + 2} of {os.path.basename(self.path)}"

@@ -1,4 +1,4 @@
-"""A text file of a table, as blocks of whole lines in UTF-8; its encoding, separator and decimal mark, detected."""
+"""Reads a table's text file as blocks of whole lines in UTF-8; detects encoding, separator and decimal mark."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from typing import Any, BinaryIO
 from ..errors import DataError
 
 BLOCK = 2**22  #: bytes read at a time
-HEAD = 2**16  #: bytes from which separator and decimal mark are found
+HEAD = 2**16  #: bytes from which separator and decimal mark are detected
 SEPARATORS = ",;\t|"
-LONGEST = 2**26  #: bytes of one line
+LONGEST = 2**26  #: bytes of one line, at most
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -32,7 +32,7 @@ _BOMS = (
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text file is written. bom : bytes before the text. decimal : "." or ","."""
+    """The format of a text file. bom : length of its byte-order mark. decimal : "." or ","."""
 
     encoding: str
     bom: int
@@ -41,7 +41,7 @@ class Dialect:
     packed: bool
 
     def description(self) -> str:
-        """In words, for a reader."""
+        """The format as text for the user."""
         names = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
         parts = [f"{names.get(self.separator, repr(self.separator))} between cells", self.encoding]
         parts += ["a byte-order mark"] if self.bom else []
@@ -51,17 +51,17 @@ class Dialect:
 
 
 def dialect_of(path: str, separator: str | None, encoding: str | None, decimal: str | None) -> Dialect:
-    """The dialect of a file; given options are taken as they are. Raises DataError where it is not text, or empty."""
+    """Detect the dialect of a file; given options are not detected. Raises DataError if it is empty or not text."""
     packed = _packed(path)
     try:
-        with opened(path, packed) as file:
+        with open_bytes(path, packed) as file:
             head = file.read(HEAD)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
     if not head:
         raise DataError(f"{path} is empty")
     bom, found = next(((len(mark), name) for mark, name in _BOMS if head.startswith(mark)), (0, ""))
-    found = found or _wide(head)
+    found = found or _utf16_without_bom(head)
     if encoding is None:
         encoding = found or ("utf-8" if _is_utf8(path, packed) else "cp1252")
     try:
@@ -85,13 +85,13 @@ def dialect_of(path: str, separator: str | None, encoding: str | None, decimal: 
     return Dialect(encoding, bom, separator, decimal or _decimal(text, separator), packed)
 
 
-def opened(path: str, packed: bool) -> BinaryIO:
-    """The bytes of the file, unpacked."""
+def open_bytes(path: str, packed: bool) -> BinaryIO:
+    """Open the file for reading its bytes, unpacked if it is gzip."""
     return gzip.open(path, "rb") if packed else open(path, "rb")  # type: ignore[return-value]
 
 
 def blocks(path: str, dialect: Dialect, size: int = BLOCK) -> Iterator[bytes]:
-    """UTF-8 of whole lines, each ended by \\n, about `size` bytes at a time. A quoted cell may go on in the next block.
+    """Whole lines as UTF-8, each ended by \\n, about `size` bytes at a time. A quoted cell may span two blocks.
 
     Raises DataError for bytes that are not in the encoding, and for a null character.
     """
@@ -119,13 +119,13 @@ def _utf8(path: str, dialect: Dialect, size: int) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder("utf-8" if plain else dialect.encoding)()
     at, held = dialect.bom, b""
     try:
-        with opened(path, dialect.packed) as file:
+        with open_bytes(path, dialect.packed) as file:
             file.read(dialect.bom)
             while data := file.read(size):
                 if not plain:
                     data = decoder.decode(data).encode("utf-8")
                 data = held + data
-                held = data[-1:] if data.endswith(b"\r") else b""  # its \n may come next
+                held = data[-1:] if data.endswith(b"\r") else b""  # its \n may be in the next block
                 data = data[:-1] if held else data
                 yield data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
                 at += size
@@ -150,8 +150,8 @@ def _stem(path: str) -> str:
     return name.removesuffix(".gz")
 
 
-def _wide(head: bytes) -> str:
-    """UTF-16 without a mark: every second byte of plain text is 0."""
+def _utf16_without_bom(head: bytes) -> str:
+    """The encoding if the file is UTF-16 without a byte-order mark: every second byte of plain text is 0. Else ""."""
     if (len(head) >= 4 and len(head) % 2 == 0) or len(head) == HEAD:
         even, odd = head[0:1024:2], head[1:1024:2]
         if odd.count(0) > 0.4 * len(odd) and not even.count(0):
@@ -164,7 +164,7 @@ def _wide(head: bytes) -> str:
 def _is_utf8(path: str, packed: bool) -> bool:
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        with opened(path, packed) as file:
+        with open_bytes(path, packed) as file:
             while data := file.read(2**20):
                 if not data.isascii() or decoder.getstate()[0]:
                     decoder.decode(data)
@@ -177,7 +177,7 @@ def _is_utf8(path: str, packed: bool) -> bool:
 
 
 def _separator(text: str) -> str:
-    """The mark that divides most lines into the same number of cells, more than one."""
+    """The separator that splits most lines into the same number of cells, more than one."""
     best, score = ",", (0.0, 0)
     for mark in SEPARATORS:
         try:
@@ -199,8 +199,10 @@ _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 
 
 def _decimal(text: str, separator: str) -> str:
-    """The decimal mark: a comma where cells are numbers with a comma, not all of them in groups of three digits, and
-    no cell is a number with a point."""
+    """The decimal mark: a comma if cells are numbers with a comma, not all in groups of three digits, else a point.
+
+    A cell that is a number with a point makes it a point.
+    """
     cells: list[Any] = []
     try:
         for row in csv.reader(io.StringIO(text), delimiter=separator):

@@ -1,4 +1,4 @@
-"""Clouds of points in a row: classes that a straight line parts, or nearly."""
+"""`vertical`: clusters of points side by side, classes that straight lines separate, or nearly."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ._checks import Floats, Labels, Seed, count, float_dtype, normal, random_so
 def vertical(
     samples: int = 100, classes: int = 3, *, noise: float = 0.1, seed: Seed = 0, dtype: npt.DTypeLike = "float32"
 ) -> tuple[Floats, Labels]:
-    """Points around (c/3, 1/2) for class c: x = (noise · e + c/3, noise · e' + 0.5), e and e' from N(0, 1).
+    """Clusters around (c/3, 1/2) for class c: x = (noise · e + c/3, noise · e' + 0.5), e and e' from N(0, 1).
 
-    samples : integer, at least 1; points of one class.
-    classes : integer, at least 1; clouds. noise : at least 0; standard deviation of a cloud. The book's is 0.1.
-    seed : integer, at least 0, or a numpy Generator or legacy RandomState, whose stream goes on. Each class draws
+    samples : integer, at least 1; points of each class.
+    classes : integer, at least 1; clusters. noise : at least 0; standard deviation of a cluster. The book's is 0.1.
+    seed : integer, at least 0, or a numpy Generator or legacy RandomState, whose stream continues. Each class draws
         twice, the first coordinate first, as in the book.
     dtype : floating type of x; the points are computed in float64, then rounded.
     Returns x : (classes * samples, 2) and y : (classes * samples,) int64 in [0, classes), class by class.

@@ -1,4 +1,4 @@
-"""Tables in files: CSV, TSV, Parquet, JSON lines and Excel. The only module that imports polars (extra `tables`)."""
+"""Reads tables from CSV, TSV, Parquet, JSON lines and Excel files. Only this module imports polars (extra `tables`)."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from ._text_blocks import Dialect, blocks, dialect_of
 
 __all__ = ["TableFile", "is_table_file", "read_table"]
 
-ROWS = 2**17  #: rows of a Parquet file that are read at a time
-WIDE = 2**23  #: cells of a chunk of Parquet: a file of many columns is read fewer rows at a time
+MAX_ROWS = 2**17  #: rows in a chunk of a Parquet file, at most
+MAX_CELLS = 2**23  #: cells in a chunk of a Parquet file, at most: with many columns, chunks have fewer rows
 
 
 def polars() -> Any:
-    """The library. Raises DataError, naming the extra that brings it."""
+    """Import and return polars. Raises DataError, which names the extra that installs it."""
     try:
         return import_module("polars")
     except ImportError as error:
-        raise DataError(f'reading tables needs polars ({error}); pip install "arraynn[tables]" brings it') from None
+        raise DataError(f'reading tables needs polars ({error}); pip install "arraynn[tables]" installs it') from None
 
 
 def read_table(
@@ -42,20 +42,20 @@ def read_table(
     """Open a table in a file: its column names, its format, and its rows in chunks.
 
     path : CSV or other text (.csv, .tsv, .txt, with or without .gz), Parquet, JSON lines (.jsonl), Excel (.xlsx, with
-        fastexcel, which the extra brings). The first row of text and of Excel holds the names.
+        fastexcel, which the extra installs). The first row of text and of Excel holds the names.
     separator, encoding, decimal : of text; None detects them: commas, semicolons, tabs or bars; UTF-8, UTF-16 or
         cp1252, with or without a byte-order mark; "." or ",". sheet : of Excel; None is the first.
 
     All cells of a text file are read as text; `TableEncoding.learn` decides which columns hold numbers or dates.
     Text, Parquet and JSON lines are read in chunks, so that a large file needs little memory.
-    Raises DataError, naming the file and the row, for a file that cannot be read.
+    Raises DataError, which names the file and the row, for a file that cannot be read.
     """
     name = os.fspath(path)
     if not os.path.isfile(name):
         raise DataError(f"{name}: there is no such file, or it is not a plain file")
     kind = kind_of(name)
     if kind is None:
-        raise DataError(f"{name} ends in none of {', '.join(SUFFIXES)}; give it the ending of its format")
+        raise DataError(f"{name} has none of the endings {', '.join(SUFFIXES)}; rename it by its format")
     polars()
     if kind == "text":
         for what, value, allowed in (("separator", separator, None), ("decimal", decimal, (".", ","))):
@@ -68,7 +68,7 @@ def read_table(
 
 
 class TextFile(TableFile):
-    """CSV and other separated text. plain : whether it has been read to its end, and all its blocks were plain text."""
+    """CSV and other separated text. plain : whether a complete pass has found no block with quotes."""
 
     def __init__(self, path: str, dialect: Dialect) -> None:
         super().__init__(path)
@@ -80,11 +80,9 @@ class TextFile(TableFile):
             raise DataError(f"{path} is empty")
         kind, data, _ = header
         first = data[0] if kind == "rows" else data.split(b"\n", 1)[0].decode().split(dialect.separator)
-        names = [cell.strip() or f"column {place}" for place, cell in enumerate(first, 1)]
+        names = [cell.strip() or f"column {i}" for i, cell in enumerate(first, 1)]
         if all(number(cell) is not None for cell in first):
-            raise DataError(
-                f"{path}: its first row, {', '.join(first)[:60]}, holds numbers where names belong; add them"
-            )
+            raise DataError(f"{path}: its first row, {', '.join(first)[:60]}, holds numbers; add a row of column names")
         checked_names(names, path)
         self.names = tuple(names)
 
@@ -98,7 +96,9 @@ class TextFile(TableFile):
             if table.count:
                 yield table
             start += table.count
-        self.plain = records.all_plain and self._size() == self.size  # all was read, of an unchanged file
+        self.plain = (
+            records.all_plain and self._size() == self.size
+        )  # the pass was complete, and the file has not changed
 
     def _size(self) -> tuple[int, int]:
         found = os.stat(self.path)
@@ -107,33 +107,33 @@ class TextFile(TableFile):
     def _of_rows(self, rows: list[list[str]], lines: list[int], names: Sequence[str], start: int) -> Table:
         columns = {}
         for name in names:
-            place = self.names.index(name)
-            columns[name] = Column("text", np.asarray([*(row[place] for row in rows), None], object)[:-1], self.decimal)
+            i = self.names.index(name)
+            columns[name] = Column("text", np.asarray([*(row[i] for row in rows), None], object)[:-1], self.decimal)
         return Table(columns, len(rows), start, lambda row: self.where(lines[row] - 2))
 
     def _of_text(self, data: bytes, lines: tuple[int, int], names: Sequence[str], start: int) -> Table:
         first, count = lines
         columns: dict[str, Column] = {}
         if names:
-            places = sorted(self.names.index(name) for name in names)
+            indices = sorted(self.names.index(name) for name in names)
             frame = polars().read_csv(
                 io.BytesIO(data),
                 has_header=False,
                 separator=self.dialect.separator,
                 quote_char=None,
                 infer_schema=False,
-                columns=places,
+                columns=indices,
             )
-            found = dict(zip(places, frame.get_columns(), strict=True))
-            columns = {name: Texts("text", found[self.names.index(name)], self.decimal) for name in names}
+            found = dict(zip(indices, frame.get_columns(), strict=True))
+            columns = {name: TextColumn("text", found[self.names.index(name)], self.decimal) for name in names}
         return Table(columns, count, start, lambda row: self.where(first + row - 2))
 
 
 class FrameFile(TableFile):
-    """A file that polars reads into a frame."""
+    """A file that polars reads into a data frame."""
 
     def table(self, frame: Any, start: int) -> Table:
-        """The frame's columns."""
+        """The frame as a Table. start : the index of its first row in the file."""
         columns = {name: self._column(name, frame[name], start) for name in frame.columns}
         return Table(columns, frame.height, start, lambda row: self.where(start + row))
 
@@ -143,9 +143,9 @@ class FrameFile(TableFile):
         if kind == pl.Null:
             return Column("text", np.full(len(series), None, object))
         if kind == pl.String:
-            return Texts("text", series)
+            return TextColumn("text", series)
         if kind in (pl.Categorical, pl.Enum):
-            return Texts("text", series.cast(pl.String))
+            return TextColumn("text", series.cast(pl.String))
         if kind == pl.Boolean:
             return Column("flag", series.cast(pl.Float64).to_numpy())
         if kind in (pl.Date, pl.Datetime):
@@ -155,11 +155,11 @@ class FrameFile(TableFile):
         if kind.is_numeric():
             return Column("number", series.cast(pl.Float64).to_numpy())
         raise DataError(
-            f"{self.path}: column {name!r} is of type {kind}; a column is of numbers, text, booleans or dates"
+            f"{self.path}: column {name!r} is of type {kind}; a column must hold numbers, text, booleans or dates"
         )
 
     def failed(self, error: Exception) -> DataError:
-        """Polars' error in one line."""
+        """A DataError with polars' message in one line."""
         return DataError(f"{self.path} cannot be read: {' '.join(str(error).split())[:200]}")
 
 
@@ -168,17 +168,17 @@ def _zone(kind: Any) -> Any:
 
 
 class ParquetFile(FrameFile):
-    """Parquet, some rows at a time."""
+    """A Parquet file, read in chunks."""
 
     description = "Parquet"
 
     def __init__(self, path: str, sheet: str | None = None) -> None:
         super().__init__(path)
-        self.frame = self._tried(lambda: polars().scan_parquet(path, glob=False))
-        self.names = tuple(self._tried(lambda: self.frame.collect_schema().names()))
+        self.frame = self._with_clear_errors(lambda: polars().scan_parquet(path, glob=False))
+        self.names = tuple(self._with_clear_errors(lambda: self.frame.collect_schema().names()))
         checked_names(self.names, path)
 
-    def _tried(self, act: Callable[[], Any]) -> Any:
+    def _with_clear_errors(self, act: Callable[[], Any]) -> Any:
         try:
             return act()
         except polars().exceptions.PolarsError as error:
@@ -188,22 +188,22 @@ class ParquetFile(FrameFile):
 
     def _read(self, names: Sequence[str]) -> Iterator[Table]:
         pl = polars()
-        count = self._tried(lambda: self.frame.select(pl.len()).collect().item())
+        count = self._with_clear_errors(lambda: self.frame.select(pl.len()).collect().item())
         if not names:
             yield Table({}, count)
             return
-        step = max(1, min(ROWS, WIDE // len(names)))
+        step = max(1, min(MAX_ROWS, MAX_CELLS // len(names)))
         for start in range(0, count, step):
             part = self.frame.select(names).slice(start, step)
-            yield self.table(self._tried(part.collect), start)
+            yield self.table(self._with_clear_errors(part.collect), start)
 
     def where(self, row: int) -> str:
-        """Rows of a Parquet file are counted from 1: it has no row of names."""
+        """How messages name a row: counted from 1, as Parquet has no row of names."""
         return f"row {row + 1} of {os.path.basename(self.path)}"
 
 
 class LinesFile(ParquetFile):
-    """JSON lines: an object a line, some lines at a time. The columns are those of all lines."""
+    """JSON lines, one object per line, read in chunks. The columns are those of all lines together."""
 
     description = "JSON lines"
 
@@ -237,7 +237,7 @@ class LinesFile(ParquetFile):
         start = 0
         for row in self._objects():
             rows.append(row)
-            if len(rows) * max(len(self.names), 1) >= WIDE // 8:
+            if len(rows) * max(len(self.names), 1) >= MAX_CELLS // 8:
                 yield self._of(rows, names, start)
                 start, rows = start + len(rows), []
         if rows:
@@ -252,18 +252,18 @@ class LinesFile(ParquetFile):
 
 
 class ExcelFile(FrameFile):
-    """A sheet of an Excel workbook, read whole."""
+    """A sheet of an Excel workbook, read as a whole."""
 
     def __init__(self, path: str, sheet: str | None = None) -> None:
         super().__init__(path)
-        which = {} if sheet is None else {"sheet_name": sheet}
+        options = {} if sheet is None else {"sheet_name": sheet}
         try:
             import_module("fastexcel")
         except ImportError:
-            raise DataError('reading Excel needs fastexcel; pip install "arraynn[tables]" brings it') from None
+            raise DataError('reading Excel needs fastexcel; pip install "arraynn[tables]" installs it') from None
         try:
-            self.frame = polars().read_excel(path, engine="calamine", infer_schema_length=None, **which)
-        except Exception as error:  # errors of fastexcel, of polars, of a damaged archive
+            self.frame = polars().read_excel(path, engine="calamine", infer_schema_length=None, **options)
+        except Exception as error:  # fastexcel, polars and damaged archives raise many types
             raise self.failed(error) from None
         self.description = "Excel" if sheet is None else f"Excel, sheet {sheet!r}"
         self.names = tuple(self.frame.columns)
@@ -274,27 +274,27 @@ class ExcelFile(FrameFile):
             yield self.table(self.frame.select(names) if names else self.frame, 0)
 
 
-class Texts(Column):
-    """A text column held by polars: equal to `Column` in all results, and faster."""
+class TextColumn(Column):
+    """A text column stored by polars: it gives the same results as `Column`, faster."""
 
     def take(self, rows: Any) -> Column:
-        """The rows of a mask, a slice, or an array of places."""
+        """The rows selected by a mask, a slice, or an array of indices."""
         if isinstance(rows, slice):
-            return Texts(self.kind, self.values[rows], self.decimal)
+            return TextColumn(self.kind, self.values[rows], self.decimal)
         rows = np.asarray(rows)
-        places = np.flatnonzero(rows) if rows.dtype == bool else rows
-        return Texts(self.kind, self.values.gather(places), self.decimal)
+        indices = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return TextColumn(self.kind, self.values.gather(indices), self.decimal)
 
     def factorized(self, rows: Any = slice(None)) -> tuple[list[str | None], np.ndarray]:
-        """(the different values, None last, for each row its place among them)."""
+        """(the distinct values, None last; for each row the index of its value)."""
         pl = polars()
         series = self.values if isinstance(rows, slice) and rows == slice(None) else self.take(rows).values
         words = series.drop_nulls().unique(maintain_order=True)
-        places = series.cast(pl.Enum(words)).to_physical().cast(pl.Int64).fill_null(len(words))
-        return [*words.to_list(), None], places.to_numpy()
+        indices = series.cast(pl.Enum(words)).to_physical().cast(pl.Int64).fill_null(len(words))
+        return [*words.to_list(), None], indices.to_numpy()
 
-    def settled(self, decimal: str) -> np.ndarray | None:
-        """The numbers that polars reads, nan elsewhere."""
+    def parsed_fast(self, decimal: str) -> np.ndarray | None:
+        """The texts as numbers, nan where polars reads none."""
         pl = polars()
         texts = self.values
         if decimal == ",":
@@ -304,6 +304,6 @@ class Texts(Column):
         return found
 
     def beginning_with_zero(self) -> list[str]:
-        """The texts that begin with a zero and another digit."""
+        """The distinct texts that begin with a zero and another digit."""
         found: list[str] = self.values.filter(self.values.str.contains(r"^\s*[+-]?0[0-9]")).unique().to_list()
         return found

@@ -1,4 +1,4 @@
-"""Encodes tables as a network's inputs and targets. The encoding of each column is data, saved with the model."""
+"""Encodes tables as a network's inputs and targets. The encoding of each column is a value, saved with the model."""
 
 from ._columns import CategoryColumn, DateColumn, EmbeddedColumn, FlagColumn, LeftOut, NumberColumn
 from ._frame import Column, Table, as_table, checked_names, is_table, of_objects

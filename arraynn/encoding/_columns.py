@@ -12,7 +12,7 @@ import numpy as np
 from .._hyperparameters import is_integer
 from .._text import brief, counted
 from ..errors import DataError
-from ._frame import Column, spelled
+from ._frame import Column, number_text
 from ._values import FLAGS, date, is_missing
 
 Where = Callable[[int], str]  #: names the row at an index, for an error
@@ -36,12 +36,14 @@ class Encoded:
         return 0
 
     def features(self, column: Column, where: Where) -> np.ndarray:
-        """(N, width) float64, or (N,) int64 codes. Raises DataError, naming column, row and value, for a cell that does
-        not fit."""
+        """The encoded column: (N, width) float64, or (N,) int64 codes.
+
+        Raises DataError, which names column, row and value, for a cell that does not fit.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define features")
 
     def description(self) -> str:
-        """The encoding in words."""
+        """The encoding as text for the user."""
         raise NotImplementedError(f"{type(self).__name__} must define description")
 
 
@@ -62,7 +64,7 @@ class NumberColumn(Encoded):
     decimal: str = "."
 
     def __post_init__(self) -> None:
-        _checked(self.name, mean=self.mean, scale=self.scale, fill=self.fill)
+        _check_fields(self.name, mean=self.mean, scale=self.scale, fill=self.fill)
         if self.scale <= 0 or self.decimal not in (".", ","):
             raise ValueError(f"scale must be above 0 and decimal '.' or ',', got {self.scale!r}, {self.decimal!r}")
 
@@ -81,7 +83,7 @@ class NumberColumn(Encoded):
 
 @dataclass(frozen=True)
 class FlagColumn(Encoded):
-    """1 where true, 0 where false or missing; with `gaps`, a second column is 1 where missing.
+    """True or false as 1 or 0, missing as 0; with `gaps`, a second column is 1 where the value is missing.
 
     Texts are true and false, yes and no, t and f, y and n, in any case; numbers are 1 and 0.
     """
@@ -90,7 +92,7 @@ class FlagColumn(Encoded):
     gaps: bool = False
 
     def __post_init__(self) -> None:
-        _checked(self.name)
+        _check_fields(self.name)
 
     @property
     def width(self) -> int:
@@ -98,13 +100,13 @@ class FlagColumn(Encoded):
 
     def features(self, column: Column, where: Where) -> np.ndarray:
         if column.kind == "text":
-            values = column.looked_up(lambda word: FLAGS.get((word or "").strip().lower(), np.inf))
-            values[column.looked_up(is_missing) > 0] = np.nan
+            values = column.map_distinct(lambda word: FLAGS.get((word or "").strip().lower(), np.inf))
+            values[column.map_distinct(is_missing) > 0] = np.nan
         else:
             values = column.values
         wrong = np.flatnonzero(~np.isnan(values) & (values != 0) & (values != 1))
         if wrong.size or column.kind == "date":
-            _refuse(self.name, column, int(wrong[0]) if wrong.size else 0, where, "true or false was expected")
+            _raise_bad_cell(self.name, column, int(wrong[0]) if wrong.size else 0, where, "true or false was expected")
         return _with_gaps(np.nan_to_num(values)[:, None], values, self, (0.0, 1.0))
 
     def description(self) -> str:
@@ -113,7 +115,7 @@ class FlagColumn(Encoded):
 
 @dataclass(frozen=True)
 class CategoryColumn(Encoded):
-    """One-hot: column k is 1 where the text is values[k]; with `gaps`, a last column is 1 where it is missing.
+    """One-hot encoding: column k is 1 where the text is values[k]; with `gaps`, a last column is 1 where it is missing.
 
     A text that is none of the values, such as a new one at prediction, is 0 in all columns.
     """
@@ -123,8 +125,8 @@ class CategoryColumn(Encoded):
     gaps: bool = False
 
     def __post_init__(self) -> None:
-        _checked(self.name)
-        _checked_values(self.values)
+        _check_fields(self.name)
+        _check_values(self.values)
 
     @property
     def width(self) -> int:
@@ -133,8 +135,8 @@ class CategoryColumn(Encoded):
     def features(self, column: Column, where: Where) -> np.ndarray:
         codes = coded(column, self.values)
         missing = codes == 1
-        wide = codes[:, None] == np.arange(2, 2 + len(self.values))
-        return np.concatenate([wide, missing[:, None]], axis=1) if self.gaps else wide
+        one_hot = codes[:, None] == np.arange(2, 2 + len(self.values))
+        return np.concatenate([one_hot, missing[:, None]], axis=1) if self.gaps else one_hot
 
     def description(self) -> str:
         return f"one-hot, {counted(len(self.values), 'value')}" + (" and gaps" if self.gaps else "")
@@ -142,7 +144,7 @@ class CategoryColumn(Encoded):
 
 @dataclass(frozen=True)
 class EmbeddedColumn(Encoded):
-    """A code for an embedding: 2 + k where the text is values[k], 1 where it is missing, 0 for every other text.
+    """An integer code for an embedding: 2 + k for the text values[k], 1 for a missing value, 0 for every other text.
 
     units : the length of the vector that the embedding has for each code.
     """
@@ -154,8 +156,8 @@ class EmbeddedColumn(Encoded):
     code: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _checked(self.name)
-        _checked_values(self.values)
+        _check_fields(self.name)
+        _check_values(self.values)
         if not is_integer(self.units, 1):
             raise ValueError(f"units must be an integer of at least 1, got {self.units!r}")
 
@@ -189,7 +191,7 @@ class DateColumn(Encoded):
     LENGTHS: ClassVar[dict[str, float]] = {"year": YEAR, "week": WEEK, "day": DAY}
 
     def __post_init__(self) -> None:
-        _checked(self.name, mean=self.mean, scale=self.scale)
+        _check_fields(self.name, mean=self.mean, scale=self.scale)
         if self.scale <= 0 or not set(self.periods) <= set(self.LENGTHS):
             raise ValueError(f"scale must be above 0, periods of {', '.join(self.LENGTHS)}, got {self!r}")
 
@@ -213,13 +215,13 @@ class DateColumn(Encoded):
 
 @dataclass(frozen=True)
 class LeftOut(Encoded):
-    """A column that the network does not see. reason : why."""
+    """A column that is not an input of the network. reason : why."""
 
     name: str
     reason: str
 
     def __post_init__(self) -> None:
-        _checked(self.name)
+        _check_fields(self.name)
         if not isinstance(self.reason, str):
             raise ValueError(f"reason must be a text, got {self.reason!r}")
 
@@ -240,27 +242,27 @@ def standardized(letter: str, mean: float, scale: float) -> str:
 
 
 def numbers(name: str, column: Column, where: Where, decimal: str, stray: bool = False) -> np.ndarray:
-    """float64, nan where missing. Raises DataError for numbers that are not finite and, unless `stray`, for texts.
+    """A column as float64, nan where missing. Raises DataError for infinite numbers and, unless `stray`, for texts.
 
     decimal : the mark in texts, for columns that do not know the mark of their own file.
     """
     if column.kind == "date":
-        _refuse(name, column, 0, where, "a number was expected")
+        _raise_bad_cell(name, column, 0, where, "a number was expected")
     values, wrong = column.numbers(column.decimal or decimal)
     if wrong.size and not stray:
-        _refuse(name, column, int(wrong[0]), where, "a number was expected")
+        _raise_bad_cell(name, column, int(wrong[0]), where, "a number was expected")
     infinite = np.flatnonzero(np.isinf(values))
     if infinite.size:
-        _refuse(name, column, int(infinite[0]), where, "every number must be finite")
+        _raise_bad_cell(name, column, int(infinite[0]), where, "every number must be finite")
     return values
 
 
 def seconds(name: str, column: Column, where: Where, day_first: bool) -> np.ndarray:
-    """float64 seconds since 1970, nan where missing. Raises DataError for a cell that is not a date."""
+    """A column as float64 seconds since 1970, nan where missing. Raises DataError for a cell that is not a date."""
     if column.kind == "date":
         return np.asarray(column.values)
     if column.kind != "text":
-        _refuse(name, column, 0, where, "a date was expected")
+        _raise_bad_cell(name, column, 0, where, "a date was expected")
 
     def moment(word: str | None) -> float:
         if is_missing(word):
@@ -268,46 +270,46 @@ def seconds(name: str, column: Column, where: Where, day_first: bool) -> np.ndar
         found = date(str(word), day_first)
         return math.inf if found is None else found
 
-    values = column.looked_up(moment)
+    values = column.map_distinct(moment)
     wrong = np.flatnonzero(np.isinf(values))
     if wrong.size:
-        _refuse(name, column, int(wrong[0]), where, "a date was expected")
+        _raise_bad_cell(name, column, int(wrong[0]), where, "a date was expected")
     return values
 
 
 def coded(column: Column, values: tuple[str, ...]) -> np.ndarray:
-    """int64 codes: 2 + k where the text is values[k], 1 where it is missing, 0 elsewhere."""
-    places = {value: float(2 + k) for k, value in enumerate(values)}
+    """A column as int64 codes: 2 + k for the text values[k], 1 for a missing value, 0 for every other text."""
+    code_of = {value: float(2 + k) for k, value in enumerate(values)}
     if column.kind == "number":
-        return _coded_numbers(column.values, places)
+        return _coded_numbers(column.values, code_of)
 
     def code(word: str | None) -> float:
-        return 1.0 if is_missing(word) else places.get(str(word).strip(), 0.0)
+        return 1.0 if is_missing(word) else code_of.get(str(word).strip(), 0.0)
 
-    return column.as_text().looked_up(code).astype(np.int64)
+    return column.as_text().map_distinct(code).astype(np.int64)
 
 
-def _coded_numbers(values: np.ndarray, places: dict[str, float]) -> np.ndarray:
-    different, inverse = np.unique(values, return_inverse=True)
-    codes = [1.0 if np.isnan(v) else places.get(spelled(v), 0.0) for v in different.tolist()]
+def _coded_numbers(values: np.ndarray, code_of: dict[str, float]) -> np.ndarray:
+    distinct, inverse = np.unique(values, return_inverse=True)
+    codes = [1.0 if np.isnan(v) else code_of.get(number_text(v), 0.0) for v in distinct.tolist()]
     return np.asarray(codes or [0.0])[inverse].astype(np.int64)
 
 
 def _with_gaps(parts: np.ndarray, values: np.ndarray, one: Any, scaled: tuple[float, float]) -> np.ndarray:
-    """The columns, standardized, and beside them the one that marks gaps."""
+    """The columns, standardized; if the encoding has gaps, with a column that marks missing values."""
     mean, scale = scaled
     if (mean, scale) != (0.0, 1.0):
         parts = (parts - mean) / scale
     return np.concatenate([parts, np.isnan(values)[:, None]], axis=1) if one.gaps else parts
 
 
-def _refuse(name: str, column: Column, place: int, where: Where, expected: str) -> None:
-    value = column.take(slice(place, place + 1)).texts()[0] if len(column) else None
+def _raise_bad_cell(name: str, column: Column, row: int, where: Where, expected: str) -> None:
+    value = column.take(slice(row, row + 1)).texts()[0] if len(column) else None
     shown = repr(value if value is None or len(value) < 60 else value[:57] + "...")
-    raise DataError(f"column {name!r} holds {shown} in {where(place)}; {expected}")
+    raise DataError(f"column {name!r} holds {shown} in {where(row)}; {expected}")
 
 
-def _checked(name: Any, **values: Any) -> None:
+def _check_fields(name: Any, **values: Any) -> None:
     if not isinstance(name, str) or not name:
         raise ValueError(f"a column's name must be a text, got {name!r}")
     for key, value in values.items():
@@ -315,7 +317,7 @@ def _checked(name: Any, **values: Any) -> None:
             raise ValueError(f"{key} of column {name!r} must be a finite number, got {value!r}")
 
 
-def _checked_values(values: Any) -> None:
+def _check_values(values: Any) -> None:
     if not isinstance(values, tuple) or not all(isinstance(value, str) for value in values):
         raise ValueError(f"values must be a tuple of texts, got {str(values)[:80]}")
     if len(set(values)) < len(values):

@@ -1,4 +1,4 @@
-"""Tables as the encoding sees them: named columns of numbers, text, flags or dates, from frames, files, mappings."""
+"""`Table` and `Column`: named columns of numbers, text, flags or dates, from data frames, files or mappings."""
 
 from __future__ import annotations
 
@@ -35,34 +35,34 @@ class Column:
     # For text columns.
 
     def factorized(self, rows: Any = slice(None)) -> tuple[list[str | None], np.ndarray]:
-        """(the different values in the order of their first rows, the index of each row's value among them)."""
-        places: dict[str | None, int] = {}
-        inverse = np.fromiter((places.setdefault(v, len(places)) for v in self.values[rows]), np.int64)
-        return list(places), inverse
+        """(the distinct values in the order of their first rows, the index of each row's value among them)."""
+        index_of: dict[str | None, int] = {}
+        inverse = np.fromiter((index_of.setdefault(v, len(index_of)) for v in self.values[rows]), np.int64)
+        return list(index_of), inverse
 
-    def settled(self, decimal: str) -> np.ndarray | None:
-        """The numbers that a faster reader finds, nan elsewhere; None where there is no such reader."""
+    def parsed_fast(self, decimal: str) -> np.ndarray | None:
+        """The numbers that a faster parser finds, nan elsewhere; None if there is no such parser."""
         return None
 
     def beginning_with_zero(self) -> list[str]:
         """The texts that may be digits with a leading zero: those that begin with a zero, a sign or a space."""
         return [v for v in self.values if v is not None and v[:1] in "0+- \t"]
 
-    def looked_up(self, function: Callable[[str | None], float], rows: Any = slice(None)) -> np.ndarray:
-        """The function of each value, called once for each different value."""
+    def map_distinct(self, function: Callable[[str | None], float], rows: Any = slice(None)) -> np.ndarray:
+        """The function of each value, called once for each distinct value."""
         values, inverse = self.factorized(rows)
         found: np.ndarray = np.asarray([function(value) for value in values] or [np.nan], np.float64)[inverse]
         return found
 
     def texts(self) -> Sequence[str | None]:
-        """Each value as the text of a class or a category. A whole number has no decimal point; None is missing."""
+        """Each value as the text of a class or a category; an integer has no decimal point; None if missing."""
         if self.kind == "text":
             return [None if is_missing(v) else v.strip() for v in self.values]
         if self.kind == "date":
             return [None if np.isnan(v) else str(np.datetime64(int(v), "s")) for v in self.values]
         if self.kind == "flag":
             return [None if np.isnan(v) else str(bool(v)) for v in self.values]
-        return [None if np.isnan(v) else spelled(v) for v in self.values.tolist()]
+        return [None if np.isnan(v) else number_text(v) for v in self.values.tolist()]
 
     def as_text(self) -> Column:
         """The same column as text."""
@@ -72,16 +72,16 @@ class Column:
         """(float64 values, nan where missing or not a number; the indices of the texts that are not numbers)."""
         if self.kind != "text":
             return self.values, np.empty(0, np.int64)
-        values = self.settled(decimal)
+        values = self.parsed_fast(decimal)
         if values is None:
             values = np.full(len(self), np.nan)
-        unsettled = np.flatnonzero(~np.isfinite(values))
-        if not unsettled.size:
-            return values, unsettled
-        words, inverse = self.factorized(unsettled)
+        unparsed = np.flatnonzero(~np.isfinite(values))
+        if not unparsed.size:
+            return values, unparsed
+        words, inverse = self.factorized(unparsed)
         parsed = [np.nan if is_missing(word) else number(str(word), decimal) for word in words]
-        values[unsettled] = np.asarray([np.nan if v is None else v for v in parsed] or [np.nan])[inverse]
-        return values, unsettled[np.asarray([v is None for v in parsed] or [False])[inverse]]
+        values[unparsed] = np.asarray([np.nan if v is None else v for v in parsed] or [np.nan])[inverse]
+        return values, unparsed[np.asarray([v is None for v in parsed] or [False])[inverse]]
 
 
 @dataclass(frozen=True)
@@ -102,34 +102,33 @@ class Table:
         return tuple(self.columns)
 
     def chunks(self, names: Sequence[str] | None = None) -> Iterator[Table]:
-        """The table in parts that fit in memory: here, one part with all rows."""
+        """The table in chunks that fit in memory: here, one chunk with all rows."""
         yield self
 
-    def take(self, places: np.ndarray) -> Table:
+    def take(self, index_of: np.ndarray) -> Table:
         """The rows at these indices. Their `where` still names the rows of the original."""
-        taken = {name: column.take(places) for name, column in self.columns.items()}
-        return Table(taken, len(places), 0, lambda row: self.where(int(places[row])))
+        taken = {name: column.take(index_of) for name, column in self.columns.items()}
+        return Table(taken, len(index_of), 0, lambda row: self.where(int(index_of[row])))
 
 
-def spelled(value: float) -> str:
-    """A number as text, without a decimal point where it is whole.
+def number_text(value: float) -> str:
+    """A number as text, without a decimal point if it is an integer.
 
-    >>> spelled(3.0), spelled(0.25)
+    >>> number_text(3.0), number_text(0.25)
     ('3', '0.25')
     """
     return str(int(value)) if abs(value) < 2**53 and value == int(value) else repr(float(value))
 
 
 def is_table(x: Any) -> bool:
-    """Whether x is a table: a pandas or polars frame, a file that `datasets.read_table` opened, or a mapping from names
-    to columns."""
+    """Whether x is a table: a pandas or polars frame, a file opened by `datasets.read_table`, or {name: column}."""
     return hasattr(x, "chunks") or isinstance(x, Mapping) or (hasattr(x, "columns") and not callable(x.columns))
 
 
 def as_table(frame: Any) -> Any:
-    """A frame as an object with `names`, `count` and `chunks()`. Raises DataError for anything else.
+    """Convert a frame to an object with `names`, `count` and `chunks()`. Raises DataError for anything else.
 
-    frame : such an object already; a pandas or polars frame; a mapping from names to sequences.
+    frame : a pandas or polars frame; a mapping from names to sequences; an object of that kind is returned unchanged.
     """
     if hasattr(frame, "chunks") and hasattr(frame, "names"):
         return frame
@@ -146,14 +145,16 @@ def as_table(frame: Any) -> Any:
 
 def checked_names(names: Sequence[Any], what: str) -> None:
     """Raise DataError unless all names are texts, none is empty and no two are equal."""
-    for place, name in enumerate(names, 1):
+    for position, name in enumerate(names, 1):
         if not isinstance(name, str):
-            raise DataError(f"{what}: the name of column {place} is {name!r}; names must be texts, as by map(str, …)")
+            raise DataError(
+                f"{what}: the name of column {position} is {name!r}; names must be texts, as by map(str, …)"
+            )
         if not name.strip():
-            raise DataError(f"{what}: column {place} has no name; give it one")
+            raise DataError(f"{what}: column {position} has no name; give it one")
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{what} has {names.count(twice)} columns named {twice!r}; give each its own name")
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{what} has {names.count(repeated)} columns named {repeated!r}; give each its own name")
 
 
 def _column(name: str, series: Any) -> Column:
@@ -165,8 +166,8 @@ def _column(name: str, series: Any) -> Column:
         return Column("flag", _floats(name, series))
     if kind.lower().rstrip("0123456789") in ("int", "uint", "float", "decimal"):
         return Column("number", _floats(name, series))
-    values = series.to_list() if hasattr(series, "to_list") else list(series)  # NumPy's arrays of objects too
-    return of_objects(name, [None if _absent(value) else value for value in values])
+    values = series.to_list() if hasattr(series, "to_list") else list(series)  # also for NumPy arrays of objects
+    return of_objects(name, [None if _is_missing_object(value) else value for value in values])
 
 
 def _dates(series: Any) -> Column:
@@ -177,7 +178,7 @@ def _dates(series: Any) -> Column:
 
 
 def _floats(name: str, series: Any) -> np.ndarray:
-    if hasattr(series, "isna"):  # pandas, whose nullable types have a missing value of their own
+    if hasattr(series, "isna"):  # pandas: its nullable types have their own missing value
         return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan), np.float64)
     values = series.to_list() if hasattr(series, "to_list") and series.null_count() else np.asarray(series)
     if isinstance(values, list):
@@ -185,12 +186,12 @@ def _floats(name: str, series: Any) -> np.ndarray:
     return np.array(values, np.float64)
 
 
-def _absent(value: Any) -> bool:
+def _is_missing_object(value: Any) -> bool:
     return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")
 
 
 def of_objects(name: str, values: list[Any], where: Callable[[int], str] = "row {}".format) -> Column:
-    """A column of Python objects, None for missing ones: of the kind that all have, or else text.
+    """A column from Python objects, None for missing ones. It has the kind that fits all of them, or else is text.
 
     Raises DataError for lists, dicts, arrays and other objects that are not a single value.
     """
@@ -213,4 +214,4 @@ def of_objects(name: str, values: list[Any], where: Callable[[int], str] = "row 
 
 
 def _text(value: Any) -> str:
-    return spelled(float(value)) if isinstance(value, (float, np.floating)) and np.isfinite(value) else str(value)
+    return number_text(float(value)) if isinstance(value, (float, np.floating)) and np.isfinite(value) else str(value)

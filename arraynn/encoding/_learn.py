@@ -34,8 +34,8 @@ TASKS = ("classification", "regression")
 class Learnt:
     """The result of `learn`.
 
-    why : for each column and target, the values that its encoding rests on. notes : warnings, a sentence each: texts
-    among numbers, columns that nearly equal the target.
+    why : for each column and target, the values that its encoding is based on. notes : warnings, one sentence each:
+    texts among numbers, columns that nearly equal the target.
     """
 
     encoding: TableEncoding
@@ -74,14 +74,14 @@ def learn(
     rows : a mask or the indices of the training rows, None for all.
 
     Numbers are standardized. Text of few values is one-hot, of more values embedded. Words for true and false become 1
-    and 0, dates their parts. Constant columns, ids (nearly consecutive whole numbers, text that differs in nearly all
-    rows) and columns without values are left out. The thresholds are `RULES`.
+    and 0. Dates become a time and sines and cosines of its periods. Constant columns, ids (nearly consecutive integers,
+    text that differs in nearly all rows) and columns without values are left out. The thresholds are `RULES`.
     Raises DataError for a column that is not in the table, and for a target that cannot be learnt.
     """
     table = as_table(frame)
     targets = [target] if isinstance(target, str) else list(target)
-    wished: dict[str, Iterable[str]] = {"numeric": numeric, "text": text, "categories": categories, "drop": drop}
-    _known(table, targets, wished)
+    requested: dict[str, Iterable[str]] = {"numeric": numeric, "text": text, "categories": categories, "drop": drop}
+    _check_names(table, targets, requested)
     if task not in (None, *TASKS):
         raise DataError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
     forced = dict.fromkeys(numeric, "number") | dict.fromkeys([*text, *categories], "text")
@@ -100,9 +100,9 @@ def learn(
     encoding = TableEncoding(tuple(columns), found_targets)
     if not encoding.used:
         reasons = "; ".join(f"{c.name!r}, {c.description()}" for c in columns) or "the table has only the target"
-        raise DataError(f"no column is left to learn from: {reasons}")
+        raise DataError(f"no column is left as an input: {reasons}")
     notes = [
-        f"column {p.name!r}: {counted(p.stray, 'text')} among its numbers, taken as gaps, the first {p.first_stray}"
+        f"column {p.name!r}: {counted(p.stray, 'text')} among its numbers, counted as missing: {p.first_stray}"
         for p in profiles.values()
         if isinstance(p, NumberProfile) and p.stray and p.name not in targets
     ]
@@ -116,10 +116,10 @@ def learn_target(table: Any, name: str, task: str | None = None, rows: Any = Non
 
 
 def order_of(table: Any, name: str) -> np.ndarray:
-    """(N,) float64, the values of a column of dates or numbers. Raises DataError where a row has none."""
+    """The values of a column of dates or numbers, (N,) float64. Raises DataError where a row has none."""
     profile = profiles_of(table, None, {}, [other for other in table.names if other != name])[name]
     if isinstance(profile, TextProfile):
-        raise DataError(f"column {name!r} holds neither dates nor numbers, so rows have no order in time")
+        raise DataError(f"column {name!r} holds neither dates nor numbers, so it cannot order the rows in time")
     found = []
     for chunk in table.chunks([name]):
         column = chunk.columns[name]
@@ -136,18 +136,18 @@ def order_of(table: Any, name: str) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _known(table: Any, targets: list[str], wished: dict[str, Iterable[str]]) -> None:
+def _check_names(table: Any, targets: list[str], requested: dict[str, Iterable[str]]) -> None:
     asked: dict[str, str] = {}
-    every: dict[str, Iterable[str]] = {"target": targets, **wished}
-    for what, names in every.items():
+    all_requests: dict[str, Iterable[str]] = {"target": targets, **requested}
+    for what, names in all_requests.items():
         for name in names:
             if name not in table.names:
                 raise DataError(f"{what}: there is no column {name!r}; there are {', '.join(table.names[:30])}")
             if name in asked:
-                raise DataError(f"column {name!r} is asked for as {asked[name]} and as {what}; give one of them")
+                raise DataError(f"column {name!r} is given as {asked[name]} and as {what}; give one of them")
             asked[name] = what
     if not targets:
-        raise DataError("a target is needed: the name of the column that is to be predicted")
+        raise DataError("a target is needed: the name of the column to predict")
 
 
 # Targets.
@@ -163,12 +163,12 @@ def _target(
     if numeric and task != "classification" and (task or several or not _classes(profile)):
         return _value_target(profile, why)
     if several or task == "regression":
-        raise DataError(f"the target {name!r} is not of numbers; a regression, and several targets, need numbers")
+        raise DataError(f"the target {name!r} is not numeric; a regression, and several targets, need numbers")
     if isinstance(profile, DateProfile) and task is None:
-        raise DataError(f"the target {name!r} is of dates; give the task, or a target of numbers or classes")
+        raise DataError(f"the target {name!r} holds dates; give the task, or a target of numbers or classes")
     why[name] = "as asked" if task else "text"
     if isinstance(profile, NumberProfile):
-        why[name] = "as asked" if task else "few whole numbers; --task regression takes them as numbers"
+        why[name] = "as asked" if task else "few whole numbers; --task regression treats them as numbers"
         if profile.kinds == {"flag"}:
             why[name] = "true or false"
     text = profile if isinstance(profile, TextProfile) else as_texts(table, rows, [name])[name]
@@ -182,9 +182,9 @@ def _target(
 
 
 def _classes(profile: Any) -> bool:
-    """Whether numbers look like classes: a few whole numbers, each in several rows."""
-    different = len(np.unique(profile.sample[~np.isnan(profile.sample)]))
-    return bool(profile.moments.whole) and different <= min(RULES.task_values, profile.given // 5)
+    """Whether numbers look like classes: few distinct integers, each in several rows."""
+    distinct = len(np.unique(profile.sample[~np.isnan(profile.sample)]))
+    return bool(profile.moments.whole) and distinct <= min(RULES.task_values, profile.given // 5)
 
 
 def _value_target(profile: Any, why: dict[str, str]) -> ValueTarget:
@@ -207,39 +207,39 @@ def _column(profile: Profile, count: int, numeric: bool, one_hot: bool, text: bo
     gaps = f"; {counted(profile.missing, 'gap')}" if profile.missing else ""
     why[name] = ("as asked" if asked else "") + gaps.removeprefix("" if asked else "; ")
 
-    def left(reason: str) -> LeftOut:
+    def left_out(reason: str) -> LeftOut:
         why[name] = ""
         return LeftOut(name, reason)
 
     if not profile.given:
-        return left("no values")
+        return left_out("no values")
     if isinstance(profile, NumberProfile):
         moments = profile.moments
         if not moments.count:
-            return left("no numbers")
+            return left_out("no numbers")
         if moments.low == moments.high and not profile.missing and not profile.stray:
-            return left(f"constant, {brief(moments.low)}")
+            return left_out(f"constant, {brief(moments.low)}")
         if profile.kinds == {"flag"}:
             return FlagColumn(name, bool(profile.missing))
         if not numeric and _is_id(profile, count):
-            return left("an id: different whole numbers, nearly consecutive")
+            return left_out("an id: different whole numbers, nearly consecutive")
         why[name] = f"{brief(moments.low)} to {brief(moments.high)}" + ("; as asked" if asked else "") + gaps
         sample = profile.sample[~np.isnan(profile.sample)]
         fill = float(np.median(sample)) if sample.size else moments.mean
         marked = bool(profile.missing or profile.stray)
         return NumberColumn(name, moments.mean, moments.scale, fill, marked, bool(profile.stray), profile.decimal)
     if isinstance(profile, DateProfile):
-        return _date(profile, left, why)
+        return _date(profile, left_out, why)
     assert isinstance(profile, TextProfile)
-    return _text(profile, one_hot, text, left, why)
+    return _text(profile, one_hot, text, left_out, why)
 
 
-def _date(profile: DateProfile, left: Any, why: dict[str, str]) -> Encoded:
+def _date(profile: DateProfile, left_out: Any, why: dict[str, str]) -> Encoded:
     moments = profile.moments
     if moments.low == moments.high and not profile.missing:
-        return left("constant")
+        return left_out("constant")
     span = (moments.high - moments.low) / 86400
-    first, last = (str(np.datetime64(int(end), "D" if not profile.clock else "m")) for end in _days(profile))
+    first, last = (str(np.datetime64(int(end), "D" if not profile.clock else "m")) for end in _rounded_range(profile))
     periods = (
         *(("year",) if span > 60 else ()),
         *(("week",) if span > 7 else ()),
@@ -249,21 +249,21 @@ def _date(profile: DateProfile, left: Any, why: dict[str, str]) -> Encoded:
     return DateColumn(profile.name, moments.mean, moments.scale, periods, bool(profile.missing), profile.day_first)
 
 
-def _days(profile: DateProfile) -> tuple[float, float]:
+def _rounded_range(profile: DateProfile) -> tuple[float, float]:
     unit = 60 if profile.clock else 86400
     return profile.moments.low // unit, profile.moments.high // unit
 
 
-def _text(profile: TextProfile, one_hot: bool, asked: bool, left: Any, why: dict[str, str]) -> Encoded:
+def _text(profile: TextProfile, one_hot: bool, asked: bool, left_out: Any, why: dict[str, str]) -> Encoded:
     name, counts = profile.name, profile.counts
     if len(counts) == 1 and not profile.missing:
-        return left(f"constant, {next(iter(counts))[:40]!r}")
+        return left_out(f"constant, {next(iter(counts))[:40]!r}")
     if profile.flags and len(counts) == 2 and not (one_hot or asked) and _one_pair(counts):
         return FlagColumn(name, bool(profile.missing))
     given = [text for text in profile.sample if text is not None]
     unique = len(set(given)) > RULES.id_texts * len(given)
     if not (one_hot or asked) and unique and len(counts) > RULES.one_hot:
-        return left("an id or free text: nearly all values differ")
+        return left_out("an id or free text: nearly all values differ")
     if len(counts) <= RULES.one_hot or (one_hot and not profile.more):
         return CategoryColumn(name, tuple(sorted(counts)), bool(profile.missing))
     kept = sorted(text for text, count in counts.items() if count >= RULES.rare)
@@ -272,7 +272,7 @@ def _text(profile: TextProfile, one_hot: bool, asked: bool, left: Any, why: dict
         rare = f"{'more than ' * profile.more}{counted(others, 'rare value')} as 'other'"
         why[name] = "; ".join(part for part in (why[name], rare) if part)
     if not kept:
-        return left(f"no value is in {RULES.rare} rows or more")
+        return left_out(f"no value is in {RULES.rare} rows or more")
     return EmbeddedColumn(name, tuple(kept), min(RULES.units, max(2, round(1.6 * len(kept) ** 0.56))))
 
 
@@ -296,44 +296,48 @@ def _leaks(encoding: TableEncoding, profiles: dict[str, Profile]) -> list[str]:
     """A sentence for each column that nearly equals a target."""
     notes = []
     for target in encoding.targets:
-        goal = profiles[target.name]
+        target_values = profiles[target.name]
         for one in encoding.used:
-            share = _agreement(profiles[one.name].sample, goal.sample, isinstance(target, ClassTarget))
+            share = _agreement(profiles[one.name].sample, target_values.sample, isinstance(target, ClassTarget))
             if share > RULES.duplicate:
                 notes.append(
-                    f"column {one.name!r} is nearly the target {target.name!r}; if it is not known when you predict, "
-                    f"leave it out with --drop {one.name}"
+                    f"column {one.name!r} nearly equals the target {target.name!r}; if it is not known when you "
+                    f"predict, leave it out with --drop {one.name}"
                 )
     return notes
 
 
-def _agreement(values: np.ndarray, goal: np.ndarray, classes: bool) -> float:
+def _agreement(values: np.ndarray, target_values: np.ndarray, classes: bool) -> float:
     """How well a column predicts the target by itself, from 0 to 1.
 
-    Of a target of numbers, |correlation|. Of classes, the share of rows whose class is the most frequent one of their
-    value, or 0 where there are more than twice as many values as classes.
+    For a target of numbers: |correlation|. For classes: the share of rows whose class is the most frequent one among
+    the rows of equal value, or 0 if there are more than twice as many values as classes.
     """
-    if len(values) != len(goal):
+    if len(values) != len(target_values):
         return 0.0
-    given = ~(_nothing(values) | _nothing(goal))
-    values, goal = values[given], goal[given]
+    given = ~(_missing(values) | _missing(target_values))
+    values, target_values = values[given], target_values[given]
     if len(values) < 10:
         return 0.0
     if not classes:
-        if values.dtype == object or goal.dtype == object:
+        if values.dtype == object or target_values.dtype == object:
             return 0.0
-        spread = float(values.std() * goal.std())
-        return abs(float(((values - values.mean()) * (goal - goal.mean())).mean())) / spread if spread else 0.0
+        spread = float(values.std() * target_values.std())
+        return (
+            abs(float(((values - values.mean()) * (target_values - target_values.mean())).mean())) / spread
+            if spread
+            else 0.0
+        )
     kinds, own = np.unique(values, return_inverse=True)
-    labels, places = np.unique(goal, return_inverse=True)
+    labels, label_indices = np.unique(target_values, return_inverse=True)
     if len(kinds) > 2 * len(labels):
         return 0.0
     counts = np.zeros((len(kinds), len(labels)), np.int64)
-    np.add.at(counts, (own, places), 1)
+    np.add.at(counts, (own, label_indices), 1)
     return float(counts.max(axis=1).sum() / len(values))
 
 
-def _nothing(values: np.ndarray) -> np.ndarray:
+def _missing(values: np.ndarray) -> np.ndarray:
     if values.dtype == object:
         return np.asarray([value is None for value in values], bool)
     return np.asarray(np.isnan(values))

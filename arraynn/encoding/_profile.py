@@ -31,14 +31,14 @@ class Moments:
     def add(self, values: np.ndarray) -> None:
         values = values.astype(np.float64, copy=False)
         total = float(values.sum())
-        if math.isnan(total):  # a gap: only then a copy without them
+        if math.isnan(total):  # only if a value is missing, copy the others
             values = values[~np.isnan(values)]
             total = float(values.sum())
         if not values.size:
             return
         count, mean = values.size, total / values.size
         deviations = values - mean
-        deviations *= deviations  # no product of BLAS, whose threads wait for each other on a busy machine
+        deviations *= deviations  # not a BLAS product, whose threads would wait for each other on a busy machine
         away, total = mean - self.mean, self.count + count
         self.squares += float(deviations.sum()) + away * away * self.count * count / total
         self.mean += away * count / total
@@ -49,8 +49,8 @@ class Moments:
 
     @property
     def scale(self) -> float:
-        """The standard deviation, divided by N, not N - 1; 1 where the numbers do not vary."""
-        if not self.low < self.high:  # rounding leaves equal numbers a deviation of some 1e-17
+        """The standard deviation (divided by N, not N - 1); 1 if all numbers are equal."""
+        if not self.low < self.high:  # by rounding, the deviation of equal numbers may be 1e-17, not 0
             return 1.0
         return math.sqrt(self.squares / self.count) or 1.0
 
@@ -86,8 +86,8 @@ class Profile:
 class NumberProfile(Profile):
     """A column of numbers or flags, or of texts most of which are numbers.
 
-    stray : how many texts are not numbers. first_stray : the first of them and its row. forced : whether the column
-    counts as numbers whatever its texts are.
+    stray : the number of texts that are not numbers. first_stray : the first of them and its row. forced : whether the
+    column is treated as numbers even if most texts are not.
     """
 
     def __init__(self, name: str, decimal: str, forced: bool = False) -> None:
@@ -112,8 +112,8 @@ class NumberProfile(Profile):
         self.missing += len(column) - int(np.count_nonzero(values == values)) - bad.size
         self.stray += bad.size
         if bad.size and not self.first_stray:
-            place = int(bad[0])
-            self.first_stray = f"{str(column.values[place]).strip()[:60]!r} in {where(place)}"
+            row = int(bad[0])
+            self.first_stray = f"{str(column.values[row]).strip()[:60]!r} in {where(row)}"
         if not self.forced:
             self.failed = self.stray > RULES.strays * self.given or _any_padded(column)
         if not self.failed:
@@ -150,7 +150,7 @@ class DateProfile(Profile):
 
     @property
     def day_first(self) -> bool:
-        """Whether 1/2/2024 is 1 February: yes, unless a row has no such day."""
+        """Whether 1/2/2024 is 1 February: true unless a row cannot be read that way."""
         return self.possible[True]
 
     @property
@@ -161,7 +161,7 @@ class DateProfile(Profile):
 class TextProfile(Profile):
     """A column of texts, or of anything else as text.
 
-    counts : the number of rows of each text, for the first RULES.embedded different texts. more : whether there are
+    counts : the number of rows of each text, for the first RULES.embedded distinct texts. more : whether there are
     others. flags : whether all texts mean true or false.
     """
 
@@ -183,7 +183,7 @@ class TextProfile(Profile):
                 self.counts[text] = self.counts.get(text, 0) + count
             else:
                 self.more = True
-        self.sampled.append(np.asarray([*words, None], object)[:-1][inverse[sampled]])  # one object for equal texts
+        self.sampled.append(np.asarray([*words, None], object)[:-1][inverse[sampled]])  # equal texts share one object
 
     @property
     def flags(self) -> bool:
@@ -201,7 +201,7 @@ def _times(column: Column, day_first: bool) -> np.ndarray:
         found = date(str(word), day_first)
         return math.inf if found is None else found
 
-    return column.looked_up(time)
+    return column.map_distinct(time)
 
 
 def _any_padded(column: Column) -> bool:
@@ -209,12 +209,12 @@ def _any_padded(column: Column) -> bool:
     return column.kind == "text" and any(is_padded(word) for word in column.beginning_with_zero())
 
 
-def first_look(name: str, column: Column, decimal: str, where: Where) -> Profile:
+def initial_profile(name: str, column: Column, decimal: str, where: Where) -> Profile:
     """An empty profile of the kind that the first rows of a column suggest: numbers, else dates, else texts."""
     nothing = np.empty(0, np.int64)
     tries = [NumberProfile(name, decimal), DateProfile(name)]
-    for one in tries if column.kind != "date" else reversed(tries):
-        one.add(column, nothing, where)
-        if not one.failed and one.given:
-            return NumberProfile(name, decimal) if isinstance(one, NumberProfile) else DateProfile(name)
+    for profile in tries if column.kind != "date" else reversed(tries):
+        profile.add(column, nothing, where)
+        if not profile.failed and profile.given:
+            return NumberProfile(name, decimal) if isinstance(profile, NumberProfile) else DateProfile(name)
     return TextProfile(name)

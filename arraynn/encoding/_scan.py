@@ -1,4 +1,4 @@
-"""Goes through the training rows of a table and fills a profile of each column."""
+"""Reads the training rows of a table and gathers a profile of each column."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ._profile import DateProfile, NumberProfile, Profile, TextProfile, first_look
+from ._profile import DateProfile, NumberProfile, Profile, TextProfile, initial_profile
 from ._rules import RULES
 from ._values import is_padded, number
 
@@ -17,37 +17,37 @@ def profiles_of(table: Any, rows: Any, forced: Mapping[str, str], skip: Collecti
     """A profile of each column, from the training rows only.
 
     rows : a mask or the indices of the training rows, None for all. forced : "number" or "text" for columns whose kind
-    is given. skip : names of columns to leave out. A column whose first rows suggest a kind that later rows do not have
-    is read again, as text.
+    is given. skip : names of columns to leave out. A column whose later rows do not have the kind that its first rows
+    suggest is read again, as text.
     """
     count = table.count
     if not count:
         raise DataError("the table is empty: it has 0 rows, at least 1 is needed")
     chosen, sampled = np.zeros(count, bool), np.zeros(count, bool)
     chosen[slice(None) if rows is None else rows] = True
-    learnt_from = np.flatnonzero(chosen)
-    if not learnt_from.size:
-        raise DataError("no row is left to learn from")
-    sampled[learnt_from[:: -(-learnt_from.size // RULES.sample)]] = True
-    del learnt_from  # a number for each row
+    training_rows = np.flatnonzero(chosen)
+    if not training_rows.size:
+        raise DataError("there are no training rows")
+    sampled[training_rows[:: -(-training_rows.size // RULES.sample)]] = True
+    del training_rows  # free the memory of one index per row
     decimal = getattr(table, "decimal", ".")
     names = [name for name in table.names if name not in skip]
-    found = {name: _wished(name, forced.get(name), decimal) for name in names}
+    found = {name: _forced_profile(name, forced.get(name), decimal) for name in names}
     for chunk in _chunks(table, [name for name, profile in found.items() if profile is None]):
-        for name in names:  # the first rows decide how the rest is read
+        for name in names:  # the first rows decide the kind of the column
             if found[name] is None:
-                found[name] = first_look(name, chunk.columns[name], decimal, chunk.where)
+                found[name] = initial_profile(name, chunk.columns[name], decimal, chunk.where)
         break
     profiles: dict[str, Profile] = {name: profile or TextProfile(name) for name, profile in found.items()}
     _scan(table, profiles, chosen, sampled)
-    again: dict[str, Profile] = {}
+    reread: dict[str, Profile] = {}
     for name, profile in profiles.items():
         if profile.failed:
-            again[name] = TextProfile(name)
+            reread[name] = TextProfile(name)
         elif isinstance(profile, TextProfile) and name not in forced and _all_numbers(profile, decimal):
-            again[name] = NumberProfile(name, decimal)  # the first rows were empty
-    _scan(table, again, chosen, sampled)
-    return profiles | again
+            reread[name] = NumberProfile(name, decimal)  # the first rows had no values
+    _scan(table, reread, chosen, sampled)
+    return profiles | reread
 
 
 def as_texts(table: Any, rows: Any, names: Iterable[str]) -> dict[str, Profile]:
@@ -56,7 +56,7 @@ def as_texts(table: Any, rows: Any, names: Iterable[str]) -> dict[str, Profile]:
     return profiles_of(table, rows, dict.fromkeys(names, "text"), [n for n in table.names if n not in names])
 
 
-def _wished(name: str, wish: str | None, decimal: str) -> Profile | None:
+def _forced_profile(name: str, wish: str | None, decimal: str) -> Profile | None:
     return {None: None, "number": NumberProfile(name, decimal, forced=True), "text": TextProfile(name)}[wish]
 
 
@@ -67,19 +67,19 @@ def _chunks(table: Any, names: list[str]) -> Any:
 def _scan(table: Any, profiles: Mapping[str, Profile], chosen: np.ndarray, sampled: np.ndarray) -> None:
     for chunk in _chunks(table, list(profiles)):
         span = slice(chunk.start, chunk.start + chunk.count)
-        here = np.flatnonzero(chosen[span])
-        if not here.size:
+        chunk_rows = np.flatnonzero(chosen[span])
+        if not chunk_rows.size:
             continue
-        whole = here.size == chunk.count
-        picked = np.flatnonzero(sampled[span][here])
+        all_rows = chunk_rows.size == chunk.count
+        sampled_rows = np.flatnonzero(sampled[span][chunk_rows])
 
-        def where(place: int, chunk: Any = chunk, here: np.ndarray = here) -> str:
-            return str(chunk.where(int(here[place])))
+        def where(row: int, chunk: Any = chunk, chunk_rows: np.ndarray = chunk_rows) -> str:
+            return str(chunk.where(int(chunk_rows[row])))
 
         for name, profile in profiles.items():
             if not profile.failed:
                 column = chunk.columns[name]
-                profile.add(column if whole else column.take(here), picked, where)
+                profile.add(column if all_rows else column.take(chunk_rows), sampled_rows, where)
 
 
 def _all_numbers(profile: TextProfile, decimal: str) -> bool:

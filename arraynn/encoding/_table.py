@@ -1,4 +1,4 @@
-"""The encoding of a table: its columns as a network's inputs and targets, and predictions as values."""
+"""`TableEncoding`: encodes a table's columns as a network's inputs and targets, and decodes predictions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ._columns import Encoded
 from ._frame import Table, as_table, is_table
 from ._targets import ClassTarget, Places, ValueTarget
 
-WINDOW = 2**24  #: bytes of a mapped file that are read before their memory is freed
+WINDOW = 2**24  #: bytes read from a memory-mapped file before their memory is freed
 MAPPED = 2**26  #: encoded arrays of more bytes than this go to a temporary file
 
 
@@ -55,22 +55,22 @@ class TableEncoding:
             raise TypeError(f"targets must be a tuple of targets, got {str(self.targets)[:80]}")
         names = [one.name for one in (*self.columns, *self.targets)]
         if len(set(names)) < len(names):
-            raise ValueError(f"each column may stand there once, got {', '.join(names)[:200]}")
+            raise ValueError(f"column names must be unique, got {', '.join(names)[:200]}")
         if any(isinstance(one, ClassTarget) for one in self.targets) and len(self.targets) > 1:
             raise ValueError("several targets must all be numbers")
 
     @staticmethod
-    def learn(frame: Any, target: str | Sequence[str], **wishes: Any) -> TableEncoding:
+    def learn(frame: Any, target: str | Sequence[str], **options: Any) -> TableEncoding:
         """Choose the encoding of each column from these rows. See `arraynn.encoding.learn`, which gives reasons."""
         from ._learn import learn
 
-        return learn(frame, target, **wishes).encoding
+        return learn(frame, target, **options).encoding
 
     # Columns, shapes, classes.
 
     @property
     def used(self) -> tuple[Any, ...]:
-        """The columns that the network sees."""
+        """The columns that are inputs of the network."""
         return tuple(one for one in self.columns if one.code or one.width)
 
     @property
@@ -90,7 +90,7 @@ class TableEncoding:
 
     @property
     def classes(self) -> tuple[Any, ...] | None:
-        """The labels of a classification, by output; None of a regression."""
+        """The labels of a classification, by output; None for a regression."""
         return self.targets[0].classes if self.targets and isinstance(self.targets[0], ClassTarget) else None
 
     @property
@@ -99,7 +99,7 @@ class TableEncoding:
         return len(self.targets) if self.classes is None else len(self.classes)
 
     def input_layer(self) -> LayerLike:
-        """A network's first layer on what `encode` gives: an embedding of each coded column beside the numbers."""
+        """A network's first layer, for the x that `encode` returns: embeds coded columns and passes numbers through."""
         tables = [layers.Embedding(one.vocabulary, one.units) for one in self.coded]
         return layers.Parallel(layers.Identity(), *tables) if tables else layers.Identity()
 
@@ -108,10 +108,10 @@ class TableEncoding:
         width = max((len(name) for name, _ in rows), default=0)
         return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
 
-    # What it does.
+    # Encoding and decoding.
 
     def encode(self, frame: Any, into: Path | None = None) -> Any:
-        """x of a table: (N, D) float32, or with embedded columns a tuple of that and int32 codes, (N,) each.
+        """Encode a table as x: (N, D) float32, or with embedded columns a tuple of that and int32 codes, (N,) each.
 
         A file is read chunk by chunk. Large arrays go to a temporary memory-mapped file, in the folder `into` or the
         system's own. Raises DataError where a column is missing, or a cell does not fit its column.
@@ -138,7 +138,7 @@ class TableEncoding:
         return wide, codes
 
     def encode_targets(self, frame: Any) -> np.ndarray:
-        """y of a table: (N,) int64 class indices; or standardized float64, (N,) or, of several targets, (N, K)."""
+        """Encode a table's targets as y: (N,) int64 class indices, or standardized float64, (N,) or (N, K)."""
         table = as_table(frame)
         self.require(table, self.targets)
         parts = []
@@ -150,7 +150,7 @@ class TableEncoding:
         return np.concatenate(parts).view(Places)
 
     def rows(self, frame: Any, y: Any = None) -> tuple[Any, Any]:
-        """(x, y) of a table. y : the targets where the table lacks them: labels, or values in their own unit."""
+        """(x, y) of a table. y : the targets, if the table lacks them: labels, or values in their own unit."""
         if y is None:
             return self.encode(frame), self.encode_targets(frame)
         if self.classes is None and len(self.targets) == 1:
@@ -158,13 +158,13 @@ class TableEncoding:
         return self.encode(frame), y
 
     def rows_to_explain(self, frame: Any, y: Any = None) -> tuple[Any, Any]:
-        """(x, y) of a table; y is None where there are no targets in the table and none are given."""
+        """(x, y) of a table; y is None if the table has no targets and none are given."""
         if y is None and any(one.name not in as_table(frame).names for one in self.targets):
             return self.encode(frame), None
         return self.rows(frame, y)
 
     def decode(self, predictions: Array) -> Array:
-        """Predictions, (N,) or (N, K), in the targets' own units; those of a classification unchanged."""
+        """Convert predictions, (N,) or (N, K), to the targets' own units; those of a classification are unchanged."""
         if self.classes is not None or not self.targets:
             return predictions
         if len(self.targets) == 1:
@@ -186,7 +186,7 @@ class TableEncoding:
 
 
 def rows_of_table(encoding: TableEncoding | None, x: Any, y: Any) -> tuple[Any, Any]:
-    """x and y encoded where x is a table; as they are otherwise. Raises DataError for a table without an encoding."""
+    """Encode x and y if x is a table, else return them unchanged. Raises DataError for a table without an encoding."""
     if not is_table(x):
         return x, y
     if encoding is not None:
@@ -197,10 +197,10 @@ def rows_of_table(encoding: TableEncoding | None, x: Any, y: Any) -> tuple[Any, 
 
 
 def forget(array: Any, first: int = 0, count: int = 0) -> None:
-    """Free the memory that reading a memory-mapped array took. Its numbers stay in the file.
+    """Free the pages that reading a memory-mapped array has brought into memory. Its numbers stay in the file.
 
-    array : any array; one that is not memory-mapped, or is mapped copy-on-write, is left as it is.
-    first, count : the rows that are read next, where rows are read in order; memory is then freed once in WINDOW bytes.
+    array : any array; nothing happens to one that is not memory-mapped, or is mapped copy-on-write.
+    first, count : the rows that are read next, if rows are read in order; memory is then freed once per WINDOW bytes.
     """
     if count and first % max(1, WINDOW * len(array) // max(array.nbytes, 1)) >= count:
         return
@@ -212,7 +212,7 @@ def forget(array: Any, first: int = 0, count: int = 0) -> None:
 
 
 class Parts:
-    """The encoded rows of a table, filled chunk by chunk: in memory, or, where large, in a temporary file.
+    """Arrays for the encoded rows of a table, filled chunk by chunk: in memory or, if large, in a temporary file.
 
     beside : bytes of other parts of the same table, added to this one's size.
     """
@@ -220,15 +220,15 @@ class Parts:
     def __init__(self, count: int, width: int, codes: int, into: Path | None = None, beside: int = 0) -> None:
         self.count, self.width, self.into, self.written = count, width, into, 0
         self.mapped = 4 * count * (width + codes) + beside >= MAPPED
-        self.wide = self._room((count, width), np.float32)
-        self.codes = [self._room((count,), np.int32) for _ in range(codes)]
+        self.wide = self._allocate((count, width), np.float32)
+        self.codes = [self._allocate((count,), np.int32) for _ in range(codes)]
 
-    def _room(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    def _allocate(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         if not np.prod(shape) or not self.mapped:
             return np.empty(shape, dtype)
-        from tempfile import TemporaryFile  # half of the time that importing this module would take
+        from tempfile import TemporaryFile  # imported late: it would double this module's import time
 
-        with TemporaryFile(dir=self.into) as file:  # unlinked at once; the mapping keeps it alive
+        with TemporaryFile(dir=self.into) as file:  # deleted at once; the mapping keeps its content
             return np.memmap(file, dtype, "w+", shape=shape)
 
     def add(self, start: int, wide: np.ndarray, codes: list[np.ndarray]) -> None:
@@ -238,12 +238,12 @@ class Parts:
         for own, part in zip(self.codes, codes, strict=True):
             own[rows] = part
         self.written += wide.nbytes
-        if self.written > MAPPED:  # pages not yet on disk stay in the system's memory, not in this process's
+        if self.written > MAPPED:  # unwritten pages stay in the system's cache, not in this process's memory
             self.written = 0
             for array in (self.wide, *self.codes):
                 forget(array)
 
     @property
     def x(self) -> Any:
-        """The arrays as a network takes them."""
+        """The arrays as the network's x."""
         return (self.wide, *self.codes) if self.codes else self.wide

@@ -1,4 +1,4 @@
-"""Targets: a column that the network predicts, as a number in its own unit or as one of several classes."""
+"""Encodings of targets, the columns that a network predicts: numbers in their own unit, or classes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ValueTarget:
             raise ValueError(f"name must be a text, scale above 0, decimal '.' or ',', got {self!r}")
 
     def encoded(self, column: Column, where: Where) -> np.ndarray:
-        """(N,) float64. Raises DataError where a value is missing, not a number, or not finite."""
+        """The standardized values, (N,) float64. Raises DataError for a missing, non-numeric or infinite value."""
         values = numbers(self.name, column, where, self.decimal)
         gaps = np.flatnonzero(np.isnan(values))
         if gaps.size:
@@ -66,18 +66,18 @@ class ClassTarget:
             raise ValueError(f"classes must differ from each other, got {str(self.classes)[:80]}")
 
     def encoded(self, column: Column, where: Where) -> np.ndarray:
-        """(N,) int64 indices of the classes. Raises DataError where a class is missing or unknown."""
-        places = {str(one): float(k) for k, one in enumerate(self.classes)}
+        """The indices of the classes, (N,) int64. Raises DataError where a class is missing or unknown."""
+        index_of = {str(one): float(k) for k, one in enumerate(self.classes)}
         text = column.as_text()
-        found = text.looked_up(lambda word: -1.0 if is_missing(word) else places.get(str(word).strip(), -2.0))
+        found = text.map_distinct(lambda word: -1.0 if is_missing(word) else index_of.get(str(word).strip(), -2.0))
         wrong = np.flatnonzero(found < 0)
         if wrong.size:
-            place = int(wrong[0])
-            if found[place] == -1:
-                raise DataError(f"the target {self.name!r} is missing in {where(place)}; drop such rows")
+            row = int(wrong[0])
+            if found[row] == -1:
+                raise DataError(f"the target {self.name!r} is missing in {where(row)}; drop such rows")
             known = ", ".join(map(repr, self.classes[:10])) + (", …" if len(self.classes) > 10 else "")
             raise DataError(
-                f"the target {self.name!r} is {str(text.values[place]).strip()[:60]!r} in {where(place)}; the classes "
+                f"the target {self.name!r} is {str(text.values[row]).strip()[:60]!r} in {where(row)}; the classes "
                 f"are {known}"
             )
         return found.astype(np.int64)

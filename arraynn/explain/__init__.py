@@ -1,7 +1,7 @@
 """One training step of a network in full: every value forward and backward, with formulas, shapes and numbers.
 
-`explain(model, x, y)` takes the step on copies, in one pass and with the very dropout masks that the next step will
-have, and changes nothing. What it finds is plain data, `stages`, and as text what a person reads.
+`explain(model, x, y)` takes the step on copies of the weights, in one pass, with the dropout masks of the model's next
+step. It changes nothing in the model. The result has `stages`, plain data, and prints as readable text.
 """
 
 from ._formula import backward_formula, formula

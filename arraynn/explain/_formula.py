@@ -1,4 +1,4 @@
-"""What a block computes, forward and backward, in a line each, read off its docstring: there is no second table."""
+"""One-line formulas of a block's forward and backward pass, read from its docstring, so no second table is kept."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 
 def formula(block: Any) -> str:
-    """What a block computes, in a line: how its docstring begins. block : a function, a layer, loss, regularizer,
-    schedule or optimizer, or its class. A layer or a loss that is "the layer of `relu`" has relu's.
+    """The first sentence of a block's docstring, which says what the block computes.
+
+    block : a function, a layer, loss, regularizer, schedule or optimizer, or its class. A docstring that begins
+        "The layer of `relu`" stands for relu's docstring.
 
     >>> from arraynn import ReLU, Dense
     >>> formula(ReLU()), formula(Dense)
@@ -21,8 +23,9 @@ def formula(block: Any) -> str:
 
 
 def backward_formula(block: Any) -> str:
-    """What its backward computes: what its docstring says behind "backward(dy) ->"; where it says nothing of the kind,
-    as a user's own block may not, that it is the backward of its formula.
+    """The formula of a block's backward: the text after "backward(dy) ->" in its docstring.
+
+    A user's own block may have no such text. The result is then "backward of: " and the block's formula.
 
     >>> from arraynn import ReLU, Dense
     >>> backward_formula(ReLU()), backward_formula(Dense)
@@ -36,7 +39,7 @@ def backward_formula(block: Any) -> str:
 
 
 def _paragraphs(block: Any) -> list[str]:
-    """The paragraphs of the docstring that has the formula, each in one line; at least one."""
+    """The paragraphs of the docstring that holds the formula, each joined to one line. There is at least one."""
     own = block if inspect.isfunction(block) or isinstance(block, type) else type(block)
     if own.__name__ == "FunctionLoss" and not isinstance(block, type):
         own = block.function

@@ -1,4 +1,4 @@
-"""Arrays, nests of them, and settings, as Python numbers, strings, lists and dicts."""
+"""Converts arrays, nests of arrays, and hyperparameters to Python numbers, strings, lists and dicts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .._array import is_array
 from .._types import Nest
 from ..backends import of
 
-WHOLE = 64  #: arrays of no more numbers are kept whole, of larger ones some rows and columns
-EDGE = 3  #: rows at either end of those
+MAX_SIZE = 64  #: arrays with more elements are abbreviated to their first and last rows and columns
+EDGE = 3  #: how many rows and columns an abbreviated array keeps at either end
 
 
 def plain(nest: Any) -> Any:
@@ -29,13 +29,13 @@ def plain(nest: Any) -> Any:
     if not host.shape:
         return host.item()
     found = {"shape": list(host.shape), "dtype": str(host.dtype)}
-    if host.size <= WHOLE:
+    if host.size <= MAX_SIZE:
         return found | {"values": host.tolist()}
     return found | {"values": edges(host), "abbreviated": True}
 
 
 def edges(host: Any) -> Any:
-    """An array's first and last rows, and of each its first and last numbers; "…" stands for what is between them."""
+    """An array's first and last rows, each cut to its first and last numbers; "…" stands for what is left out."""
     if not host.shape:
         return host.item()
     count = len(host)
@@ -45,10 +45,12 @@ def edges(host: Any) -> Any:
 
 
 def by_path(params: Nest) -> dict[str, Any]:
+    """Each leaf as plain data, by its path."""
     return {path: plain(leaf) for path, leaf in tree.items(params)}
 
 
 def gradients(grads: Nest) -> dict[str, Any]:
+    """Each gradient as plain data, by its path. What stands under "statistics" is named as a new value."""
     found = {}
     for path, leaf in tree.items(grads):
         if leaf is not None:
@@ -58,7 +60,7 @@ def gradients(grads: Nest) -> dict[str, Any]:
 
 
 def settings(block: Any) -> dict[str, Any]:
-    """A frozen dataclass's hyperparameters, numbers as they are, all else as text; not how its weights once began."""
+    """A frozen dataclass's hyperparameters without its initializers: numbers as they are, everything else as text."""
     return {
         field.name: value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)
         for field in (fields(block) if is_dataclass(block) else ())
@@ -68,11 +70,11 @@ def settings(block: Any) -> dict[str, Any]:
 
 
 def scalars(values: Any) -> Any:
-    """An optimizer's scalars as floats, those of its groups in dicts."""
+    """An optimizer's scalars as floats; those of `Groups` in a dict for each group."""
     return {str(k): scalars(v) for k, v in values.items()} if isinstance(values, Mapping) else float(values)
 
 
 def show(value: Any) -> str:
-    """A number as in a page's tables; a negative one in brackets, for what stands before it."""
+    """A number rounded as in the page's tables. A negative one is in brackets, so that it can follow an operator."""
     text = f"{value + 0.0:.6g}"
     return f"({text})" if text.startswith("-") else text

@@ -1,4 +1,4 @@
-"""The step, taken on copies, stage by stage."""
+"""Takes one training step on copies of a model's weights and records it stage by stage."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ NO_TARGETS = "not computed: no targets were given, and without them there is no 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What `explain` found. str() is text for a terminal; html() a page, which notebooks show.
+    """The result of `explain`: str() gives text for a terminal, html() a page, which notebooks show.
 
     stages : a list of dicts of Python numbers, strings, lists and dicts, in the order of the step. Each has "stage"
-        ("input", "forward", "loss", "backward", "penalty", "clip", "update"), "what", and "formula", of a backward its
-        own. Its arrays are dicts {"shape", "dtype", "values"}, with "abbreviated" where only the first and last rows
-        and columns are there. Where a value is not computed, a string says why.
+        ("input", "forward", "loss", "backward", "penalty", "clip", "update"), "what", and "formula"; a backward stage
+        has the formula of the backward. Its arrays are dicts {"shape", "dtype", "values"}, with "abbreviated" where
+        only the first and last rows and columns are kept. Where a value is not computed, a string says why.
     """
 
     stages: list[dict[str, Any]]
@@ -45,11 +45,12 @@ class Explanation:
         return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
     def html(self, *, whole: bool = True) -> str:
-        """One self-contained page that steps forward and backward through the stages.
+        """One self-contained HTML page whose buttons step forward and backward through the stages.
 
-        Matrices have their numbers and colours; the formula stands with the numbers of one element put in; links lead
-        to where a gradient comes from. Each number is in a <data> element, whose value is the one in `stages`.
-        whole : False gives the stages alone, for a page that has `explain/static`'s style and script.
+        Matrices show their numbers and a colour for each. Under a formula stands the same formula with the numbers of
+        one element substituted. Links lead from a gradient to the stages that it comes from. Each number is in a
+        <data> element, whose value is the exact one in `stages`.
+        whole : False gives the stages alone, for a page that already has the style and script of `explain/static`.
         """
         return page(self.stages) if whole else fragment(self.stages)
 
@@ -60,10 +61,10 @@ class Explanation:
 def explain(model: Any, x: Any = None, y: Any = None, sample_weight: Any = None) -> Explanation:
     """One training step of the model on these rows, as `Model.fit` would take it next with them as its batch.
 
-    x, y, sample_weight : as for `Model.fit`; few rows read best. Without y it ends before the loss, without x or
-    weights nothing is computed, and the stages say so. The gradient by x itself, which a step does not compute, is
-    shown as well. Nothing of the model changes.
-    Raises DataError or ShapeError for data that do not fit.
+    x, y, sample_weight : as for `Model.fit`; a few rows are easiest to read. Without y, the loss and everything after
+    it is not computed. Without x or weights, nothing is computed. The stages then say why. The gradient with respect
+    to x, which a training step does not compute, is shown as well. The model does not change.
+    Raises DataError or ShapeError for data that do not fit the model.
     """
     if x is None or model.params is None or model.seed is None:
         why = NO_INPUT if x is None else NO_WEIGHTS
@@ -73,7 +74,7 @@ def explain(model: Any, x: Any = None, y: Any = None, sample_weight: Any = None)
         dtype=model.dtype,
         loss=model.loss,
         input_shape=model.input_shape,
-        output_shape=(),  # known when the network has answered
+        output_shape=(),  # set below, after the forward pass
         first=first_layer(model.network),
         integer_input=model.integer_input,
         vocabulary=model.vocabulary,
@@ -85,7 +86,7 @@ def explain(model: Any, x: Any = None, y: Any = None, sample_weight: Any = None)
     x = spec.by_part(lambda leaf, part: spec.input(leaf, part=part), x)
     stages = [_input_stage(x)]
     with model.backend.context():
-        network = recorded(model.network, "", stages)  # its layers add their own stages, both ways
+        network = recorded(model.network, "", stages)  # its layers append their stages, forward and backward
         outputs, backward = network(model.params, x, Key(model.seed).fold_in(model.step))
         if y is None:
             return Explanation([*stages, *_missing(model, NO_TARGETS, forward=False)])
@@ -113,7 +114,7 @@ def _input_stage(x: Any) -> dict[str, Any]:
 def _loss_stages(
     model: Any, outputs: Any, targets: Any, weight: Any, value: Any, doutputs: Any
 ) -> Iterator[dict[str, Any]]:
-    """The loss, and its backward."""
+    """The stages of the loss and of its backward."""
     head = {"what": type(model.loss).__name__, "formula": formula(model.loss)}
     stage = {"settings": settings(model.loss), "outputs": plain(outputs), "targets": plain(targets)}
     if weight is not None:
@@ -139,7 +140,7 @@ def _clipping(model: Any, grads: Nest) -> list[dict[str, Any]]:
 
 
 def _norm(grads: Nest) -> float:
-    """Of all trained leaves together, taken on the host for the reader; the step itself takes it on the device."""
+    """The norm of all trained leaves together, computed on the host. (The step computes its own on the device.)"""
     total = 0.0
     for leaf in tree.leaves(tree.trained(grads)):
         host = of(leaf).to_numpy(leaf)
@@ -148,7 +149,7 @@ def _norm(grads: Nest) -> float:
 
 
 def _updates(model: Any, grads: Nest) -> Iterator[dict[str, Any]]:
-    """A stage for each parameter, and for what is assigned (running means)."""
+    """One stage for each parameter, and for each statistic (running means) that is assigned."""
     optimizer, state = model.optimizer, model.state
     before = dict(tree.items(model.params))
     own = {**state, "slots": tree.copy(state["slots"])}
@@ -172,12 +173,12 @@ def _updates(model: Any, grads: Nest) -> Iterator[dict[str, Any]]:
         }
         stage = {"stage": "update", "what": f"{type(rule).__name__} on '{path}'", "formula": _update_formula(rule)}
         values = {"gradient": plain(gradients[path])} | {name: plain(values) for name, values in arrays.items()}
-        # what the update itself makes comes last: all of it follows from what stands above
+        # the result of the update comes last: it follows from the values above
         yield stage | head | values | {"before": plain(before[path]), "after": plain(leaf)}
 
 
 def _update_formula(rule: Any) -> str:
-    """The rule's formula; of one that averages, behind that of the rule that it wraps."""
+    """The optimizer's formula. One that averages weights (EMA, SWA) gives the wrapped optimizer's formula first."""
     return f"{formula(rule.optimizer)} {formula(rule)}" if hasattr(rule, "optimizer") else formula(rule)
 
 
@@ -194,7 +195,7 @@ def _slots(params: Nest, slots: Nest) -> dict[str, dict[str, Any]]:
 
 
 def _missing(model: Any, why: str, *, forward: bool) -> Iterator[dict[str, Any]]:
-    """The stages of which no number is known, and why; those of the forward pass, if it is not known either."""
+    """The stages that are not computed, each with the reason `why`. forward : include those of the forward pass."""
     layers = list(layers_of(model.network, ""))
     if forward:
         for what, layer in layers:

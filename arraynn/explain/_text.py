@@ -1,49 +1,48 @@
-"""Stages as text for a terminal."""
+"""Renders stages as text for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-#: what a stage hands on to the next, which shows it once more as what it was given
-HANDED = ("x gradient", "outputs gradient", "y", "x")
-GIVEN = ("x", "y gradient", "outputs")
+#: names of the value that a stage passes to the next one
+OUTPUT_NAMES = ("x gradient", "outputs gradient", "y", "x")
+#: names under which the next stage lists that value as its input
+INPUT_NAMES = ("x", "y gradient", "outputs")
+#: names of values that update stages share; a stage does not repeat those equal to the previous stage's
+REPEATED = ("formula", "settings", "step", "learning rate", "scalars")
 
 
 def text(number: int, before: Mapping[str, Any], stage: Mapping[str, Any]) -> Iterator[str]:
-    """A stage's lines: its title, its formula, its values under one another. Values that stand above are named only."""
-    again = before.get("stage") == stage["stage"] == "update"
-    handed = next((before[name] for name in HANDED if name in before), None)
+    """A stage's lines: title, formula, then its values. An input printed by the previous stage is named only."""
+    repeated = before.get("stage") == stage["stage"] == "update"
+    previous_output = next((before[name] for name in OUTPUT_NAMES if name in before), None)
     yield f"{number}. {stage['stage']}: {stage['what']}"
     for name, value in stage.items():
-        if name in ("stage", "what") or (again and name in SHARED and before.get(name) == value):
+        if name in ("stage", "what") or (repeated and name in REPEATED and before.get(name) == value):
             continue
         if name == "formula":
             yield from [f"   {value}"] if value else []
         elif name in ("settings", "scalars"):
-            said = ", ".join(f"{key} = {_short(part)}" for key, part in value.items() if part is not None)
-            named = name if name == "settings" else "of this step"
-            yield from [f"   {named}: {said}"] if said else []
+            pairs = ", ".join(f"{key} = {_short(part)}" for key, part in value.items() if part is not None)
+            label = name if name == "settings" else "of this step"
+            yield from [f"   {label}: {pairs}"] if pairs else []
         elif name == "step":
             yield f"   step = {value}, counted from 0"
-        elif name in GIVEN and handed == value and isinstance(value, Mapping) and "shape" in value:
-            yield f"   {name}  {_form(value)}, as above"
+        elif name in INPUT_NAMES and previous_output == value and isinstance(value, Mapping) and "shape" in value:
+            yield f"   {name}  {_shape_and_dtype(value)}, as above"
         else:
             yield from _value(name, value)
 
 
-#: what is the same for all parameters
-SHARED = ("formula", "settings", "step", "learning rate", "scalars")
-
-
-def _form(value: Mapping[str, Any]) -> str:
+def _shape_and_dtype(value: Mapping[str, Any]) -> str:
     shape = ", ".join(map(str, value["shape"])) + ("," if len(value["shape"]) == 1 else "")
     return f"({shape}) {value['dtype']}"
 
 
 def _value(name: str, value: Any) -> Iterator[str]:
     if isinstance(value, Mapping) and "values" in value:
-        yield f"   {name}  {_form(value)}"
+        yield f"   {name}  {_shape_and_dtype(value)}"
         yield from _matrix(value["values"], "     ")
     elif isinstance(value, list):
         for i, part in enumerate(value):
@@ -53,7 +52,7 @@ def _value(name: str, value: Any) -> Iterator[str]:
 
 
 def _matrix(values: Any, indent: str) -> Iterator[str]:
-    """Nested lists as rows of aligned numbers; of more than two axes, one matrix after another."""
+    """Nested lists as rows of aligned numbers; an array of more than two axes as one matrix after another."""
     if not values or not isinstance(values[0], list):
         yield indent + "  ".join(map(_short, values))
         return
@@ -70,7 +69,7 @@ def _matrix(values: Any, indent: str) -> Iterator[str]:
 
 def _short(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value + 0.0:.6g}"  # and -0 is 0
+        return f"{value + 0.0:.6g}"  # adding 0.0 turns -0.0 into 0.0
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key!r}: {_short(part)}" for key, part in value.items()) + "}"
     return str(value)

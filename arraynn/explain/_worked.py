@@ -1,4 +1,4 @@
-"""A stage's formula with the numbers of one element put in, as a line that can be checked by hand."""
+"""Worked examples: a stage's formula with the numbers of one element substituted, to be checked by hand."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ._worked_activations import ACTIVATIONS
 from ._worked_updates import UPDATES, rate
 
 Entries = dict[tuple[int, ...], float]
-Rule = Callable[[Any, Any], Iterator[str]]  #: of a stage and its forward
-MOST = 12  #: terms of a sum; longer ones explain nothing
+Rule = Callable[[Any, Any], Iterator[str]]  #: (stage, its forward stage) -> lines
+MAX_TERMS = 12  #: terms of a sum; longer sums are left out, as nobody checks them by hand
 
 
-def worked(stage: Mapping[str, Any], forward: Mapping[str, Any]) -> list[str]:
-    """Lines such as "y[0, 1] = 0.5 · 2 + 1 = 2" of a stage, for its largest element; none for a kind not known here,
-    or where the numbers that it takes are not all there.
+def worked_example(stage: Mapping[str, Any], forward: Mapping[str, Any]) -> list[str]:
+    """Lines such as "y[0, 1] = 0.5 · 2 + 1 = 2", which compute the stage's largest element.
 
-    forward : of a backward stage, the same layer's forward or the loss.
+    There are none for a layer, loss or optimizer without a rule here, or where an abbreviated array lacks a number.
+    forward : for a backward stage, the forward stage of the same layer, or the loss stage.
     """
     kind = stage["what"].split(" ")[0]
     name = stage["stage"]
@@ -33,35 +33,35 @@ def worked(stage: Mapping[str, Any], forward: Mapping[str, Any]) -> list[str]:
 
 
 def entries(array: Any) -> Entries:
-    """The numbers of an array's plain data that are there, by their places."""
+    """The numbers of an array's plain data by their indices, without those that were abbreviated."""
     found: Entries = {}
 
-    def walk(values: Any, shape: list[int], place: tuple[int, ...]) -> None:
+    def walk(values: Any, shape: list[int], index: tuple[int, ...]) -> None:
         if not shape:
-            found[place] = values
+            found[index] = values
             return
         for position, value in enumerate(values):
             if value != "…":
                 behind = len(values) < shape[0] or "…" in values
                 cut = values.index("…") if behind else len(values)
-                walk(value, shape[1:], (*place, position if position < cut else shape[0] - len(values) + position))
+                walk(value, shape[1:], (*index, position if position < cut else shape[0] - len(values) + position))
 
     walk(array["values"], array["shape"], ())
     return found
 
 
 def _largest(values: Entries, within: Any = None) -> tuple[int, ...]:
-    places = [place for place in values if within is None or within(place)]
-    return max(places, key=lambda place: abs(values[place]))
+    indices = [index for index in values if within is None or within(index)]
+    return max(indices, key=lambda index: abs(values[index]))
 
 
-def _line(name: str, place: tuple[int, ...], said: str, value: float) -> str:
-    where = f"[{', '.join(map(str, place))}]" if place else ""
-    return f"{name}{where} = {said} = {value + 0.0:.6g}"
+def _line(name: str, index: tuple[int, ...], text: str, value: float) -> str:
+    where = f"[{', '.join(map(str, index))}]" if index else ""
+    return f"{name}{where} = {text} = {value + 0.0:.6g}"
 
 
 def _sum(pairs: list[tuple[float, float]]) -> str:
-    if len(pairs) > MOST:
+    if len(pairs) > MAX_TERMS:
         raise KeyError("too long")
     return " + ".join(f"{show(a)} · {show(b)}" for a, b in pairs)
 
@@ -79,9 +79,9 @@ def _dense_backward(stage: Any, forward: Any) -> Iterator[str]:
         stage["y gradient"]["shape"],
         *(entries(stage[f"{n} gradient"]) for n in ("weight", "bias")),
     )
-    if math.prod(shape) > MOST:
+    if math.prod(shape) > MAX_TERMS:
         return
-    rows = list(itertools.product(*map(range, shape)))  # each place is a row of its own
+    rows = list(itertools.product(*map(range, shape)))  # each index is one row
     k, j = _largest(dw)
     yield _line("weight gradient", (k, j), _sum([(x[(*row, k)], dy[(*row, j)]) for row in rows]), dw[k, j])
     (j,) = _largest(db)
@@ -93,13 +93,13 @@ def _dense_backward(stage: Any, forward: Any) -> Iterator[str]:
 
 
 def _elementwise(formula: Callable[[float], str] | str) -> Rule:
-    """formula : with x and the layer's settings to be put in; it may depend on x."""
+    """The rule of an elementwise layer. formula : a template of x and the layer's settings; it may depend on x."""
 
     def line(stage: Any, _: Any) -> Iterator[str]:
         x, y = entries(stage["x"]), entries(stage["y"])
-        place = _largest(y)
-        text = formula(x[place]) if callable(formula) else formula
-        yield _line("y", place, text.format(x=show(x[place]), **stage["settings"]), y[place])
+        index = _largest(y)
+        text = formula(x[index]) if callable(formula) else formula
+        yield _line("y", index, text.format(x=show(x[index]), **stage["settings"]), y[index])
 
     return line
 
@@ -107,46 +107,46 @@ def _elementwise(formula: Callable[[float], str] | str) -> Rule:
 def _elementwise_backward(formula: Callable[[float], str] | str) -> Rule:
     def line(stage: Any, forward: Any) -> Iterator[str]:
         x, y, dy, dx = (entries(one) for one in (forward["x"], forward["y"], stage["y gradient"], stage["x gradient"]))
-        place = _largest(dx)
-        text = formula(x[place]) if callable(formula) else formula
-        numbers = {"x": show(x[place]), "y": show(y[place]), "dy": show(dy[place])}
-        yield _line("x gradient", place, text.format(**numbers, **forward["settings"]), dx[place])
+        index = _largest(dx)
+        text = formula(x[index]) if callable(formula) else formula
+        numbers = {"x": show(x[index]), "y": show(y[index]), "dy": show(dy[index])}
+        yield _line("x gradient", index, text.format(**numbers, **forward["settings"]), dx[index])
 
     return line
 
 
 def _dropout(stage: Any, _: Any) -> Iterator[str]:
     x, y = entries(stage["x"]), entries(stage["y"])
-    place = _largest(y)
-    if y[place]:  # or all are dropped
-        yield _line("y", place, f"{show(x[place])} / (1 - {show(stage['settings']['rate'])})", y[place])
+    index = _largest(y)
+    if y[index]:  # 0 means that every element was dropped
+        yield _line("y", index, f"{show(x[index])} / (1 - {show(stage['settings']['rate'])})", y[index])
 
 
 def _dropout_backward(stage: Any, forward: Any) -> Iterator[str]:
     dy, dx = entries(stage["y gradient"]), entries(stage["x gradient"])
-    place = _largest(dx)
-    if dx[place]:
-        yield _line("x gradient", place, f"{show(dy[place])} / (1 - {show(forward['settings']['rate'])})", dx[place])
+    index = _largest(dx)
+    if dx[index]:
+        yield _line("x gradient", index, f"{show(dy[index])} / (1 - {show(forward['settings']['rate'])})", dx[index])
 
 
 def _softmax(stage: Any, _: Any) -> Iterator[str]:
     x, y = entries(stage["x"]), entries(stage["y"])
     *row, k = _largest(y)
     terms = [f"exp({show(x[(*row, j)])})" for j in range(stage["y"]["shape"][-1])]
-    if len(terms) <= MOST:
+    if len(terms) <= MAX_TERMS:
         yield _line("y", (*row, k), f"{terms[k]} / ({' + '.join(terms)})", y[(*row, k)])
 
 
 def _softmax_backward(stage: Any, forward: Any) -> Iterator[str]:
     y, dy, dx = (entries(one) for one in (forward["y"], stage["y gradient"], stage["x gradient"]))
-    place = _largest(dx)
-    row = place[:-1]
+    index = _largest(dx)
+    row = index[:-1]
     mean = _sum([(dy[(*row, j)], y[(*row, j)]) for j in range(forward["y"]["shape"][-1])])
-    yield _line("x gradient", place, f"{show(y[place])} · ({show(dy[place])} - ({mean}))", dx[place])
+    yield _line("x gradient", index, f"{show(y[index])} · ({show(dy[index])} - ({mean}))", dx[index])
 
 
 def _penalty(stage: Any, forward: Any) -> Iterator[str]:
-    """Of a layer's weights and biases: the whole, where they are few, and the gradient of the largest."""
+    """The penalty on a layer's weights and biases, where they are few, and its gradient at the largest one."""
     parts, count = [], 0
     lines = []
     for name in ("weight", "bias"):
@@ -160,20 +160,20 @@ def _penalty(stage: Any, forward: Any) -> Iterator[str]:
             parts.append(f"{show(l1)} · ({' + '.join(f'abs({show(v)})' for v in w.values())})")
         if l2:
             parts.append(f"{show(l2)} · ({' + '.join(f'{show(v)}²' for v in w.values())})")
-        place = _largest(dw)
-        slopes = [f"{show(l1)} · sign({show(w[place])})"] if l1 else []
-        slopes += [f"2 · {show(l2)} · {show(w[place])}"] if l2 else []
-        lines.append(_line(f"{name} gradient", place, " + ".join(slopes), dw[place]))
-    if parts and count <= MOST:
+        index = _largest(dw)
+        slopes = [f"{show(l1)} · sign({show(w[index])})"] if l1 else []
+        slopes += [f"2 · {show(l2)} · {show(w[index])}"] if l2 else []
+        lines.append(_line(f"{name} gradient", index, " + ".join(slopes), dw[index]))
+    if parts and count <= MAX_TERMS:
         yield _line("penalty", (), " + ".join(parts), stage["penalty"])
     yield from lines
 
 
 def _cross_entropy(stage: Any, _: Any) -> Iterator[str]:
     p, rows = entries(stage["probabilities"]), _labels(stage)
-    if len(rows) > MOST or stage["settings"].get("label_smoothing") or "sample_weight" in stage:
+    if len(rows) > MAX_TERMS or stage["settings"].get("label_smoothing") or "sample_weight" in stage:
         return
-    logs = " + ".join(f"log({show(p[(*place, t)])})" for place, t in rows.items())
+    logs = " + ".join(f"log({show(p[(*index, t)])})" for index, t in rows.items())
     yield _line("data_loss", (), f"-({logs}) / {len(rows)}", stage["data_loss"])
 
 
@@ -182,34 +182,37 @@ def _cross_entropy_backward(stage: Any, forward: Any) -> Iterator[str]:
     if forward["settings"].get("label_smoothing") or "sample_weight" in forward:
         return
     *row, k = _largest(dz)
-    place, hit = (*row, k), int(rows[tuple(row)] == k)
-    said = (
-        f"({show(p[place])} - {hit}) / {len(rows)}"
+    index, hit = (*row, k), int(rows[tuple(row)] == k)
+    text = (
+        f"({show(p[index])} - {hit}) / {len(rows)}"
         if forward["what"].startswith("Softmax")
-        else f"-{hit} / {show(p[place])} / {len(rows)}"
+        else f"-{hit} / {show(p[index])} / {len(rows)}"
     )
-    yield _line("outputs gradient", place, said, dz[place])
+    yield _line("outputs gradient", index, text, dz[index])
 
 
 def _labels(stage: Any) -> dict[tuple[int, ...], int]:
-    """The label of each row, or of each place of a sequence; KeyError where not all of them count, or are no labels."""
+    """The label of each row, or of each position of a sequence.
+
+    Raises KeyError for targets that are distributions, and where labels are ignored.
+    """
     shape, ignored = stage["targets"]["shape"], stage["settings"].get("ignore_label")
     if len(shape) == len(stage["probabilities"]["shape"]):
         raise KeyError("distributions")
     targets = entries(stage["targets"])
-    rows = {place: int(targets[place]) for place in itertools.product(*map(range, shape))}
+    rows = {index: int(targets[index]) for index in itertools.product(*map(range, shape))}
     if ignored is not None and ignored in rows.values():
-        raise KeyError("labels that do not count")
+        raise KeyError("ignored labels")
     return rows
 
 
 def _mean(part: Callable[[int], str] | str, sign: str = "") -> Rule:
-    """The mean of what each output o adds, with its target t and probability p. part : may depend on the class."""
+    """The rule of a loss that is a mean over outputs. part : what output o adds, by its target t and probability p."""
 
     def line(stage: Any, _: Any) -> Iterator[str]:
         found = _outputs(stage)
-        if len(found) <= MOST:
-            parts = " + ".join(_put_in(part, **here) for here in found.values())
+        if len(found) <= MAX_TERMS:
+            parts = " + ".join(_substitute(part, **here) for here in found.values())
             yield _line("data_loss", (), f"{sign}({parts}) / {len(found)}", stage["data_loss"])
 
     return line
@@ -218,14 +221,14 @@ def _mean(part: Callable[[int], str] | str, sign: str = "") -> Rule:
 def _mean_backward(part: Callable[[int], str] | str) -> Rule:
     def line(stage: Any, forward: Any) -> Iterator[str]:
         found, d = _outputs(forward), entries(stage["outputs gradient"])
-        place = _largest(d)
-        yield _line("outputs gradient", place, f"{_put_in(part, **found[place])} / {len(found)}", d[place])
+        index = _largest(d)
+        yield _line("outputs gradient", index, f"{_substitute(part, **found[index])} / {len(found)}", d[index])
 
     return line
 
 
 def _outputs(stage: Any) -> dict[tuple[int, ...], dict[str, float]]:
-    """Of each output: it, its target, and its probability; KeyError where rows weigh differently."""
+    """Each output with its target and its probability. Raises KeyError where rows have weights."""
     if "sample_weight" in stage:
         raise KeyError("weights")
     arrays = {"o": entries(stage["outputs"]), "t": entries(stage["targets"])}
@@ -233,13 +236,13 @@ def _outputs(stage: Any) -> dict[tuple[int, ...], dict[str, float]]:
         arrays["p"] = entries(stage["probabilities"])
     if len(arrays["o"]) < math.prod(stage["outputs"]["shape"]):
         raise KeyError("abbreviated")
-    return {place: {name: values[place] for name, values in arrays.items()} for place in arrays["o"]}
+    return {index: {name: values[index] for name, values in arrays.items()} for index in arrays["o"]}
 
 
-def _put_in(part: Callable[[int], str] | str, **numbers: float) -> str:
+def _substitute(part: Callable[[int], str] | str, **numbers: float) -> str:
     if callable(part):
         if numbers["t"] not in (0, 1):
-            raise KeyError("a share")
+            raise KeyError("a target between the classes 0 and 1")
         part = part(int(numbers["t"]))
     return part.format(**{name: show(value) for name, value in numbers.items()})
 
@@ -249,17 +252,17 @@ def _total(stage: Any, _: Any) -> Iterator[str]:
 
 
 def _update(stage: Any, _: Any) -> Iterator[str]:
-    """The learning rate of a schedule, and what the optimizer makes of the largest gradient."""
-    if said := rate(stage):
-        yield _line("learning rate", (), said, stage["learning rate"])
+    """The learning rate of a schedule, and the update of the parameter with the largest gradient."""
+    if text := rate(stage):
+        yield _line("learning rate", (), text, stage["learning rate"])
     rule = UPDATES.get(stage["what"].split(" ")[0])
     if rule is None:
         return
     arrays = {name: entries(value) for name, value in stage.items() if isinstance(value, dict) and "shape" in value}
-    place = _largest(arrays["gradient"])
-    here = {name: values[place] for name, values in arrays.items()}
-    for name, said in rule(here, stage["settings"], stage["scalars"]):
-        yield _line(name, place, said, here[name])
+    index = _largest(arrays["gradient"])
+    here = {name: values[index] for name, values in arrays.items()}
+    for name, text in rule(here, stage["settings"], stage["scalars"]):
+        yield _line(name, index, text, here[name])
 
 
 _RULES: dict[tuple[str, str], Rule] = {

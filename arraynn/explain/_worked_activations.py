@@ -1,4 +1,4 @@
-"""Elementwise layers' formulas, into which the numbers x, y and dy are put, and the layer's settings."""
+"""Formula templates of elementwise layers, with fields for the numbers x, y, dy and for the layer's settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 _GELU = "0.797885 · ({x} + 0.044715 · {x}³)"
 _SIGMOID = "1 / (1 + exp(-{x}))"
-#: an elementwise layer: what it computes, and its backward; each may depend on x
+#: the templates of each layer's forward and backward; either may be a function of x
 ACTIVATIONS: dict[str, tuple[Any, Any]] = {
     "ReLU": ("max({x}, 0)", "{dy} · ({x} > 0)"),
     "Tanh": ("tanh({x})", "{dy} · (1 - {y}²)"),

@@ -1,4 +1,4 @@
-"""Optimizers' formulas with the numbers of one element put in: (what comes out, the formula) line by line."""
+"""Optimizers' formulas with the numbers of one element substituted: pairs (name of the result, formula)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Lines = Iterator[tuple[str, str]]
 
 
 def rate(stage: Mapping[str, Any]) -> str:
-    """The formula of a schedule's learning rate; "" where it is constant, or of a schedule that is not known here."""
+    """The formula of a scheduled learning rate; "" for a constant one and for schedules without a formula here."""
     found = re.fullmatch(
         r"InverseTimeDecay\(learning_rate=(.*), decay=(.*)\)", str(stage["settings"].get("learning_rate"))
     )
@@ -85,7 +85,7 @@ def _lion(v: Any, options: Any, c: Any) -> Lines:
 
 
 def _moment(name: str, v: Any, options: Any, c: Any, hat: bool = True) -> Lines:
-    """A moving average of the gradient (m) or of its square (v), and what it is without the pull of its beginning."""
+    """A moving average of the gradient (m) or of its square (v), and its bias-corrected value."""
     beta, power = (show(options["beta1"]), "") if name == "m" else (show(options["beta2"]), "²")
     yield f"{name} after", f"{beta} · {show(v[f'{name} before'])} + (1 - {beta}) · {show(v['gradient'])}{power}"
     if hat:
@@ -99,7 +99,7 @@ def _quotient(v: Any, above: str, below: str, lr: float, epsilon: float, decay: 
 
 
 def _decayed(v: Any, decay: float | None) -> str:
-    """What is there before, and where weights decay, by how much."""
+    """The value before the step, times the factor of weight decay where there is one."""
     return show(v["before"]) if decay in (None, 1.0) else f"{show(decay)} · {show(v['before'])}"
 
 

@@ -1,7 +1,7 @@
-"""Bridges to other libraries' formats and objects, one file a library, imported when it is first asked for.
+"""Converts models, blocks and arrays to and from other libraries. Each library is imported on first use.
 
-ONNX: `to_onnx`, `training_step_to_onnx`. PyTorch: `as_torch`, `from_torch`, `to_torch`. JAX: `as_jax`. Any library's
-arrays, without a copy: `from_dlpack`. TensorBoard: the callback `TensorBoard`.
+ONNX: `to_onnx`, `training_step_to_onnx`. PyTorch: `as_torch`, `from_torch`, `to_torch`. JAX: `as_jax`. DLPack, for
+arrays of any library without a copy: `from_dlpack`. TensorBoard: the callback `TensorBoard`.
 """
 
 from ._dlpack import from_dlpack

@@ -1,4 +1,4 @@
-"""Arrays from one library to another without a copy, by the protocol that they share."""
+"""DLPack: passes arrays from one library to another without a copy."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..errors import DataError
 
 
 def from_dlpack(nest: Nest, backend: Any = "numpy") -> Nest:
-    """The arrays of a nest as arrays of another library, which share their memory: in, and out.
+    """The arrays of a nest as arrays of another library that share their memory, by the DLPack protocol.
 
     nest : anything with `__dlpack__` at its leaves, such as a TensorFlow tensor, or the parameters of a model.
-    backend : as for `arraynn.backend`, "torch", an array, …; each array stays on the device it is on.
-    Who writes into the one writes into the other (JAX's arrays are never to be written into), so copy (`nn.put`) what
+    backend : as for `arraynn.backend`, "torch", an array, …; each array stays on its device.
+    A write to one array is seen in the other, and JAX's arrays must not be written to. So copy (`nn.put`) arrays that
     an optimizer will consume. Raises DataError where the two libraries have no device in common.
 
     >>> import numpy as np
@@ -30,7 +30,8 @@ def from_dlpack(nest: Nest, backend: Any = "numpy") -> Nest:
     def shared(leaf: Any) -> Any:
         if not hasattr(leaf, "__dlpack__"):
             raise DataError(f"{type(leaf).__name__} has no __dlpack__; use nn.backend({target.name!r}).asarray(x)")
-        leaf = leaf.detach() if getattr(leaf, "requires_grad", False) else leaf  # a tape cannot be shared
+        if getattr(leaf, "requires_grad", False):  # a tensor that requires a gradient cannot be exported
+            leaf = leaf.detach()
         try:
             return target.xp.from_dlpack(leaf)
         except (BufferError, RuntimeError, TypeError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""PyTorch's modules of images and sequences as layers: its channels come first, and recurrent weights lie otherwise.
+"""Converts PyTorch's modules for images and sequences to layers: channels first to last, weights to our layout.
 
-A layer of images stands between two `Permute`s, so that the network takes the same x as the module; those that meet and
-cancel, past layers that work element by element, are left out.
+A layer for images is put between two `Permute`s, so that the network takes the same x as the module. Two Permutes that
+cancel each other, with only elementwise layers between them, are removed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from .. import layers
 from .._types import Nest
 
-#: layers that do not ask where the channels stand
+#: layers for which the order of the axes does not matter
 ELEMENTWISE = (
     *(layers.ReLU, layers.Tanh, layers.Sigmoid, layers.SiLU, layers.SELU, layers.HardSigmoid, layers.Identity),
     *(layers.Softplus, layers.LeakyReLU, layers.ELU, layers.GELU, layers.Dropout),
@@ -23,59 +23,59 @@ PROJECTIONS = "query", "key", "value"
 
 
 def last(rank: int) -> layers.Permute:
-    """Channels first to channels last."""
+    """The Permute from channels first to channels last. rank : the number of spatial axes."""
     return layers.Permute((*range(2, rank + 2), 1))
 
 
 def first(rank: int) -> layers.Permute:
-    """Channels last to channels first."""
+    """The Permute from channels last to channels first. rank : the number of spatial axes."""
     return layers.Permute((rank + 1, *range(1, rank + 1)))
 
 
 def simplified(pairs: list[tuple[Any, Nest]]) -> list[tuple[Any, Nest]]:
     """(layer, params) pairs without Permutes that cancel each other."""
     kept: list[tuple[Any, Nest]] = []
-    for layer, own in pairs:
-        place = next((i for i in reversed(range(len(kept))) if not isinstance(kept[i][0], ELEMENTWISE)), None)
-        before = None if place is None else kept[place][0]
+    for layer, params in pairs:
+        index = next((i for i in reversed(range(len(kept))) if not isinstance(kept[i][0], ELEMENTWISE)), None)
+        before = None if index is None else kept[index][0]
         if isinstance(layer, layers.Permute) and isinstance(before, layers.Permute):
             axes = tuple(before.axes[i - 1] for i in layer.axes) if len(layer.axes) == len(before.axes) else ()
             if axes and axes == tuple(range(1, len(axes) + 1)):
-                assert place is not None
-                del kept[place]
+                assert index is not None
+                del kept[index]
                 continue
-        pooled = len(kept) > 1 and isinstance(kept[-2][0], layers.GlobalAveragePool | layers.GlobalMaxPool)
-        if isinstance(layer, layers.Flatten) and pooled and isinstance(kept[-1][0], layers.Reshape):
-            kept.pop()  # (N, C) as an image of one place, flattened again
+        after_pool = len(kept) > 1 and isinstance(kept[-2][0], layers.GlobalAveragePool | layers.GlobalMaxPool)
+        if isinstance(layer, layers.Flatten) and after_pool and isinstance(kept[-1][0], layers.Reshape):
+            kept.pop()  # (N, C) reshaped to an image of one pixel, then flattened again
             continue
-        kept.append((layer, own))
+        kept.append((layer, params))
     return kept
 
 
 def flattened(pairs: list[tuple[Any, Nest]]) -> tuple[Any, Nest]:
-    """The one layer and its params, or a Sequential of several."""
+    """One (layer, params) of several pairs: the pair itself if there is one, else a Sequential."""
     pairs = simplified(pairs)
     if len(pairs) == 1:
         return pairs[0]
-    return layers.Sequential(*(layer for layer, _ in pairs)), [own for _, own in pairs]
+    return layers.Sequential(*(layer for layer, _ in pairs)), [params for _, params in pairs]
 
 
 def from_module(nn: Any, module: Any, rank: int | None) -> tuple[list[tuple[Any, Nest]], int | None] | None:
-    """(layer, params) pairs that do what the module does, and the spatial axes of what they give; None for others.
+    """(layer, params) pairs that compute what the module computes, and the number of spatial axes of their output.
 
-    rank : the spatial axes of what the module before it gives, where that is known.
+    None for a module without such layers. rank : the number of spatial axes of the module's input, where it is known.
     """
     kind = type(module)
     if kind in (nn.Conv1d, nn.Conv2d):
-        own = _from_conv(module)
+        converted = _from_conv(module)
     elif kind in (nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d):
-        own = _from_pool(nn, module)
+        converted = _from_pool(nn, module)
     elif kind in (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d):
         return _from_global_pool(nn, module)
     elif kind in (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm):
-        own = _from_norm(nn, module, rank)
+        converted = _from_norm(nn, module, rank)
     elif kind is nn.RMSNorm and len(module.normalized_shape) == 1 and module.weight is not None:
-        epsilon = module.eps or _smallest_step(module.weight.dtype)
+        epsilon = module.eps or _machine_epsilon(module.weight.dtype)
         return [(layers.RMSNorm(epsilon), {"scale": _copy(module.weight)})], rank
     elif kind in (nn.RNN, nn.GRU, nn.LSTM):
         return _from_recurrent(module), None
@@ -84,9 +84,9 @@ def from_module(nn: Any, module: Any, rank: int | None) -> tuple[list[tuple[Any,
         return None if pair is None else ([pair], None)
     else:
         return None
-    if own is None:
+    if converted is None:
         return None
-    layer, params, rank = own
+    layer, params, rank = converted
     if rank == 0:
         return [(layer, params)], 0
     return [(last(rank), {}), (layer, params), (first(rank), {})], rank
@@ -105,8 +105,8 @@ def _from_norm(nn: Any, module: Any, rank: int | None) -> Any:
     return norm, params, 2 if type(module) is nn.BatchNorm2d else rank or 0
 
 
-def _smallest_step(dtype: Any) -> float:
-    """RMSNorm's epsilon in PyTorch where none is given."""
+def _machine_epsilon(dtype: Any) -> float:
+    """The epsilon that PyTorch's RMSNorm uses where none is given."""
     import torch
 
     return float(torch.finfo(dtype).eps)
@@ -122,7 +122,7 @@ def _from_global_pool(nn: Any, module: Any) -> tuple[list[tuple[Any, Nest]], int
 
 
 def from_wrapper(module: Any, inner: Callable[[Any, str], tuple[Any, Nest]], what: str) -> tuple[Any, Nest] | None:
-    """(layer, params) of a module that `to_torch` made; None for others. inner : the same for a module within."""
+    """(layer, params) of a wrapper module that `to_torch` made; None for others. inner : converts an inner module."""
     from . import _torch_wrappers as wrappers
 
     def layers_of(one: Any, name: str) -> tuple[list[Any], list[Nest]]:
@@ -133,11 +133,11 @@ def from_wrapper(module: Any, inner: Callable[[Any, str], tuple[Any, Nest]], wha
         case wrappers.Permute():
             return layers.Permute(tuple(module.axes)), {}
         case wrappers.PositionalEmbedding():
-            own = {"weight": _copy(module.weight)}
+            table = {"weight": _copy(module.weight)}
             length = module.weight.shape[0]
             if module.learned:
-                return layers.PositionalEmbedding(length), own
-            return layers.PositionalEmbedding(length, "sinusoidal"), {"statistics": own}
+                return layers.PositionalEmbedding(length), table
+            return layers.PositionalEmbedding(length, "sinusoidal"), {"statistics": table}
         case wrappers.Attention():
             pair = _from_attention(module.inner)
             return None if pair is None else (replace(pair[0], causal=module.causal), pair[1])
@@ -156,7 +156,7 @@ def from_wrapper(module: Any, inner: Callable[[Any, str], tuple[Any, Nest]], wha
         case wrappers.Concatenate():
             pairs = [inner(branch, f"{what}.branches[{i}]") for i, branch in enumerate(module.branches)]
             kind = layers.Parallel if module.by_part else layers.Concatenate
-            return kind(*(layer for layer, _ in pairs)), [own for _, own in pairs]
+            return kind(*(layer for layer, _ in pairs)), [params for _, params in pairs]
     return None
 
 
@@ -201,7 +201,7 @@ def _from_recurrent(module: Any) -> list[tuple[Any, Nest]]:
     }  # fmt: skip
     if any(wrong.values()):
         missing = next(name for name, is_so in wrong.items() if is_so)
-        raise ValueError(f"{module} has no equal layer here: {kind.__name__} is taken over with {missing}")
+        raise ValueError(f"{module} has no equal layer here: {kind.__name__} is converted only with {missing}")
     pairs: list[tuple[Any, Nest]] = []
     for number in range(module.num_layers):
         layer: Any = kind(module.hidden_size, return_sequences=True)
@@ -221,9 +221,9 @@ def _recurrent_params(module: Any, kind: Any, end: str) -> dict[str, Any]:
     params = {"weight": w.T.contiguous(), "recurrent_weight": u.T.contiguous()}
     if kind is not layers.GRU:
         return {**params, "bias": b + second}
-    own, units = b.clone(), module.hidden_size
-    own[: 2 * units] += second[: 2 * units]  # that of the candidate stands inside of the reset
-    return {**params, "bias": own, "recurrent_bias": second[2 * units :].clone()}
+    bias, units = b.clone(), module.hidden_size
+    bias[: 2 * units] += second[: 2 * units]  # the candidate's second bias is multiplied by the reset gate: kept apart
+    return {**params, "bias": bias, "recurrent_bias": second[2 * units :].clone()}
 
 
 def _from_attention(module: Any) -> tuple[Any, Nest] | None:

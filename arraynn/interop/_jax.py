@@ -1,22 +1,22 @@
-"""JAX: blocks as functions that it differentiates by their own backward."""
+"""JAX: wraps blocks as functions that `jax.grad` differentiates by the block's own backward."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from ._leaves import Arguments, forward
+from ._leaves import SplitArguments, forward
 from ._need import need
 
 
 def as_jax(block: Any) -> Callable[..., Any]:
-    """A block, a loss or a layer as a function that `jax.grad` and `jax.vjp` differentiate by the block's own backward.
+    """Wrap a block, a loss or a layer for `jax.grad` and `jax.vjp`, which then call the block's own backward.
 
     block : such as `nn.relu`, `nn.softmax_cross_entropy`, or a layer, which is then called as (params, x, key=None).
-    Returns a function with the block's arguments that gives y alone, a `jax.custom_vjp` over its arrays; numbers, keys
-    and None are static. It can be jitted and vmapped as any other. JAX allows nothing but arrays to be carried from
-    forward to backward, so the backward pass takes the forward once more; under `jit` the compiler merges the two.
-    Only reverse mode, and only once: no `jvp`, no second derivative.
+    Returns a function with the block's arguments that returns y alone, a `jax.custom_vjp` over its arrays. Numbers,
+    keys and None are static. It can be jitted and vmapped like any other. JAX carries only arrays from forward to
+    backward, so the backward pass computes the forward again; under `jit` the compiler merges the two. Only reverse
+    mode, and only once: no `jvp`, no second derivative.
 
     >>> import jax                                                                              # doctest: +SKIP
     >>> jax.grad(lambda x: as_jax(nn.relu)(x).sum())(jax.numpy.asarray([-1.0, 2.0]))            # doctest: +SKIP
@@ -30,10 +30,10 @@ def as_jax(block: Any) -> Callable[..., Any]:
     def zero(array: Any) -> Any:
         if jax.numpy.issubdtype(array.dtype, jax.numpy.inexact):
             return jax.numpy.zeros_like(array)
-        return np.zeros(array.shape, jax.dtypes.float0)  # how JAX writes "integers have no gradient"
+        return np.zeros(array.shape, jax.dtypes.float0)  # JAX's gradient of an integer array
 
     def function(*arguments: Any, **options: Any) -> Any:
-        split = Arguments(arguments, is_array)
+        split = SplitArguments(arguments, is_array)
 
         @jax.custom_vjp  # type: ignore[untyped-decorator]
         def value(*arrays: Any) -> Any:

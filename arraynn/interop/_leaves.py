@@ -1,4 +1,4 @@
-"""Arguments of a block taken apart into arrays and the rest, for the autodiff of other libraries."""
+"""Splits a block's arguments into arrays and other values, for the autodiff of other libraries."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from .. import tree
 from .._types import LayerLike
 
 
-class Arguments:
-    """The arguments of one call. `is_array` selects what is differentiated or traced; the rest is passed on."""
+class SplitArguments:
+    """The arguments of one call, split into arrays (by `is_array`), which are differentiated, and other values."""
 
     def __init__(self, arguments: tuple[Any, ...], is_array: Callable[[Any], bool]) -> None:
         self.arguments = arguments
-        self.places = [is_array(leaf) for leaf in tree.leaves(arguments)]
+        self.array_flags = [is_array(leaf) for leaf in tree.leaves(arguments)]
         self.arrays = [leaf for leaf in tree.leaves(arguments) if is_array(leaf)]
 
     def filled(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
-        """The arguments with these arrays in the places of their own."""
-        given, places = iter(arrays), iter(self.places)
-        filled: tuple[Any, ...] = tree.map(lambda leaf: next(given) if next(places) else leaf, self.arguments)
+        """The arguments with their arrays replaced by these."""
+        given, flags = iter(arrays), iter(self.array_flags)
+        filled: tuple[Any, ...] = tree.map(lambda leaf: next(given) if next(flags) else leaf, self.arguments)
         return filled
 
     def gradients(self, block: Any, returned: Any) -> list[Any]:
-        """What a backward returned, one gradient for each array; None where it gave none.
+        """The gradients that a backward returned, one for each array, None where it returned none.
 
-        A block's gradients are those of its first arguments, in order; a layer's are (dx, grads) for (params, x).
+        A block returns gradients of its first arguments, in order; a layer returns (dx, grads) for (params, x).
         """
         if isinstance(block, LayerLike):
             dx, grads = returned
-            nests = [grads and tree.trained(grads), dx]  # new statistics are no gradients
+            nests = [grads and tree.trained(grads), dx]  # new values of statistics are not gradients
         else:
             nests = list(returned) if isinstance(returned, tuple) and len(self.arguments) > 1 else [returned]
         found: list[Any] = []
         for i, argument in enumerate(self.arguments):
             given = dict(tree.items(nests[i])) if i < len(nests) else {}
             found += [given.get(path) for path in tree.paths(argument)]
-        return [g for g, wanted in zip(found, self.places, strict=True) if wanted]
+        return [g for g, is_array in zip(found, self.array_flags, strict=True) if is_array]
 
 
 def forward(block: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, Callable[..., Any]]:
-    """The call itself; its backward takes dy and whether the gradient by x is wanted, where it can leave that out."""
+    """Call the block. The returned backward takes dy and need_dx, which it passes on if the block's backward has it."""
     y, backward = block(*arguments, **options)
-    choosy = "need_dx" in inspect.signature(backward).parameters
+    has_need_dx = "need_dx" in inspect.signature(backward).parameters
 
-    def backward_of_both(dy: Any, need_dx: bool) -> Any:
-        return backward(dy, need_dx=need_dx) if choosy else backward(dy)
+    def backward_with_need_dx(dy: Any, need_dx: bool) -> Any:
+        return backward(dy, need_dx=need_dx) if has_need_dx else backward(dy)
 
-    return y, backward_of_both
+    return y, backward_with_need_dx

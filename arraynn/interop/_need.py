@@ -1,4 +1,4 @@
-"""A library that is imported when it is first needed, or an error that says which extra brings it."""
+"""Imports an optional library on first use. If it is missing, the error names the extra that installs it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def need(library: str, extra: str) -> Any:
-    """The module of that name. Raises ImportError, naming the extra of arraynn that brings it."""
+    """Import and return the module of that name. Raises ImportError, which names the extra that installs it."""
     try:
         return import_module(library)
     except ImportError as error:
         remedy = f'pip install "arraynn[{extra}]"'
-        raise ImportError(f"{library} cannot be imported ({error}); {remedy} brings it", name=library) from None
+        raise ImportError(f"{library} cannot be imported ({error}); {remedy} installs it", name=library) from None

@@ -1,4 +1,4 @@
-"""A model as an ONNX graph, for inference in any language that has a runtime for it."""
+"""Exports a model as an ONNX graph for inference, in any language that has an ONNX runtime."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ import numpy as np
 from .. import layers, losses, tree
 from .._types import Nest
 from ..errors import DataError
-from ..io.atomic import write_whole
+from ..io.atomic import write_atomic
 from . import _onnx_operators
 from ._need import need
 
-OPSET = 21  #: of the operators; onnxruntime has it from 1.20 on
-IR = 10  #: of the file
+OPSET = 21  #: version of the operators; onnxruntime has it from 1.20 on
+IR = 10  #: version of the file format
 
 
 def to_onnx(model: Any, path: str | Path) -> None:
     """Write the model's inference to `path` as ONNX, opset 21, in float32, for any number of rows.
 
-    model : a Model that has weights. Layers of this library become the operators of their name (Gemm, Relu, Softmax,
-        …), which runtimes fuse; a layer of your own is called with symbols (ndonnx) and becomes what it does.
-    The graph takes "x" (N, …), or "x0", "x1", … where the network takes several arrays: float32, or int64 where
-    numbers are looked up. It gives "outputs", what `model(x)` gives, and "probabilities", what `predict_proba` gives,
-    where the loss has them.
-    Raises ImportError without the extra onnx, DataError for a model without weights, ValueError, naming the layer, for
-    one whose formula cannot be traced, OSError where the file cannot be written.
+    model : a Model that has weights. Layers of this library become the ONNX operators of their kind (Gemm, Relu,
+        Softmax, …), which runtimes fuse. A layer of your own is traced (by ndonnx) and becomes its elementary
+        operations.
+    Inputs: "x" (N, …), or "x0", "x1", … where the network takes several arrays; float32, or int64 for an embedding.
+    Outputs: "outputs", the result of `model(x)`, and, where the loss has them, "probabilities", the result of
+    `predict_proba`.
+    Raises ImportError without the extra onnx, DataError for a model without weights, ValueError, which names the layer,
+    for a layer whose formula cannot be traced, OSError where the file cannot be written.
     """
     onnx = need("onnx", "onnx")
     if model.params is None or model.input_shape is None:
@@ -37,8 +38,8 @@ def to_onnx(model: Any, path: str | Path) -> None:
     params = tree.map(lambda leaf: model.backend.to_numpy(leaf).astype(np.float32), model.params)
     several = bool(model.input_shape) and isinstance(model.input_shape[0], tuple)
     shapes = model.input_shape if several else (model.input_shape,)
-    whole = getattr(model.network, "integer_input", False)
-    integers = whole if isinstance(whole, tuple) else (whole,) * len(shapes)
+    integer_input = getattr(model.network, "integer_input", False)
+    integers = integer_input if isinstance(integer_input, tuple) else (integer_input,) * len(shapes)
     dtypes = [np.int64 if one else np.float32 for one in integers]
     samples = tuple(np.zeros((1, *shape), dtype) for shape, dtype in zip(shapes, dtypes, strict=True))
     names = tuple(f"x{i}" for i in range(len(shapes))) if several else ("x",)
@@ -47,16 +48,16 @@ def to_onnx(model: Any, path: str | Path) -> None:
     own, sample = (names, samples) if several else (names[0], samples[0])
     outputs, values = graph.layer(model.network, params, own, sample, "network")
     if not isinstance(outputs, str):
-        raise ValueError("the network gives several arrays; a model to export gives one")
+        raise ValueError("the network has several outputs; only a network with one output can be exported")
     found = {"outputs": (graph.node("Identity", [outputs], name="outputs"), values)}
     probabilities = _probabilities(graph, model.loss, outputs, values)
     if probabilities is not None:
         found["probabilities"] = probabilities
-    write_whole(Path(path), graph.finished(dict(zip(names, samples, strict=True)), found))
+    write_atomic(Path(path), graph.finished(dict(zip(names, samples, strict=True)), found))
 
 
 def _probabilities(graph: Graph, loss: Any, outputs: str, values: Any) -> tuple[str, Any] | None:
-    """The loss's link from outputs to probabilities, as (name, values); None where it has none."""
+    """The probabilities by the loss's link function, as (name, values); None where the loss has none."""
     try:
         sample = loss.probabilities(values)
     except DataError:
@@ -70,7 +71,7 @@ def _probabilities(graph: Graph, loss: Any, outputs: str, values: Any) -> tuple[
 
 
 class Graph:
-    """An ONNX graph in the making. A value goes by its name; beside it goes a sample, one row as NumPy computes it."""
+    """Builds an ONNX graph. A value is known by its name, and goes with a sample: one row of it, computed by NumPy."""
 
     def __init__(self, onnx: Any) -> None:
         self.onnx = onnx
@@ -80,63 +81,63 @@ class Graph:
         self.count = 0
 
     def fresh(self, stem: str) -> str:
-        """A name that is not taken."""
+        """A name that no value has yet."""
         self.count += 1
         return f"{stem}_{self.count}"
 
     def node(self, operator: str, inputs: list[str], *, name: str = "", **attributes: Any) -> str:
-        """Append an operator with one result; returns the result's name."""
+        """Append an operator with one result, and return the result's name."""
         name = name or self.fresh(operator.lower())
         self.nodes.append(self.onnx.helper.make_node(operator, inputs, [name], name=f"node_{name}", **attributes))
         return name
 
     def several(self, operator: str, inputs: list[str], count: int, **attributes: Any) -> list[str]:
-        """Append an operator with `count` results; returns their names."""
+        """Append an operator with `count` results, and return their names."""
         names = [self.fresh(operator.lower()) for _ in range(count)]
         self.nodes.append(self.onnx.helper.make_node(operator, inputs, names, name=f"node_{names[0]}", **attributes))
         return names
 
     def constant(self, array: Any, name: str) -> str:
-        """Put an array into the file; returns its name."""
+        """Add an array to the graph's initializers, and return its name."""
         if all(existing.name != name for existing in self.initializers):
             self.initializers.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
     def layer(self, layer: Any, params: Nest, x: Any, sample: Any, path: str) -> tuple[Any, Any]:
-        """Append a layer; returns the name of its result, and the sample that it makes of `sample`."""
+        """Append a layer, and return the name of its result and the result's sample."""
         kind = type(layer)
         if kind is layers.Sequential:
             for i, (inner, own) in enumerate(zip(layer.layers, params, strict=True)):
                 x, sample = self.layer(inner, own, x, sample, f"{path}.{i}")
             return x, sample
         if kind is layers.Residual:
-            y, made = x, sample
+            y, result = x, sample
             for i, (inner, own) in enumerate(zip(layer.layers, params, strict=True)):
-                y, made = self.layer(inner, own, y, made, f"{path}.{i}")
-            return self.node("Add", [x, y]), sample + made
+                y, result = self.layer(inner, own, y, result, f"{path}.{i}")
+            return self.node("Add", [x, y]), sample + result
         if kind in (layers.Concatenate, layers.Parallel):
-            apart, count = kind is layers.Parallel, len(layer.layers)
-            given = zip(x, layer.parts(sample), strict=True) if apart else [(x, sample)] * count
+            by_part, count = kind is layers.Parallel, len(layer.layers)
+            given = zip(x, layer.parts(sample), strict=True) if by_part else [(x, sample)] * count
             parts = [
                 self.layer(inner, own, *one, f"{path}.{i}")
                 for i, (inner, own, one) in enumerate(zip(layer.layers, params, given, strict=True))
             ]
-            joined = np.concatenate([made for _, made in parts], axis=-1)
+            joined = np.concatenate([result for _, result in parts], axis=-1)
             return self.node("Concat", [name for name, _ in parts], axis=-1), joined
         if kind is layers.Freeze:
             return self.layer(layer.layer, params["statistics"], x, sample, path)
-        made, _ = layer(params, sample)
+        result, _ = layer(params, sample)
         if kind in OPERATORS and not isinstance(x, tuple):
             name = OPERATORS[kind](self, layer, params, x, sample, path)
             if name is not None:
-                return name, made
+                return name, result
         from ._ndonnx import constant
 
         call = lambda symbol: layer(tree.map(constant, params), symbol)[0]  # noqa: E731
-        return self.traced(call, x, sample, f"{kind.__name__} {path!r}"), made
+        return self.traced(call, x, sample, f"{kind.__name__} {path!r}"), result
 
     def traced(self, function: Callable[[Any], Any], x: Any, sample: Any, what: str) -> str:
-        """Append what `function` does to x, found by calling it with symbols; returns the result's name."""
+        """Append the operations of function(x), found by tracing it, and return the result's name."""
         from ._ndonnx import trace
 
         model = trace(function, sample, what)
@@ -152,7 +153,7 @@ class Graph:
         return str(inner.output[0].name)
 
     def finished(self, inputs: dict[str, Any], outputs: dict[str, tuple[str, Any]]) -> bytes:
-        """The file: checked, with shapes, its first axis of any length."""
+        """The checked file's bytes, with shapes, where the first axis may have any length."""
         helper = self.onnx.helper
 
         def info(name: str, sample: Any) -> Any:
@@ -174,11 +175,11 @@ class Graph:
         return data
 
 
-# One function a layer: (graph, layer, params, x, sample, path) -> the name of the result, or None to have it traced.
+# One function for each layer: (graph, layer, params, x, sample, path) -> the name of the result, or None to trace it.
 
 
 def _operator(name: str, **attributes: Any) -> Callable[..., str]:
-    """A layer that is one operator, whose attributes are numbers or the names of the layer's hyperparameters."""
+    """The function of a layer that is one operator. attributes : numbers, or names of the layer's hyperparameters."""
 
     def emit(graph: Graph, layer: Any, params: Nest, x: str, sample: Any, path: str) -> str:
         return graph.node(name, [x], **{key: getattr(layer, str(v), v) for key, v in attributes.items()})
@@ -187,13 +188,13 @@ def _operator(name: str, **attributes: Any) -> Callable[..., str]:
 
 
 def _dense(graph: Graph, layer: Any, params: Nest, x: str, sample: Any, path: str) -> str:
-    if len(sample.shape) > 2:  # which Gemm does not take
+    if len(sample.shape) > 2:  # Gemm takes matrices only
         return _onnx_operators.affine(graph, x, params["weight"], params["bias"], f"{path}.")
     weight, bias = (graph.constant(params[name], f"{path}.{name}") for name in ("weight", "bias"))
     return graph.node("Gemm", [x, weight, bias])
 
 
-def _same(graph: Graph, layer: Any, params: Nest, x: str, sample: Any, path: str) -> str:
+def _identity(graph: Graph, layer: Any, params: Nest, x: str, sample: Any, path: str) -> str:
     return x
 
 
@@ -203,7 +204,7 @@ def _silu(graph: Graph, layer: Any, params: Nest, x: str, sample: Any, path: str
 
 def _batch_norm(graph: Graph, layer: Any, params: Nest, x: str, sample: Any, path: str) -> str | None:
     if len(sample.shape) != 2:
-        return None  # ONNX has the channels in the second axis, this layer in the last
+        return None  # ONNX has channels on the second axis, this layer on the last
     leaves = {"scale": params["scale"], "bias": params["bias"], **params["statistics"]}
     names = [graph.constant(leaf, f"{path}.{name}") for name, leaf in leaves.items()]
     return graph.node("BatchNormalization", [x, *names], epsilon=layer.epsilon)
@@ -233,13 +234,13 @@ LINKS = {
 OPERATORS: dict[type, Callable[..., str | None]] = {
     layers.BatchNorm: _batch_norm,
     layers.Dense: _dense,
-    layers.Dropout: _same,  # in inference
+    layers.Dropout: _identity,  # in inference, dropout is the identity
     layers.ELU: _operator("Elu", alpha="alpha"),
     layers.Embedding: _embedding,
     layers.Flatten: _flatten,
     layers.GELU: _operator("Gelu", approximate="tanh"),
     layers.HardSigmoid: _operator("HardSigmoid", alpha=1 / 6, beta=0.5),
-    layers.Identity: _same,
+    layers.Identity: _identity,
     layers.LayerNorm: _layer_norm,
     layers.LeakyReLU: _operator("LeakyRelu", alpha="slope"),
     layers.ReLU: _operator("Relu"),

@@ -1,6 +1,6 @@
-"""Convolution, pooling, attention, recurrence and norms as ONNX operators, which have channels and time first.
+"""Convolution, pooling, attention, recurrence and norms as ONNX operators, which have channels or time steps first.
 
-One function a layer: (graph, layer, params, x, sample, path) -> the name of the result. A sample is one row of x.
+One function for each layer: (graph, layer, params, x, sample, path) -> the result's name. A sample is one row of x.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def conv(graph: Any, layer: Any, params: Nest, x: str, sample: Any, path: str) -
 
 
 def pool(graph: Any, layer: Any, params: Nest, x: str, sample: Any, path: str) -> str:
-    """MaxPool, or AveragePool without what is padded."""
+    """MaxPool, or AveragePool that does not count padding."""
     largest = isinstance(layer, layers.MaxPool1D | layers.MaxPool2D)
     rest = {} if largest else {"count_include_pad": 0}
     windows = _window(layer.windows(sample.shape[1:]))
@@ -59,7 +59,7 @@ def global_pool(graph: Any, layer: Any, params: Nest, x: str, sample: Any, path:
 
 
 def reshape(graph: Any, layer: Any, params: Nest, x: str, sample: Any, path: str) -> str:
-    """Reshape, of any number of rows."""
+    """Reshape, for any number of rows."""
     shape = layer.init(None, sample.shape[1:])[1]
     return str(graph.node("Reshape", [x, graph.constant(np.asarray([-1, *shape]), f"{path}.shape")]))
 
@@ -70,7 +70,7 @@ def permute(graph: Any, layer: Any, params: Nest, x: str, sample: Any, path: str
 
 
 def positional_embedding(graph: Any, layer: Any, params: Nest, x: str, sample: Any, path: str) -> str:
-    """Add, of the first rows of the table."""
+    """Add of the first rows of the table."""
     table = next(iter(tree.leaves(params)))[: sample.shape[1]]
     return str(graph.node("Add", [x, graph.constant(table, f"{path}.weight")]))
 
@@ -82,7 +82,7 @@ def rms_norm(graph: Any, layer: Any, params: Nest, x: str, sample: Any, path: st
 
 
 def group_norm(graph: Any, layer: Any, params: Nest, x: str, sample: Any, path: str) -> str:
-    """As the block: each group of channels less its mean, over its deviation."""
+    """Group normalization by its formula: each group of channels minus its mean, divided by its standard deviation."""
     shape = sample.shape[1:]
     grouped = np.asarray([-1, math.prod(shape[:-1]), layer.groups, shape[-1] // layer.groups])
     x = graph.node("Reshape", [x, graph.constant(grouped, f"{path}.groups")])
@@ -123,45 +123,45 @@ def attention(graph: Any, layer: Any, params: Nest, x: str, sample: Any, path: s
     return affine(graph, y, params["output_weight"], params["output_bias"], f"{path}.output_")
 
 
-#: the gates in ONNX's order, as places in ours: z, r, h of r, z, n; i, o, f, c of i, f, g, o
+#: for each of ONNX's gates, its index among ours: z, r, h in r, z, n; i, o, f, c in i, f, g, o
 GATES: dict[type, tuple[int, ...]] = {layers.RNN: (0,), layers.GRU: (1, 0, 2), layers.LSTM: (0, 3, 1, 2)}
 
 
 def recurrent(graph: Any, layer: Any, params: Nest, x: str, sample: Any, path: str) -> str:
-    """RNN, GRU (with its reset behind the product) or LSTM."""
-    both = isinstance(layer, layers.Bidirectional)
-    inner = layer.layer if both else layer
-    owns = [params["forward"], params["backward"]] if both else [params]
+    """RNN, GRU (whose reset gate is applied after the product) or LSTM."""
+    bidirectional = isinstance(layer, layers.Bidirectional)
+    inner = layer.layer if bidirectional else layer
+    directions = [params["forward"], params["backward"]] if bidirectional else [params]
     kind, units = type(inner), inner.units
-    if both and inner.reverse:
-        owns.reverse()
+    if bidirectional and inner.reverse:
+        directions.reverse()
 
-    def gates(array: Any) -> Any:  # the last axis in ONNX's order
+    def gates(array: Any) -> Any:  # reorder the last axis to ONNX's order of gates
         parts = np.split(array, len(GATES[kind]), axis=-1)
         return np.concatenate([parts[i] for i in GATES[kind]], axis=-1)
 
-    def biases(own: Any) -> Any:
-        second = np.zeros_like(own["bias"])
+    def biases(params: Any) -> Any:
+        second = np.zeros_like(params["bias"])
         if kind is layers.GRU:
-            second[2 * units :] = own["recurrent_bias"]
-        return np.concatenate([gates(own["bias"]), gates(second)])
+            second[2 * units :] = params["recurrent_bias"]
+        return np.concatenate([gates(params["bias"]), gates(second)])
 
-    weights = [np.stack([gates(own[name]).T for own in owns]) for name in ("weight", "recurrent_weight")]
-    arrays = [*weights, np.stack([biases(own) for own in owns])]
+    weights = [np.stack([gates(params[name]).T for params in directions]) for name in ("weight", "recurrent_weight")]
+    arrays = [*weights, np.stack([biases(params) for params in directions])]
     names = [graph.constant(array, f"{path}.{name}") for name, array in zip("WRB", arrays, strict=True)]
-    direction = "bidirectional" if both else "reverse" if inner.reverse else "forward"
+    direction = "bidirectional" if bidirectional else "reverse" if inner.reverse else "forward"
     options = {"linear_before_reset": 1} if kind is layers.GRU else {}
-    turned = graph.node("Transpose", [x], perm=[1, 0, 2])
-    every, last = graph.several(
-        kind.__name__, [turned, *names], 2, hidden_size=units, direction=direction, **options
+    time_first = graph.node("Transpose", [x], perm=[1, 0, 2])
+    all_states, last_states = graph.several(
+        kind.__name__, [time_first, *names], 2, hidden_size=units, direction=direction, **options
     )  # (T, directions, N, H) and (directions, N, H)
     if inner.return_sequences:
-        y = graph.node("Transpose", [every], perm=[2, 0, 1, 3])
-        shape = np.asarray([-1, sample.shape[1], len(owns) * units])
+        y = graph.node("Transpose", [all_states], perm=[2, 0, 1, 3])
+        shape = np.asarray([-1, sample.shape[1], len(directions) * units])
     else:
-        y, shape = graph.node("Transpose", [last], perm=[1, 0, 2]), np.asarray([-1, len(owns) * units])
+        y, shape = graph.node("Transpose", [last_states], perm=[1, 0, 2]), np.asarray([-1, len(directions) * units])
     y = graph.node("Reshape", [y, graph.constant(shape, f"{path}.shape")])
-    if both and inner.reverse:  # ours has the direction of the layer first
+    if bidirectional and inner.reverse:  # our layer puts its own direction first
         halves = graph.several("Split", [y], 2, axis=-1, num_outputs=2)
         y = graph.node("Concat", halves[::-1], axis=-1)
     return str(y)

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run."""
+"""`TensorBoard`: a callback that writes a run's logs for TensorBoard."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ._need import need
 
 
 class TensorBoard(Callback):
-    """Write each epoch's logs as scalars into `folder`, for `tensorboard --logdir folder`; one run a folder.
+    """Write each epoch's logs as scalars into `folder`, for `tensorboard --logdir folder`. Use one folder for each run.
 
-    Epochs without a number (validation_freq) leave a gap. Raises ImportError without the extra tensorboard.
+    An epoch without a value (validation_freq) is a gap. Raises ImportError without the extra tensorboard.
     """
 
     every_epoch = False
@@ -29,21 +29,21 @@ class TensorBoard(Callback):
         self.open(model)
 
     def on_resume(self, model: Any, done: range, notes: Mapping[str, Any]) -> None:
-        self.writer.close()  # and again, with what lies beyond the checkpoint taken out of the picture
+        self.writer.close()  # reopened so that TensorBoard hides epochs written after the checkpoint
         self.open(model, purge_step=done.stop)
 
     def open(self, model: Any, **options: Any) -> None:
-        """Begin a file. Its name has the second, which two fits may share, so it gets the step too."""
+        """Open a new file. Its name has the time in seconds, which two fits may share, so the step is added."""
         writer = need("tensorboardX", "tensorboard").SummaryWriter
         self.writer = writer(str(self.folder), filename_suffix=f".{model.step}", **options)
 
     def on_epoch_end(self, model: Any, epoch: int, logs: Mapping[str, float]) -> bool | None:
         for name, value in logs.items():
             if math.isfinite(value):
-                side, _, rest = name.partition("val_")  # loss and val_loss in one picture's place
+                side, _, rest = name.partition("val_")  # groups loss and val_loss under one heading
                 self.writer.add_scalar(f"{rest}/validation" if not side else f"{name}/training", value, epoch)
         return None
 
     def on_fit_end(self, model: Any) -> None:
         self.writer.close()
-        self.writer = None  # its threads cannot be copied, and who holds this callback may be
+        self.writer = None  # a writer has threads, so an object that holds it cannot be copied

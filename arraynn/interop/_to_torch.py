@@ -1,6 +1,6 @@
-"""Layers of images and sequences, and those made of layers, as modules of PyTorch.
+"""Converts layers for images and sequences, and combinators, to modules of PyTorch.
 
-Modules of images stand between two that put channels first and last again, so that all of it takes the same x.
+A module for images is put between two permutations, to channels first and back, so that it takes the layer's x.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from ._from_torch import PROJECTIONS, first, last
 def to_modules(
     nn: Any, layer: Any, params: Nest, rank: int | None, inner: Callable[[Any, Nest, int | None], Any]
 ) -> list[Any] | None:
-    """The modules that do what the layer does; None for others.
+    """The modules that compute what the layer computes; None for other layers.
 
-    rank : the spatial axes, or steps, of what the layer takes, where that is known. inner : a layer within as a module.
+    rank : the number of spatial or time axes of the layer's input, where it is known. inner : converts an inner layer.
     """
     from . import _torch_wrappers as wrappers
 
@@ -33,18 +33,18 @@ def to_modules(
             module.weight = nn.Parameter(params["scale"])
             return [module]
         case layers.Conv1D() | layers.Conv2D():
-            return _around(permute, layer.rank, _to_conv(nn, layer, params))
+            return _between_permutes(permute, layer.rank, _to_conv(nn, layer, params))
         case layers.MaxPool1D() | layers.MaxPool2D() | layers.AveragePool1D() | layers.AveragePool2D():
-            return _around(permute, layer.rank, _to_pool(nn, layer))
+            return _between_permutes(permute, layer.rank, _to_pool(nn, layer))
         case layers.GlobalAveragePool() | layers.GlobalMaxPool():
-            known = _known(layer, rank)
+            rank = _checked_rank(layer, rank)
             kind = "Avg" if isinstance(layer, layers.GlobalAveragePool) else "Max"
-            return [permute(first(known).axes), getattr(nn, f"Adaptive{kind}Pool{known}d")(1), nn.Flatten()]
+            return [permute(first(rank).axes), getattr(nn, f"Adaptive{kind}Pool{rank}d")(1), nn.Flatten()]
         case layers.BatchNorm():
-            return _around(permute, rank or 0, _to_batch_norm(nn, layer, params, rank or 0))
+            return _between_permutes(permute, rank or 0, _to_batch_norm(nn, layer, params, rank or 0))
         case layers.GroupNorm(groups=groups, epsilon=epsilon):
-            module = _with(nn, nn.GroupNorm(groups, params["scale"].shape[0], eps=epsilon), params)
-            return _around(permute, _known(layer, rank, least=0), module)
+            module = _with_scale_and_bias(nn, nn.GroupNorm(groups, params["scale"].shape[0], eps=epsilon), params)
+            return _between_permutes(permute, _checked_rank(layer, rank, least=0), module)
         case layers.PositionalEmbedding(kind=kind):
             learned = kind == "learned"
             return [wrappers.PositionalEmbedding((params if learned else params["statistics"])["weight"], learned)]
@@ -53,21 +53,21 @@ def to_modules(
         case layers.RNN() | layers.GRU() | layers.LSTM():
             return [wrappers.Recurrent(_to_recurrent(nn, layer, [params]), layer.return_sequences, layer.reverse)]
         case layers.Bidirectional(layer=one):
-            owns = [params["forward"], params["backward"]]
-            return [wrappers.Recurrent(_to_recurrent(nn, one, owns), one.return_sequences, one.reverse)]
+            directions = [params["forward"], params["backward"]]
+            return [wrappers.Recurrent(_to_recurrent(nn, one, directions), one.return_sequences, one.reverse)]
         case layers.Freeze(layer=one):
             return [wrappers.Frozen(inner(one, params["statistics"], rank))]
         case layers.Residual():
             return [wrappers.Residual(inner(layers.Sequential(*layer.layers), params, rank))]
         case layers.Concatenate() | layers.Parallel():
-            apart = isinstance(layer, layers.Parallel)
+            by_part = isinstance(layer, layers.Parallel)
             pairs = zip(layer.layers, params, strict=True)
-            return [wrappers.Concatenate([inner(*pair, None if apart else rank) for pair in pairs], apart)]
+            return [wrappers.Concatenate([inner(*pair, None if by_part else rank) for pair in pairs], by_part)]
     return None
 
 
 def rank_after(layer: Any, rank: int | None) -> int | None:
-    """The axes of space, or of time, of what a layer gives, where the layer says so: 2 of images, 1 of series."""
+    """The number of spatial or time axes of a layer's output: 2 for images, 1 for sequences, None where unknown."""
     match layer:
         case layers.Sequential():
             for one in layer.layers:
@@ -96,35 +96,35 @@ def rank_after(layer: Any, rank: int | None) -> int | None:
     return rank
 
 
-def _known(layer: Any, rank: int | None, least: int = 1) -> int:
+def _checked_rank(layer: Any, rank: int | None, least: int = 1) -> int:
     if rank is None:
         raise ValueError(
-            f"{layer!r} needs the shape of what comes in, as PyTorch has a module for each number of axes; give "
-            f"input_shape, that of a row of x"
+            f"{layer!r} needs the shape of its input, as PyTorch has a module for each number of axes; give "
+            f"input_shape, the shape of a row of x"
         )
     if not least <= rank <= 2:
-        raise ValueError(f"PyTorch has no module that does what {layer!r} does on {rank + 2} axes")
+        raise ValueError(f"PyTorch has no module equal to {layer!r} on {rank + 2} axes")
     return rank
 
 
-def _with(nn: Any, module: Any, params: Nest) -> Any:
+def _with_scale_and_bias(nn: Any, module: Any, params: Nest) -> Any:
     module.weight, module.bias = nn.Parameter(params["scale"]), nn.Parameter(params["bias"])
     return module
 
 
 def _to_batch_norm(nn: Any, layer: Any, params: Nest, rank: int) -> Any:
-    kind = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d)[_known(layer, rank, least=0)]
+    kind = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d)[_checked_rank(layer, rank, least=0)]
     module = kind(params["scale"].shape[0], eps=layer.epsilon, momentum=1 - layer.momentum)
     module.running_mean, module.running_var = params["statistics"]["mean"], params["statistics"]["variance"]
-    return _with(nn, module, params)
+    return _with_scale_and_bias(nn, module, params)
 
 
 def _to_attention(nn: Any, layer: Any, params: Nest) -> Any:
     (width, wide), memory = params["query_weight"].shape, params["key_weight"].shape[0]
     if wide != width or params["value_weight"].shape[1] != width:
         raise ValueError(
-            f"PyTorch's MultiheadAttention has heads as wide as the input divided by their number, {layer!r} has not; "
-            f"as_torch makes a function of it"
+            f"PyTorch's MultiheadAttention needs heads of width D / h, which {layer!r} does not have; as_torch wraps "
+            f"it as a function"
         )
     module = nn.MultiheadAttention(
         width, layer.heads, dropout=layer.dropout, batch_first=True, kdim=memory, vdim=memory
@@ -147,21 +147,21 @@ def _joined(tensors: list[Any]) -> Any:
     return torch.cat(tensors)
 
 
-def _around(permute: Any, rank: int, module: Any) -> list[Any]:
+def _between_permutes(permute: Any, rank: int, module: Any) -> list[Any]:
     if rank == 0:
         return [module]
     return [permute(first(rank).axes), module, permute(last(rank).axes)]
 
 
 def _symmetric(layer: Any, padding: Any) -> Any:
-    """Padding as PyTorch has it, one number an axis."""
+    """Padding in PyTorch's form, one number for each axis."""
     if padding == "valid":
         return 0
     if padding == "same":
         return padding
     pairs = [(padding, padding)] * layer.rank if isinstance(padding, int) else padding
     if any(before != after for before, after in pairs):
-        raise ValueError(f"PyTorch pads both sides alike, {layer!r} does not; as_torch makes a function of it")
+        raise ValueError(f"PyTorch pads both sides alike, {layer!r} does not; as_torch wraps it as a function")
     return tuple(before for before, _ in pairs)
 
 
@@ -186,17 +186,17 @@ def _to_conv(nn: Any, layer: Any, params: Nest) -> Any:
 def _to_pool(nn: Any, layer: Any) -> Any:
     padding = _symmetric(layer, layer.padding)
     if padding == "same":
-        raise ValueError(f"PyTorch's poolings have no padding='same'; as_torch makes a function of {layer!r}")
+        raise ValueError(f"PyTorch's pooling has no padding='same'; as_torch wraps {layer!r} as a function")
     largest = isinstance(layer, layers.MaxPool1D | layers.MaxPool2D)
     kind = getattr(nn, f"{'Max' if largest else 'Avg'}Pool{layer.rank}d")
     rest = {} if largest else {"count_include_pad": False}
     return kind(layer.pool_size, stride=layer.strides, padding=padding, **rest)
 
 
-def _to_recurrent(nn: Any, layer: Any, owns: list[Any]) -> Any:
-    width, units = owns[0]["weight"].shape[0], layer.units
-    module = getattr(nn, type(layer).__name__)(width, units, batch_first=True, bidirectional=len(owns) == 2)
-    for own, end in zip(owns, ("_l0", "_l0_reverse"), strict=False):
+def _to_recurrent(nn: Any, layer: Any, directions: list[Any]) -> Any:
+    width, units = directions[0]["weight"].shape[0], layer.units
+    module = getattr(nn, type(layer).__name__)(width, units, batch_first=True, bidirectional=len(directions) == 2)
+    for own, end in zip(directions, ("_l0", "_l0_reverse"), strict=False):
         second = own["bias"] * 0
         if isinstance(layer, layers.GRU):
             second[2 * units :] = own["recurrent_bias"]

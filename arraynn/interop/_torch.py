@@ -1,4 +1,4 @@
-"""PyTorch: blocks as functions of its autograd, and its modules as networks."""
+"""PyTorch: wraps blocks for its autograd, and converts networks to and from its modules."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 from .. import layers, tree
 from .._types import LayerLike, Nest
 from . import _from_torch, _to_torch
-from ._leaves import Arguments, forward
+from ._leaves import SplitArguments, forward
 from ._need import need
 
 
 def as_torch(block: Any) -> Callable[..., Any]:
-    """A block, a loss or a layer as a function of tensors that PyTorch differentiates by the block's own backward.
+    """Wrap a block, a loss or a layer as a function of tensors for PyTorch's autograd, by the block's own backward.
 
     block : such as `nn.relu`, `nn.softmax_cross_entropy`, or a layer, which is then called as (params, x, key=None).
-    Returns a function with the block's arguments that gives y alone; `y.sum().backward()` calls the block's backward
-    once. Gradients flow to tensors that ask for them and that the block has gradients for; not a second time.
-    What a layer keeps as statistics is given as it goes in: `batch_norm`'s new means are not handed out. What it gives
-    is not to be written into (`y += 1` raises), as the backward may need it.
+    Returns a function with the block's arguments that returns y alone. `y.sum().backward()` calls the block's backward
+    once. Tensors with requires_grad get a gradient where the block has one; there are no second derivatives.
+    A layer's statistics are inputs only: the new means of `batch_norm` are not returned. The result must not be
+    written to (`y += 1` raises), as the backward may need it.
 
     >>> import torch                                                                            # doctest: +SKIP
     >>> x = torch.tensor([-1.0, 2.0], requires_grad=True)                                       # doctest: +SKIP
@@ -29,11 +29,11 @@ def as_torch(block: Any) -> Callable[..., Any]:
     torch = need("torch", "torch")
 
     def function(*arguments: Any, **options: Any) -> Any:
-        split = Arguments(arguments, lambda leaf: isinstance(leaf, torch.Tensor))
-        form: list[Any] = []
-        outputs = _bridge().apply(block, split, options, form, *split.arrays)
-        left = iter(outputs)
-        return tree.map(lambda _: next(left), form[0])
+        split = SplitArguments(arguments, lambda leaf: isinstance(leaf, torch.Tensor))
+        template: list[Any] = []
+        outputs = _bridge().apply(block, split, options, template, *split.arrays)
+        remaining = iter(outputs)
+        return tree.map(lambda _: next(remaining), template[0])
 
     return function
 
@@ -44,47 +44,49 @@ def _bridge() -> Any:
 
     class Bridge(torch.autograd.Function):  # type: ignore[misc,name-defined]
         @staticmethod
-        def forward(ctx: Any, block: Any, split: Arguments, options: Any, form: list[Any], *tensors: Any) -> Any:
+        def forward(
+            ctx: Any, block: Any, split: SplitArguments, options: Any, template: list[Any], *tensors: Any
+        ) -> Any:
             y, ctx.explicit = forward(block, split.filled([t.detach() for t in tensors]), options)
-            form.append(y)
-            ctx.block, ctx.split, ctx.form = block, split, y
-            ctx.inputs = tensors  # needed for no value, only for what asks for a gradient
+            template.append(y)
+            ctx.block, ctx.split, ctx.template = block, split, y
+            ctx.inputs = tensors  # kept alive for their gradients; their values are not read
             return tuple(leaf.view_as(leaf) for leaf in tree.leaves(y))
 
         @staticmethod
         @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
         def backward(ctx: Any, *cotangents: Any) -> Any:
-            left = iter(cotangents)
-            dy = tree.map(lambda _: next(left), ctx.form)
+            remaining = iter(cotangents)
+            dy = tree.map(lambda _: next(remaining), ctx.template)
             wanted = ctx.needs_input_grad[4:]
             x = 1 if isinstance(ctx.block, LayerLike) else 0
             before = sum(len(tree.leaves(a)) for a in ctx.split.arguments[:x])
             count = len(tree.leaves(ctx.split.arguments[x]))
-            skipped = sum(ctx.split.places[:before])
-            need_dx = any(wanted[skipped : skipped + sum(ctx.split.places[before : before + count])])
+            skipped = sum(ctx.split.array_flags[:before])
+            need_dx = any(wanted[skipped : skipped + sum(ctx.split.array_flags[before : before + count])])
             grads = ctx.split.gradients(ctx.block, ctx.explicit(dy, need_dx))
             return None, None, None, None, *(g if want else None for g, want in zip(grads, wanted, strict=True))
 
     return Bridge
 
 
-# Modules. Each pair is read one way by `to_torch`, the other by `from_torch`.
+# Modules. `from_torch` and `to_torch` read the same table, in opposite directions.
 
 
 def from_torch(module: Any, input_shape: Any = None) -> tuple[Any, Nest]:
-    """An `nn.Sequential` of PyTorch as (network, params): a `Sequential` of the same layers, and copies of the weights.
+    """Convert an `nn.Sequential` of PyTorch to (network, params): a `Sequential` of equal layers, and copied weights.
 
-    Dense weights are transposed to (n_in, n_out), those of convolutions to (kh, kw, C / groups, filters). A network of
-    images takes x (N, C, H, W), as the module does: it begins with Permute((2, 3, 1)), and turns back before Flatten.
-    RNN, GRU and LSTM (batch_first, any number of layers, both directions) become layers that return all states; a
-    MultiheadAttention (batch_first) takes x, or a tuple, as `MultiHeadAttention` does. The params are tensors where
-    they were; `model.params = params` takes them to any backend.
-    input_shape : of a row of x, for norms that no layer before tells the number of axes of; without it BatchNorm1d is
-        taken to stand on rows (N, C).
-    Raises ValueError, naming it, for a module that has no equal here: GELU without approximate="tanh", Linear and
-    convolutions without bias, pooling with ceil_mode, average pooling that counts its padding, adaptive pooling to more
-    than one place, GroupNorm on its own without input_shape, a Softmax over another axis than the last, a class of your
-    own.
+    Dense weights are transposed to (n_in, n_out), those of convolutions to (kh, kw, C / groups, filters). A network for
+    images takes x (N, C, H, W), as the module does: it begins with Permute((2, 3, 1)), and permutes back before
+    Flatten. RNN, GRU and LSTM (batch_first, any number of layers, both directions) become layers that return all
+    states. A MultiheadAttention (batch_first) takes x, or a tuple, as `MultiHeadAttention` does. The params are tensors
+    on the module's device; `model.params = params` moves them to any backend.
+    input_shape : of a row of x. Norms need it to know the number of axes where no layer before determines it. Without
+        it, BatchNorm1d is assumed to take rows (N, C).
+    Raises ValueError, which names the module, for one without an equal layer here: GELU without approximate="tanh",
+    Linear and convolutions without bias, pooling with ceil_mode, average pooling that counts its padding, adaptive
+    pooling to more than one output, GroupNorm as first module without input_shape, a Softmax over another axis than the
+    last, a class of your own.
     """
     torch = need("torch", "torch")
     rank = None if input_shape is None else len(input_shape) - 1
@@ -94,16 +96,16 @@ def from_torch(module: Any, input_shape: Any = None) -> tuple[Any, Nest]:
 
 
 def to_torch(network: Any, params: Nest, input_shape: Any = None) -> Any:
-    """A network and its params (of any library) as an `nn.Sequential` of PyTorch: the inverse of `from_torch`.
+    """Convert a network and its params (of any library) to an `nn.Sequential` of PyTorch: the inverse of `from_torch`.
 
-    The tensors are copies on the CPU, in the params' dtype; the module is in training mode, as new modules are.
-    It takes the same x, and gives the same y: convolutions, poolings and norms of images stand between modules that put
-    channels first and last again; what PyTorch has no module for is a small module around those that it has (a residual
-    connection, attention and recurrence that give one array, positional embeddings, frozen parts).
-    input_shape : of a row of x, for global poolings and norms that no layer before tells the number of axes of; without
-        it BatchNorm is taken to stand on rows (N, C).
-    Raises ValueError, naming it, for a layer that PyTorch computes otherwise: padding that differs from side to side,
-    poolings with padding="same", heads that are not D / h wide, a layer of your own.
+    The tensors are copies on the CPU, in the params' dtype. The module is in training mode, as new modules are. It
+    takes the same x and gives the same y. Convolutions, pooling and norms for images are put between permutations to
+    channels first and back. Where PyTorch has no equal module, a small wrapper module is used (a residual connection,
+    attention and recurrence that return one array, positional embeddings, frozen parts).
+    input_shape : of a row of x. Global pooling and norms need it to know the number of axes where no layer before
+        determines it. Without it, BatchNorm is assumed to take rows (N, C).
+    Raises ValueError, which names the layer, for one that PyTorch computes differently: padding that differs from side
+    to side, pooling with padding="same", heads that are not D / h wide, a layer of your own.
     """
     torch = need("torch", "torch")
     to = _tensor_of(torch)
@@ -121,7 +123,7 @@ def _tensor_of(torch: Any) -> Callable[[Any], Any]:
 
 
 def _from_module(nn: Any, module: Any, what: str, rank: int | None) -> tuple[Any, Nest]:
-    """rank : the spatial axes, or steps, of what the module takes, where that is known."""
+    """The (layer, params) of a module. rank : the number of spatial or time axes of its input, where it is known."""
     if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
         parts: list[tuple[Any, Nest]] = []
         for name, inner in module.named_children():
@@ -133,12 +135,12 @@ def _from_module(nn: Any, module: Any, what: str, rank: int | None) -> tuple[Any
     found = _from_torch.from_module(nn, module, rank)
     if found:
         return _from_torch.flattened(found[0])
-    made = _from_torch.from_wrapper(module, lambda inner, place: _from_module(nn, inner, place, rank), what)
-    if made:
-        return made
+    wrapped = _from_torch.from_wrapper(module, lambda inner, place: _from_module(nn, inner, place, rank), what)
+    if wrapped:
+        return wrapped
     layer = _layer_of(nn, module)
     if layer is None:
-        raise ValueError(f"{what} is a {module}, which has no equal layer here; write one, and register it")
+        raise ValueError(f"{what} is a {module}, which has no equal layer here; write a layer and register it")
     names = PARAMETERS.get(type(layer), {})
     flat = {name: getattr(module, theirs).detach().clone() for name, theirs in names.items()}
     if isinstance(layer, layers.Dense):
@@ -147,8 +149,8 @@ def _from_module(nn: Any, module: Any, what: str, rank: int | None) -> tuple[Any
 
 
 def _layer_of(nn: Any, module: Any) -> Any:
-    """The layer that does what the module does, or None."""
-    for theirs, ours in _plain(nn).items():
+    """The layer that computes what the module computes, or None."""
+    for theirs, ours in _without_hyperparameters(nn).items():
         if type(module) is theirs:
             return ours()
     kind = type(module)
@@ -178,7 +180,7 @@ def _layer_of(nn: Any, module: Any) -> Any:
 
 
 def _to_module(nn: Any, layer: Any, params: Nest, rank: int | None) -> Any:
-    """rank : the spatial axes, or steps, of what the layer takes, where that is known."""
+    """The module of a layer. rank : the number of spatial or time axes of its input, where it is known."""
     kind = type(layer)
 
     def inner(one: Any, own: Nest, rank: int | None) -> Any:
@@ -193,16 +195,16 @@ def _to_module(nn: Any, layer: Any, params: Nest, rank: int | None) -> Any:
     several = _to_torch.to_modules(nn, layer, params, rank, inner)
     if several:
         return several[0] if len(several) == 1 else nn.Sequential(*several)
-    module = next((theirs() for theirs, ours in _plain(nn).items() if ours is kind), None)
+    module = next((theirs() for theirs, ours in _without_hyperparameters(nn).items() if ours is kind), None)
     if module is None:
-        module = _made(nn, layer, params)
+        module = _new_module(nn, layer, params)
     for name, theirs in PARAMETERS.get(kind, {}).items():
         value = params[name].T.contiguous() if kind is layers.Dense and name == "weight" else params[name]
         setattr(module, theirs, nn.Parameter(value))
     return module
 
 
-def _made(nn: Any, layer: Any, params: Nest) -> Any:
+def _new_module(nn: Any, layer: Any, params: Nest) -> Any:
     match layer:
         case layers.Dense():
             return nn.Linear(*params["weight"].shape)
@@ -220,11 +222,11 @@ def _made(nn: Any, layer: Any, params: Nest) -> Any:
             return nn.LayerNorm(params["scale"].shape[0], eps=epsilon)
         case layers.Embedding():
             return nn.Embedding(*params["weight"].shape)
-    raise ValueError(f"PyTorch has no module that does what {layer!r} does; as_torch makes a function of it")
+    raise ValueError(f"PyTorch has no module equal to {layer!r}; as_torch wraps it as a function")
 
 
-def _plain(nn: Any) -> dict[Any, type]:
-    """Modules and layers that take nothing."""
+def _without_hyperparameters(nn: Any) -> dict[Any, type]:
+    """The modules and layers that have no hyperparameters, module by layer."""
     return {
         nn.ReLU: layers.ReLU,
         nn.Tanh: layers.Tanh,

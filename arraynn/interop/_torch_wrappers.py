@@ -1,4 +1,4 @@
-"""Modules of PyTorch for layers that it has no module of: each takes the x that the layer takes, and gives its y."""
+"""Modules for layers that PyTorch has no module for: each takes the x that the layer takes and gives the layer's y."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 
 class Permute(nn.Module):  # type: ignore[misc]
-    """Axis i behind the batch's is axis axes[i - 1] of x."""
+    """Permutes the axes after the batch axis: axis i of the result is axis axes[i - 1] of x."""
 
     def __init__(self, axes: tuple[int, ...]) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class Permute(nn.Module):  # type: ignore[misc]
 
 
 class PositionalEmbedding(nn.Module):  # type: ignore[misc]
-    """The first rows of a table, added to x (N, T, D); a sinusoidal table is a buffer, which is not trained."""
+    """Adds the first T rows of a table to x (N, T, D). A sinusoidal table is a buffer, which is not trained."""
 
     def __init__(self, table: Any, learned: bool) -> None:
         super().__init__()
@@ -53,16 +53,16 @@ class Attention(nn.Module):  # type: ignore[misc]
             if mask.dim() == 1:  # lengths
                 mask = torch.arange(keys, device=query.device) < mask[:, None]
             allowed = allowed & (mask.bool() if mask.dim() == 3 else mask.bool()[:, None, :])
-        none = ~allowed.any(dim=-1, keepdim=True)  # whose softmax would be nan: they attend to all, and are replaced
-        blocked = ~(allowed | none).repeat_interleave(self.inner.num_heads, dim=0)
+        no_key = ~allowed.any(dim=-1, keepdim=True)  # their softmax would be nan: they attend to all, then are replaced
+        blocked = ~(allowed | no_key).repeat_interleave(self.inner.num_heads, dim=0)
         y, _ = self.inner(query, memory, memory, attn_mask=blocked, need_weights=False)
-        return torch.where(none, self.inner.out_proj.bias, y)
+        return torch.where(no_key, self.inner.out_proj.bias, y)
 
 
 class Recurrent(nn.Module):  # type: ignore[misc]
-    """An RNN, GRU or LSTM (batch_first) that gives its states (N, T, H), or the last of each direction (N, H).
+    """An RNN, GRU or LSTM (batch_first) that returns its states (N, T, H), or the last of each direction (N, H).
 
-    reverse : from the last step to the first, in the order of time.
+    reverse : process steps from last to first; the states are returned in the order of time.
     """
 
     def __init__(self, inner: Any, return_sequences: bool, reverse: bool) -> None:
@@ -71,7 +71,7 @@ class Recurrent(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: Any) -> Any:
         if isinstance(x, tuple):
-            raise ValueError("this module takes no masks and no lengths; as_torch makes a function of the layer")
+            raise ValueError("this module takes no masks and no lengths; as_torch wraps the layer as a function")
         states = self.inner(x.flip(1) if self.reverse else x)[0]
         if not self.return_sequences:
             units = self.inner.hidden_size
@@ -80,7 +80,7 @@ class Recurrent(nn.Module):  # type: ignore[misc]
 
 
 class Frozen(nn.Module):  # type: ignore[misc]
-    """A module that is not trained: no gradients of its parameters, and always in inference."""
+    """A module that is not trained: its parameters have no gradients, and it is always in inference mode."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class Frozen(nn.Module):  # type: ignore[misc]
 
 
 class Residual(nn.Module):  # type: ignore[misc]
-    """x + inner(x)."""
+    """Residual connection x + inner(x)."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class Residual(nn.Module):  # type: ignore[misc]
 
 
 class Concatenate(nn.Module):  # type: ignore[misc]
-    """The branches' outputs side by side: of x, or each of its own part of x."""
+    """Concatenates the branches' outputs. Each branch takes x, or with by_part its own part of x."""
 
     def __init__(self, branches: list[Any], by_part: bool) -> None:
         super().__init__()

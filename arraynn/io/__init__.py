@@ -1,1 +1,1 @@
-"""Files that a model is saved to: the format, the registry of names that a file may use, atomic writes."""
+"""Saved models: the file format, the registry of names that a file may use, and atomic writes."""

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writes: a file is complete or does not exist."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from contextlib import suppress
 from glob import escape
 from pathlib import Path
 
-#: a temporary file that nobody has written to for so long was left by a process that was killed
+#: a temporary file not written to for this long is a leftover of a killed process
 STALE_SECONDS = 600
 
-#: what a system says that cannot flush this folder: one that may not be read, or a file system that knows no such thing
+#: errors of systems that cannot flush a folder: it is not readable, or the file system has no such operation
 NO_FLUSH = errno.EACCES, errno.EINVAL, errno.ENOTSUP
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write to a temporary file in the same folder, flush it to the disk, and rename it over `path`, whose folder is
-    flushed too. Whatever breaks off, `path` is what it was before, or whole. Raises OSError."""
-    path = Path(os.path.realpath(path))  # a link stays one, and what it points to is replaced
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file atomically: after any interruption, `path` has its old content or all of the new one.
+
+    Writes a temporary file in the same folder, flushes it to the disk, renames it to `path`, and flushes the folder.
+    Raises OSError.
+    """
+    path = Path(os.path.realpath(path))  # of a symbolic link, the target is replaced
     for old in path.parent.glob(f".{escape(path.name)}.*.tmp"):
-        with suppress(OSError):  # it may be gone by now, or somebody else's; no reason not to write
+        with suppress(OSError):  # it may be gone, or belong to another user: that must not stop the write
             if time.time() - old.lstat().st_mtime > STALE_SECONDS:
                 old.unlink()
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -36,7 +39,7 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if hasattr(os, "O_DIRECTORY"):  # where a folder can be opened, the renaming itself is made to last
+    if hasattr(os, "O_DIRECTORY"):  # where a folder can be opened, flush the renaming too
         try:
             folder = os.open(path.parent, os.O_DIRECTORY)
             try:

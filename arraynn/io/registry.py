@@ -1,6 +1,6 @@
-"""Names of the classes that a saved model may consist of. A file names classes; only registered ones are ever made.
+"""The registry of classes that a saved model may contain. A file names classes; only registered ones are constructed.
 
-Every frozen dataclass of the library is known as its name and a version, such as "Dense.v1". Your own:
+Every frozen dataclass of the library is registered by its name and a version, such as "Dense.v1". Register your own:
 
     nn.register(MyLayer)            # a frozen dataclass, or a function such as a loss block; before saving or loading
 """
@@ -21,9 +21,10 @@ _registered: dict[str, Any] = {}
 
 
 def register(thing: Any, name: str | None = None) -> Any:
-    """Let saved models name `thing`, a frozen dataclass or a function, as `name` (its own and ".v1" by default).
+    """Register `thing`, a frozen dataclass or a function, so that models that contain it can be saved and loaded.
 
-    Returns thing, so that it can stand above a class as a decorator. Raises ValueError where the name is taken.
+    name : its name in files; by default its own name and ".v1". Returns thing, so that it can be used as a decorator.
+    Raises ValueError if the name is taken.
     """
     name = name or f"{thing.__name__}.v1"
     if _known().get(name, thing) is not thing or _registered.get(name, thing) is not thing:
@@ -38,11 +39,14 @@ def _known() -> dict[str, Any]:
     modules = (encoding, initializers, layers, losses, metrics, optimizers, regularizers, schedules, scikit_learn)
     things = [thing for module in modules for name, thing in vars(module).items() if not name.startswith("_")]
     kinds = [thing for thing in things if isinstance(thing, type) and is_dataclass(thing)]
-    return {f"{kind.__name__}.v1": kind for kind in kinds if kind is not optimizers.Optimizer}  # which has no rule
+    return {f"{kind.__name__}.v1": kind for kind in kinds if kind is not optimizers.Optimizer}  # the base class
 
 
 def encode(value: Any) -> Any:
-    """numbers, strings, None, tuples, registered functions and dataclasses of such, as JSON; else CheckpointError."""
+    """Convert numbers, strings, None, tuples, registered functions and dataclasses of these to JSON data.
+
+    Raises CheckpointError for anything else.
+    """
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
@@ -50,7 +54,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [encode(item) for item in value]
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        return encode(value.item())  # a number of NumPy's
+        return encode(value.item())  # a NumPy scalar
     names = {id(thing): name for name, thing in (_known() | _registered).items()}
     if id(value) in names:
         return {"function": names[id(value)]}
@@ -62,7 +66,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(data: Any) -> Any:
-    """The inverse of `encode`; lists become tuples. CheckpointError for names that are not registered."""
+    """The inverse of `encode`; lists become tuples. Raises CheckpointError for names that are not registered."""
     if data is None or isinstance(data, (bool, int, float, str)):
         return data
     if isinstance(data, list):
@@ -71,26 +75,26 @@ def decode(data: Any) -> Any:
         case {"float": ("nan" | "inf" | "-inf") as text, **rest} if not rest:
             return float(text)
         case {"function": str(name), **rest} if not rest:
-            thing = _named(name)
+            thing = _lookup(name)
             if not isinstance(thing, type):
                 return thing
         case {"type": str(name), "fields": dict(given), **rest} if not rest:
-            thing = _named(name)
+            thing = _lookup(name)
             if isinstance(thing, type):
-                return _make(thing, {key: decode(item) for key, item in given.items()})
-    raise CheckpointError(f"the file describes something of no known form: {str(data)[:80]}")
+                return _construct(thing, {key: decode(item) for key, item in given.items()})
+    raise CheckpointError(f"the file holds a description of an unknown form: {str(data)[:80]}")
 
 
-def _named(name: str) -> Any:
+def _lookup(name: str) -> Any:
     thing = _registered.get(name) or _known().get(name)
     if thing is None:
         raise CheckpointError(
-            f"the file names {name!r}, which is not known here; if it is yours, call nn.register with it before loading"
+            f"the file names {name!r}, which is not registered; if it is yours, call nn.register with it before loading"
         )
     return thing
 
 
-#: what a field of this annotation takes; whatever is annotated otherwise is for the class itself to judge
+#: the types that a field with this annotation takes; fields with other annotations are checked by the class itself
 _KINDS: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "int": (int,),
@@ -105,11 +109,11 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def _make(thing: type, given: dict[str, Any]) -> Any:
+def _construct(thing: type, given: dict[str, Any]) -> Any:
     expected = {field.name: str(field.type) for field in fields(thing) if field.init}
     if not given.keys() <= expected.keys():
         unknown = sorted(given.keys() - expected.keys())
-        raise CheckpointError(f"the file gives {thing.__name__} {str(unknown)[:80]}, which it does not take")
+        raise CheckpointError(f"the file gives {thing.__name__} the fields {str(unknown)[:80]}, which it does not have")
     for name, value in given.items():
         kinds = _KINDS.get(expected[name])
         fits = (
@@ -122,7 +126,7 @@ def _make(thing: type, given: dict[str, Any]) -> Any:
     try:
         if thing.__dataclass_params__.init:  # type: ignore[attr-defined]
             return thing(**given)
-        (parts,) = given.values()  # a combinator, whose one field holds what it is called with
+        (parts,) = given.values()  # a combinator: its one field holds its arguments
         return thing(*parts)
     except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
-        raise CheckpointError(f"the file's {thing.__name__} cannot be made: {error}") from None
+        raise CheckpointError(f"the file's {thing.__name__} cannot be constructed: {error}") from None

@@ -1,8 +1,8 @@
-"""The safetensors format, read without trust: all sizes are checked against the file before memory is taken.
+"""Reads and writes the safetensors format. All sizes are checked against the file before memory is allocated.
 
-A file is 8 bytes of header length, the header as JSON, and the tensors one after another. It is written here as the
-safetensors library writes it, to the byte, so that the library is not needed where there is no wheel of it. Nor does
-the library read it, as it takes the last of two equal keys and leaves limits on the header to JSON.
+A file has 8 bytes of header length, the header as JSON, and the tensors one after another. It is written byte for byte
+as the safetensors library writes it; the library itself is not used, as some platforms have no wheel of it. Its reader
+is not used either, as it accepts a key twice and sets no limits to the header.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import numpy as np
 from ..errors import CheckpointError
 
 DTYPES = {"F32": "<f4", "F64": "<f8"}
-MAX_HEADER = 100_000_000  #: bytes, the format's own limit
-MAX_PARTS = 1_000_000  #: commas and brackets of JSON: an empty list takes 2 bytes there and 56 in memory
+MAX_HEADER = 100_000_000  #: bytes, the format's limit
+MAX_PARTS = 1_000_000  #: commas and brackets in the JSON: an empty list takes 2 bytes there and 56 in memory
 MAX_AXES = 32
 
 Tensors = dict[str, np.ndarray]
 
 
 def serialized(tensors: Tensors, metadata: dict[str, str]) -> bytes:
-    """The file's bytes. Tensors are float32 or float64; the wider ones come first, then they go by name."""
+    """The bytes of a file. Tensors are float32 or float64; float64 come first, then they are sorted by name."""
     header: dict[str, Any] = {"__metadata__": metadata}
     names = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
     parts: list[Any] = []
@@ -37,19 +37,19 @@ def serialized(tensors: Tensors, metadata: dict[str, str]) -> bytes:
         header[key] = {"dtype": names[dtype], "shape": list(array.shape), "data_offsets": [begin, end]}
         parts.append(np.ascontiguousarray(array, dtype))
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8
+    text += b" " * (-len(text) % 8)  # tensors start at a multiple of 8
     return b"".join((len(text).to_bytes(8, "little"), text, *parts))
 
 
 def read(path: str | Path) -> tuple[dict[str, str], Tensors]:
-    """(metadata, tensors) of the file. Raises CheckpointError, naming it, for whatever is wrong with it.
+    """Read (metadata, tensors) of a file. Any fault raises CheckpointError, which names the file.
 
-    Tensors are float32 or float64 in this machine's byte order, and fill the file to the byte: no gaps, no overlaps,
-    nothing after them.
+    Tensors are float32 or float64, returned in this machine's byte order. They must fill the file exactly: no gaps, no
+    overlaps, nothing after them.
     """
     name = os.fspath(path)
     try:
-        if not stat.S_ISREG(os.stat(name).st_mode):  # asked before it is opened: a named pipe would block
+        if not stat.S_ISREG(os.stat(name).st_mode):  # checked before opening, as a named pipe would block
             raise CheckpointError(f"{name} is not a plain file")
         with open(name, "rb") as file:
             return _read(file, os.fstat(file.fileno()).st_size, name)
@@ -65,15 +65,15 @@ def _read(file: BinaryIO, size: int, name: str) -> tuple[dict[str, str], Tensors
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if len(start) < 8 or length > size - 8:
-        raise CheckpointError(f"{name} is no safetensors file, or is truncated: it ends inside its header")
+        raise CheckpointError(f"{name} is not a safetensors file, or is truncated: it ends inside its header")
     if length > MAX_HEADER:
         raise CheckpointError(f"{name}: a header of {length} bytes; {MAX_HEADER} is the format's limit")
     header = strict_json(file.read(length), f"{name}: the header")
     if not isinstance(header, dict):
-        raise CheckpointError(f"{name} is no safetensors file: its header is not an object")
+        raise CheckpointError(f"{name} is not a safetensors file: its header is not an object")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise CheckpointError(f"{name}: the metadata must be text by name")
+        raise CheckpointError(f"{name}: the metadata must be texts by name")
     spans = sorted((_span(entry, f"{name}: tensor {key[:80]!r}"), key) for key, entry in header.items())
     tensors, at = {}, 0
     for (begin, end, *_), key in spans:
@@ -94,7 +94,7 @@ def _read(file: BinaryIO, size: int, name: str) -> tuple[dict[str, str], Tensors
 
 
 def _span(entry: Any, what: str) -> tuple[int, int, tuple[int, ...], str]:
-    """(begin, end, shape, dtype) of a tensor, which agree with each other."""
+    """(begin, end, shape, dtype) of a tensor, checked to be consistent."""
     match entry:
         case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [begin, end], **rest} if not rest:
             pass
@@ -104,7 +104,7 @@ def _span(entry: Any, what: str) -> tuple[int, int, tuple[int, ...], str]:
         raise CheckpointError(f"{what} is of dtype {dtype[:20]!r}; {' and '.join(DTYPES)} can be read")
     if not all(type(n) is int and 0 <= n < 2**63 for n in (begin, end, *shape)) or len(shape) > MAX_AXES:
         raise CheckpointError(f"{what} has a shape or offsets that no array has")
-    if math.prod(max(n, 1) for n in shape) >= 2**60:  # an empty array can have any other axis, but no array this many
+    if math.prod(max(n, 1) for n in shape) >= 2**60:  # axes of 0 count as 1: no array is this large in its others
         raise CheckpointError(f"{what} has the shape {tuple(shape)}, which no array has")
     if end - begin != math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize:
         raise CheckpointError(f"{what} has the shape {tuple(shape)} of {dtype}, which {end - begin} bytes do not hold")
@@ -112,8 +112,10 @@ def _span(entry: Any, what: str) -> tuple[int, int, tuple[int, ...], str]:
 
 
 def strict_json(data: bytes | str, what: str) -> Any:
-    """The value of a JSON text that comes from anywhere. Raises CheckpointError for one that is not JSON, holds a key
-    twice, nan or an infinite number, is nested beyond Python's own limit, or has more than a million parts.
+    """Parse an untrusted JSON text.
+
+    Raises CheckpointError for a text that is not JSON, holds a key twice, nan or an infinite number, is nested beyond
+    Python's limit, or has more than a million parts.
 
     >>> strict_json('{"a": [1, 2.5]}', "it")
     {'a': [1, 2.5]}
@@ -142,5 +144,5 @@ def strict_json(data: bytes | str, what: str) -> Any:
         raise
     except RecursionError:
         raise CheckpointError(f"{what} is nested too deeply") from None
-    except ValueError as error:  # not UTF-8, not JSON, an integer of thousands of digits
+    except ValueError as error:  # not UTF-8, not JSON, or an integer of thousands of digits
         raise CheckpointError(f"{what} is not JSON: {error}") from None

@@ -1,5 +1,7 @@
-"""Optimizers as scikit-learn's networks have them. They stand here, as saved models name them: a file is loaded where
-scikit-learn is not installed."""
+"""Optimizers with scikit-learn's conventions.
+
+They are here, not in `arraynn.sklearn`, because saved models name them and must load without scikit-learn.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ class EpsilonHatAdam(Adam):
 
 @dataclass(frozen=True)
 class HeavySGD(SGD):
-    """SGD whose momentum may be 1: nothing is ever forgotten. nesterov without momentum is plain descent."""
+    """SGD whose momentum may be 1, so that the velocity does not decay. nesterov without momentum is plain descent."""
 
     def __post_init__(self) -> None:
         Optimizer.__post_init__(self)

@@ -1,4 +1,4 @@
-"""Blocks and their layers, one a file: forward and backward on one screen."""
+"""Functions and their layers, one per file, each with forward and backward on one screen."""
 
 from ._average_pool import AveragePool1D, AveragePool2D, average_pool1d, average_pool2d
 from ._base import Activation, Layer
@@ -125,7 +125,7 @@ __all__ = [
 
 
 def named_activations() -> dict[str, type[Activation]]:
-    """The elementwise activations, by their names in small letters."""
+    """The elementwise activations, by their names in lower case."""
     kinds = [globals()[name] for name in sorted(__all__, key=str.lower)]
     return {
         kind.__name__.lower(): kind

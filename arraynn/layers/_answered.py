@@ -1,4 +1,4 @@
-"""Calls of layers that lack an argument, or have one of another form, answered in a line with the working form."""
+"""Errors for calls of layers with a missing or wrong argument; each shows a call that works."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .._types import Backward, Nest, Shape
 
 
 def answered_call(call: Callable[..., tuple[Nest, Backward]]) -> Callable[..., tuple[Nest, Backward]]:
-    """A layer's call that answers one without parameters in a line with the working form."""
+    """Wrap a layer's call, so that a call without parameters raises an error which shows a call that works."""
 
     @wraps(call)
     def answered(self: Any, *args: Any, **kwargs: Any) -> tuple[Nest, Backward]:
@@ -25,7 +25,7 @@ def answered_call(call: Callable[..., tuple[Nest, Backward]]) -> Callable[..., t
 
 
 def answered_init(init: Callable[..., tuple[Nest, Shape]]) -> Callable[..., tuple[Nest, Shape]]:
-    """A layer's init that answers a shape which is none, and one that is missing, in a line with the working form."""
+    """Wrap a layer's init, so that a missing or invalid shape raises an error which shows a call that works."""
 
     @wraps(init)
     def answered(self: Any, *args: Any, **kwargs: Any) -> tuple[Nest, Shape]:
@@ -42,9 +42,9 @@ def answered_init(init: Callable[..., tuple[Nest, Shape]]) -> Callable[..., tupl
 
 
 def _checked_shape(shape: Any, form: str) -> Any:
-    """The shape of a row, or of several inputs' rows, as a tuple; TypeError for what is none.
+    """The shape of a row, or of several inputs' rows, as a tuple; TypeError for an invalid one.
 
-    form : a call with a shape that is one, which the error shows.
+    form : a call with a valid shape, which the error shows.
     """
     if isinstance(shape, (tuple, list)):
         if all(isinstance(size, (tuple, list)) for size in shape):

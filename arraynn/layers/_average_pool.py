@@ -1,4 +1,4 @@
-"""The mean of each window."""
+"""Average pooling: the mean of each window."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def average_pool2d(
     """Average pooling of images, y[r, c] = mean_ij x[r s + i, c s + j], each channel for itself.
 
     x : (N, H, W, C), channels last (PyTorch's come first).
-    size, strides, padding : as in `max_pool2d`, but what is padded does not count: a mean is over the elements of x
-        in its window (Keras's and ONNX's; PyTorch divides by the window's size, unless count_include_pad=False).
+    size, strides, padding : as in `max_pool2d`, but padding does not count: a mean is over the elements of x
+        in its window (as in Keras and ONNX; PyTorch divides by the window's size, unless count_include_pad=False).
     Returns y : (N, H', W', C) and backward(dy) -> dx: each element of a window has an equal share of its dy.
     Raises ShapeError where the shapes do not fit, ValueError for hyperparameters out of range.
 

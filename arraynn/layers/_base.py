@@ -1,4 +1,4 @@
-"""What most layers share."""
+"""The base classes of layers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Layer(Splittable, Hyperparameters):
     `init` makes its parameters, the call takes them, and the backward returns their gradients in the same nest.
 
     batch_coupled : whether a row's output, or its gradient, depends on other rows; such a layer's batch is never split.
-        A layer of your own counts as coupled unless its class says `batch_coupled = False`: say so where its rows have
-        nothing to do with one another, and large batches and predictions are spread over the cores. couples_rows is
-        the older name of it. coupled_in_inference : the same without a key, as batch_coupled unless it says otherwise.
+        A layer of your own counts as coupled unless its class says `batch_coupled = False`. Say so where its rows are
+        independent: large batches and predictions are then split among the cores. couples_rows is the older name.
+        coupled_in_inference : the same without a key; by default equal to batch_coupled.
 
-    A compiled step calls the layer once, with arrays that stand for others. A value that changes from step to step and
-    is read from the host (a global, `random.random()`) would stay as it was then: let it come from x, params or key.
+    A compiled step calls the layer once, with placeholder arrays. A value that is read from the host (a global,
+    `random.random()`) keeps the value of that call: take values that change from step to step from x, params or key.
     """
 
     _habits = OF_LAYER
@@ -46,13 +46,13 @@ class Layer(Splittable, Hyperparameters):
         raise NotImplementedError(f"{type(self).__name__} must define __call__")
 
     def longest(self, input_shape: Any) -> tuple[int | None, ...] | None:
-        """The largest length that each part of such an input may hold, None of a part that holds none; None of an
-        input without lengths. What is checked where data come in, as a step reads no values."""
+        """The largest length that each part of the input may hold, None for a part without lengths; None for an
+        input without lengths. Lengths are checked when data are given, as a step reads no values on the host."""
         return None
 
     def penalty(self, params: Nest) -> tuple[Any, Backward]:
-        """The regularization term and backward(dpenalty=1.0) -> gradients, made anew, of the leaves that have one,
-        in a nest like params that may lack the others; None where no leaf has."""
+        """The regularization term and backward(dpenalty=1.0) -> gradients: new arrays, in a nest like params that may
+        lack the leaves without a penalty; None if no leaf has one."""
         return 0.0, no_penalty_backward
 
 
@@ -83,7 +83,7 @@ class Activation(Layer):
 
 
 def longest(layer: Any, input_shape: Any) -> tuple[int | None, ...] | None:
-    """What a layer says of the lengths in its input; None of one from outside that says nothing."""
+    """The layer's limits of the lengths in its input; None for a custom layer that states none."""
     found: tuple[int | None, ...] | None = layer.longest(input_shape) if hasattr(layer, "longest") else None
     return found
 

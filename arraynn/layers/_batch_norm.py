@@ -37,22 +37,22 @@ def batch_norm(
         False takes `mean` and `variance`, the running ones.
     mask : (N,) of booleans or of 0 and 1; rows at 0, such as padding, are normalized but do not count for μ and σ².
     momentum : in [0, 1), how slowly the running ones forget. It is what is *kept*, 0.9; Keras keeps 0.99;
-        PyTorch's momentum of 0.1 is what is taken, and the same as 0.9 here.
+        PyTorch's momentum of 0.1 is the share of the new statistics, and equals 0.9 here.
     epsilon : ε > 0, under the root; 1e-5 as in PyTorch, Keras takes 1e-3.
     parts : where x is one part of a batch, `key.parts`: its gather(array) returns the arrays of all parts, stacked.
         μ, σ² and dx are then those of the whole batch, with one exchange forward and one backward; dscale and dbias
         are this part's, which add up, and the running statistics are the same in every part. (PyTorch's SyncBatchNorm.)
     Returns y, shaped as x, and backward(dy, need_dx=True) -> dx, dscale = Σ dy x̂, dbias = Σ dy, new_mean, new_variance,
     with dx = scale (dy - (dbias + x̂ dscale) / n) / √(σ² + ε) in training, and scale dy / √(σ² + ε) in inference and for
-    rows that do not count. The last two are no gradients, but the running statistics to go on with: momentum · old +
-    (1 - momentum) · the batch's, where training; else the old ones. They take the unbiased variance, σ² n / (n - 1), as
-    in the paper's Algorithm 2 and PyTorch (Keras and Flax take σ²). A batch of fewer than two positions that count,
-    such as the one row left over at the end of an epoch, has no variance, and leaves them as they are. (PyTorch raises
-    an error there; Keras takes 0 for the variance, which makes the running one too small.)
+    rows that do not count. The last two are not gradients, but the new running statistics: in training momentum · old +
+    (1 - momentum) · the batch's, else the old ones. They use the unbiased variance, σ² n / (n - 1), as in the paper's
+    Algorithm 2 and PyTorch (Keras and Flax use σ²). A batch of fewer than two positions that count, such as a single
+    row left over at the end of an epoch, has no variance, and leaves them unchanged. (PyTorch raises an error there;
+    Keras uses a variance of 0, which makes the running one too small.)
     Raises ShapeError where the shapes do not fit, ValueError for hyperparameters out of range.
 
-    μ is taken twice, the second time of x - μ, so that a column far from 0 loses no digits: a sum of float32 over many
-    rows is off by more than an ulp of the mean, and that error is as large as a small σ.
+    μ is computed twice, the second time of x - μ, so that a column far from 0 loses no digits: the rounding error of a
+    float32 sum over many rows exceeds an ulp of the mean, and may be as large as a small σ.
 
     In training a row's y depends on the other rows, so dx flows to all of them, and a batch cannot be split.
 
@@ -95,7 +95,7 @@ def batch_norm(
             unbiased = n / xp.maximum(n - 1, one)
         center = column_sums(x if weight is None else x * weight) / divisor
         normal = x - center
-        # What rounding has left of the mean. E[x²] - E[x]² would lose the digits of a large mean altogether.
+        # The rounding error of the mean. E[x²] - E[x]² would lose all digits at a large mean.
         rest = column_sums(normal if weight is None else normal * weight) / divisor
         normal -= rest
         square = normal * normal
@@ -120,7 +120,7 @@ def batch_norm(
         if training:
             # x̂ = (x - μ) / deviation, and a row that counts has its n-th part in μ and, times 2 (x - μ), in σ². So
             # with g = dL/dx̂ = dy scale: g goes straight through, μ takes Σg / n away from each row that counts, and
-            # the deviation x̂ Σ(g x̂) / n. Both sums are at hand: they are scale dbias and scale dscale.
+            # the deviation x̂ Σ(g x̂) / n. Both sums are known: they are scale dbias and scale dscale.
             scales, biases = dscale, dbias
             if parts is not None:  # of the whole batch
                 everyone = parts.gather(xp.stack([dscale, dbias]))
@@ -135,12 +135,12 @@ def batch_norm(
 
 
 def _whole_batch(everyone: Array, center: Array, rest: Array, momentum: float) -> tuple[Any, ...]:
-    """What the parts of a batch make together: n, what is divided by, how much of the new statistics is taken, n / (n -
-    1), the mean as center + rest, Σ (x - μ)², and what is still to be subtracted from this part's centered numbers.
+    """The statistics of the whole batch from those of its parts: n, the divisor, the share of the new statistics,
+    n / (n - 1), the mean as center + rest, Σ (x - μ)², and what remains to be subtracted from this part's numbers.
 
     everyone : (parts, 4, D): n, center, rest and squares of each, whose mean is center + rest, and which has the sum
     squares of squared distances from it. Chan, Golub and LeVeque, 1979: Σ (x - μ)² = Σ_p squares_p + n_p (μ_p - μ)².
-    All means are taken as distances from one common number near them, so that no digits are lost.
+    All means are kept as differences from one common number near them, so that no digits are lost.
     """
     xp = namespace(everyone)
     counts, centers, rests, squares = (everyone[:, i, :] for i in range(4))
@@ -163,9 +163,9 @@ class BatchNorm(Layer):
     "statistics": {"mean": (D,), all 0, "variance": (D,), all 1}}; D is inferred.
 
     momentum : in [0, 1), what the running statistics keep. epsilon : ε > 0, finite.
-    With a key it trains: the batch's statistics normalize, and the backward returns the new running ones in the place
-    of their gradients, where `Optimizer.update` takes them from. Without, the running ones normalize, unchanged.
-    Where a batch is shared out to several workers, the statistics are those of the whole batch.
+    With a key it trains: it normalizes by the batch's statistics, and the backward returns the new running ones in
+    place of their gradients, from where `Optimizer.update` takes them. Without a key it normalizes by the running
+    ones, unchanged. If a batch is split among several workers, the statistics are those of the whole batch.
     x : an array, or a pair (x, mask) whose rows at mask 0 do not count; its gradient is then the pair (dx, None).
     """
 

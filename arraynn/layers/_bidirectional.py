@@ -14,12 +14,12 @@ from ._recurrent import Recurrent
 
 @dataclass(frozen=True)
 class Bidirectional(Layer):
-    """y = [f(x), b(x)], a recurrent layer from the first step to the last, and a second one back, side by side.
+    """y = [f(x), b(x)], a recurrent layer from the first step to the last and a second one back, concatenated.
 
-    layer : an RNN, a GRU or an LSTM of H units. Both directions are such a layer, with weights of their own: parameters
-    {"forward": …, "backward": …}. Input as the layer's, (x, mask) too.
-    Output (N, T, 2 H) where it returns sequences, else (N, 2 H), the last state of each, which the second one has at
-    the first step. (The last step of PyTorch's output has the second one's *first* state.)
+    layer : an RNN, a GRU or an LSTM of H units. Each direction has weights of its own: parameters {"forward": …,
+    "backward": …}. The input is that of the layer, also (x, mask).
+    Output (N, T, 2 H) if the layer returns sequences, else (N, 2 H), the last state of each direction; the backward
+    one reaches it at the first step. (The last step of PyTorch's output has the *first* state of that direction.)
     backward(dy, need_dx=True) -> dx, grads: dx is the sum of both directions'.
 
     Schuster and Paliwal, IEEE Transactions on Signal Processing 45, 1997.
@@ -60,7 +60,7 @@ class Bidirectional(Layer):
         units = self.layer.units
 
         def bidirectional_backward(dy: Array, need_dx: bool = True) -> tuple[Nest, Nest]:
-            # forward put two outputs of x side by side, so each has its columns of dy, and their gradients of x add
+            # forward concatenated two outputs of x, so each has its columns of dy, and their gradients of x add
             dx, forward_grads = first_backward(dy[..., :units], need_dx)
             more, backward_grads = second_backward(dy[..., units:], need_dx)
             grads = {"forward": forward_grads, "backward": backward_grads}

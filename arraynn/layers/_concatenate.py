@@ -1,4 +1,4 @@
-"""Several layers beside each other."""
+"""Parallel branches: several layers applied to the same input, their outputs concatenated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Concatenate(Combinator):
     branches : at least one layer; Identity() passes x itself on. Their outputs agree but for the last axis.
     Parameters are the list of the branches' parameters. Each branch gets its own key, folded from its position.
     backward(dy, need_dx=True) -> dx, grads: each branch gets its columns of dy, and dx is the sum of what they return.
-    Raises ShapeError where the outputs do not fit side by side.
+    Raises ShapeError where the outputs cannot be concatenated.
 
     The features of DenseNet (Huang, Liu, van der Maaten and Weinberger, CVPR 2017, equation 2) and of Inception.
 
@@ -55,7 +55,7 @@ class Concatenate(Combinator):
         joined([tuple(y.shape[1:]) for y in outputs])
 
         def concatenate_backward(dy: Array, need_dx: bool = True) -> tuple[Nest, Nest]:
-            # forward put the outputs side by side, so each branch's dy is its columns; x went to all of them, so
+            # forward concatenated the outputs, so each branch's dy is its columns; all of them used x, so
             # its gradients add
             dx, grads, start = None, [], 0
             for i, (y, backward) in enumerate(zip(outputs, backwards, strict=True)):

@@ -26,16 +26,16 @@ def conv2d(
 
     x : (N, H, W, C), channels last. w : (kh, kw, C / groups, filters), b : (filters,), one float dtype.
     strides : s, from one window to the next, a number or one for each axis, at least 1.
-    padding : zeros around x. "valid", none; "same", so many that H' = ⌈H / s⌉, the odd one behind (TensorFlow's and
-        JAX's; PyTorch knows "same" for strides of 1 only); a number for all sides; or ((top, bottom), (left, right)).
+    padding : zeros around x. "valid", none; "same", so many that H' = ⌈H / s⌉, an odd one at the end (as TensorFlow
+        and JAX; PyTorch has "same" for strides of 1 only); a number for all sides; or ((top, bottom), (left, right)).
     dilation : d, from one element of a window to the next, a number or one for each axis, at least 1.
-    groups : filters of group g see the channels of group g only; it divides both. C groups are a depthwise convolution.
+    groups : filters of group g use the channels of group g only; it divides both. C groups are a depthwise convolution.
     Returns y : (N, H', W', filters), with H' = ⌊(H + padding - d (kh - 1) - 1) / s⌋ + 1, and backward(dy, need_dx=True)
     -> dx, dw, db: dw[i, j] = Σ_rc x[r s + i d, c s + j d]ᵀ dy[r, c], summed over the batch too, db = Σ dy, and dx has
     w[i, j] dy[r, c] added wherever forward read; dx is None where it is not needed.
     Raises ShapeError where the shapes do not fit, ValueError for hyperparameters out of range.
 
-    As everywhere in the field the kernel is not turned over, so in signal processing this is a cross-correlation.
+    As usual in deep learning the kernel is not flipped, so in signal processing this is a cross-correlation.
     PyTorch takes x (N, C, H, W) and stores w as (filters, C / groups, kh, kw).
 
     LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86, 1998, section II; as a product of patches,

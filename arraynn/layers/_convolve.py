@@ -25,7 +25,7 @@ KERNEL = {1: "k", 2: "kh, kw"}
 def convolve(
     x: Array, w: Array, b: Array, rank: int, /, strides: Any, padding: Padding, dilation: Any, groups: int
 ) -> tuple[Array, Backward]:
-    """y and backward(dy, need_dx=True) -> dx, dw, db, as `conv2d` tells, for `rank` spatial axes.
+    """y and backward(dy, need_dx=True) -> dx, dw, db, as in `conv2d`, for `rank` spatial axes.
 
     A window's C k numbers are a row of a matrix, its patches, and the filters are the columns of another, so a
     convolution is a product of the two. The patches have each element of x up to k times: they are made for some rows
@@ -68,7 +68,7 @@ def convolve(
     matrix = by_group(xp.reshape(w, (count * channels, filters)), groups, filters // groups)
     parts = [xp.permute_dims(patches(part) @ matrix, (1, 0, 2)) for part in blocks]
     y = xp.reshape(parts[0] if len(parts) == 1 else xp.concat(parts, axis=0), (rows, *out, filters))
-    del parts  # so that nothing but y looks at its memory
+    del parts  # so that nothing but y refers to its memory
     y += b  # y is new, so this may write in place
 
     def convolve_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array]:

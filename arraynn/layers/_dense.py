@@ -21,7 +21,7 @@ from ._shapes import NO_AXIS, check_rules
 def dense(x: Array, w: Array, b: Array, /) -> tuple[Any, Backward]:
     """Affine map of each row, y = x w + b.
 
-    x : (N, n_in), or (N, …, n_in), such as (N, T, n_in), where each place is a row of its own. w : (n_in, n_out),
+    x : (N, n_in), or (N, …, n_in), such as (N, T, n_in), where each position is a row. w : (n_in, n_out),
     b : (n_out,), one float dtype.
     Returns y : (N, …, n_out) and backward(dy, need_dx=True) -> dx = dy wᵀ, dw = xᵀ dy, db = Σ_i dy_i; dx is None where
     it is not needed.
@@ -44,7 +44,7 @@ def dense(x: Array, w: Array, b: Array, /) -> tuple[Any, Backward]:
     if tuple(b.shape) != (n_out,):  # a single number would broadcast, and have a gradient of another shape
         raise ShapeError(f"b must have the shape ({n_out},), as w is {tuple(w.shape)}, got {tuple(b.shape)}")
     xp = namespace(x)
-    if len(shape) > 2:  # each place is a row of one matrix
+    if len(shape) > 2:  # each position is a row of one matrix
         x = xp.reshape(x, (math.prod(shape[:-1]), shape[-1]))
     y = x @ w
     y += b  # y is new, so this may write in place
@@ -65,9 +65,9 @@ def dense(x: Array, w: Array, b: Array, /) -> tuple[Any, Backward]:
 class Dense(Layer):
     """The layer of `dense`: parameters {"weight": (n_in, units), "bias": (units,)}; n_in is inferred.
 
-    units : outputs, at least 1. Of an input (N, …, n_in) the last axis is mapped; Flatten() before it maps all.
+    units : outputs, at least 1. It maps the last axis of (N, …, n_in); put Flatten() before it to map all axes.
     weight_initializer, bias_initializer : functions of (rng, shape), see `arraynn.initializers`.
-    weight_regularizer, bias_regularizer : L1, L2, L1L2 or None; what they penalize is taken once a step.
+    weight_regularizer, bias_regularizer : L1, L2, L1L2 or None; the penalty is computed once per step.
     """
 
     units: int

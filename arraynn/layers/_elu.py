@@ -34,7 +34,7 @@ def elu(x: Array, alpha: float = 1.0, /) -> tuple[Any, Backward]:
     y += xp.maximum(x, zero)
 
     def elu_backward(dy: Array) -> Any:
-        # dy/dx is alpha exp(x) where x <= 0. Where x > 0, exp(negative) is the mask's 1, and what is left is 1 exactly.
+        # dy/dx is alpha exp(x) where x <= 0. Where x > 0, exp(negative) is the mask's 1, and the factor is 1 exactly.
         mask = xp.astype(x > 0, dy.dtype)
         slope = xp.exp(negative)
         slope -= mask

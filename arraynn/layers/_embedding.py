@@ -1,4 +1,4 @@
-"""Numbers for words."""
+"""Embedding: a trained vector for each word of a vocabulary."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ BLOCK = 2**24  # elements of the one-hot matrix that are made at a time: 64 MiB 
 def embedding(x: Array, table: Array, /) -> tuple[Any, Backward]:
     """Rows of a table, y_i = table[x_i].
 
-    x : integer array, any shape, such as (N,) or (N, T), each in [0, V); what lies outside is up to the library
-        (NumPy raises, or counts from the end below 0, PyTorch raises, CuPy wraps, JAX gives nan), but `Model` refuses
-        it. table : (V, units), float.
+    x : integer array, any shape, such as (N,) or (N, T), each in [0, V). `Model` refuses others; here the library
+        decides (NumPy raises, or counts from the end below 0, PyTorch raises, CuPy wraps, JAX gives nan).
+    table : (V, units), float.
     Returns y, (…x's shape, units), and backward(dy, need_dx=True) -> None, as integers have no gradient, and
     dtable_v = Σ_i dy_i over all i with x_i = v.
     Raises DataError where x is not of integers.
 
-    dtable adds up the dy of equal words. The standard has no way to scatter, so it is a product with the words' one-hot
-    matrix, made in blocks: M V units multiplications for M words, at the speed of a matrix product, where scattering
-    takes M units additions. Dear from some ten thousand words of vocabulary on. dtable is dense.
+    dtable adds up the dy of equal words. The array API standard has no scatter, so it is a product with the words'
+    one-hot matrix, made in blocks: M V units multiplications for M words, at the speed of a matrix product, instead of
+    M units additions. It is slow for vocabularies of more than some ten thousand words. dtable is dense.
 
     Bengio, Ducharme, Vincent and Janvin, JMLR 3, 2003, section 2, the table C.
 
@@ -86,7 +86,7 @@ class Embedding(Layer):
     weight_initializer: initializers.Initializer = STANDARD_NORMAL
     weight_regularizer: Any = None
 
-    #: whether what comes in is looked up in a table, so that integers must stay integers
+    #: whether the input is an index into a table, so that integers must stay integers
     integer_input: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

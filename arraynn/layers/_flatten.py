@@ -1,4 +1,4 @@
-"""From images to rows."""
+"""Flatten each row to a vector."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def flatten(x: Array, /) -> tuple[Any, Backward]:
 
     x : array (N, …), any dtype. Returns y (N, D) and backward(dy) -> dx = dy in the shape of x.
 
-    No paper's, but everybody's: the convention of NumPy's reshape, and of Keras's and PyTorch's Flatten.
+    By convention, as in NumPy's reshape, and in Keras's and PyTorch's Flatten.
 
     >>> import numpy as np
     >>> y, backward = flatten(np.zeros((5, 28, 28)))

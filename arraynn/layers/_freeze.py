@@ -13,13 +13,13 @@ from ._base import Layer, longest
 
 @dataclass(frozen=True)
 class Freeze(Layer):
-    """y = layer(x), as in inference, with parameters that stay what they are: for fine-tuning what stands behind it.
+    """y = layer(x), as in inference, with parameters that are not trained: for fine-tuning the layers after it.
 
-    layer : any layer, a Sequential too. Its parameters lie under {"statistics": …}, which optimizer, penalty and
-        clipping pass by; it has no penalty. Weights trained elsewhere go there: params[0] = {"statistics": pretrained}.
-    It runs as in inference also while the rest is trained: Dropout drops nothing, BatchNorm takes its running
-    statistics and keeps them (Keras's BatchNorm does so too where it is not trainable; PyTorch's requires_grad=False
-    leaves both as in training). So its rows may be split.
+    layer : any layer, a Sequential too. Its parameters are stored under {"statistics": …}, which optimizer, penalty and
+        clipping skip; it has no penalty. Assign pretrained weights as params[0] = {"statistics": pretrained}.
+    It runs as in inference also while other layers are trained: Dropout drops nothing, and BatchNorm uses its running
+    statistics and keeps them (as Keras's BatchNorm with trainable=False; PyTorch's requires_grad=False leaves both as
+    in training). So its rows may be split.
     backward(dy, need_dx=True) -> dx, grads: grads are the parameters, unchanged. With need_dx=False, as in the first
     layers of a Sequential, nothing is computed, not even in the layers inside.
 
@@ -59,7 +59,7 @@ class Freeze(Layer):
         y, inner_backward = self.layer(params[tree.STATISTICS], x, None)
 
         def freeze_backward(dy: Nest, need_dx: bool = True) -> tuple[Nest, Nest]:
-            # the parameters do not change, so their gradients are not asked for; dx is the layer's own
+            # the parameters do not change, so their gradients are not needed; dx is that of the layer
             return inner_backward(dy, True)[0] if need_dx else None, params
 
         return y, freeze_backward

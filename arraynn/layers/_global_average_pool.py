@@ -1,4 +1,4 @@
-"""The mean of each channel."""
+"""Global average pooling: the mean of each channel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def global_average_pool(x: Array, /) -> tuple[Array, Backward]:
     """Global average pooling, y_c = mean of x over time, or over rows and columns, each channel for itself.
 
     x : (N, …, C), channels last, such as (N, T, C) or (N, H, W, C), with at least one element for each channel.
-    Returns y : (N, C) and backward(dy) -> dx = dy / M at each of the M places.
+    Returns y : (N, C) and backward(dy) -> dx = dy / M at each of the M positions.
     Raises ShapeError where x has no axis, or no element, to take a mean over.
 
     Lin, Chen and Yan, ICLR 2014, section 3.2.
@@ -32,7 +32,7 @@ def global_average_pool(x: Array, /) -> tuple[Array, Backward]:
     shape, axes = tuple(x.shape), tuple(range(1, len(x.shape) - 1))
 
     def global_average_pool_backward(dy: Array) -> Array:
-        # forward was y = Σ x / M, so each of the M places has an equal share
+        # forward was y = Σ x / M, so each of the M positions has an equal share
         share = xp.reshape(dy / math.prod(shape[1:-1]), (shape[0], *[1] * len(axes), shape[-1]))
         return share * xp.ones_like(x)
 

@@ -1,4 +1,4 @@
-"""The largest number of each channel."""
+"""Global max pooling: the largest number of each channel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def global_max_pool(x: Array, /) -> tuple[Array, Backward]:
 
     x : (N, …, C), channels last, such as (N, T, C) or (N, H, W, C), with at least one element for each channel.
     Returns y : (N, C) and backward(dy) -> dx, which is dy where the largest was read, else 0.
-    Of equal numbers the first in C order has it all, as in `max_pool2d`.
+    Of equal numbers the first in C order has the whole gradient, as in `max_pool2d`.
     Raises ShapeError where x has no axis, or no element, to take a maximum over.
 
     Collobert, Weston, Bottou, Karlen, Kavukcuoglu and Kuksa, JMLR 12, 2011, section 3.3, over time.
@@ -35,7 +35,7 @@ def global_max_pool(x: Array, /) -> tuple[Array, Backward]:
     largest = xp.max(flat, axis=1, keepdims=True)
 
     def global_max_pool_backward(dy: Array) -> Array:
-        # forward read one of the places that hold the largest; argmax need not name the first of them on every library
+        # forward read one of the positions that hold the largest; not every library's argmax gives the first of them
         place = xp.reshape(xp.arange(places, dtype=xp.int32, device=device(x)), (1, places, 1))
         first = xp.min(place + places * xp.astype(flat != largest, xp.int32), axis=1, keepdims=True)
         hit = xp.astype(place == first, dy.dtype)

@@ -20,14 +20,14 @@ def group_norm(x: Array, scale: Array, bias: Array, groups: int, epsilon: float 
     """Group normalization, y = scale x̂ + bias with x̂ = (x - mean) / √(variance + ε), over groups of channels.
 
     x : (N, C) or (N, …, C), channels last, its squares finite. Mean and variance are those of C / groups neighbouring
-        channels of one row, at all its places. scale, bias : (C,).
+        channels of one row, at all its positions. scale, bias : (C,).
     groups : at least 1, a divisor of C. 1 normalizes a whole row, C each channel of it (instance normalization).
     epsilon : ε > 0, under the root; 1e-5 as in PyTorch, Keras takes 1e-3, Flax 1e-6.
     Returns y, shaped as x, and backward(dy, need_dx=True) -> dx = (g - mean(g) - x̂ mean(g x̂)) / √(variance + ε) with
     g = dy scale and means over the group, dscale = Σ dy x̂, dbias = Σ dy; dx is None where it is not needed.
     Raises ShapeError where the shapes do not fit, ValueError for hyperparameters out of range.
 
-    The variance is the population's. Rows do not see each other, so it is the same in training and in inference.
+    The variance is the population's. Rows are independent, so training and inference are the same.
 
     Wu and He, ECCV 2018, equations 1, 2 and 7.
 
@@ -53,7 +53,7 @@ def group_norm(x: Array, scale: Array, bias: Array, groups: int, epsilon: float 
     flat = xp.reshape(normal, shape)
 
     def group_norm_backward(dy: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array]:
-        # y = scale x̂ + bias, the same scale and bias for all rows and places, so their parts add up
+        # y = scale x̂ + bias, the same scale and bias for all rows and positions, so their parts add up
         dscale, dbias = xp.sum(dy * flat, axis=axes), xp.sum(dy, axis=axes)
         if not need_dx:
             return None, dscale, dbias

@@ -20,17 +20,17 @@ def gru(
 ) -> tuple[Array, Backward]:
     """Gated recurrent unit, h_t = (1 - z) n + z h_{t-1} with n = tanh(x_t w_n + b_n + r (h_{t-1} u_n + d)), from h = 0.
 
-    The gates are r, z = σ(a), each of its own part of a = x_t w + h_{t-1} u + b.
-    x : (N, T, D), T at least 1. w : (D, 3 H), u : (H, 3 H), b : (3 H,), d : (H,), one float dtype; columns stand in the
-        order r, z, n, which is PyTorch's and cuDNN's (Keras and ONNX have z, r, h).
+    The gates are r, z = σ(a), each of its own columns of a = x_t w + h_{t-1} u + b.
+    x : (N, T, D), T at least 1. w : (D, 3 H), u : (H, 3 H), b : (3 H,), d : (H,), one float dtype; the columns have the
+        order r, z, n, as in PyTorch and cuDNN (Keras and ONNX have z, r, h).
     mask : (N, T) of booleans or of 0 and 1; where it is 0, h_t = h_{t-1}. reverse : from the last step to the first.
     Returns h : (N, T, H), all states in the order of time, and backward(dh, need_dx=True) -> dx, dw, du, db, dd, from
     the last step back: dn = dh (1 - z), dz = dh (h_{t-1} - n), dr = dn (1 - n²) (h_{t-1} u_n + d), and the sums over
     all steps as in `lstm`; dx is None where it is not needed.
     Raises ShapeError where the shapes do not fit.
 
-    r stands behind the product with u_n, as in cuDNN, PyTorch and Keras's reset_after=True; in the paper it multiplies
-    h_{t-1} before it. PyTorch has second biases for r and z, which add to b, and stores the transposes.
+    r multiplies after the product with u_n, as in cuDNN, PyTorch and Keras's reset_after=True; in the paper it
+    multiplies h_{t-1} before it. PyTorch has second biases for r and z, which add to b, and stores the transposes.
 
     Cho, van Merriënboer, Gulcehre, Bahdanau, Bougares, Schwenk and Bengio, EMNLP 2014, section 2.3.
 
@@ -46,7 +46,7 @@ def gru(
     (rows, steps, width), units = x.shape, u.shape[0]
     check_vectors(units, d=d)
     flat, m = xp.reshape(time_first(x), (steps * rows, width)), steps_of(mask, x)
-    inputs = xp.reshape(flat @ w + b, (steps, rows, 3 * units))  # what does not wait for the state, all steps at once
+    inputs = xp.reshape(flat @ w + b, (steps, rows, 3 * units))  # all terms without the state
 
     def step(h: Array, given: Any, weights: Any) -> tuple[Array, Any]:
         (a, m), (u, d) = given, weights
@@ -63,7 +63,7 @@ def gru(
     def gru_backward(dh: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array, Array, Array]:
         # forward was h = (1 - z) n + z h_before, n = tanh(a_n + r inner), inner = h_before u_n + d. So dn = dh (1 - z),
         # dz = dh (h_before - n); through the tanh da_n = dn (1 - n²), dr = da_n inner, dinner = da_n r. h_before gets
-        # dh z, and what the products with u hand back. A step that did not count hands dh on.
+        # dh z, and the gradients through the products with u. A masked step passes dh on.
         def step_backward(after: Array, given: Any, u: Array) -> tuple[Array, Any]:
             xp, (dh, gates, n, inner, h, m) = namespace(u), given
             dh = dh + after

@@ -1,4 +1,4 @@
-"""The logistic function's cheap stand-in, made of straight lines."""
+"""Hard sigmoid: a piecewise linear approximation of the logistic function."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def hard_sigmoid(x: Array, /) -> tuple[Any, Backward]:
     Returns y in [0, 1], shaped as x, and backward(dy) -> dx = dy/6 where |x| < 3, else 0.
     At the kinks x = ±3 the slope is 0, as in PyTorch.
 
-    Three definitions are about. This one is PyTorch's and Keras 3's (Howard et al., ICCV 2019, section 5.2); Keras 2,
-    Theano and ONNX by default take 0.2 x + 0.5; Courbariaux, Bengio and David (NeurIPS 2015) take (x + 1) / 2.
+    There are three definitions. This one is that of PyTorch and Keras 3 (Howard et al., ICCV 2019, section 5.2);
+    Keras 2, Theano and ONNX by default use 0.2 x + 0.5; Courbariaux, Bengio and David (NeurIPS 2015) use (x + 1) / 2.
 
     >>> import numpy as np
     >>> y, backward = hard_sigmoid(np.asarray([-3.0, 0.0, 1.5, 9.0]))
@@ -31,7 +31,7 @@ def hard_sigmoid(x: Array, /) -> tuple[Any, Backward]:
     y = xp.minimum(xp.maximum(y, zero_like(x)), xp.asarray(1.0, dtype=x.dtype, device=device(x)))
 
     def hard_sigmoid_backward(dy: Array) -> Any:
-        # forward was x/6 + 1/2 between the kinks, and constant beyond them; asked of x, as y rounds to 1 before x is 3
+        # forward was x/6 + 1/2 between the kinks, constant beyond; x is tested, as y rounds to 1 before x is 3
         return dy / 6 * xp.astype(xp.abs(x) < 3, dy.dtype)
 
     return y, hard_sigmoid_backward

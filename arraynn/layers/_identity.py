@@ -1,4 +1,4 @@
-"""The block that does nothing."""
+"""The identity function."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) ->
     Raises ShapeError where the shapes do not fit, ValueError for an epsilon out of range.
 
     The variance is the population's, a mean of D squares. A row of equal numbers has x̂ = 0.
-    Rows do not see each other, so it is the same in training and in inference, and a batch may be split.
+    Rows are independent, so training and inference are the same, and a batch may be split.
 
     Ba, Kiros and Hinton, arXiv 1607.06450, equation 3.
 
@@ -42,7 +42,7 @@ def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) ->
     xp, epsilon = namespace(x), above_zero("epsilon", epsilon)
     axes = tuple(range(len(x.shape) - 1))
     normal = x - xp.mean(x, axis=-1, keepdims=True)
-    normal -= xp.mean(normal, axis=-1, keepdims=True)  # what rounding has left of the mean
+    normal -= xp.mean(normal, axis=-1, keepdims=True)  # the rounding error of the mean
     deviation = xp.sqrt(xp.mean(normal * normal, axis=-1, keepdims=True) + epsilon)
     normal /= deviation  # now x̂
 
@@ -53,7 +53,7 @@ def layer_norm(x: Array, scale: Array, bias: Array, epsilon: float = 1e-5, /) ->
         if not need_dx:
             return None, dscale, dbias
         # With g = dL/dx̂ = dy scale: x̂ = (x - mean) / deviation depends on x in three ways. The mean takes mean(g)
-        # away; the deviation, whose slope by x_k is x̂_k / D, takes x̂ mean(g x̂) away; what is left is over deviation.
+        # away; the deviation, whose slope by x_k is x̂_k / D, takes x̂ mean(g x̂) away; the rest is divided by deviation.
         dx = dy * scale
         along = xp.mean(part * scale, axis=-1, keepdims=True)
         dx -= xp.mean(dx, axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The rectifier that leaks."""
+"""The leaky rectifier, with a small slope for negative inputs."""
 
 from __future__ import annotations
 

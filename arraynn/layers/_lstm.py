@@ -20,9 +20,9 @@ def lstm(
 ) -> tuple[Array, Backward]:
     """Long short-term memory, h_t = o tanh(c_t) with c_t = f c_{t-1} + i g, from h = c = 0.
 
-    The gates are i, f, o = σ(a) and g = tanh(a), each of its own part of a = x_t w + h_{t-1} u + b.
-    x : (N, T, D), T at least 1. w : (D, 4 H), u : (H, 4 H), b : (4 H,), one float dtype; the gates' columns stand in
-        the order i, f, g, o, which is Keras's, PyTorch's and cuDNN's (ONNX has i, o, f, c).
+    The gates are i, f, o = σ(a) and g = tanh(a), each of its own columns of a = x_t w + h_{t-1} u + b.
+    x : (N, T, D), T at least 1. w : (D, 4 H), u : (H, 4 H), b : (4 H,), one float dtype; the gates' columns have
+        the order i, f, g, o, as in Keras, PyTorch and cuDNN (ONNX has i, o, f, c).
     mask : (N, T) of booleans or of 0 and 1; where it is 0, h and c stay. reverse : from the last step to the first.
     Returns h : (N, T, H), all states in the order of time, and backward(dh, need_dx=True) -> dx, dw, du, db, from the
     last step back: dc = dh o (1 - tanh²(c)) + f dc of the step after it, da the gates' slopes times dc or dh,
@@ -32,7 +32,7 @@ def lstm(
     PyTorch and cuDNN have a second bias, which adds to b, and store the transposes.
 
     Hochreiter and Schmidhuber, Neural Computation 9, 1997; with the gate f, Gers, Schmidhuber and Cummins, Neural
-    Computation 12, 2000. No gate sees the cell itself (no peepholes).
+    Computation 12, 2000. No gate uses the cell state itself (no peepholes).
 
     >>> import numpy as np
     >>> w = np.asarray([[0.0, 0.0, 1.0, 0.0]])  # remembers the sum of tanh(x) / 2, but forgets half of it at each step
@@ -45,7 +45,7 @@ def lstm(
     xp, scan = namespace(x), for_type(type(x)).scan
     (rows, steps, width), units = x.shape, u.shape[0]
     flat, m = xp.reshape(time_first(x), (steps * rows, width)), steps_of(mask, x)
-    inputs = xp.reshape(flat @ w + b, (steps, rows, 4 * units))  # what does not wait for the state, all steps at once
+    inputs = xp.reshape(flat @ w + b, (steps, rows, 4 * units))  # all terms without the state
 
     def part(a: Array, gate: int) -> Array:
         return a[:, gate * units : (gate + 1) * units]
@@ -65,8 +65,8 @@ def lstm(
 
     def lstm_backward(dh: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array, Array]:
         # forward was h = o tanh(c), c = f c_before + i g: so do = dh tanh(c), dc has dh o (1 - tanh²(c)) beside what
-        # the step after it left, di = dc g, dg = dc i, df = dc c_before, and c_before gets dc f. A gate's slope is
-        # σ (1 - σ), that of g is 1 - g². A step that did not count hands both gradients on.
+        # the next step gave, di = dc g, dg = dc i, df = dc c_before, and c_before gets dc f. A gate's slope is
+        # σ (1 - σ), that of g is 1 - g². A masked step passes both gradients on.
         def step_backward(carry: Any, given: Any, u: Array) -> tuple[Any, Array]:
             xp, (after, dc), (dh, gates, g, t, c, m) = namespace(u), carry, given
             dh, dcell = dh + after, dc

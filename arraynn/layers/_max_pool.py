@@ -1,4 +1,4 @@
-"""The largest number of each window."""
+"""Max pooling: the largest number of each window."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def max_pool2d(
     x : (N, H, W, C), channels last (PyTorch's come first).
     size : of a window, a number or (height, width), at least 1. strides : s; None is the size, as in Keras and PyTorch.
     padding : of -inf, which is never the largest, less than the size: "valid" has none; "same" so much that
-        H' = ⌈H / s⌉, the odd one behind; a number for all sides; or ((top, bottom), (left, right)).
+        H' = ⌈H / s⌉, an odd one at the end; a number for all sides; or ((top, bottom), (left, right)).
     Returns y : (N, H', W', C), with H' = ⌊(H + padding - height) / s⌋ + 1, and backward(dy) -> dx: dy goes where the
     largest was read, and adds up where windows overlap.
-    Of equal numbers in a window the first in C order has it all (PyTorch's and cuDNN's choice; an equal share for each
-    would be a subgradient as well). What is nan makes its windows nan, and has no gradient.
+    Of equal numbers in a window the first in C order has the whole gradient (as in PyTorch and cuDNN; equal shares
+    would be a subgradient as well). A nan makes its windows nan, and has no gradient.
     Raises ShapeError where the shapes do not fit, ValueError for hyperparameters out of range.
 
     Ranzato, Huang, Boureau and LeCun, CVPR 2007, section 3.

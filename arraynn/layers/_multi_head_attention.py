@@ -28,17 +28,17 @@ class MultiHeadAttention(Layer):
     x : (N, T, D) attends to itself; or a tuple of float arrays
         (x, mask), to itself where the mask allows; (query, memory), from each query (N, T, D) to a memory (N, S, M);
         (query, memory, mask). mask : (N, S), which keys there are, or (N,), how many; with a memory also (N, T, S),
-        which a query may attend to. True, or 1, is yes, as in Keras; PyTorch's key_padding_mask marks what is left out.
-        `Model` refuses lengths outside [0, S]; a layer that is called by hand sees all S keys where there are more.
+        which keys a query may attend to. True, or 1, means yes, as in Keras; PyTorch's key_padding_mask marks those
+        left out. `Model` refuses lengths outside [0, S]; a layer called directly uses all S keys for a larger length.
     heads : h, at least 1. key_units : of a head's queries and keys; None takes D / h, which must be whole.
     value_units : of a head's values; None takes key_units. (Keras's key_dim and value_dim.)
     causal : query t attends to keys 0 to t only. dropout : probability of dropping a weight, in training.
     weight_initializer, bias_initializer, weight_regularizer, bias_regularizer : as in `Dense`, for all projections.
     Parameters {"query_weight": (D, h key_units), "query_bias", "key_weight": (M, h key_units), "key_bias",
     "value_weight": (M, h value_units), "value_bias", "output_weight": (h value_units, D), "output_bias"}; D and M are
-    inferred. A head's columns are neighbours, as in PyTorch, which stores the transposes, the first three in one array.
+    inferred. A head's columns are adjacent, as in PyTorch, which stores the transposes, the first three in one array.
     backward(dy, need_dx=True) -> dx, grads: dx is shaped as x; masks have None.
-    Raises ShapeError where the shapes do not fit. A query that may attend to nothing gives b_o.
+    Raises ShapeError where the shapes do not fit. A fully masked query gives b_o.
 
     Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin, NeurIPS 2017, section 3.2.2.
     """
@@ -139,7 +139,7 @@ class MultiHeadAttention(Layer):
         return (*[None] * (len(input_shape) - 1), input_shape[-2][0])
 
     def _check(self, params: Nest, query: Array, memory: Array) -> None:
-        """ShapeError where the weights are for places of other widths, or the memory has other rows."""
+        """ShapeError if the weights are for other numbers of features, or the memory has another number of rows."""
         width, wide = params["query_weight"].shape[0], params["key_weight"].shape[0]
         if query.shape[2] != width:
             raise ShapeError(f"expected input (N, T, {width}), got {row_shape(query.shape[1:])}")
@@ -162,7 +162,7 @@ class MultiHeadAttention(Layer):
 
 
 def _joined(a: Array) -> Array:
-    """(N, heads, T, units) as (N, T, heads · units): `_split` turned back, and its adjoint."""
+    """(N, heads, T, units) as (N, T, heads · units): the inverse of `_split`, and its adjoint."""
     xp, (rows, heads, steps, units) = namespace(a), a.shape
     return xp.reshape(xp.permute_dims(a, (0, 2, 1, 3)), (rows, steps, heads * units))
 

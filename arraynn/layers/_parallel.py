@@ -1,4 +1,4 @@
-"""Several layers beside each other, each with an input of its own."""
+"""Parallel branches: several layers, each with its own input, their outputs concatenated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Parallel(Combinator):
     Parameters are the list of the layers' parameters. Each layer gets its own key, folded from its position.
     backward(dy, need_dx=True) -> dx, grads: each layer gets its columns of dy; dx is the tuple of what they return,
     None for a part of integers.
-    Raises ShapeError where x has another number of parts, or outputs do not fit side by side.
+    Raises ShapeError where x has another number of parts, or outputs cannot be concatenated.
 
     Embeddings of categories beside numbers: Guo and Berkhahn, arXiv 1604.06737, section 3. `Concatenate` gives every
     layer the same x.
@@ -64,7 +64,7 @@ class Parallel(Combinator):
         joined([tuple(y.shape[1:]) for y in outputs])
 
         def parallel_backward(dy: Array, need_dx: bool = True) -> tuple[Nest, Nest]:
-            # forward put the outputs side by side, so each layer's dy is its columns, and its dx that of its part
+            # forward concatenated the outputs, so each layer's dy is its columns, and its dx that of its part
             dx, grads, start = [], [], 0
             for y, backward in zip(outputs, backwards, strict=True):
                 end = start + y.shape[-1]

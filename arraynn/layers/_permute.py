@@ -19,7 +19,7 @@ def permute(x: Array, axes: tuple[int, ...], /) -> tuple[Array, Backward]:
     x : array (N, …), any dtype. axes : 1, 2, … in another order, one for each axis but the batch; (2, 3, 1) puts
         channels that come first, (N, C, H, W), last.
     Returns y and backward(dy) -> dx = dy with its axes put back.
-    Raises ShapeError where x has another number of axes, ValueError for what is no order of axes.
+    Raises ShapeError where x has another number of axes, ValueError for invalid axes.
 
     The convention of Keras's Permute, which counts from 1 too; PyTorch's permute names the batch axis as well.
 
@@ -33,7 +33,7 @@ def permute(x: Array, axes: tuple[int, ...], /) -> tuple[Array, Backward]:
     xp = namespace(x)
 
     def permute_backward(dy: Array) -> Array:
-        # axis i of y was axis axes[i - 1] of x, so axis j of x is where j stands in axes
+        # axis i of y was axis axes[i - 1] of x, so axis j of x is at the index of j in axes
         return xp.permute_dims(dy, (0, *(axes.index(j) + 1 for j in range(1, len(axes) + 1))))
 
     return xp.permute_dims(x, (0, *axes)), permute_backward

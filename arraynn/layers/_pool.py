@@ -1,4 +1,4 @@
-"""What poolings share: their windows, and the layer with their hyperparameters."""
+"""Shared code of pooling layers: their windows and hyperparameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A vector for each place in a sequence."""
+"""Positional embedding: a vector for each position of a sequence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = "learned", "sinusoidal"
 
 
 def positional_embedding(x: Array, table: Array, /) -> tuple[Array, Backward]:
-    """A vector for each place, added, y_t = x_t + table_t.
+    """A vector for each position is added, y_t = x_t + table_t.
 
     x : (N, T, D), with T <= L. table : (L, D).
     Returns y, shaped as x, and backward(dy) -> dx = dy, dtable_t = Σ dy_t over the rows, 0 from T on.
@@ -60,9 +60,9 @@ def _check(shape: Shape, length: int, units: int | None = None) -> None:
 
 @dataclass(frozen=True)
 class PositionalEmbedding(Layer):
-    """The layer of `positional_embedding`: a vector for each place is added to x (N, T, D).
+    """The layer of `positional_embedding`: a vector for each position is added to x (N, T, D).
 
-    length : L, the most places that a sequence has, at least 1. D is inferred.
+    length : L, the greatest length of a sequence, at least 1. D is inferred.
     kind : "learned", parameters {"weight": (L, D)} from weight_initializer, normal with standard deviation 0.02 as in
         BERT and GPT-2; or "sinusoidal", sines and cosines of `initializers.sinusoidal`, which are not trained and
         lie under {"statistics": {"weight": (L, D)}}.

@@ -1,4 +1,4 @@
-"""What recurrent layers share: time first, masks, and the layer around a block."""
+"""Shared code of recurrent layers: time-major arrays, masks, and the base class."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def time_first(x: Array) -> Array:
 
 
 def states_before(states: Array, reverse: bool) -> Array:
-    """For each step the state that it started from: the one of the step before, of the first zeros. (T, N, H)."""
+    """The state before each step, (T, N, H): that of the step before, zeros for the first."""
     xp = namespace(states)
     zero = xp.zeros_like(states[:1, ...])
     return xp.concat((states[1:, ...], zero) if reverse else (zero, states[:-1, ...]), axis=0)
 
 
 def steps_of(mask: Array | None, x: Array) -> Array | None:
-    """A mask (N, T) as factors (T, N, 1) in the dtype of x; None where all steps count."""
+    """A mask (N, T) as factors (T, N, 1) in the dtype of x; None if there is no mask."""
     if mask is None:
         return None
     if tuple(mask.shape) != tuple(x.shape[:2]):
@@ -47,7 +47,7 @@ def steps_of(mask: Array | None, x: Array) -> Array | None:
 
 
 def chosen(m: Array | None, new: Array, old: Array) -> Array:
-    """The new state where the step counts, m = 1, else the old one. m None counts all."""
+    """The new state where the mask m is 1, else the old one. With m None it is the new state everywhere."""
     return new if m is None else new * m + old * (1 - m)
 
 
@@ -70,7 +70,7 @@ class Recurrent(Layer):
 
     mask : (N, T), which steps count, or (N,), how many do, from the first. A step that does not count leaves the state
         as it is, and its output is 0, as in PyTorch's packed sequences (Keras repeats the output before it). `Model`
-        refuses lengths outside [0, T]; a layer that is called by hand counts all T steps where there are more.
+        refuses lengths outside [0, T]; a layer called directly counts all T steps for a larger length.
     units : H, at least 1. return_sequences : True gives the states of all steps, (N, T, H), False the last one, (N, H).
     reverse : from the last step to the first; states stay in the order of time (Keras's go_backwards turns them).
     weight_initializer : of x's weights; recurrent_initializer : of the state's. bias_initializer : of biases.

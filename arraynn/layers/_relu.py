@@ -1,4 +1,4 @@
-"""The rectifier."""
+"""The rectified linear unit (ReLU)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def relu(x: Array, /) -> tuple[Any, Backward]:
 
     def relu_backward(dy: Array) -> Any:
         # forward kept x where x > 0, so dy passes there. y > 0 just where x > 0, and the next block
-        # keeps y anyway. A product, not where: where mispredicts its branch on random signs.
+        # keeps y anyway. A product is faster than where, which mispredicts branches on random signs.
         dx = xp.astype(y > 0, dy.dtype)
         dx *= dy
         return dx

@@ -19,7 +19,7 @@ def reshape(x: Array, shape: tuple[int, ...], /) -> tuple[Array, Backward]:
 
     x : array (N, …), any dtype. shape : of a row, without the batch axis; one length may be -1, and is inferred.
     Returns y : (N, *shape) and backward(dy) -> dx = dy in the shape of x.
-    Raises ShapeError where a row has not as many numbers, ValueError for what is no shape.
+    Raises ShapeError if a row has another number of elements, ValueError for an invalid shape.
 
     The convention of NumPy's reshape, and of Keras's Reshape; PyTorch's Unflatten names one axis.
 
@@ -48,7 +48,7 @@ def checked_shape(shape: Any) -> Shape:
 
 
 def reshaped(before: Shape, shape: Shape) -> Shape:
-    """`shape` with its -1, if there is one, made what a row of the shape `before` asks for."""
+    """`shape` with its -1, if any, replaced by the length that fits a row of the shape `before`."""
     known, size = math.prod(n for n in shape if n != -1), math.prod(before)
     wanted = tuple(size // known if n == -1 and known else n for n in shape)
     if math.prod(wanted) != size or -1 in wanted:

@@ -1,4 +1,4 @@
-"""A shortcut around layers."""
+"""Residual connection: a shortcut around layers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .combinator import Combinator
 
 @dataclass(frozen=True, init=False, repr=False)
 class Residual(Combinator):
-    """y = x + f(x), where f is the layers one after another: x has a way past them, and so has the gradient.
+    """y = x + f(x), where f is the layers one after another: x and its gradient have a shortcut around them.
 
     layers : as in Sequential, and so are the parameters; f must keep the shape of x.
     backward(dy, need_dx=True) -> dx, grads: dx = dy + (∂f/∂x)ᵀ dy, the shortcut's part and f's.
-    Raises ShapeError where f(x) has another shape than x: broadcasting would add them without a word.
+    Raises ShapeError where f(x) has another shape than x: broadcasting would add them without an error.
 
     He, Zhang, Ren and Sun, CVPR 2016, equation 1. The ReLU that the paper puts behind the sum is a layer of its own,
     as is a projection in the shortcut.

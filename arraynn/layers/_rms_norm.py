@@ -20,12 +20,12 @@ def rms_norm(x: Array, scale: Array, epsilon: float = 1e-6, /) -> tuple[Array, B
     """Root mean square normalization over the last axis, y = scale x̂ with x̂ = x / √(mean(x²) + ε).
 
     x : (N, …, D), its squares finite; the mean is each row's own, over its D numbers. scale : (D,).
-    epsilon : ε > 0, under the root; 1e-6 as in Keras and Flax, PyTorch takes the dtype's own unless told.
+    epsilon : ε > 0, under the root; 1e-6 as in Keras and Flax, PyTorch takes that of the dtype by default.
     Returns y, shaped as x, and backward(dy, need_dx=True) -> dx = (g - x̂ mean(g x̂)) / √(mean(x²) + ε), g = dy scale,
     and dscale = Σ dy x̂; dx is None where it is not needed.
     Raises ShapeError where the shapes do not fit, ValueError for an epsilon out of range.
 
-    `layer_norm` without its mean and its bias. A row of zeros stays one.
+    It is `layer_norm` without the mean and the bias. A row of zeros stays zero.
 
     Zhang and Sennrich, NeurIPS 2019, equation 4.
 
@@ -47,7 +47,7 @@ def rms_norm(x: Array, scale: Array, epsilon: float = 1e-6, /) -> tuple[Array, B
         if not need_dx:
             return None, dscale
         # With g = dL/dx̂ = dy scale: x̂ = x / size depends on x_k directly, and through size, whose slope by x_k is
-        # x̂_k / D. So of g, what lies along x̂ is taken away, and what is left is over size.
+        # x̂_k / D. So the component of g along x̂ is subtracted, and the rest is divided by size.
         dx = dy * scale
         dx -= normal * xp.mean(part * scale, axis=-1, keepdims=True)
         dx /= size

@@ -40,7 +40,7 @@ def rnn(
     xp, scan = namespace(x), for_type(type(x)).scan
     (rows, steps, width), units = x.shape, u.shape[0]
     flat, m = xp.reshape(time_first(x), (steps * rows, width)), steps_of(mask, x)
-    inputs = xp.reshape(flat @ w + b, (steps, rows, units))  # what does not wait for the state, for all steps at once
+    inputs = xp.reshape(flat @ w + b, (steps, rows, units))  # all terms without the state
 
     def step(h: Array, given: Any, u: Array) -> tuple[Array, Any]:
         a, m = given
@@ -52,7 +52,7 @@ def rnn(
 
     def rnn_backward(dh: Array, need_dx: bool = True) -> tuple[Array | None, Array, Array, Array]:
         # forward was h_t = tanh(a_t), a_t = x_t w + h_{t-1} u + b. So h_t has dh_t from outside and, through the next
-        # step, da_{t+1} uᵀ; da = dh (1 - h²). A step that did not count hands its gradient on to the state before.
+        # step, da_{t+1} uᵀ; da = dh (1 - h²). A masked step passes its gradient on to the state before.
         def step_backward(after: Array, given: Any, u: Array) -> tuple[Array, Array]:
             dh, new, m = given
             dh = dh + after

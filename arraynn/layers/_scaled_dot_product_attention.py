@@ -1,4 +1,4 @@
-"""Attention: a mean of values, weighted by how well a query fits their keys."""
+"""Attention: a mean of values, weighted by the similarity of a query to their keys."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def scaled_dot_product_attention(
 
     q : (N, …, T, D), k : (N, …, S, D), v : (N, …, S, E), with the same leading axes, such as (N, heads).
     mask : booleans, or 0 and 1, that broadcast to (N, …, T, S); where it is true, or 1, a query may attend to the key.
-        So Keras's and PyTorch's functions have it; PyTorch's MultiheadAttention marks what may *not* be attended to.
-    causal : query t attends to keys 0 to t only. Where T and S differ the first of both stand beside each other, as in
-        PyTorch; FlashAttention aligns the last.
+        Keras's and PyTorch's functions do the same; PyTorch's MultiheadAttention marks keys *not* to attend to.
+    causal : query t attends to keys 0 to t only. If T and S differ, the first query is aligned with the first key, as
+        in PyTorch; FlashAttention aligns the last ones.
     dropout : probability of dropping a weight of A, in training; key : `Key` of this step and layer, None is inference.
     Returns y : (N, …, T, E) and backward(dy) -> dq, dk, dv: dv = Aᵀ dy, and with dA = dy vᵀ, dS = A (dA - Σ_s A dA),
     dq = dS k / √D and dk = dSᵀ q / √D.
-    What may not be attended to has weight 0, not a small one; a query that may attend to nothing gives 0, where a
-    softmax of nothing would be nan, and its gradients are 0. Masked keys and values must be finite all the same.
+    A masked key has weight 0 exactly. A fully masked query gives 0, where a softmax would give nan, and its gradients
+    are 0. Masked keys and values must still be finite.
     Raises ShapeError where the shapes do not fit, ValueError for a dropout out of range.
 
     Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin, NeurIPS 2017, equation 1.
@@ -79,7 +79,7 @@ def scaled_dot_product_attention(
 
 
 def _softmax(scores: Array) -> Array:
-    """exp(s) / Σ exp(s) over the last axis; 0 where all of it is -inf, or where there is nothing."""
+    """Softmax over the last axis, exp(s) / Σ exp(s); 0 where all elements are -inf, or there are none."""
     xp = namespace(scores)
     if scores.shape[-1] == 0:
         return scores

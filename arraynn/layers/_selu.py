@@ -1,4 +1,4 @@
-"""The exponential linear unit that normalizes itself."""
+"""The scaled (self-normalizing) exponential linear unit, SELU."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def selu(x: Array, /) -> tuple[Any, Backward]:
     y += SCALE * xp.maximum(x, zero)
 
     def selu_backward(dy: Array) -> Any:
-        # dy/dx is λ α exp(x) where x <= 0. Where x > 0, exp(negative) is the mask's 1, and what is left is λ.
+        # dy/dx is λ α exp(x) where x <= 0. Where x > 0, exp(negative) is the mask's 1, and the factor is λ.
         mask = xp.astype(x > 0, dy.dtype)
         slope = xp.exp(negative)
         slope -= mask

@@ -19,7 +19,7 @@ class Sequential(Combinator):
     layers : layers, nested Sequentials too. Each gets its own key, folded from its position.
     The backward is a loop over the layers' backwards, last first. With need_dx=False it stops at the first layer
     that has parameters to train, as the gradients below it are not used.
-    Raises ShapeError with the layer's name and place where shapes do not fit.
+    Raises ShapeError with the layer's name and position where shapes do not fit.
 
     Rumelhart, Hinton and Williams, Nature 323, 1986: the chain rule, layer by layer.
     """
@@ -41,7 +41,7 @@ class Sequential(Combinator):
 
         def sequential_backward(dy: Nest, need_dx: bool = True) -> tuple[Nest, Nest]:
             # forward was y = f_n(… f_0(x)), so dL/dx is each layer's backward in turn, last first
-            grads = list(params)  # what is not reached below has nothing to train: empty nests, or statistics that stay
+            grads = list(params)  # layers not reached below have nothing to train: empty nests, or statistics that stay
             trains = (i for i, own in enumerate(params) if tree.leaves(tree.trained(own)))
             last = 0 if need_dx else next(trains, len(params))
             for i in reversed(range(last, len(backwards))):

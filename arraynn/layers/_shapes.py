@@ -1,4 +1,4 @@
-"""Shapes as errors tell them, and what the shapes and hyperparameters of blocks must be."""
+"""Shapes as shown in errors, and checks of the shapes and hyperparameters of blocks."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from .._ranges import flag
 from .._types import Array
 from ..errors import ShapeError
 
-#: what turns (N,) into a batch of rows
+#: the expression that turns (N,) into a batch of rows
 NO_AXIS = "; one number a row is a column, x[:, None], and a single row a batch of one, x[None]"
 
 
 def check_vectors(length: int, **vectors: Array) -> None:
-    """ShapeError unless each is a vector of that length: one of another length may broadcast, to wrong gradients."""
+    """ShapeError unless each is a vector of that length: another length may broadcast and give wrong gradients."""
     for name, vector in vectors.items():
         if tuple(vector.shape) != (length,):
             raise ShapeError(f"{name} must have the shape ({length},), got {tuple(vector.shape)}")
 
 
 def check_rules(layer: Any) -> None:
-    """TypeError unless all initializers and regularizers of a layer are what their names say."""
+    """TypeError unless all initializers and regularizers of a layer are valid."""
     for field in fields(layer):
         if field.name.endswith("_initializer"):
             initializers.checked(field.name, getattr(layer, field.name))

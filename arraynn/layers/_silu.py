@@ -16,7 +16,7 @@ def silu(x: Array, /) -> tuple[Any, Backward]:
     x : float array, any shape; any finite value (at -inf, 0 times infinity, y is nan, as in PyTorch).
     Returns y, shaped as x, and backward(dy) -> dx = dy (σ(x) + y (1 - σ(x))).
 
-    Hendrycks and Gimpel, arXiv 1606.08415, give it in passing; Elfwing, Uchibe and Doya, Neural Networks 107, 2018.
+    Hendrycks and Gimpel, arXiv 1606.08415, mention it; Elfwing, Uchibe and Doya, Neural Networks 107, 2018.
     Swish (Ramachandran, Zoph and Le, 2017) is x σ(β x), this one at β = 1.
 
     >>> import numpy as np

@@ -1,4 +1,4 @@
-"""Softmax by itself. For training, prefer logits and `softmax_cross_entropy`, which never takes the log of a 0."""
+"""The softmax function. For training, prefer logits and `softmax_cross_entropy`, which never takes the log of a 0."""
 
 from __future__ import annotations
 

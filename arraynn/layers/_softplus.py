@@ -16,8 +16,8 @@ def softplus(x: Array, /) -> tuple[Any, Backward]:
 
     x : float array, any shape; any value, -inf and inf included (y = 0 and inf).
     Returns y >= 0, shaped as x, and backward(dy) -> dx = dy σ(x).
-    No overflow for any x, and full precision for large negative x. PyTorch goes over to y = x above its threshold of
-    20; here the formula holds everywhere.
+    No overflow for any x, and full precision for large negative x. PyTorch uses y = x above its threshold of 20; here
+    the formula holds everywhere.
 
     Dugas, Bengio, Bélisle, Nadeau and Garcia, NeurIPS 2000.
 

@@ -14,7 +14,7 @@ from .._types import Nest, Shape
 
 
 def summary(network: Any, input_shape: Shape, dtype: str) -> str:
-    """The layers of a combinator, one a line: place, kind, output shape, trained parameters and bytes of `dtype`.
+    """The layers of a combinator, one per line: position, kind, output shape, trained parameters and bytes of `dtype`.
 
     A Residual or a Concatenate has a line of its own, above those of its layers.
     """
@@ -29,7 +29,7 @@ def summary(network: Any, input_shape: Shape, dtype: str) -> str:
 
 
 def _lines(network: Any, shape: Shape, dtype: str, prefix: str) -> Iterator[tuple[str, str, Shape, int, int]]:
-    network.init(np.random.default_rng(0), shape, dtype)  # raises where shapes do not fit, with the layer's place
+    network.init(np.random.default_rng(0), shape, dtype)  # raises where shapes do not fit, with the layer's position
     parts = shape
     for i, layer in enumerate(network.layers):
         path = f"{prefix}{i}"
@@ -40,7 +40,7 @@ def _lines(network: Any, shape: Shape, dtype: str, prefix: str) -> Iterator[tupl
             yield path, type(layer).__name__, output, *_cost(params)
         else:
             if not getattr(layer, "transparent", False):
-                yield path, type(layer).__name__, output, 0, 0  # what it holds is counted in the lines below
+                yield path, type(layer).__name__, output, 0, 0  # its contents are counted in the lines below
             yield from _lines(layer, shape, dtype, f"{path}.")
         if not getattr(network, "parallel", False):
             shape = output

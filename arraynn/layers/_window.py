@@ -1,4 +1,4 @@
-"""What convolutions and poolings share: their hyperparameters in one form, and errors that name shapes and remedy."""
+"""Shared code of convolutions and poolings: their hyperparameters, and errors that name shapes and remedy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sizes(name: str, value: Any, rank: int) -> tuple[int, ...]:
 
 
 def check_padding(padding: Padding, rank: int) -> Any:
-    """padding as "valid", "same" or a tuple of pairs, one for each spatial axis; ValueError where it is none."""
+    """padding as "valid", "same" or a tuple of pairs, one for each spatial axis; ValueError for others."""
     if isinstance(padding, str) and padding in ("valid", "same"):
         return padding
     given = ((padding, padding),) * rank if type(padding) is int else padding
@@ -47,7 +47,7 @@ def windows_over(shape: Shape, size: Any, strides: Any, padding: Padding, dilati
     )
     padding = check_padding(padding, rank)
     if padding == "same":
-        # as many windows as strides fit into x; where their sum is odd, the element more is behind
+        # as many windows as strides fit into x; an odd element of padding is at the end
         padding = tuple(
             (missing // 2, missing - missing // 2)
             for n, k, s, d in zip(spatial, size, strides, dilation, strict=True)
@@ -84,8 +84,8 @@ def check_rank(shape: Shape, rank: int, channels: int | None = None) -> None:
 
 
 def warn_of_channels_first(shape: Shape, size: Any) -> None:
-    """DataWarning for square images with 1, 3 or 4 rows and as many channels as columns, under a window of more than
-    one row: they can be computed with, but are probably images whose channels come first."""
+    """DataWarning for images with 1, 3 or 4 rows and as many channels as columns, under a window of more than one
+    row: they are valid, but are probably images whose channels come first."""
     rank = len(shape) - 1
     if rank == 2 and channels_first(shape) and shape[1] == shape[2] and sizes("the window's size", size, rank)[0] > 1:
         warn_of_data(
@@ -95,10 +95,10 @@ def warn_of_channels_first(shape: Shape, size: Any) -> None:
 
 
 def channels_first(shape: Shape) -> bool:
-    """Whether rows of this shape look as images, or series, whose channels come first: few, before long axes."""
+    """Whether rows of this shape look like images or series whose channels come first: few, before long axes."""
     return len(shape) > 1 and shape[0] in (1, 3, 4) and min(shape[1:]) > 4
 
 
 def turned(rank: int) -> tuple[int, ...]:
-    """What `Permute` takes to put channels last."""
+    """The axes for `Permute` that put channels last."""
     return (*range(2, rank + 2), 1)

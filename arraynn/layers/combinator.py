@@ -1,4 +1,4 @@
-"""What layers made of layers share: their list, their parameters' list, and errors that say where."""
+"""The base class of layers made of layers: their list, their parameters, and errors that name the position."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Combinator(Layer):
     parallel: ClassVar[bool] = False
     #: whether layer i takes part i of the input, a tuple
     by_part: ClassVar[bool] = False
-    #: whether a table of the network shows the layers only, and no line for the combinator
+    #: whether a summary of the network shows the layers only, and no line for the combinator
     transparent: ClassVar[bool] = False
 
     def __init__(self, *layers: LayerLike) -> None:
@@ -59,7 +59,7 @@ class Combinator(Layer):
     @overload
     def __getitem__(self, place: slice) -> Self: ...
     def __getitem__(self, place: Any) -> Any:
-        """The layer at that place, or a combinator of the same kind of a slice of them."""
+        """The layer at that index, or a combinator of the same kind with a slice of the layers."""
         if isinstance(place, slice):
             return type(self)(*self.layers[place])
         if not -len(self) <= place < len(self):
@@ -67,7 +67,7 @@ class Combinator(Layer):
         return self.layers[place]
 
     def __repr__(self) -> str:
-        """A layer a line, without the hyperparameters that are as by default."""
+        """One layer per line, without hyperparameters that have their default."""
         lines = [repr(layer) if isinstance(layer, Combinator) else brief(layer) for layer in self.layers]
         inside = indent(",\n".join(lines), "    ")
         return f"{type(self).__name__}(\n{inside},\n)" if lines else f"{type(self).__name__}()"
@@ -86,23 +86,23 @@ class Combinator(Layer):
 
     @property
     def integer_input(self) -> Any:
-        """Whether what comes in is looked up in a table, so that integers must stay integers; a tuple by part."""
+        """Whether the input indexes a table, so that integers must stay integers; a tuple for several inputs."""
         return self._asked("integer_input", False, any)
 
     @property
     def vocabulary(self) -> Any:
-        """How many words all tables know in which what comes in is looked up; None where there is no table; a tuple by
-        part."""
+        """The smallest vocabulary of the embeddings that take the input; None if there is none; a tuple for several
+        inputs."""
         return self._asked("vocabulary", None, _fewest)
 
     def longest(self, input_shape: Any) -> tuple[int | None, ...] | None:
-        """As the first layer says that knows of lengths, of those that take the input."""
+        """The limits of lengths of the first layer that has any, among those that take the input."""
         if self.by_part:
-            return None  # a part of its own is no sequence with lengths
+            return None  # its parts are separate inputs, not an array and its lengths
         return next((found for layer in self._first() if (found := longest(layer, input_shape))), None)
 
     def _asked(self, name: str, default: Any, merged: Any) -> Any:
-        """What the layers that take the input say of it: of one part each, or of the same input, all together."""
+        """Statements about the input by the layers that take it: each about its part, or all about the same input."""
         said = [getattr(layer, name, default) for layer in self._first()]
         if self.by_part:
             return tuple(said)
@@ -122,7 +122,7 @@ class Combinator(Layer):
                 yield inner, layer
 
     def with_layers(self, layers: Iterable[LayerLike]) -> Self:
-        """A copy with these layers, and without what it may have cached of its own."""
+        """A copy with these layers, and without cached attributes."""
         made = object.__new__(type(self))
         for field in fields(self):
             object.__setattr__(made, field.name, getattr(self, field.name))
@@ -130,7 +130,7 @@ class Combinator(Layer):
         return made
 
     def coupling(self) -> str:
-        """Kind and path of the first layer inside that says it couples rows, "" of none: "BatchNorm 'layers.1'"."""
+        """Kind and path of the first layer that couples rows, such as "BatchNorm 'layers.1'"; "" if none does."""
         found = (f"{type(layer).__name__} {path!r}" for path, layer in self.walk() if says_coupled(layer))
         return next(found, "")
 
@@ -161,14 +161,14 @@ class Combinator(Layer):
         return summary(self, input_shape, dtype)
 
     def initialized(self, i: int, rng: Any, shape: Shape, dtype: str) -> tuple[Nest, Shape]:
-        """(params, output shape) of layer i; its errors name its place."""
+        """(params, output shape) of layer i; its errors name its position."""
         try:
             return initialized(self.layers[i], rng, shape, dtype)
         except Placed as error:
             raise self.placed(error, i) from None
 
     def called(self, i: int, params: Nest, x: Nest, key: Key | None) -> tuple[Nest, Backward]:
-        """(y, backward) of layer i, with its own key; its errors name its place."""
+        """(y, backward) of layer i, with its own key; its errors name its position."""
         try:
             return called(self.layers[i], params, x, None if key is None else checked_key(key).fold_in(i))
         except Placed as error:
@@ -185,14 +185,14 @@ class Combinator(Layer):
         return params
 
     def placed(self, error: Placed, i: int) -> Placed:
-        """The error of layer i, told with its kind, its place, and the layer that its input came from."""
+        """The error of layer i, with its kind, its position, and the layer that its input came from."""
         chained = i > 0 and not self.parallel
         source = f"{type(self.layers[i - 1]).__name__} 'layers.{i - 1}'" if chained else ""
         return error.inside(type(self.layers[i]).__name__, f"layers.{i}", source)
 
 
 def penalty_of(layer: Any, params: Nest) -> tuple[Any, Backward]:
-    """(value, backward) of a layer's penalty; one from outside the library is looked at."""
+    """(value, backward) of a layer's penalty; that of a custom layer is checked."""
     if not is_outside(type(layer)):
         found: tuple[Any, Backward] = layer.penalty(params)
         return found
@@ -208,22 +208,22 @@ def _fewest(known: list[int | None]) -> int | None:
 
 
 def joined(shapes: list[Shape]) -> Shape:
-    """The shape of outputs side by side, without the batch axis."""
+    """The shape of the concatenated outputs, without the batch axis."""
     if any(not shape or shape[:-1] != shapes[0][:-1] for shape in shapes):
-        told = " and ".join(map(row_shape, shapes))
-        raise ShapeError(f"branches joined along the last axis must agree on the others, got outputs {told}")
+        shown = " and ".join(map(row_shape, shapes))
+        raise ShapeError(f"branches joined along the last axis must agree on the others, got outputs {shown}")
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 
 
 def check_network(network: Any) -> None:
-    """Raise TypeError for a network that is no layer; the error says how to make one of it."""
+    """Raise TypeError for a network that is not a layer; the error says how to make one of it."""
     if isinstance(network, type) or not isinstance(network, LayerLike):
         given = "a list; give nn.Sequential(*layers)" if isinstance(network, list) else _no_layer(network)
         raise TypeError(f"network must be a layer, such as nn.Sequential(nn.Dense(3)), got {given}")
 
 
 def _no_layer(given: Any) -> str:
-    """What was given in a layer's place, and what is meant."""
+    """The object given instead of a layer, and the layer that is probably meant."""
     if isinstance(given, type):
         return f"the class {given.__name__}; give a layer of it, {given.__name__}(…)"
     if isinstance(given, (list, tuple)):

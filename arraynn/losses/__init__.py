@@ -1,4 +1,4 @@
-"""Losses, one a file: the block, and the frozen dataclass that also knows its link, its targets and its metric."""
+"""Losses, one per file: the function, and the frozen dataclass that also has its link, targets and metric."""
 
 import inspect
 from typing import Any
@@ -64,10 +64,10 @@ def names_of_losses() -> tuple[str, ...]:
 
 
 def as_loss(loss: Any) -> Loss:
-    """The dataclass of a loss: itself, its block's, one around a user's own block, or that of a block's name.
+    """The dataclass of a loss, given as itself, as a function, as a custom function, or by the name of a function.
 
-    Names are those of our blocks, and "mse" and "mae". Raises ValueError for a name that is not known; of a
-    cross-entropy of another library it names the form that takes logits and the one that takes probabilities.
+    Names are those of the functions, and "mse" and "mae". Raises ValueError for an unknown name; for the name of a
+    cross-entropy in another library, the error names the function that takes logits and the one for probabilities.
 
     >>> as_loss("mse")
     MeanSquaredError()
@@ -90,7 +90,7 @@ def as_loss(loss: Any) -> Loss:
 
 
 def _dataclass_of() -> dict[Any, type[Loss]]:
-    """{block: dataclass}: the two stand in one file."""
+    """{function: dataclass}: the two are in one file."""
     public = [globals()[name] for name in __all__]
     kinds = {one.__module__: one for one in public if isinstance(one, type) and issubclass(one, Loss)}
     return {one: kinds[one.__module__] for one in public if inspect.isfunction(one) and one.__module__ in kinds}
@@ -98,7 +98,7 @@ def _dataclass_of() -> dict[Any, type[Loss]]:
 
 _DATACLASS_OF = _dataclass_of()
 
-#: what a text may mean: the name of a block, or one of two abbreviations that mean the same in every library
+#: losses by name: the names of the functions, and two abbreviations that mean the same in every library
 _BY_NAME = {
     **{block.__name__: kind for block, kind in _DATACLASS_OF.items()},
     "mae": MeanAbsoluteError,

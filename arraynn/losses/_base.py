@@ -1,4 +1,4 @@
-"""What losses share: rows are averaged with weights, and a batch's parts simply add."""
+"""The base classes of losses: rows are averaged with weights, and the losses of a batch's parts add up."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .reduction import counted
 
 
 class Loss(Splittable, Hyperparameters):
-    """A loss with hyperparameters: a frozen dataclass called as its block is. It also says
+    """A loss with hyperparameters: a frozen dataclass called like its function. It also has
 
     targets : "classes" (N integers in [0, K), or (N, K) distributions), "binary" (0 or 1, or probabilities),
-        "values" (numbers) or "any" (the loss's own affair);
-    domain : which numbers targets may be, except for integer classes; `Model` and the estimators check it;
+        "values" (numbers) or "any" (not checked);
+    domain : the allowed numbers in targets, except for integer classes; `Model` and the estimators check it;
     outputs : what the network returns, "logits", "probabilities", "scores", "log rates" or "values";
-    metric : what `Model` reports beside it by default;
-    batch_coupled : whether a batch must be taken whole. A loss of your own counts as coupled unless its class says
+    metric : the metric that `Model` reports by default;
+    batch_coupled : whether a batch must not be split. A loss of your own counts as coupled unless its class says
         `batch_coupled = False`, which promises that it divides by the `total` it is given, and that a row's gradient
         does not depend on other rows, so that blocks of rows add up;
     probabilities(outputs), the link from what the network returns to probabilities, and prediction(outputs), from
@@ -36,10 +36,10 @@ class Loss(Splittable, Hyperparameters):
     metric: ClassVar[Any] = None
 
     def named_metrics(self) -> dict[str, metrics.Metric]:
-        """What a metric's name means beside this loss: its own metric, and others that fit its outputs and targets.
+        """The metrics by name that fit this loss: its own, and others that fit its outputs and targets.
 
-        Classes have the accuracy of the largest output, without rows of the `ignore_label`; yes-or-no outputs that of
-        the loss's threshold; values have R² and the accuracy of a regression, of what the loss predicts.
+        For classes, "accuracy" is that of the largest output, without rows of the `ignore_label`; for binary outputs it
+        uses the loss's threshold; for values there are R² and the accuracy of a regression, of the predictions.
         """
         ignored = getattr(self, "ignore_label", None)
         found = metrics.named_metrics(metrics.Task(self.targets, self.outputs, ignore_label=ignored))
@@ -60,7 +60,7 @@ class Loss(Splittable, Hyperparameters):
         raise NotImplementedError(f"{type(self).__name__} must define __call__")
 
     def total(self, targets: Array, sample_weight: Array | None = None) -> Any:
-        """What the loss of these rows divides by: the sum of the weights, or the number of rows."""
+        """The divisor of the loss of these rows: the sum of the weights, or the number of rows."""
         return targets.shape[0] if sample_weight is None else namespace(sample_weight).sum(sample_weight)
 
     def probabilities(self, outputs: Array) -> Any:
@@ -84,9 +84,9 @@ class ClassLoss(Loss):
 
 @dataclass(frozen=True)
 class FunctionLoss(Loss):
-    """A user's own loss block, given to `Model` as it is: targets and predictions are taken as values.
+    """A custom loss function, as given to `Model`: targets and predictions are values.
 
-    A batch is split where the function says that it may be: `my_loss.batch_coupled = False` (see `Loss`).
+    A batch is split if the function allows it by `my_loss.batch_coupled = False` (see `Loss`).
     """
 
     function: Any

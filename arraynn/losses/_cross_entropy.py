@@ -17,7 +17,7 @@ def cross_entropy(
 ) -> tuple[Any, Backward]:
     """Categorical cross-entropy, loss = -Σ_i w_i Σ_k t_ik log(p_ik) / total, in nats.
 
-    probabilities : float array (N, K), each in [0, 1]; they are taken as they are, not normalized.
+    probabilities : float array (N, K), each in [0, 1]; they are not normalized.
     labels, sample_weight, total : as in `softmax_cross_entropy`.
     Returns the loss, 0-d, and backward(dloss=1.0) -> dprobabilities = -t / p · w / total · dloss.
     Raises ShapeError where shapes differ, DataError for float (N,) labels.

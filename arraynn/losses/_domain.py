@@ -1,4 +1,4 @@
-"""Which numbers a loss's targets may be."""
+"""The domain of a loss's targets: the allowed numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Domain(Hyperparameters):
 
     low, high : the interval [low, high] that they lie in.
     sets : instead, sets of numbers; all targets together lie in one of them.
-    remedy : what to do about others, for the error.
+    remedy : the advice of the error for other numbers.
 
     >>> str(Domain(low=0)), str(Domain(0, 1)), str(Domain(sets=((0, 1), (-1, 1))))
     ('of at least 0', 'in [0, 1]', 'of 0 and 1, or of -1 and 1')

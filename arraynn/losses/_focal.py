@@ -1,4 +1,4 @@
-"""Binary cross-entropy that looks away from what is easy: for detectors, where nearly all is background."""
+"""Focal loss: binary cross-entropy with less weight on easy rows, for rare classes such as objects in detection."""
 
 from __future__ import annotations
 

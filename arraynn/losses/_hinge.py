@@ -18,7 +18,7 @@ def hinge(
     """Hinge loss, loss = Σ_i w_i mean_j(max(1 - s_ij ŷ_ij, 0)) / total, with s = ±1 the side that is right.
 
     outputs : float array (N,) or (N, D), scores, any value. targets : the same shape, either 0 and 1 or -1 and 1; s is
-        1 where they are above 0, else -1. `Model` refuses other numbers; here they are not looked at.
+        1 where they are above 0, else -1. `Model` refuses other numbers; here they are not checked.
     sample_weight, total : as in `sigmoid_cross_entropy`.
     Returns the loss, 0-d, a mean over the D outputs too, and
     backward(dloss=1.0) -> doutputs = -s / D · w_i / total · dloss where s ŷ < 1, else 0; so too at the kink s ŷ = 1.

@@ -1,4 +1,4 @@
-"""Squared near the target, straight far from it: a regression that outliers pull only so much."""
+"""Huber loss: squared near the target, linear far from it, for regression with outliers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def huber(
     """Huber loss, loss = Σ_i w_i mean_j(h(ŷ_ij - y_ij)) / total with h(e) = e²/2 where |e| <= δ, else δ (|e| - δ/2).
 
     outputs : float array (N,) or (N, D). targets : the same shape and dtype.
-    delta : δ > 0, finite, in units of y: where the square goes over into the straight line.
+    delta : δ > 0, finite, in units of y: where the square becomes a straight line.
     sample_weight : (N,), at least 0, or None for ones. total : what to divide by; None is Σ w_i; where 0, all is 0.
     Returns the loss, 0-d, a mean over the D outputs too, and
     backward(dloss=1.0) -> doutputs = min(max(ŷ - y, -δ), δ) / D · w_i / total · dloss.

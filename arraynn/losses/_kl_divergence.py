@@ -1,4 +1,4 @@
-"""How far the softmax is from a given distribution: the loss of distillation."""
+"""Kullback-Leibler divergence of the softmax from a given distribution, as in distillation."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def kl_divergence(
     Raises ShapeError where shapes differ, DataError for float (N,) targets.
 
     It is the cross-entropy less the targets' own entropy, so both have the same gradient. It takes logits, fused with
-    the softmax and exact for any; Keras takes probabilities, PyTorch log-probabilities and, unless told
-    reduction="batchmean", divides by N K.
+    the softmax and exact for any; Keras takes probabilities. PyTorch takes log-probabilities and divides by N K,
+    unless reduction="batchmean".
 
     Kullback and Leibler, Annals of Mathematical Statistics 22, 1951.
 
@@ -42,7 +42,7 @@ def kl_divergence(
     p = xp.exp(z)
     sums = xp.sum(p, axis=1, keepdims=True)
     p /= sums
-    # where, not products alone: a target of 0 has a log of -inf, and may stand against a logit of -inf
+    # where, not products alone: a target of 0 has a log of -inf, and its logit may be -inf
     held = target > 0
     entropy = -xp.sum(target * xp.log(xp.where(held, target, 1 + zero_like(target))), axis=1)
     hit = xp.sum(xp.where(held, z, zero_like(z)) * target, axis=1)

@@ -1,4 +1,4 @@
-"""The logarithm of the hyperbolic cosine: Huber's idea without a threshold."""
+"""Log-cosh loss: a smooth loss like Huber's, without a threshold."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def log_cosh(
 ) -> tuple[Any, Backward]:
     """Log-cosh loss, loss = Σ_i w_i mean_j(log cosh(ŷ_ij - y_ij)) / total: near e²/2, far |e| - log 2.
 
-    outputs, targets, sample_weight, total : as in `mean_squared_error`. The formula has no unit: it takes an error of
-        about 1 for a large one, so scale y to that.
+    outputs, targets, sample_weight, total : as in `mean_squared_error`. The formula is not scale-free: errors above
+        about 1 count as large, so scale y accordingly.
     Returns the loss, 0-d, a mean over the D outputs too, and
     backward(dloss=1.0) -> doutputs = tanh(ŷ - y) / D · w_i / total · dloss.
     Raises ShapeError where shapes differ.

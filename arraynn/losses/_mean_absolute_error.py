@@ -1,4 +1,4 @@
-"""The distance, averaged: a regression that outliers do not pull."""
+"""Mean absolute error, for regression with outliers."""
 
 from __future__ import annotations
 

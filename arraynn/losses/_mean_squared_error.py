@@ -1,4 +1,4 @@
-"""The squared distance, averaged: regression's usual loss."""
+"""Mean squared error, the usual loss of regression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The likelihood of counts: regression's loss where targets are numbers of events."""
+"""Poisson loss, the negative log-likelihood of counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tilted distance: a regression of a quantile instead of the mean."""
+"""Quantile (pinball) loss, for regression of a quantile instead of the mean."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def quantile(
 
 
 def checked_q(q: Any) -> Any:
-    """The share: in (0, 1), as at 0 and at 1 the loss is least at no finite output."""
+    """The quantile q, in (0, 1); at 0 and at 1 the loss has no finite minimum."""
     return within("q", q, ABOVE_ZERO, BELOW_ONE, "is the share of targets below the output and must lie in (0, 1)")
 
 

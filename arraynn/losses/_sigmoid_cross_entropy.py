@@ -1,4 +1,4 @@
-"""Sigmoid and binary cross-entropy in one: the usual loss of a yes-or-no classifier, or of several labels at once."""
+"""Sigmoid and binary cross-entropy in one: the usual loss of a binary classifier, or of several labels at once."""
 
 from __future__ import annotations
 

@@ -29,19 +29,19 @@ def softmax_cross_entropy(
     """Cross-entropy of softmax(logits), loss = Σ_i w_i (log Σ_k exp(z_ik) - Σ_k t_ik z_ik) / total, in nats.
 
     logits : float array (N, K); any finite values, and -inf for a class that is impossible and not the target. Of
-        sequences (N, T, K), or (N, …, K), each place is a row of its own.
+        sequences (N, T, K), or (N, …, K), each position is a row.
     labels : (N,) integers in [0, K), or (N, K) distributions, floats that sum to 1; of sequences (N, T), or (N, T, K).
-    label_smoothing : ε in [0, 1]; t becomes (1 - ε) t + ε / K, so that no logit need grow without end
+    label_smoothing : ε in [0, 1]; t becomes (1 - ε) t + ε / K, so that logits need not grow without limit
         (Szegedy et al., CVPR 2016, section 7). Every class is then a target, so no logit may be -inf.
     ignore_label : integer labels of this value (PyTorch has -100) have no loss, no gradient, and do not count in total.
-    sample_weight : (N,), at least 0, or None for ones; of sequences also (N, T), a weight for each place, where (N,)
-        weighs all places of a row alike. total : what to divide by; None is Σ w over all places. A caller that splits
+    sample_weight : (N,), at least 0, or None for ones; of sequences also (N, T), a weight for each position, where (N,)
+        weighs all positions of a row alike. total : the divisor; None is Σ w over all positions. A caller that splits
         a batch passes the whole batch's total, so that the parts add. Where total is 0, loss and gradient are 0.
     Returns the loss, 0-d, and backward(dloss=1.0) -> dlogits = (softmax(z_i) - t_i) w_i / total · dloss.
     Raises ShapeError where shapes differ, ValueError for a label_smoothing out of range, DataError for float (N,)
     labels, for (N, K) ones that are integers or come with an ignore_label, and for NumPy's labels outside [0, K).
-    On other libraries to read them is a trip to the device: `Model` looks once, and `nn.check_labels(labels, K)` is how
-    to ask elsewhere; unasked, such a row is one without a target.
+    On other libraries reading them waits for the device: `Model` checks them once, and `nn.check_labels(labels, K)`
+    checks them in other code; unchecked, such a row has no target.
     A row that does not count, by ignore_label or weight 0, may hold anything, nan and inf too, here as in every loss.
 
     Nothing is clipped: log-sum-exp is exact for any logits (the book clips probabilities to [1e-7, 1 - 1e-7]).
@@ -89,12 +89,12 @@ def softmax_cross_entropy(
 
 
 def checked_smoothing(label_smoothing: Any) -> Any:
-    """How much of a target is spread over all classes: in [0, 1]."""
+    """The share of a target that is spread over all classes, in [0, 1]."""
     return within("label_smoothing", label_smoothing, 0, 1, "must lie in [0, 1]")
 
 
 def _places(logits: Array, labels: Array, weight: Array | None) -> tuple[Array, Array, Array | None]:
-    """Logits (N, …, K), labels and weights with one row a place: (M, K), (M,) or (M, K), (M,)."""
+    """Logits (N, …, K), labels and weights with one row per position: (M, K), (M,) or (M, K), (M,)."""
     shape = tuple(logits.shape)
     if tuple(labels.shape) not in (shape[:-1], shape):
         raise ShapeError(
@@ -144,7 +144,7 @@ class SoftmaxCrossEntropy(ClassLoss):
         return metrics.Accuracy(ignore_label=self.ignore_label)
 
     def total(self, targets: Array, sample_weight: Array | None = None) -> Any:
-        # integers are one class a place, (N,) or (N, T); distributions have an axis more
+        # integers are one class per position, (N,) or (N, T); distributions have one more axis
         xp, shape = namespace(targets), tuple(targets.shape)
         places = shape if xp.isdtype(targets.dtype, "integral") else shape[:-1]
         if sample_weight is not None and len(places) > len(sample_weight.shape):

@@ -1,4 +1,4 @@
-"""What the losses of yes-or-no outputs share: their targets, what they predict, and their accuracy."""
+"""The base class of losses of binary outputs: their targets, predictions and accuracy."""
 
 from __future__ import annotations
 

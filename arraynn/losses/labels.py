@@ -1,4 +1,4 @@
-"""Whether class labels lie in [0, K): read on the host, before a step or in a bare loss, never in a traced program."""
+"""Check that class labels lie in [0, K): on the host, before a step or in a loss itself, never in a traced program."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def check_labels(
 ) -> None:
     """Raise DataError unless each integer label that counts lies in [0, classes).
 
-    labels : integers, any shape, of any library; elsewhere than on NumPy it waits for the device, once.
+    labels : integers, any shape, of any library; except on NumPy the check waits for the device, once.
     classes : K, how many there are. ignore_label : labels of this value do not count; None is none.
     sample_weight : (N,), shaped as labels; those of weight 0 do not count. None is ones.
 
-    On NumPy the losses over classes and the step of `make_train_step` ask by themselves. On other libraries a label out
-    of range is a row without a target, so ask once, before the loop. `Model` always does.
+    On NumPy the losses over classes and the step of `make_train_step` check labels themselves. On other libraries a
+    label out of range is a row without a target, so check once, before the loop. `Model` always does.
 
     >>> import numpy as np
     >>> check_labels(np.asarray([0, 2, -100]), 3, -100)
@@ -49,18 +49,18 @@ def check_labels(
 
 
 def check_host_labels(targets: Any, classes: int, ignore_label: int | None, sample_weight: Any) -> None:
-    """`check_labels` of NumPy's integer classes (N,); of all else nothing is read. 2 µs for 300 labels."""
+    """`check_labels` of NumPy's integer classes (N,); other labels are not read. 2 µs for 300 labels."""
     if are_host_labels(targets) and not _within(targets, classes):
         check_labels(targets, classes, ignore_label, sample_weight)
 
 
 def are_host_labels(targets: Any) -> bool:
-    """Whether these are NumPy's integer classes (N,), which can be read without a trip to a device."""
+    """Whether these are NumPy's integer classes (N,), which can be read without waiting for a device."""
     return isinstance(targets, np.ndarray) and targets.ndim == 1 and targets.dtype.kind in "iu"
 
 
 def _within(labels: np.ndarray, classes: int) -> bool:
-    """In one pass: read as unsigned, a label below 0 is a large one."""
+    """One pass is enough: read as unsigned, a label below 0 is a large one."""
     return not labels.size or bool(np.maximum.reduce(labels.view(_unsigned(labels.dtype)), None) < classes)
 
 

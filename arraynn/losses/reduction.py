@@ -1,4 +1,4 @@
-"""From values of rows to a loss and back: weighted means and their gradients, targets in the form of the outputs."""
+"""Weighted means of losses of rows, their gradients, and targets in the shape of the outputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .labels import check_host_labels
 
 
 def counted(x: Array, sample_weight: Array | None) -> Any:
-    """x with 0 in the rows of weight 0, whatever they hold: a product with the weight alone would keep inf and nan.
+    """x with 0 in the rows of weight 0, also for inf and nan, which a product with the weight would keep.
 
     x : (N, …). sample_weight : (N,) or None, which leaves x as it is. Raises ShapeError where N differs.
     """
@@ -58,7 +58,7 @@ def weighted_mean(rows: Array, sample_weight: Array | None, total: Any) -> tuple
 
 
 def spread(share: Any, like: Array) -> Any:
-    """The gradient by each number of `like` whose row means have the gradient `share`: `row_means` backwards."""
+    """The backward of `row_means`: the gradient by each element of `like`, given that by its row means."""
     columns = 1
     for size in like.shape[1:]:
         columns *= size

@@ -1,5 +1,7 @@
-"""Metrics: numbers for people, beside the loss. `Metric` says what one is; most add sums over rows, and ROC AUC looks
-at a whole set."""
+"""Metrics, such as accuracy, F1 and R², reported beside the loss.
+
+`Metric` is the base class. Most metrics are sums over rows, which add up over batches; ROC AUC needs a whole set.
+"""
 
 from ._base import Metric, Task
 from ._classes import F1, BalancedAccuracy, LogLoss, Precision, Recall, TopKAccuracy, confusion_matrix
@@ -55,12 +57,12 @@ __all__ = [
 
 
 def named_metrics(task: Task) -> dict[str, Metric]:
-    """The metrics that names mean in a task, as the public metrics say by `for_task`."""
+    """The metrics that names stand for in a task, found by `for_task` of each public metric."""
     kinds = [kind for name in __all__ if isinstance(kind := globals()[name], type) and issubclass(kind, Metric)]
     made = [metric for kind in kinds for metric in kind.for_task(task)]
     return {metric.name: metric for metric in made}
 
 
-#: without a loss, a name means the metric of outputs (N, K) where there is one, and outputs are logits
+#: without a loss, a name stands for the metric of outputs (N, K), if there is one, and outputs are logits
 for _targets in ("binary", "classes", "values"):
     KNOWN.update(named_metrics(Task(_targets, "logits")))

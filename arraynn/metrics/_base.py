@@ -1,7 +1,7 @@
-"""What a metric is: made of sums over rows, so that batches and blocks add up.
+"""`Metric`: the base class of metrics, computed from sums over rows, so that batches and blocks of rows add up.
 
 A metric is a frozen dataclass called as `metric(outputs, targets, sample_weight=None) -> number`, where outputs are
-what the network returns. Inside a training step `sums` gathers on the device and `value` divides on the host.
+those of the network. In a training step, `sums` computes on the device and `value` divides on the host.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from ..errors import ContractError
 
 
 class Task(NamedTuple):
-    """What a loss says of its outputs and targets, from which a metric makes itself.
+    """A loss's description of its outputs and targets, from which a metric takes its hyperparameters.
 
     targets : "classes", "binary" or "values". outputs : "logits", "probabilities", "scores", "log rates" or "values".
-    threshold : above which an output of a binary task says yes. ignore_label : targets of this value do not count.
+    threshold : an output of a binary task above it predicts the positive class. ignore_label : targets of this value
+    do not count.
     """
 
     targets: str
@@ -37,55 +38,59 @@ class Task(NamedTuple):
 
 
 class Metric(Splittable, Hyperparameters):
-    """name : under which history holds it. `sums` returns a dict of 0-d arrays (or numbers) that add over rows.
+    """The base class of metrics. `sums` returns a dict of 0-d arrays (or numbers) that add up over rows.
 
-    mode : "max" where a larger number is better, "min" where a smaller one is, None where that is not known. A
-        callback that monitors the metric with mode="auto" goes by it.
-    tasks : the kinds of targets beside which its name means it, of "classes", "binary" and "values"; see `for_task`.
-    batch_coupled : a metric of your own is given a batch whole unless its class says `batch_coupled = False`, which
+    name : its key in the history.
+    mode : "max" if a larger number is better, "min" if a smaller one is, None if that is not known. A callback that
+        monitors the metric with mode="auto" uses it.
+    tasks : the kinds of targets, of "classes", "binary" and "values", for which its name stands for it; see
+        `for_task`.
+    batch_coupled : a metric of your own gets unsplit batches unless its class says `batch_coupled = False`, which
         promises that the sums of blocks of rows add up to those of the batch.
     """
 
     name: ClassVar[str]
     mode: ClassVar[str | None] = None
     tasks: ClassVar[tuple[str, ...]] = ()
-    #: whether it looks at all rows together, so that it is measured in validation and `evaluate` only; see `WholeSet`
+    #: whether it needs all rows together, so that it is computed in validation and `evaluate` only; see `WholeSet`
     whole_set: ClassVar[bool] = False
 
     @classmethod
     def for_task(cls, task: Task) -> tuple[Metric, ...]:
-        """The metrics of this class that a name may mean in a task; none where it does not fit."""
+        """The metrics of this class for a task, by which names find them; none if the class does not fit the task."""
         return cls.made_for(task) if task.targets in cls.tasks else ()
 
     @classmethod
     def made_for(cls, task: Task) -> tuple[Metric, ...]:
-        """`for_task` of a task whose targets fit. A class whose hyperparameters follow from the task overrides it."""
+        """`for_task` for a task whose targets fit. A class whose hyperparameters depend on the task overrides it."""
         return (cls(),)
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         raise NotImplementedError(f"{type(self).__name__} must define sums")
 
     def value(self, sums: Mapping[str, float]) -> float:
-        """The metric, from its sums as Python floats. Without any weight it is nan."""
+        """The metric from its sums, as Python floats. It is nan if the total weight is 0."""
         if not {"sum", "weight"} <= sums.keys():
-            said = f"its sums has {', '.join(sums)}, but a metric is sums['sum'] / sums['weight']"
-            place = {"layer": type(self).__name__, "path": "metrics"}
-            raise ContractError(f"{said}; define value(sums) where it is something else", **place)
+            problem = f"its sums has {', '.join(sums)}, but a metric is sums['sum'] / sums['weight']"
+            location = {"layer": type(self).__name__, "path": "metrics"}
+            raise ContractError(f"{problem}; define value(sums) if it is computed differently", **location)
         return sums["sum"] / sums["weight"] if sums["weight"] else math.nan
 
     def prepare(self, targets: Array) -> Metric:
-        """The metric for a training run on these targets, read once on the host."""
+        """The metric for a training run on these targets, which may be read once on the host."""
         return self
 
     def check(self, output_shape: tuple[int, ...]) -> None:
-        """Raise ShapeError where outputs of this shape, without the batch axis, have no such metric.
+        """Raise ShapeError if outputs of this shape, without the batch axis, have no such metric.
 
-        `Model` asks this before it trains or evaluates.
+        `Model` calls it before it trains or evaluates.
         """
 
     def centered(self, targets: Array, sample_weight: Array | None = None) -> Metric:
-        """The prepared metric for a pass over these targets, such as validation's: with what keeps its sums precise
-        there, and the same value."""
+        """The prepared metric for a pass over these targets, such as validation.
+
+        It may differ in constants that keep its sums precise there, but has the same value.
+        """
         return self
 
     def __call__(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> float:
@@ -99,6 +104,6 @@ def weighted(rows: Array, sample_weight: Array | None) -> dict[str, Any]:
     if sample_weight is None:
         return {"sum": xp.sum(rows), "weight": rows.shape[0]}
     sample_weight = xp.astype(sample_weight, rows.dtype, copy=False)
-    # where: a row of weight 0 does not count, also where its outputs are not finite
+    # where, not a product: a row of weight 0 does not count even if its outputs are not finite
     rows = xp.where(sample_weight != 0, rows, zero_like(rows))
     return {"sum": xp.sum(rows * sample_weight), "weight": xp.sum(sample_weight)}

@@ -1,4 +1,4 @@
-"""Metrics of classes, from counts of predicted and true classes: the counts of batches add up."""
+"""Metrics of classifications, from counts of predicted and true classes, which add up over batches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AVERAGES = None, "binary", "macro", "micro"
 
 
 def counted_rows(targets: Array, like: Array, sample_weight: Array | None, ignore_label: int | None) -> Any:
-    """The weights of rows, 0 where the target is the one to ignore; None where all count alike."""
+    """The weights of rows, 0 where the target is `ignore_label`; None if all rows have weight 1."""
     if ignore_label is None or len(targets.shape) != 1:
         return sample_weight
     counts = namespace(like).astype(targets != ignore_label, like.dtype)
@@ -25,35 +25,35 @@ def counted_rows(targets: Array, like: Array, sample_weight: Array | None, ignor
 
 
 def labels_of(targets: Array) -> Any:
-    """(N,) classes, of integers (N,) or of distributions (N, K) by their largest."""
+    """The classes (N,) of targets: integers (N,) unchanged, distributions (N, K) by their largest entry."""
     return targets if len(targets.shape) == 1 else namespace(targets).argmax(targets, axis=-1)
 
 
 def one_hot(labels: Array, classes: int, like: Array) -> Any:
-    """(N,) to (N, classes) of 0 and 1, in the dtype of `like`."""
+    """One-hot encoding of labels (N,) as (N, classes), in the dtype of `like`."""
     xp = namespace(like)
     numbers = xp.arange(classes, dtype=labels.dtype, device=device(like))
     return xp.astype(labels[:, None] == numbers[None, :], like.dtype)
 
 
-def yes(targets: Array) -> Any:
-    """Which of targets of 0 and 1, or of -1 and 1, say yes."""
+def is_positive(targets: Array) -> Any:
+    """Whether targets of 0 and 1, or of -1 and 1, are the positive class."""
     return targets > 0.5 if is_float(targets) else targets > 0
 
 
 @dataclass(frozen=True)
 class _Counts(Metric):
-    """What precision, recall and F1 share.
+    """The base class of precision, recall and F1.
 
-    average : "binary", of the last class where there are two, or of the one output; "macro", the mean over the classes
-        for which it is defined; "micro", of the counts of all classes together; None takes "binary" of one output or
-        two classes, else "macro". scikit-learn's `zero_division=nan` gives the same numbers; its default counts an
+    average : "binary", of the second of two classes, or of the single output; "macro", the mean over the classes for
+        which it is defined; "micro", from the counts of all classes together; None is "binary" for one output or two
+        classes, else "macro". scikit-learn's `zero_division=nan` gives the same numbers; its default counts an
         undefined class as 0.
     threshold : None for outputs (N, K), of which the largest is predicted, with targets (N,) integers or (N, K)
-        distributions. A number for outputs that are each yes or no, with targets of their shape: 0.5 for
-        probabilities, 0 for logits. By its name a `Model` takes the loss's.
+        distributions. A number for binary outputs, with targets of their shape: 0.5 for probabilities, 0 for logits.
+        Given by name, a metric of a `Model` uses the loss's threshold.
     ignore_label : integer targets of this value do not count.
-    Where it is defined for no class it is nan, with a DataWarning.
+    If it is defined for no class, it is nan, with a DataWarning.
     """
 
     average: str | None = None
@@ -76,11 +76,11 @@ class _Counts(Metric):
         outputs = math.prod(output_shape)
         if self.threshold is None and (len(output_shape) != 1 or outputs < 2):
             raise ShapeError(
-                f"{self.name} takes outputs (N, K) with K of at least 2, got rows of shape {tuple(output_shape)}; of "
-                f"outputs that are each yes or no give the threshold: 0.5 for probabilities, 0 for logits"
+                f"{self.name} takes outputs (N, K) with K of at least 2, got rows of shape {tuple(output_shape)}; for "
+                f"binary outputs, give the threshold: 0.5 for probabilities, 0 for logits"
             )
         if self.average == "binary" and outputs > (2 if self.threshold is None else 1):
-            raise ShapeError(f"{self.name} of average='binary' takes two classes or one output, got {outputs}")
+            raise ShapeError(f"{self.name} with average='binary' takes two classes or one output, got {outputs}")
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         xp = namespace(outputs)
@@ -93,7 +93,7 @@ class _Counts(Metric):
             same_shape("targets", targets, "outputs", outputs)
             rows = (outputs.shape[0], -1) if len(outputs.shape) > 1 else (-1, 1)
             predicted = xp.reshape(xp.astype(outputs > self.threshold, outputs.dtype), rows)
-            true = xp.reshape(xp.astype(yes(targets), outputs.dtype), rows)
+            true = xp.reshape(xp.astype(is_positive(targets), outputs.dtype), rows)
         if sample_weight is not None:
             weight = xp.reshape(xp.astype(sample_weight, outputs.dtype, copy=False), (-1, 1))
             predicted, weighed = predicted * weight, true * weight
@@ -107,7 +107,7 @@ class _Counts(Metric):
         return {f"{what} {i}": count[i] for what, count in counts.items() for i in range(true.shape[1])}
 
     def ratio(self, hits: float, predicted: float, true: float) -> tuple[float, float]:
-        """Numerator and denominator, of the counts of one class."""
+        """(numerator, denominator) of the metric from the counts of one class."""
         raise NotImplementedError(f"{type(self).__name__} must define ratio")
 
     def value(self, sums: Mapping[str, float]) -> float:
@@ -123,16 +123,18 @@ class _Counts(Metric):
 
 
 def mean_of_defined(name: str, values: Sequence[float]) -> float:
-    """The mean; nan with a DataWarning of none."""
+    """The mean of the values; nan with a DataWarning if there are none."""
     if values:
         return math.fsum(values) / len(values)
-    warn_of_data(f"{name} is undefined, so it is nan: no row that counts is of a class, or is predicted, that it is of")
+    warn_of_data(
+        f"{name} is undefined, so it is nan: no counted row has, or is predicted as, a class it is defined for"
+    )
     return math.nan
 
 
 @dataclass(frozen=True)
 class Precision(_Counts):
-    """The share of what is predicted as a class that is of it, tp / (tp + fp), in [0, 1]; arguments as of `F1`."""
+    """The share of rows predicted as a class that are of it, tp / (tp + fp), in [0, 1]. See `F1` for the arguments."""
 
     name: ClassVar[str] = "precision"
 
@@ -142,7 +144,7 @@ class Precision(_Counts):
 
 @dataclass(frozen=True)
 class Recall(_Counts):
-    """The share of a class that is predicted as it, tp / (tp + fn), in [0, 1]. See `F1` for the arguments."""
+    """The share of a class's rows that are predicted as it, tp / (tp + fn), in [0, 1]. See `F1` for the arguments."""
 
     name: ClassVar[str] = "recall"
 
@@ -154,14 +156,14 @@ class Recall(_Counts):
 class F1(_Counts):
     """The harmonic mean of precision and recall, 2 tp / (2 tp + fp + fn), in [0, 1].
 
-    average : "binary", of the last of two classes, or of the one output; "macro", the mean over the classes for which
-        it is defined; "micro", of all classes' counts together; None takes "binary" of one output or two classes, else
-        "macro".
-    threshold : None for outputs (N, K), of which the largest is predicted; a number for outputs that are each yes or
-        no, 0.5 for probabilities, 0 for logits. By its name a `Model` takes the loss's.
+    average : "binary", of the second of two classes, or of the single output; "macro", the mean over the classes for
+        which it is defined; "micro", from the counts of all classes together; None is "binary" for one output or two
+        classes, else "macro".
+    threshold : None for outputs (N, K), of which the largest is predicted; a number for binary outputs, 0.5 for
+        probabilities, 0 for logits. Given by name, a metric of a `Model` uses the loss's threshold.
     ignore_label : integer targets of this value do not count.
-    A class without any row, true or predicted, has none. Where no class has one it is nan, with a DataWarning:
-    scikit-learn's `zero_division=nan`. Its default counts such a class as 0.
+    For a class without any true or predicted row it is undefined. If it is undefined for all classes, it is nan, with
+    a DataWarning, as with scikit-learn's `zero_division=nan`; scikit-learn's default counts such a class as 0.
 
     van Rijsbergen, Information Retrieval, 1979, with β = 1.
 
@@ -178,10 +180,10 @@ class F1(_Counts):
 
 @dataclass(frozen=True)
 class BalancedAccuracy(Recall):
-    """The mean over the classes that there are of the share of their rows that is predicted as them, in [0, 1].
+    """The mean recall over the classes that occur, in [0, 1].
 
     outputs : (N, K), of which the largest is predicted. targets : (N,) integers or (N, K) distributions.
-    scikit-learn's `balanced_accuracy_score`, not adjusted for chance.
+    It equals scikit-learn's `balanced_accuracy_score`, not adjusted for chance.
     """
 
     average: str | None = "macro"
@@ -193,8 +195,9 @@ class BalancedAccuracy(Recall):
 class TopKAccuracy(Metric):
     """The share of rows whose class is among the k largest outputs, in [0, 1].
 
-    k : at least 1. outputs : (N, K). targets : (N,) integers, or (N, K) distributions by their largest. Of equal
-    outputs the later class counts as the larger, as in scikit-learn. ignore_label : such targets do not count.
+    k : at least 1. outputs : (N, K). targets : (N,) integers, or (N, K) distributions, of which the largest entry
+    counts. Of equal outputs, the later class counts as larger, as in scikit-learn. ignore_label : integer targets of
+    this value do not count.
     """
 
     k: int = 5
@@ -230,11 +233,12 @@ class TopKAccuracy(Metric):
 
 @dataclass(frozen=True)
 class LogLoss(Metric):
-    """The mean of -log p(the true class), in nats; 0 is perfect.
+    """The mean of -log p(true class), in nats; 0 is perfect.
 
-    logits : whether outputs are logits, else probabilities, which are clipped by their dtype's epsilon, as in
-        scikit-learn. yes_or_no : whether each output is yes or no by itself, with targets of its shape; else outputs
-        are (N, K), and targets (N,) integers or (N, K) distributions. ignore_label : such targets do not count.
+    logits : whether outputs are logits; otherwise they are probabilities, which are clipped by their dtype's epsilon,
+        as in scikit-learn. yes_or_no : whether each output is binary, with targets of its shape; otherwise outputs are
+        (N, K), and targets (N,) integers or (N, K) distributions. ignore_label : integer targets of this value do not
+        count.
     """
 
     logits: bool = False
@@ -246,7 +250,7 @@ class LogLoss(Metric):
 
     @classmethod
     def made_for(cls, task: Task) -> tuple[Metric, ...]:
-        if task.outputs == "scores":  # scores are no probabilities, nor logits of any
+        if task.outputs == "scores":  # scores are neither probabilities nor logits
             return ()
         if task.targets == "binary":
             return (cls(task.logits, yes_or_no=True),)
@@ -256,8 +260,8 @@ class LogLoss(Metric):
         xp = namespace(outputs)
         if self.yes_or_no:
             same_shape("targets", targets, "outputs", outputs)
-            true = xp.astype(yes(targets), outputs.dtype)
-            logs = [_log_sigmoid(z) if self.logits else _log_clipped(z) for z in self._both(outputs)]
+            true = xp.astype(is_positive(targets), outputs.dtype)
+            logs = [_log_sigmoid(z) if self.logits else _log_clipped(z) for z in self._complementary(outputs)]
             return weighted(row_means(-(true * logs[0] + (1 - true) * logs[1])), sample_weight)
         if len(outputs.shape) != 2:
             raise ShapeError(f"log_loss takes outputs (N, K), got {tuple(outputs.shape)}")
@@ -267,7 +271,7 @@ class LogLoss(Metric):
         # where, as 0 times the log of a probability of 0 would be nan
         return weighted(-xp.sum(xp.where(shares > 0, shares * logs, zero_like(logs)), axis=-1), sample_weight)
 
-    def _both(self, outputs: Array) -> tuple[Any, Array]:
+    def _complementary(self, outputs: Array) -> tuple[Any, Array]:
         return (outputs, -outputs) if self.logits else (outputs, 1 - outputs)
 
 
@@ -279,7 +283,7 @@ def _log_clipped(p: Array) -> Any:
 
 
 def _log_sigmoid(z: Array) -> Any:
-    xp = namespace(z)  # -log(1 + exp(-z)), whose exp never overflows
+    xp = namespace(z)  # -log(1 + exp(-z)) in a form whose exp never overflows
     return xp.minimum(z, zero_like(z)) - xp.log1p(xp.exp(-xp.abs(z)))
 
 
@@ -292,12 +296,12 @@ def _log_softmax(z: Array) -> Any:
 def confusion_matrix(
     targets: Array, predictions: Array, classes: int | None = None, sample_weight: Array | None = None
 ) -> Any:
-    """(K, K): entry (i, j) is how many rows of class i are predicted as j, or the sum of their weights.
+    """Confusion matrix (K, K): entry (i, j) is the number of rows of class i predicted as j, or their total weight.
 
-    targets, predictions : (N,) integers in [0, K), or (N, K), of which the largest counts: `model(x)` as it is.
+    targets, predictions : (N,) integers in [0, K), or (N, K), such as `model(x)`, of which the largest entry counts.
     classes : K; None is one more than the largest label. sample_weight : (N,), at least 0.
-    Returns int64, or with weights floats, in the library and on the device of targets. Rows are the truth, as in
-    scikit-learn. Raises DataError for labels outside of [0, K), ShapeError where the numbers of rows differ.
+    Returns int64, or floats if there are weights, in the library and on the device of targets. Rows are true classes,
+    as in scikit-learn. Raises DataError for labels outside [0, K), ShapeError if the numbers of rows differ.
 
     >>> import numpy as np
     >>> confusion_matrix(np.asarray([0, 1, 1]), np.asarray([0, 1, 0])).tolist()

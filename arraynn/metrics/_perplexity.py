@@ -1,4 +1,4 @@
-"""Perplexity: how unsure a classifier of tokens is."""
+"""`Perplexity`: the exponential of the mean cross-entropy, for language models."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .._array import device, namespace
 from .._types import Array
 from ..errors import DataError
 from ._base import Metric, Task, weighted
-from ._rows import places
+from ._rows import one_row_per_position
 
 
 @dataclass(frozen=True)
 class Perplexity(Metric):
-    """exp of the mean cross-entropy of softmax(outputs), in nats: as unsure as among so many classes. 1 is perfect.
+    """The exponential of the mean cross-entropy of softmax(outputs) in nats; 1 is perfect, K is a uniform guess.
 
-    outputs : logits (N, K), or of sequences (N, T, K). targets : (N,) integers, or (N, T). sample_weight : (N,), or of
-    sequences (N, T). ignore_label : targets of this value, such as padding, do not count.
+    outputs : logits (N, K), or (N, T, K) for sequences. targets : (N,) integers, or (N, T). sample_weight : (N,), or
+    (N, T) for sequences. ignore_label : targets of this value, such as padding, do not count.
 
     >>> import numpy as np
     >>> round(perplexity(np.zeros((3, 7)), np.asarray([0, 5, 6])), 6)
@@ -39,11 +39,15 @@ class Perplexity(Metric):
         xp = namespace(outputs)
         if not xp.isdtype(targets.dtype, "integral"):
             raise DataError(f"perplexity takes integer targets, (N,) or (N, T), got {targets.dtype}")
-        outputs, targets, sample_weight = places("perplexity", outputs, targets, sample_weight, self.ignore_label)
+        outputs, targets, sample_weight = one_row_per_position(
+            "perplexity", outputs, targets, sample_weight, self.ignore_label
+        )
         z = outputs - xp.max(outputs, axis=-1, keepdims=True)
         classes = xp.arange(z.shape[1], dtype=targets.dtype, device=device(z))
         hit = targets[:, None] == classes[None, :]
-        zero = xp.zeros((), dtype=z.dtype, device=device(z))  # where, as 0 times a logit of -inf would be nan
+        zero = xp.zeros(
+            (), dtype=z.dtype, device=device(z)
+        )  # where, not a product: 0 times a logit of -inf would be nan
         rows = xp.log(xp.sum(xp.exp(z), axis=-1)) - xp.sum(xp.where(hit, z, zero), axis=-1)
         return weighted(rows, sample_weight)
 

@@ -1,4 +1,4 @@
-"""Metrics that are sums over rows: accuracies, R², a function's mean."""
+"""Metrics that are sums over rows: accuracies, R², the mean of a function."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from ..errors import ShapeError
 from ._base import Metric, weighted
 
 
-def places(
+def one_row_per_position(
     metric: str, outputs: Array, targets: Array, weight: Array | None, ignore_label: int | None
 ) -> tuple[Array, Array, Array | None]:
-    """Outputs (N, …, K), targets and weights with one row a place: (M, K), (M,) or (M, K), (M,). What is to be ignored
-    has weight 0."""
+    """Reshape outputs (N, …, K), targets and weights to one row per position: (M, K), (M,) or (M, K), (M,).
+
+    Positions with the target `ignore_label` get weight 0.
+    """
     xp, shape = namespace(outputs), tuple(outputs.shape)
     if len(shape) < 2 or tuple(targets.shape) not in (shape[:-1], shape):
         raise ShapeError(
@@ -42,12 +44,12 @@ def places(
 class Accuracy(Metric):
     """The share of rows whose largest output is the target's class, Σ w [argmax ŷ = y] / Σ w, in [0, 1].
 
-    outputs : (N, K), logits or probabilities, K at least 2; of sequences (N, T, K), or (N, …, K), where each place is a
-        row. targets : (N,) integers, of sequences (N, T), or distributions, shaped as outputs, by their largest.
-    sample_weight : (N,), or of sequences (N, T). ignore_label : integer targets of this value do not count, as in the
-        loss's `ignore_label`.
-    Raises ShapeError for outputs of one column, whose largest is always the first; `BinaryAccuracy` compares those
-    with a threshold.
+    outputs : (N, K), logits or probabilities, K at least 2; for sequences (N, T, K), or (N, …, K), where each position
+        counts as a row. targets : (N,) integers, (N, T) for sequences, or distributions shaped as outputs, of which the
+        largest entry counts. sample_weight : (N,), or (N, T) for sequences. ignore_label : integer targets of this
+        value do not count, as in the loss's `ignore_label`.
+    Raises ShapeError for outputs of one column, whose largest entry is always the first; use `BinaryAccuracy`, which
+    compares them with a threshold.
 
     >>> import numpy as np
     >>> accuracy(np.asarray([[0.1, 0.9], [0.8, 0.2]]), np.asarray([1, 1]))
@@ -72,7 +74,9 @@ class Accuracy(Metric):
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         xp = namespace(outputs)
-        outputs, targets, sample_weight = places("accuracy", outputs, targets, sample_weight, self.ignore_label)
+        outputs, targets, sample_weight = one_row_per_position(
+            "accuracy", outputs, targets, sample_weight, self.ignore_label
+        )
         self.check(tuple(outputs.shape[1:]))
         classes = targets if len(targets.shape) == 1 else xp.argmax(targets, axis=-1)
         hits = xp.argmax(outputs, axis=-1) == xp.astype(classes, xp.argmax(outputs[:1, :], axis=-1).dtype, copy=False)
@@ -84,9 +88,9 @@ class BinaryAccuracy(Metric):
     """The share of outputs on the right side of the threshold, a mean over rows and outputs, in [0, 1].
 
     outputs, targets : the same shape; targets of 0 or 1, or of -1 and 1. threshold : 0.5 for probabilities, 0 for
-    logits. By its name a `Model` takes the loss's threshold.
-    Of several yes-or-no outputs it is the mean over all of them. (scikit-learn's accuracy of labels side by side is
-    the subset accuracy: a row counts only where all its labels are right.)
+    logits. Given by name, the accuracy of a `Model` uses the loss's threshold.
+    For several binary outputs it is the mean over all of them. (scikit-learn's accuracy of multilabel targets is the
+    subset accuracy: a row counts only if all its labels are right.)
     """
 
     threshold: float = 0.5
@@ -104,7 +108,7 @@ class BinaryAccuracy(Metric):
 class RegressionAccuracy(Metric):
     """The book's accuracy of a regression: the share of |ŷ - y| < std(y) / 250, in [0, 1].
 
-    tolerance : None takes std(y) / divisor, once, of the targets trained on (population standard deviation).
+    tolerance : None is std(y) / divisor of the training targets (population standard deviation), computed once.
     """
 
     divisor: float = 250.0
@@ -114,7 +118,7 @@ class RegressionAccuracy(Metric):
 
     @property
     def batch_coupled(self) -> bool:
-        return self.tolerance is None  # then it is taken of the targets at hand
+        return self.tolerance is None  # then the tolerance depends on all targets of the batch
 
     def prepare(self, targets: Array) -> Metric:
         if self.tolerance is not None:
@@ -133,10 +137,10 @@ class RegressionAccuracy(Metric):
 class R2(Metric):
     """Coefficient of determination, 1 - Σ w (ŷ - y)² / Σ w (y - ȳ)², over all outputs together; 1 is perfect.
 
-    center : a number near ȳ, subtracted before squares are summed. It is for precision and does not change the value:
-        where it lies k standard deviations from ȳ, k² ulps are lost. A call, `Model.fit` and `Model.evaluate` put the
-        weighted mean of the targets at hand in its place, a stream that of its first batch. None is 0.
-    Where y does not vary, R² is 1 if it is met exactly, else 0. (scikit-learn averages R² over outputs.)
+    center : a number near ȳ, subtracted before squares are summed. It affects the precision, not the value: if it is
+        k standard deviations from ȳ, k² ulps are lost. A call, `Model.fit` and `Model.evaluate` set it to the weighted
+        mean of the given targets, for an iterable of batches to that of the first batch. None is 0.
+    If y does not vary, R² is 1 for exact predictions, else 0. (scikit-learn averages R² over outputs.)
     """
 
     center: float | None = None
@@ -169,11 +173,11 @@ class R2(Metric):
 
 @dataclass(frozen=True)
 class MeanOf(Metric):
-    """A user's own metric: the mean over rows of function(outputs, targets), which returns one number a row, (N,).
+    """A user's own metric: the mean over rows of function(outputs, targets), which returns one number per row, (N,).
 
-    Large batches are split where the function says that they may be: `my_metric.batch_coupled = False`.
-    direction : "max" where a larger mean is better, "min" where a smaller one is; None takes the function's attribute
-    `mode`, where it has one. A callback with mode="auto" goes by it.
+    Large batches are split only if the function allows it: `my_metric.batch_coupled = False`.
+    direction : "max" if a larger mean is better, "min" if a smaller one is; None is the function's attribute `mode`, if
+    it has one. A callback with mode="auto" uses it.
     """
 
     function: Any
@@ -199,14 +203,14 @@ class MeanOf(Metric):
         rows = rows_of(self.function, outputs, targets)
         if tuple(rows.shape) != tuple(outputs.shape[:1]):
             raise ShapeError(
-                f"metric {self.name!r} must return one number a row, {outputs.shape[:1]}, got {rows.shape}"
+                f"metric {self.name!r} must return one number per row, {outputs.shape[:1]}, got {rows.shape}"
             )
         return weighted(namespace(rows).astype(rows, outputs.dtype), sample_weight)
 
 
 @dataclass(frozen=True)
 class OfPrediction(Metric):
-    """A metric of what the loss predicts instead of the raw outputs: R² of the rates exp(z) under a Poisson loss.
+    """A metric of the loss's predictions instead of the raw outputs, such as R² of the rates exp(z) of a Poisson loss.
 
     metric : a Metric of predictions and targets. loss : has the `prediction` of the outputs.
     """
@@ -251,11 +255,11 @@ KNOWN: dict[str, Metric] = {
 
 
 def as_metric(metric: Any, loss: Any = None) -> Metric:
-    """A metric given as itself, by its name ("accuracy", "r2", …), or as a function of (outputs, targets).
+    """Convert to a Metric: from a Metric, from a name ("accuracy", "r2", …), or from a function of (outputs, targets).
 
-    loss : a name means the metric of that name beside this loss, with its threshold and its `ignore_label`; see
-    `Loss.named_metrics`. None takes the metric of this module.
-    Raises ValueError for a name that is not known, or that means nothing beside the loss.
+    loss : a name stands for the metric of that name for this loss, with its threshold and its `ignore_label`; see
+    `Loss.named_metrics`. None uses the metrics of this module.
+    Raises ValueError for an unknown name, or for one that does not fit the loss.
     """
     if isinstance(metric, Metric):
         if not isinstance(getattr(metric, "name", None), str):
@@ -269,9 +273,9 @@ def as_metric(metric: Any, loss: Any = None) -> Metric:
             return found
         if metric in KNOWN:
             raise ValueError(
-                f"metric {metric!r} means nothing beside {type(loss).__name__}, whose metrics are "
-                f"{', '.join(known) or 'none'}; give one of these, or a Metric itself: "
-                f"nn.metrics.accuracy of the largest of several outputs, nn.metrics.BinaryAccuracy(threshold=…) of each"
+                f"metric {metric!r} does not fit {type(loss).__name__}, whose metrics are "
+                f"{', '.join(known) or 'none'}; give one of these, or a Metric: nn.metrics.accuracy by the largest of "
+                f"several outputs, nn.metrics.BinaryAccuracy(threshold=…) for binary outputs"
             )
         raise ValueError(f"{not_a_metric(metric, KNOWN)}, a Metric, or a function")
     if isinstance(metric, type):

@@ -1,4 +1,4 @@
-"""Metrics of values: errors in the targets' own unit, or as shares of them."""
+"""Metrics of regressions: errors in the targets' own unit, or relative to them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .._array import namespace, row_means, same_shape
 from .._types import Array
 from ._base import Metric, weighted
 
-TINY = 2.0**-52  #: what a target of 0 is taken for in a percentage: float64's epsilon, as in scikit-learn
+TINY = 2.0**-52  #: replaces a target of 0 in a percentage: float64's epsilon, as in scikit-learn
 
 
 @dataclass(frozen=True)
 class MAE(Metric):
-    """Mean absolute error, Σ w |ŷ - y| / Σ w, a mean over rows and outputs; 0 is perfect.
+    """Mean absolute error, Σ w |ŷ - y| / Σ w, the mean over rows and outputs; 0 is perfect.
 
     outputs, targets : the same shape, (N,) or (N, …).
 
@@ -36,10 +36,9 @@ class MAE(Metric):
 
 @dataclass(frozen=True)
 class RMSE(Metric):
-    """Root mean squared error, √(Σ w (ŷ - y)² / Σ w), a mean over rows and outputs before the root; 0 is perfect.
+    """Root mean squared error, √(Σ w (ŷ - y)² / Σ w), the root of the mean over rows and outputs; 0 is perfect.
 
-    outputs, targets : the same shape. scikit-learn takes a root for each output and then their mean; of one output the
-    two are the same.
+    outputs, targets : the same shape. scikit-learn takes the mean of each output's root, equal for one output.
     """
 
     name: ClassVar[str] = "rmse"
@@ -60,7 +59,7 @@ class RMSE(Metric):
 class MAPE(Metric):
     """Mean absolute percentage error as a share, Σ w |ŷ - y| / max(|y|, 2**-52) / Σ w; 0 is perfect, 1 is 100 %.
 
-    outputs, targets : the same shape. A target of 0 makes it very large, as in scikit-learn; Keras answers in percent.
+    outputs, targets : the same shape. A target of 0 makes it very large, as in scikit-learn. Keras returns percent.
     """
 
     name: ClassVar[str] = "mape"

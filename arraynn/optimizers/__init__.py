@@ -1,4 +1,4 @@
-"""Optimizers, one a file: the rule for one array, lifted to a nest by the base."""
+"""Optimizers, one per file: each gives the update of one array; the base class applies it to a nest of parameters."""
 
 from dataclasses import MISSING, fields
 from typing import Any
@@ -39,10 +39,10 @@ __all__ = [
 
 
 def as_optimizer(optimizer: Any) -> Optimizer:
-    """An optimizer given as itself, or by its name in small letters, "adam", with its defaults.
+    """An optimizer given as itself, or by its name in lower case, "adam", with its defaults.
 
-    Those that wrap others (EMA, SWA, Groups) have no name. Raises ValueError for a name that is not known, TypeError
-    for what is no optimizer.
+    Those that wrap others (EMA, SWA, Groups) have no name. Raises ValueError for an unknown name, TypeError for an
+    object that is not an optimizer.
 
     >>> as_optimizer("sgd") == SGD()
     True
@@ -64,7 +64,7 @@ def as_optimizer(optimizer: Any) -> Optimizer:
 
 
 def named_optimizers() -> dict[str, Any]:
-    """The optimizers that can be made without arguments, by their names in small letters."""
+    """The optimizers that can be made without arguments, by their names in lower case."""
     kinds = {name: globals()[name] for name in __all__ if name != "Optimizer"}
     return {
         name.lower(): kind

@@ -16,7 +16,7 @@ from ._base import Optimizer
 class Adadelta(Optimizer):
     """Adadelta: s = ρ s + (1 - ρ) g²; Δ = √(u + ε) / √(s + ε) g; u = ρ u + (1 - ρ) Δ²; w = w - lr Δ.
 
-    u is the average of Δ² before this step: the step has the unit of w, whatever that of the loss.
+    u is the average of Δ² before this step: the step has the unit of w, for any unit of the loss.
     learning_rate : number or schedule; 1 is the paper, which has none, and PyTorch; Keras takes 0.001.
     rho : ρ in [0, 1), 0.9 as in PyTorch; 0.95 in Keras and the paper's experiments.
     epsilon : ε > 0, inside both roots, where it also starts u; 1e-6 as in the paper and PyTorch, Keras takes 1e-7.

@@ -1,4 +1,4 @@
-"""Adam with weight decay apart from the gradient."""
+"""AdamW: Adam with decoupled weight decay."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class AdamW(Moments):
     """AdamW: m = β1 m + (1 - β1) g; v = β2 v + (1 - β2) g²; w = (1 - lr λ) w - lr m̂ / (√v̂ + ε), with
     m̂ = m / (1 - β1^t) and v̂ = v / (1 - β2^t), t counting updates from 1.
 
-    Adam's step, of smaller weights. The decay never enters m and v, where the division by √v̂ would undo it, as it does
-    for an L2 penalty.
+    The step is Adam's, from the decayed weights. The decay does not enter m and v, where the division by √v̂ would undo
+    it, as it does for an L2 penalty.
 
-    learning_rate : number or schedule. weight_decay : λ, at least 0, of every parameter; spare biases by `Groups`.
+    learning_rate : number or schedule. weight_decay : λ, at least 0, of every parameter; exclude biases by `Groups`.
     beta1, beta2, epsilon : as in `Adam`.
 
     Loshchilov and Hutter, ICLR 2019, Algorithm 2. There λ is multiplied by the schedule but not by the learning rate;

@@ -1,4 +1,4 @@
-"""Adam whose steps never grow back."""
+"""AMSGrad: Adam with the largest v so far."""
 
 from __future__ import annotations
 

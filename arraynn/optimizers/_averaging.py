@@ -1,4 +1,4 @@
-"""What optimizers that keep an average of the weights share."""
+"""The base class of optimizers that keep an average of the weights."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ._base import Optimizer
 
 @dataclass(frozen=True)
 class Averaging(Optimizer):
-    """Another optimizer's rule, and beside its slots the average a = keep a + share w of the weights it makes.
+    """Another optimizer's rule, and in addition to its slots the average a = keep a + share w of its weights.
 
-    optimizer : any with a rule for one array. The average begins as the first weights. A subclass gives `mixing`.
+    optimizer : any with a rule for one array. The average starts as the first weights. A subclass gives `mixing`.
     learning_rate : the wrapped optimizer's; given, it replaces that.
     """
 
@@ -81,8 +81,8 @@ class Averaging(Optimizer):
         return numbers | {"share of w": self.mixing(step)[1]}, arrays | own
 
     def averaged(self, params: Nest, state: Mapping[str, Any]) -> Nest:
-        """The averaged weights, a copy in the form of params. Statistics (running means) are copied from params:
-        they belong to the weights of training, so let a pass over the training data renew them."""
+        """The averaged weights, a copy with the structure of params. Statistics (running means) are copied from params;
+        they belong to the training weights, so update them by a pass over the training data."""
         average = tree.map(lambda _, slots: slots["average"], tree.trained(params), state["slots"])
         return tree.map(lambda p: namespace(p).asarray(p, copy=True), tree.with_statistics(average, params))
 

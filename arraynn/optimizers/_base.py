@@ -1,4 +1,4 @@
-"""A rule for one array, lifted to the nest."""
+"""The base class of optimizers: it applies the update of one array to a nest."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Optimizer(Hyperparameters):
 
     _habits = OF_OPTIMIZER
 
-    #: whether the rule looks at each element by itself, so that backends may cut, join and fuse arrays. A rule that
-    #: does not (LARS takes norms) says False; a rule from outside the library that reads a shape, or reduces, without
-    #: saying so is found out, and is applied to one parameter after another.
+    #: whether the rule is elementwise, so that backends may split, join and fuse arrays. A rule that is not (LARS takes
+    #: norms) says False; a custom rule that reads a shape, or reduces, without saying so is detected, and is applied to
+    #: one parameter after another.
     elementwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -42,7 +42,7 @@ class Optimizer(Hyperparameters):
         checked_rate(self.learning_rate)
 
     def scalars(self, step: int) -> dict[str, float]:
-        """The numbers of this step, in float64 on the host; what branches on step, branches here."""
+        """The numbers of this step, in float64 on the host; any branch on step belongs here."""
         return {"lr": rate_at(self.learning_rate, step)}
 
     def init_one(self, p: Array) -> dict[str, Array]:
@@ -56,10 +56,10 @@ class Optimizer(Hyperparameters):
     def shown(
         self, step: int, g: Array, before: Mapping[str, Array], after: Mapping[str, Array]
     ) -> tuple[dict[str, float], dict[str, Array]]:
-        """(numbers, arrays) of one update in the letters of the class's formula, for a page that shows it.
+        """(numbers, arrays) of one update by the symbols of the class's formula, for explanations.
 
-        before, after : the slots of one parameter. Where a rule keeps something else than its formula says, because
-        that saves work, this gives what the formula says. Each number follows from those before it.
+        before, after : the slots of one parameter. If a rule stores other quantities than its formula has, to save
+        work, this returns those of the formula. Each number follows from those before it.
         """
         kept = {f"{name} {when}": own[name] for name in before for when, own in (("before", before), ("after", after))}
         return self.scalars(step), kept
@@ -83,7 +83,7 @@ class Optimizer(Hyperparameters):
         return params, {"step": state["step"] + 1, "slots": slots}
 
     def apply(self, params: Nest, grads: Nest, slots: Nest, scalars: Mapping[str, Any]) -> tuple[Nest, Nest]:
-        """The update with its scalars given, for a step that is compiled: (params, slots)."""
+        """The update with given scalars, for a compiled step: (params, slots)."""
         leaves: list[tuple[Array, Array, dict[str, Array]]] = []
         _gather(params, grads, slots, leaves)
         engine = for_type(type(leaves[0][0])) if leaves else None
@@ -99,15 +99,15 @@ class Optimizer(Hyperparameters):
 
     @property
     def from_outside(self) -> bool:
-        """Whether the rule, or one that it wraps, is not this library's."""
+        """Whether the rule, or one that it wraps, is custom, not of this library."""
         return outside(type(self).__module__)
 
     def check_update(self, shape: tuple[int, ...], slots: Mapping[str, Array], result: Any) -> None:
-        """ContractError unless (p, slots) of an update keep the shapes of a parameter and of its slots before."""
+        """ContractError unless (p, slots) of an update keep the shapes of the parameter and of its slots."""
         check_update(self, shape, slots, result)
 
     def _by_element(self, engine: type[Backend], leaves: list[Any], scalars: Mapping[str, Any]) -> bool:
-        """Whether the engine may treat the leaves as one: what comes from outside is not believed, but looked at."""
+        """Whether the engine may treat the leaves as one array; a custom rule is checked for it."""
         if not self.elementwise or not self.from_outside:
             return self.elementwise
         return engine.traces_rules and all(is_elementwise(self.update_one, p, own, scalars) for p, _, own in leaves)
@@ -135,7 +135,7 @@ def _gather(params: Nest, grads: Nest, slots: Nest, leaves: list[Any]) -> None:
 
 
 def _scatter(params: Nest, grads: Nest, results: Iterator[Any]) -> tuple[Nest, Nest]:
-    """The results in the places that `_gather` took the leaves from: (params, slots). Statistics come from grads."""
+    """The results at the positions of the leaves of `_gather`: (params, slots). Statistics come from grads."""
     if isinstance(params, dict):
         new, slots = {}, {}
         for key, value in params.items():

@@ -1,4 +1,4 @@
-"""The weights' moving average."""
+"""EMA: the exponential moving average of the weights."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class EMA(Averaging):  # type: ignore[misc]  # the base has no default, as its _
     """Another optimizer with the exponential moving average of its weights: a = decay a + (1 - decay) w.
 
     optimizer : trains w, as it would alone. decay : in [0, 1), how slowly a forgets, in about 1 / (1 - decay) updates.
-    `averaged(params, state)` gives a, which often predicts better than w. It begins as the first weights, as in Keras
-    and in PyTorch's swa_utils; Optax begins at 0 and corrects, TensorFlow can be told to forget faster at first.
+    `averaged(params, state)` gives a, which often predicts better than w. It starts as the first weights, as in Keras
+    and in PyTorch's swa_utils; Optax starts at 0 and corrects, TensorFlow has an option to forget faster at first.
 
     Polyak and Juditsky, SIAM Journal on Control and Optimization 30, 1992, average all; with a decay, Tarvainen and
     Valpola, NeurIPS 2017.

@@ -19,14 +19,14 @@ from ._base import Optimizer
 class Groups(Optimizer):
     """An optimizer for each parameter, by its path: Groups(AdamW(0.01), {"*.bias": AdamW(0.01, weight_decay=0)}).
 
-    default : for parameters that no pattern fits. groups : {pattern: optimizer}; the first that fits a path such as
-    "0.weight" is taken. Patterns are the shell's: * is any characters, dots too, ? is one, [01] one of these.
-    `init` raises ValueError for a pattern that fits no parameter, or none that an earlier one has left.
+    default : for parameters that no pattern matches. groups : {pattern: optimizer}; the first that matches a path such
+    as "0.weight" is used. Patterns are the shell's: * is any characters, dots too, ? is one, [01] one of these.
+    `init` raises ValueError for a pattern that matches no parameter, or only those matched by earlier patterns.
 
-    learning_rate is the default's. Given, as by dataclasses.replace, it replaces that of all groups; where it is the
-    default's, scaled (ReduceLROnPlateau), all are scaled alike.
+    learning_rate is the default's. If it is given, as by dataclasses.replace, it replaces that of all groups; if it is
+    the default's, scaled (ReduceLROnPlateau), all are scaled alike.
 
-    A convention, no paper's: PyTorch's parameter groups, by paths and patterns.
+    By convention, as PyTorch's parameter groups, here by paths and patterns.
 
     >>> import numpy as np
     >>> from arraynn import SGD
@@ -128,7 +128,7 @@ def _with_rate(optimizer: Optimizer, learning_rate: Any, factor: float | None) -
 
 
 def _like(nest: Nest, by_path: Mapping[str, Any]) -> Nest:
-    """What by_path holds at each leaf's path, in the form of nest."""
+    """The values of by_path at each leaf's path, in the structure of nest."""
     rest = iter(tree.paths(nest))
     return tree.map(lambda _: by_path[next(rest)], nest)
 

@@ -1,4 +1,4 @@
-"""Lion, which looks at signs only."""
+"""Lion, which uses signs only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the optimizers of Adam's kind share."""
+"""Shared code of Adam and its variants."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ._base import Optimizer
 class Moments(Optimizer):
     """Moving averages of the gradient and of its square: m = β1 m + (1 - β1) g; v = β2 v + (1 - β2) g².
 
-    Kept are the plain sums m / (1 - β1) = g + β1 (g before) + … and v / (1 - β2): the factors are the scalars' part,
-    which saves two passes over the arrays.
+    The slots are the plain sums m / (1 - β1) = g + β1 (g before) + … and v / (1 - β2): the scalars contain the
+    factors, which saves two passes over the arrays.
     learning_rate : number or schedule. beta1, beta2 : in [0, 1). epsilon : ε > 0, beside a root of v.
     """
 

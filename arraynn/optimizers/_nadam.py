@@ -1,4 +1,4 @@
-"""Adam that looks ahead."""
+"""NAdam: Adam with Nesterov's momentum."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class NAdam(Moments):
         product = 1.0
         for i in range(1, t + 1):
             product *= self._momentum(i)
-            if product < 1e-18:  # 1 - product is 1 from here on, so a long run does not pay for its length
+            if product < 1e-18:  # 1 - product is 1 from here on, so the cost does not grow with the length of a run
                 break
         return product
 

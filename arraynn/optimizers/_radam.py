@@ -1,4 +1,4 @@
-"""Adam that waits until it knows its variance."""
+"""RAdam: Adam with a rectified variance in its first steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class RAdam(Moments):
     ρ_t > 5, else w = w - lr m̂; with m̂ = m / (1 - β1^t), ρ = 2 / (1 - β2) - 1, ρ_t = ρ - 2 t β2^t / (1 - β2^t), and
     r² = (ρ_t - 4) (ρ_t - 2) ρ / ((ρ - 4) (ρ - 2) ρ_t), t counting updates from 1.
 
-    ρ_t tells how many gradients v has seen; r grows from 0 towards 1.
+    ρ_t measures how many gradients v contains; r grows from 0 towards 1.
     learning_rate : number or schedule. beta1, beta2 : in [0, 1). epsilon : ε > 0, beside √v before its correction.
 
     Liu, Jiang, He, Chen, Liu, Gao and Han, ICLR 2020, Algorithm 2. The paper has no ε and asks for ρ_t > 4; ε and 5 are
@@ -54,6 +54,6 @@ class RAdam(Moments):
         m, v = self.sums(slots, g)
         denominator = namespace(v).sqrt(v)
         denominator += c["epsilon"]
-        # one of the two scalars is 0: which, was decided on the host
+        # one of the two scalars is 0; the host decided which
         p -= (c["adaptive"] / denominator + c["plain"]) * m
         return p, {"m": m, "v": v}

@@ -20,8 +20,8 @@ class SGD(Optimizer):
     learning_rate : number or schedule. momentum : μ in [0, 1). nesterov : the step looks ahead along the new v; needs
         momentum.
 
-    As in the book and in scikit-learn, the learning rate of its day stays inside v. PyTorch keeps v free of it and
-    multiplies outside: equal while the learning rate is constant.
+    As in the book and in scikit-learn, v contains the learning rate of each update. PyTorch multiplies v by the
+    learning rate instead: both are equal while it is constant.
 
     Polyak, 1964; Sutskever, Martens, Dahl and Hinton, ICML 2013, equations 3 and 4.
     """

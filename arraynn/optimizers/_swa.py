@@ -1,4 +1,4 @@
-"""The weights' plain average, late in training."""
+"""SWA: the plain average of the weights late in training."""
 
 from __future__ import annotations
 

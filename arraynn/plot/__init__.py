@@ -1,7 +1,7 @@
-"""Pictures of a run: `curves` of its history, `boundary` of what the network has learnt, `Film` of how it learns.
+"""Plots a run: `curves` of its history, the decision `boundary` of a model, and a `Film` of the training.
 
-The first two return matplotlib Figures made without pyplot: nothing global changes, and no display is needed. A film
-needs Pillow only.
+`curves`, `boundary` and `learning_rate_range` return matplotlib Figures made without pyplot. So no global state
+changes, and no display is needed. A film needs only Pillow.
 
     nn.plot.curves(model.history).savefig("curves.png")
     model.fit(x, y, epochs=1000, callbacks=[nn.plot.Film("film.webp", x, y)])

@@ -1,4 +1,4 @@
-"""A film of a network that learns, drawn by NumPy and Pillow."""
+"""`Film`: a callback that records a training run as an animated image, drawn by NumPy and Pillow."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from ..errors import DataError, ShapeError
 from ..training.callbacks import Callback
 from ._figures import COLOURS, MOST_POINTS, TRAINING, _class_probabilities, _columns, _extent, _grid, _host, _labels
 
-GRID, ZOOM = 160, 2  #: points of the plane along an axis, and how many pixels wide each is
+GRID, ZOOM = 160, 2  #: points along each axis of the plane, and pixels along each side of a point
 SIZE, SIDE, HEAD = GRID * ZOOM, 240, 28  #: pixels of the plane, of the curve beside it, of the line above both
-PART = 10  #: a frame's step is followed by one a tenth further on, so that the beginning is seen
-FRAME, LAST = 80, 2000  #: milliseconds
+STEP_FRACTION = 10  #: the next frame comes after a tenth of the steps so far, so the start of training has many frames
+FRAME_MS, LAST_FRAME_MS = 80, 2000  #: how long a frame is shown
 FORMATS = (".webp", ".gif", ".mp4")
 
 
 class Film(Callback):
-    """Write a film of the run: what the network answers between the points, its loss, the epoch.
+    """Callback that writes a film of the run: the network's predictions over the plane, its loss, the epoch.
 
     path : film.webp (lossless), film.gif (one palette for all frames) or film.mp4 (where ffmpeg is found).
     x, y : the points to show, (N, 2) or (N, 1), and their targets, as for `boundary`; at most 5000 are drawn.
 
-    A frame is taken before the first update, and then at steps that grow by a tenth: 65 in a thousand updates, 89
-    in ten thousand. A pixel of the plane is the mixture of the classes' colours that `predict_proba` answers there.
-    The file is written when the fit ends, however it ends. Raises ImportError without Pillow, DataError for another
-    file name, and ShapeError for points of more inputs, all before the first step.
+    A frame is recorded before the first update, and then whenever the number of steps has grown by a tenth: 65 frames
+    in a thousand updates, 89 in ten thousand. The colour of a pixel mixes the classes' colours by the probabilities
+    that `predict_proba` gives there. The file is written when the fit ends, for whatever reason. Raises ImportError
+    without Pillow, DataError for another file ending, and ShapeError for points of more inputs, all before the first
+    step.
 
     >>> Film("film.avi", [[0.0, 0.0]], [0])
     Traceback (most recent call last):
@@ -52,15 +53,17 @@ class Film(Callback):
         if self.x.ndim != 2 or self.x.shape[1] not in (1, 2):
             raise ShapeError(f"a film shows one or two inputs, x of shape (N, 1) or (N, 2), got {self.x.shape}")
         if len(self.x) != len(self.y) or not len(self.x):
-            raise DataError(f"a film needs points and as many targets, got {len(self.x)} and {len(self.y)}")
+            raise DataError(
+                f"a film needs at least one point and a target for each, got {len(self.x)} and {len(self.y)}"
+            )
         edges = _extent(self.x) if self.x.shape[1] == 2 else None
-        self.at = np.linspace(self.x.min(), self.x.max(), GRID)[:, None] if edges is None else _grid(edges, GRID)
+        self.grid = np.linspace(self.x.min(), self.x.max(), GRID)[:, None] if edges is None else _grid(edges, GRID)
         self.extent = edges
-        self.taken: list[_Taken] = []
+        self.recorded: list[_RecordedFrame] = []
         self.next = 0
 
     def on_fit_begin(self, model: Any) -> None:
-        self.taken, self.next = [], 0
+        self.recorded, self.next = [], 0
         self.take(model)
 
     def on_batch_end(self, model: Any) -> None:
@@ -72,26 +75,26 @@ class Film(Callback):
         self.path.write_bytes(self.encoded(model))
 
     def take(self, model: Any) -> None:
-        """Take a frame of the model as it is; in the place of one of the same step."""
+        """Record a frame of the model as it is. It replaces a frame of the same step."""
         step = model.step
-        self.next = step + max(1, step // PART)
-        if self.taken and self.taken[-1].step == step:
-            self.taken.pop()
+        self.next = step + max(1, step // STEP_FRACTION)
+        if self.recorded and self.recorded[-1].step == step:
+            self.recorded.pop()
         if self.extent is None or model.loss.targets == "values":
-            answers = _columns(_host(model.predict(self.at.astype(self.x.dtype))))[:, 0]
+            predictions = _columns(_host(model.predict(self.grid.astype(self.x.dtype))))[:, 0]
         else:
-            answers = colours(_class_probabilities(model, self.at.astype(self.x.dtype)))
-        self.taken.append(_Taken(step, model.epoch, answers))
+            predictions = colours(_class_probabilities(model, self.grid.astype(self.x.dtype)))
+        self.recorded.append(_RecordedFrame(step, model.epoch, predictions))
 
     def frames(self, model: Any) -> list[Any]:
-        """All frames as Pillow images, in their order. model : gives the history for the curve."""
+        """All frames as Pillow images, in order. model : its history gives the loss curve."""
         losses = [float(value) for value in model.history.get("loss", [])]
-        return [self._frame(one, losses) for one in self.taken]
+        return [self._frame(recorded, losses) for recorded in self.recorded]
 
     def encoded(self, model: Any) -> bytes:
-        """The film as its file has it."""
+        """The bytes of the film's file."""
         frames = self.frames(model)
-        durations = [FRAME] * (len(frames) - 1) + [LAST]
+        durations = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
         suffix, file = self.path.suffix.lower(), io.BytesIO()
         if suffix == ".mp4":
             return _mp4(frames)
@@ -107,34 +110,36 @@ class Film(Callback):
 
     # Drawing.
 
-    def _frame(self, taken: _Taken, losses: list[float]) -> Any:
+    def _frame(self, recorded: _RecordedFrame, losses: list[float]) -> Any:
         image, draw, font = _pillow()
         frame = image.new("RGB", (SIZE + SIDE, HEAD + SIZE), "white")
-        plane = self._plane(taken.answers)
+        plane = self._plane(recorded.predictions)
         frame.paste(plane, (0, HEAD))
         pen = draw.Draw(frame)
-        known = losses[: taken.epoch]  # epochs that were broken off are not among them
+        known = losses[: recorded.epoch]  # interrupted epochs have no loss
         loss = f"   loss {known[-1]:.3f}" if known else ""
-        pen.text((6, 5), f"epoch {taken.epoch}   step {taken.step}{loss}", fill="#333333", font=font.load_default(14))
+        pen.text(
+            (6, 5), f"epoch {recorded.epoch}   step {recorded.step}{loss}", fill="#333333", font=font.load_default(14)
+        )
         self._curve(pen, font, losses, len(known))
         return frame
 
-    def _plane(self, answers: Any) -> Any:
+    def _plane(self, predictions: Any) -> Any:
         image = _pillow()[0]
         if self.extent is None:
-            return self._line(answers)
-        if answers.ndim == 1:
+            return self._line(predictions)
+        if predictions.ndim == 1:
             low, high = (float(edge) for edge in (self.y.min(), self.y.max()))
-            share = np.clip((answers - low) / ((high - low) or 1.0), 0, 1)[:, None]
-            answers = np.rint((1 - share) * _rgb("#56B4E9") + share * _rgb("#E69F00")).astype(np.uint8)
-        pixels = answers.reshape(GRID, GRID, 3)[::-1].repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
+            share = np.clip((predictions - low) / ((high - low) or 1.0), 0, 1)[:, None]
+            predictions = np.rint((1 - share) * _rgb("#56B4E9") + share * _rgb("#E69F00")).astype(np.uint8)
+        pixels = predictions.reshape(GRID, GRID, 3)[::-1].repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
         plane = image.fromarray(np.ascontiguousarray(pixels))
         plane.paste(self._points, (0, 0), self._points)
         return plane
 
     @property
     def _points(self) -> Any:
-        """The points on a transparent ground, drawn once."""
+        """The data points on a transparent background, drawn once."""
         if not hasattr(self, "_dots"):
             image, draw, _ = _pillow()
             rows = np.unique(np.linspace(0, len(self.x) - 1, min(len(self.x), MOST_POINTS)).round().astype(int))
@@ -170,7 +175,7 @@ class Film(Callback):
         return plane
 
     def _curve(self, pen: Any, font: Any, losses: list[float], epoch: int) -> None:
-        """The loss until this epoch, on axes that hold all of it."""
+        """Draw the loss up to this epoch, on axes scaled to the whole run."""
         shown = [value for value in losses if math.isfinite(value)]
         if len(shown) < 2:
             return
@@ -197,16 +202,16 @@ class Film(Callback):
 
 
 @dataclass
-class _Taken:
-    """A frame before it is drawn. answers : colours (GRID², 3) of 8 bits, or values."""
+class _RecordedFrame:
+    """A recorded frame that is not drawn yet. predictions : 8-bit colours (GRID², 3), or values."""
 
     step: int
     epoch: int
-    answers: Any
+    predictions: Any
 
 
 def colours(p: Any) -> Any:
-    """The mixture of the classes' colours, each paled, that probabilities (N, K) stand for: (N, 3) of 8 bits."""
+    """The classes' paled colours mixed by probabilities (N, K), as 8-bit colours (N, 3)."""
     pale = np.asarray([255 - 0.45 * (255 - _rgb(COLOURS[k % len(COLOURS)])) for k in range(p.shape[1])])
     mixed: Any = np.rint(np.clip(p @ pale, 0, 255)).astype(np.uint8)
     return mixed
@@ -217,7 +222,7 @@ def _rgb(colour: str) -> Any:
 
 
 def _palette(frames: list[Any]) -> Any:
-    """One palette for a whole film, from eight of its frames."""
+    """One palette for the whole film, computed from eight of its frames."""
     image = _pillow()[0]
     chosen = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, 8).round().astype(int))]
     wide, high = chosen[0].size
@@ -229,10 +234,10 @@ def _palette(frames: list[Any]) -> Any:
 
 def _mp4(frames: list[Any]) -> bytes:
     wide, high = frames[0].size
-    rate = 1000 / FRAME
+    rate = 1000 / FRAME_MS
     command = ["ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{wide}x{high}"]
     command += ["-r", f"{rate:g}", "-i", "-", "-pix_fmt", "yuv420p", "-movflags", "frag_keyframe+empty_moov"]
-    held = [*frames, *[frames[-1]] * round(LAST / FRAME - 1)]
+    held = [*frames, *[frames[-1]] * round(LAST_FRAME_MS / FRAME_MS - 1)]
     data = b"".join(frame.tobytes() for frame in held)
     done = subprocess.run([*command, "-f", "mp4", "-"], input=data, capture_output=True, check=False)
     if done.returncode:

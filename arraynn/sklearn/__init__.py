@@ -1,19 +1,21 @@
-"""scikit-learn's multilayer perceptrons on arraynn's blocks: drop-ins for MLPClassifier and MLPRegressor.
+"""Drop-in replacements for scikit-learn's MLPClassifier and MLPRegressor, built from arraynn's blocks.
 
     from arraynn.sklearn import MLPClassifier
 
-Same parameters, attributes, random streams, warnings and errors; and dropout, other losses, optimizers and activations,
-class weights, GPUs. Needs the extra: pip install "arraynn[sklearn]".
+They have the same parameters, attributes, random streams, warnings and errors. They add dropout, other losses,
+optimizers and activations, class weights, and GPUs. Needs the extra: pip install "arraynn[sklearn]".
 
-Where scikit-learn's are at odds with themselves, these differ on purpose:
+Where scikit-learn contradicts itself, these differ on purpose:
 
-lbfgs           minimizes what it differentiates, where theirs compares a clipped value, or with several outputs a mean,
-                with the gradient of another; loss_ is in their terms. float32 stays float32.
-partial_fit     takes hyperparameters set since the last call; refuses lbfgs in the regressor too; after lbfgs it works.
-early_stopping  keeps the best weights in a second fit with warm_start, where theirs goes on writing into them.
-weights         a batch whose weights are all 0 is no step, where theirs divides by 0.
-predict         answers in the dtype of the weights, where float64 rows turn theirs from float32 into float64.
-warnings        NumPy's own, of overflow and of log 0, are not let through.
+lbfgs           minimizes the function that it differentiates. scikit-learn's value is clipped, or with several outputs
+                a mean, while its gradient is that of another function. loss_ is as scikit-learn defines it. float32
+                stays float32.
+partial_fit     uses hyperparameters set since the last call. It works after lbfgs. With lbfgs, the regressor refuses
+                it too.
+early_stopping  keeps the best weights in a second fit with warm_start; scikit-learn overwrites them.
+weights         a batch whose weights are all 0 changes nothing; scikit-learn divides by 0.
+predict         returns the dtype of the weights; scikit-learn turns float32 into float64 for float64 rows.
+warnings        NumPy's warnings of overflow and of log 0 are suppressed.
 """
 
 try:
@@ -32,12 +34,12 @@ del _sklearn
 
 
 def from_model(model: Any, classes: Any = None) -> Any:
-    """A fitted MLPClassifier or MLPRegressor, by the model's loss; see `MLPClassifier.from_model`."""
+    """A fitted MLPClassifier or MLPRegressor, chosen by the model's loss; see `MLPClassifier.from_model`."""
     kind = MLPRegressor if model.loss.targets not in ("classes", "binary") and classes is None else MLPClassifier
     return kind.from_model(model, classes) if kind is MLPClassifier else kind.from_model(model)
 
 
 def from_sklearn(mlp: Any) -> Any:
-    """The drop-in for a scikit-learn MLPClassifier or MLPRegressor, fitted where that is; see `from_sklearn` there."""
+    """The replacement for a scikit-learn MLPClassifier or MLPRegressor, fitted if that is; see its `from_sklearn`."""
     kind = MLPClassifier if hasattr(mlp, "predict_proba") else MLPRegressor
     return kind.from_sklearn(mlp)

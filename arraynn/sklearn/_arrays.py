@@ -1,8 +1,8 @@
-"""Where data live and where they are computed: scikit-learn's array API dispatch on one side, arraynn's backends on
-the other.
+"""Chooses the library and device of an estimator's data and computations, by scikit-learn's array API dispatch.
 
-Without dispatch scikit-learn makes everything NumPy's. With it, arrays keep their library and device, and what is
-fitted or predicted lives with X: its home. NumPy's X may be computed elsewhere, on the backend that an estimator names.
+Without dispatch, scikit-learn converts all data to NumPy. With dispatch, arrays keep their library and device, and
+fitted attributes and predictions have the library and device of X: the home. For a NumPy X, the estimator's backend
+may compute elsewhere.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ try:
 except ImportError:  # before 1.9
 
     def check_same_namespace(X: Any, estimator: Any, *, attribute: str, method: str) -> None:
-        """Raise ValueError unless X lives where the estimator was fitted."""
+        """Raise ValueError unless X has the library and device that the estimator was fitted on."""
         fitted = getattr(estimator, attribute)
         if follows(X) or follows(fitted):
             same = follows(X) and follows(fitted) and (of(X).name, device(X)) == (of(fitted).name, device(fitted))
@@ -31,28 +31,37 @@ except ImportError:  # before 1.9
                 )
 
 
-__all__ = ["check_same_namespace", "computes", "dtype_name", "float_dtypes", "follows", "home", "on_host", "take"]
+__all__ = [
+    "check_same_namespace",
+    "compute_backend",
+    "dtype_name",
+    "float_dtypes",
+    "follows",
+    "home",
+    "on_host",
+    "take",
+]
 
 
 def follows(x: Any) -> bool:
-    """Whether x is an array of another library than NumPy that scikit-learn leaves as it is."""
+    """Whether x is an array of another library than NumPy that dispatch leaves unconverted."""
     if not get_config().get("array_api_dispatch", False) or hasattr(x, "tocsr") or isinstance(x, np.ndarray):
         return False
     return not hasattr(x, "iloc") and is_array(x)
 
 
 def home(x: Any) -> Backend:
-    """The backend where what is fitted on x lives."""
+    """The backend of attributes fitted on x: that of x under dispatch, else NumPy."""
     return of(x) if follows(x) else backend("numpy")
 
 
-def computes(where: Backend, wanted: Any) -> Backend:
-    """The backend that computes for this home: itself, or for NumPy's arrays the one that is wanted."""
+def compute_backend(where: Backend, wanted: Any) -> Backend:
+    """The backend that computes for this home: the home itself, or for NumPy the one that is wanted."""
     return where if where.name != "numpy" or wanted is None else backend(wanted)
 
 
 def float_dtypes(x: Any) -> Any:
-    """The float dtypes that x may keep, widest first; the first is what integers become."""
+    """The float dtypes that x may keep, widest first. Integers are converted to the first."""
     if not follows(x):
         return np.float64, np.float32
     found = namespace(x).__array_namespace_info__().dtypes(device=device(x), kind="real floating")
@@ -65,13 +74,15 @@ def dtype_name(x: Any) -> str:
 
 
 def on_host(x: Any) -> Any:
-    """x as NumPy sees it; anything that is no other library's array is left as it is."""
+    """x as a NumPy array if it is an array of another library; anything else is returned unchanged."""
     return of(x).to_numpy(x) if follows(x) else x
 
 
 def take(x: Any, rows: Any, chosen: Any = None) -> Any:
-    """Rows of an array of any library or of a SciPy matrix. rows : slice, or index array on the host; chosen : the
-    same index array where x lives."""
+    """Rows of an array of any library or of a SciPy matrix.
+
+    rows : slice, or index array on the host. chosen : the same index array in the library and on the device of x.
+    """
     if isinstance(rows, slice):
         return x[rows] if len(x.shape) == 1 else x[rows, :]
     if hasattr(x, "tocsr"):

@@ -1,4 +1,4 @@
-"""What the classifier and the regressor share: parameters, the order of a fit, and the way from X to outputs."""
+"""The base class of classifier and regressor: parameters, the order of a fit, and the pass from X to outputs."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from ..optimizers import Adam, Optimizer
 from ..training.dispatch import as_callbacks
 from ..training.inference import inference, pieces
 from ..training.validation import in_domain
-from ._arrays import check_same_namespace, computes, dtype_name, home, on_host, take
+from ._arrays import check_same_namespace, compute_backend, dtype_name, home, on_host, take
 from ._interop import from_model, from_sklearn, to_model, to_sklearn
 from ._lbfgs import fit_lbfgs
-from ._network import carried, layer_sizes, make_network, to_attributes, to_params
+from ._network import layer_sizes, make_network, nest_converter, to_attributes, to_params
 from ._stochastic import Stochastic, make_optimizer
 
 try:
@@ -37,7 +37,7 @@ try:
 except ImportError:  # before 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """scikit-learn's callbacks do not exist yet."""
+        """A stand-in: before 1.9, scikit-learn has no callbacks."""
 
 
 NON_FINITE = (
@@ -47,10 +47,12 @@ NON_FINITE = (
 
 @dataclass
 class Task:
-    """What is trained on. x : where it is computed, or a SciPy matrix. targets, weight : there too, rows as in x.
+    """The training data of a fit.
 
-    y : the labels or values, on the host, for scores and splits. codes : for a classifier, y as scikit-learn splits it.
-    shown : X and y as callbacks are shown them. home : where what is fitted will live; engine : where it is computed.
+    x : on the engine's device, or a SciPy matrix. targets, weight : on the same device, rows as in x.
+    y : the labels or values, on the host, for scores and splits. codes : for a classifier, y as scikit-learn encodes it
+    for its split. shown : X, y and sample_weight as callbacks get them. home : the backend of the fitted attributes.
+    engine : the backend that computes.
     """
 
     x: Any
@@ -102,17 +104,17 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
         "dtype": [StrOptions({"float32", "float64"}), None],
         "backend": "no_validation",
-        "callbacks": "no_validation",  # but by `as_callbacks`
+        "callbacks": "no_validation",  # `as_callbacks` validates them
     }
 
-    # What the two differ in.
+    # Methods that classifier and regressor implement.
 
     def _targets(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, np.ndarray, np.ndarray | None]:
-        """(X, y on the host, codes): validated as scikit-learn validates them."""
+        """(X, y on the host, codes), validated as in scikit-learn."""
         raise NotImplementedError
 
     def _criterion(self) -> tuple[Loss, int, str]:
-        """(loss, number of outputs, name of their activation) for what `_targets` saw."""
+        """(loss, number of outputs, name of their activation) for the targets that `_targets` validated."""
         raise NotImplementedError
 
     def _encoded(self, y: np.ndarray, codes: np.ndarray | None, loss: Loss) -> np.ndarray:
@@ -157,13 +159,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             try:
                 self._carry_to(network)
             except ValueError:
-                self.__dict__.update(before)  # a fit that is refused leaves the estimator as it was
+                self.__dict__.update(before)  # a refused fit leaves the estimator unchanged
                 raise
         self.network_ = network
         dtype = self.dtype or dtype_name(X if first else self.coefs_[0])
         if first:
             self._initialize(X, dtype, out_activation)
-        engine = computes(where, self.backend)
+        engine = compute_backend(where, self.backend)
         task = Task(
             X.astype(dtype) if hasattr(X, "tocsr") else engine.asarray(X, dtype),
             self._put_targets(targets, engine, dtype),
@@ -175,8 +177,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             engine,
             dtype,
         )
-        task.x = _laid_out(task.x, engine)
-        with engine.context():  # for what is made before the first step, too
+        task.x = _contiguous(task.x, engine)
+        with engine.context():  # also for arrays made before the first step
             if self._stochastic:
                 Stochastic(self, task, incremental).run()
             else:
@@ -186,7 +188,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _initialize(self, X: Any, dtype: str, out_activation: str) -> None:
-        """Attributes as they are before the first step."""
+        """Set the attributes of a new fit before its first step."""
         self.n_iter_, self.t_, self.out_activation_ = 0, 0, out_activation
         params, _ = self.network_.init(self._random_state, (X.shape[1],), dtype)
         self.__dict__.update(to_attributes(self.network_, params))
@@ -196,10 +198,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             self.__dict__.pop(name, None)
 
     def _carry_to(self, network: Sequential) -> None:
-        """Let what was fitted be the parameters, and the optimizer's state, of this network; ValueError where they
-        cannot."""
+        """Use the fitted parameters and optimizer state for this network. Raises ValueError where shapes differ."""
         params = self._nest()
-        carry = carried(params, network, self.coefs_[0].shape[0])
+        carry = nest_converter(params, network, self.coefs_[0].shape[0])
         self.__dict__.update(to_attributes(network, carry(params)))
         kept = getattr(self, "_training", {})
         nests = {name: carry(kept[name]) for name in ("slots", "best") if kept.get(name) is not None}
@@ -210,7 +211,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         return engine.asarray(targets, engine.index_dtype if targets.dtype.kind in "iu" else dtype)
 
     def _hold(self, params: Nest, where: Backend) -> None:
-        """Let the fitted attributes be these parameters, in the home's library."""
+        """Set the fitted attributes to these parameters, on the home's backend."""
         moved = tree.map(where.asarray, params)
         self.__dict__.update(to_attributes(self.network_, moved))
 
@@ -219,30 +220,30 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         return tree.map(lambda leaf: engine.asarray(leaf, dtype, copy=True if copied else None), self._nest())
 
     def _nest(self) -> Nest:
-        """The fitted attributes as the network's parameters, where they are."""
+        """The fitted attributes as the network's parameters, not moved."""
         others = getattr(self, "layer_params_", None) or [{}] * (len(self.network_.layers) - len(self.coefs_))
         return to_params(self.network_, self.coefs_, self.intercepts_, others)
 
-    # Answering.
+    # Predicting.
 
     @property
     def _first_coef(self) -> Any:
-        """The weights of the first layer, which live where the estimator was fitted."""
+        """The weights of the first layer, whose library and device are those of the fit."""
         return self.coefs_[0]
 
     def _outputs(self, X: Any, method: str) -> tuple[Any, Backend]:
-        """(what the network returns for validated X, where it was computed)."""
+        """(the network's outputs for X, after validation; the home of X)."""
         check_is_fitted(self)
         check_same_namespace(X, self, attribute="_first_coef", method=method)
         where = home(X)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         dtype = dtype_name(self.coefs_[0])
-        engine = computes(where, self.backend)
+        engine = compute_backend(where, self.backend)
         x = X.astype(dtype).tocsr() if hasattr(X, "tocsr") else engine.asarray(X, dtype)
         return self._forward(x, self._params(engine, dtype), engine), where
 
     def _forward(self, x: Any, params: Nest, engine: Backend) -> Any:
-        """The network's outputs in inference, block by block."""
+        """The network's outputs in inference, computed in blocks of rows."""
         with engine.context():
             outputs = inference(engine, self.network_)
             parts = engine.parallel_map(
@@ -254,44 +255,44 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     # Other objects.
 
     def to_model(self) -> Model:
-        """The same network, with copies of these weights, as an `arraynn.Model`, to be trained further or saved.
+        """Convert to an `arraynn.Model` with copies of the weights, which can be trained further or saved.
 
-        Its labels are places in `classes_`. Its loss is arraynn's own, a mean over outputs and not halved, with the
-        penalty scaled to match, for steps of batch_size rows. Its optimizer starts anew.
+        Its labels are indices into `classes_`. Its loss is arraynn's own, a mean over outputs and not halved, with the
+        penalty scaled to match, for steps of batch_size rows. Its optimizer starts with new state.
         """
         check_is_fitted(self)
         return to_model(self, make_optimizer(self) if self._stochastic else Adam())
 
     @classmethod
     def from_model(cls, model: Model, classes: Any = None) -> Any:
-        """A fitted estimator with a copy of the model's weights, and its loss and optimizer as hyperparameters.
+        """A fitted estimator with a copy of a Model's weights, and its loss and optimizer as hyperparameters.
 
-        model : its network a Sequential of Dense, activations and Dropout; ValueError for another. classes : labels of
-        a classifier in the order of the model's outputs (of one output, that for 0, then that for 1); the estimator's
-        outputs stand in sorted order, as scikit-learn's do. None counts from 0. Penalties of the layers are not taken
-        over: set alpha and l1.
+        model : its network must be a Sequential of Dense, activations and Dropout; ValueError for another. classes :
+        labels of a classifier in the order of the model's outputs (for one output, the label for 0, then that for 1).
+        The estimator's outputs are in sorted order, as in scikit-learn. None means 0, 1, 2, …. Penalties of the layers
+        are not copied: set alpha and l1.
         """
         return from_model(cls, model, classes)
 
     @classmethod
     def from_sklearn(cls, mlp: Any) -> Any:
-        """An estimator with the hyperparameters, weights and attributes (copied) of scikit-learn's."""
+        """An estimator with copies of the hyperparameters, weights and attributes of scikit-learn's estimator."""
         return from_sklearn(cls, mlp)
 
     def to_sklearn(self) -> Any:
-        """scikit-learn's own estimator with copies of these weights, and equal predictions.
+        """Convert to scikit-learn's own estimator, with copies of the weights and equal predictions.
 
-        ValueError where it has no such network: layers with several activations or its own parameters, other links.
-        What it has no word for in training (dropout, other losses and optimizers, l1) is left out.
+        Raises ValueError where scikit-learn has no such network: several different activations, layers with parameters
+        of their own, other link functions. Training options that it does not have (dropout, other losses and
+        optimizers, l1) are left out.
         """
         check_is_fitted(self)
         return to_sklearn(self)
 
-    # What scikit-learn asks of its estimators.
+    # The protocol of scikit-learn's estimators.
 
     def __getstate__(self) -> Any:
-        """As scikit-learn has it; a module or an array that names the backend becomes the Backend, which can be
-        copied and pickled."""
+        """The state for pickling. A module or an array given as backend becomes the Backend, which can be pickled."""
         found = super().__getstate__()
         if not isinstance(self.backend, (str, type(None))):
             found = {**found, "backend": backend(self.backend)}
@@ -314,7 +315,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def __sklearn_array_api_convert__(self, converter: Callable[[Any], Any]) -> BaseMLP:
-        """A copy whose arrays are converted, for `move_estimator_to`. `classes_` stay NumPy's: they may be words."""
+        """A copy with converted arrays, for `move_estimator_to`. `classes_` stays NumPy's: it may hold strings."""
         moved: BaseMLP = clone(self)
         for name, value in vars(self).items():
             if name not in self.get_params(deep=False):
@@ -337,13 +338,13 @@ def _finite(leaf: Array) -> bool:
     return bool(xp.all(xp.isfinite(leaf)))
 
 
-def _laid_out(x: Any, engine: Backend) -> Any:
-    """x with its rows in one piece each, so that batches are copied fast."""
+def _contiguous(x: Any, engine: Backend) -> Any:
+    """x with contiguous rows, so that batches are copied fast."""
     if hasattr(x, "tocsr"):
         return x.tocsr() if engine.name == "numpy" else engine.asarray(x.toarray())
     return np.ascontiguousarray(x) if isinstance(x, np.ndarray) else x
 
 
 def _dense(x: Any, engine: Backend) -> Any:
-    """A SciPy matrix as it is where the first layer takes it, else as an array."""
+    """A SciPy matrix unchanged on NumPy, where the first layer takes it, elsewhere as a dense array."""
     return engine.asarray(x.toarray()) if hasattr(x, "tocsr") and engine.name != "numpy" else x

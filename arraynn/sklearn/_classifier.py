@@ -1,4 +1,4 @@
-"""The classifier."""
+"""`MLPClassifier`: scikit-learn's classifier on arraynn's blocks."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ NAMED = {"focal": Focal(), "hinge": Hinge()}
 def _has_probabilities(est: Any) -> bool:
     loss = _loss_of(est.loss)
     if loss is not None and type(loss).probabilities is Loss.probabilities:
-        raise AttributeError(f"{type(loss).__name__} makes no probabilities; take loss='log_loss'")
+        raise AttributeError(f"{type(loss).__name__} gives no probabilities; use loss='log_loss'")
     return True
 
 
 def _loss_of(loss: Any) -> Loss | None:
-    """The arraynn loss that is named or given; None for scikit-learn's own, which goes by the labels."""
+    """The arraynn loss that is named or given; None for scikit-learn's log_loss, which depends on the labels."""
     if isinstance(loss, str):
         return NAMED.get(loss)
     return as_loss(loss)
@@ -45,18 +45,18 @@ def _loss_of(loss: Any) -> Loss | None:
 
 @documented
 class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
-    """scikit-learn's MLPClassifier, parameter by parameter, on any array, and with more.
+    """Multilayer perceptron classifier with the interface of scikit-learn's MLPClassifier, on arrays of any library.
 
     {parameters}
-    loss : "log_loss", the cross-entropy of softmax for several classes, of the logistic function for two and for
-        labels side by side; "hinge", "focal"; or any loss of arraynn, such as
-        nn.SoftmaxCrossEntropy(label_smoothing=0.1). One over classes has an output for each; others have one for two
-        classes.
+    loss : "log_loss", the cross-entropy of softmax for several classes, of the logistic function for two classes and
+        for multilabel targets; "hinge", "focal"; or any loss of arraynn, such as
+        nn.SoftmaxCrossEntropy(label_smoothing=0.1). A loss over classes has one output for each class; other losses
+        have one output for two classes.
     class_weight : None, "balanced" (n / (classes · rows of the class)) or {{label: weight}}; multiplies sample_weight.
-        For labels side by side a list of dicts, one for each. "balanced" is for fit only.
+        For multilabel targets a list of dicts, one for each label. "balanced" is for fit only.
 
     {attributes}
-    classes_ : labels, sorted; outputs stand in their order.
+    classes_ : labels, sorted; outputs are in their order.
 
     >>> from sklearn.datasets import make_classification
     >>> X, y = make_classification(n_samples=100, random_state=1)
@@ -113,8 +113,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         """Fit to rows X and labels y.
 
         X : (n, features) array of any library, SciPy sparse matrix or data frame. y : (n,) labels of any kind, or
-        (n, labels) of 0 and 1 for labels side by side. sample_weight : (n,), at least 0, or None for ones.
-        Returns the estimator. Raises what scikit-learn's raises.
+        (n, labels) of 0 and 1 for multilabel targets. sample_weight : (n,), at least 0, or None for ones.
+        Returns the estimator. Raises the errors of scikit-learn's fit.
         """
         self._fit(X, y, sample_weight)
         return self
@@ -122,12 +122,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     @available_if(lambda est: est._check_solver())  # type: ignore[untyped-decorator]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
-        """One more pass over these rows. classes : all labels there will ever be; needed at the first call."""
+        """Train for one pass over these rows. classes : all labels that later calls may have; needed at the first."""
         if isinstance(self.class_weight, str):
             raise ValueError(
                 "class_weight 'balanced' is not supported for partial_fit, which does not see all rows. Give "
                 "class_weight as a dict: compute_class_weight('balanced', classes=classes, y=y) on all of y, or on a "
-                "large enough sample, has its weights."
+                "large enough sample, computes its weights."
             )
         classes = on_host(classes)
         if _check_partial_fit_first_call(self, classes):
@@ -137,13 +137,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return self
 
     def predict(self, X: Any) -> Any:
-        """Labels of rows X: (n,), or (n, labels) of 0 and 1, in the library of X unless they are no numbers."""
+        """Predicted labels of rows X: (n,), or (n, labels) of 0 and 1. Numeric labels are in the library of X."""
         outputs, where = self._outputs(X, "predict")
         return self._predicted(outputs, where)
 
     @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Any:
-        """Probabilities (n, classes), in the order of `classes_`, in the library of X."""
+        """Class probabilities (n, classes) of rows X, in the order of `classes_`, in the library of X."""
         return self._probabilities(*self._outputs(X, "predict_proba"))
 
     @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
@@ -158,10 +158,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         if found.shape[1] == 1:
             found = xp.concat([1 - found, found], axis=1)
         elif self._loss.targets != "classes" and self._label_binarizer.y_type_ == "multiclass":
-            found = found / xp.sum(found, axis=1, keepdims=True)  # one class against the rest, as often as there are
+            found = found / xp.sum(found, axis=1, keepdims=True)  # one-vs-rest probabilities, normalized
         return where.asarray(found)
 
-    # What the base asks.
+    # Methods that the base class calls.
 
     def _targets(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, np.ndarray, np.ndarray | None]:
         options = {"accept_sparse": ["csr", "csc"], "multi_output": True, "dtype": float_dtypes(X), "reset": reset}
@@ -197,12 +197,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         if loss is None and kind == "multiclass":
             return ClippedSoftmaxCrossEntropy(), columns, "softmax"
         if loss is None:
-            one = ClippedSigmoidCrossEntropy()
-            return one if columns == 1 else Summed(one), columns, "logistic"
+            log_loss = ClippedSigmoidCrossEntropy()
+            return log_loss if columns == 1 else Summed(log_loss), columns, "logistic"
         if loss.targets != "classes":
             return loss, columns, "logistic" if loss.targets == "binary" else "identity"
         if kind.startswith("multilabel"):
-            raise ValueError(f"{type(loss).__name__} takes one class a row, y has labels side by side")
+            raise ValueError(f"{type(loss).__name__} takes one class per row, but y is multilabel")
         return loss, max(columns, 2), "softmax"
 
     def _encoded(self, y: np.ndarray, codes: np.ndarray | None, loss: Loss) -> np.ndarray:
@@ -217,7 +217,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             return weight
         own: np.ndarray
         if isinstance(self.class_weight, dict) and y.ndim == 1:
-            # by all classes, as rows of partial_fit may lack some of them
+            # computed from all classes, as the rows of a partial_fit may lack some of them
             table = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
             own = table[np.searchsorted(self.classes_, y)]
         else:

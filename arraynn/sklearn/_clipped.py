@@ -1,8 +1,8 @@
-"""scikit-learn's cross-entropies: their value is that of clipped probabilities, their gradient is not.
+"""scikit-learn's cross-entropies: the value uses clipped probabilities, the gradient does not.
 
-log p is taken of p in [ε, 1 - ε], ε that of the dtype, so that no row's loss is above -log ε, 36 in float64. What is
-descended is the loss without that (`exact`), which would else stand still where it is worst; but curves, and when a
-fit stops, go by the value.
+The value takes log p of p clipped to [ε, 1 - ε], ε the dtype's machine epsilon, so that no row's loss is above -log ε,
+36 in float64. The gradient is that of the loss without clipping (`exact`), as a clipped loss has gradient 0 where it is
+worst. Loss curves and the stopping rule use the value.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from ._conventions import Summed
 
 @dataclass(frozen=True)
 class ClippedSoftmaxCrossEntropy(SoftmaxCrossEntropy):
-    """-Σ_i w_i log clip(p_it) / total, p = softmax(outputs), t the row's class; descended is SoftmaxCrossEntropy."""
+    """-Σ_i w_i log clip(p_it) / total, p = softmax(outputs), t the row's class.
+
+    The gradient is that of SoftmaxCrossEntropy.
+    """
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         t = target_distribution(targets, outputs, sample_weight)
@@ -39,8 +42,10 @@ class ClippedSoftmaxCrossEntropy(SoftmaxCrossEntropy):
 
 @dataclass(frozen=True)
 class ClippedSigmoidCrossEntropy(SigmoidCrossEntropy):
-    """-Σ_i w_i mean_j(log clip(p_ij) where t_ij is 1, else log clip(1 - p_ij)) / total, p = sigmoid(outputs); descended
-    is SigmoidCrossEntropy."""
+    """-Σ_i w_i mean_j(log clip(p_ij) where t_ij is 1, else log clip(1 - p_ij)) / total, p = sigmoid(outputs).
+
+    The gradient is that of SigmoidCrossEntropy.
+    """
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         outputs, t = binary_pair(outputs, targets, sample_weight)
@@ -62,7 +67,7 @@ def _log(p: Array) -> Any:
 
 
 def exact(loss: Loss) -> Loss:
-    """The loss whose derivative is descended, for what compares the two, as L-BFGS does: most are that themselves."""
+    """The loss whose value fits its gradient, as L-BFGS needs it. Most losses are returned unchanged."""
     if isinstance(loss, Summed):
         return replace(loss, loss=exact(loss.loss), mean=False)
     if isinstance(loss, ClippedSoftmaxCrossEntropy):

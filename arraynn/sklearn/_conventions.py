@@ -1,11 +1,11 @@
-"""What scikit-learn does otherwise than arraynn, as layers, losses and optimizers of this package.
+"""Layers, losses and optimizers with scikit-learn's conventions, where they differ from arraynn's.
 
-weights and biases    both begin uniform on ±sqrt(6 / (n_in + n_out)), or sqrt(2 / …) before a logistic: `MLPDense`
+weights and biases    both are drawn uniformly from ±sqrt(6 / (n_in + n_out)), sqrt(2 / …) before a logistic: `MLPDense`
 Adam                  adds ε to √v, the paper's ε̂, not to √v̂: `EpsilonHatAdam`
-momentum              1 is admitted: `HeavySGD`
-outputs of a row      are added up, where arraynn takes their mean; squared errors are halved: `Summed`
-cross-entropies       are those of clipped probabilities, with the gradient of the true ones: in `_clipped`
-Poisson               the deviance, with the terms that do not depend on the outputs: `HalfPoissonDeviance`
+momentum              may be 1: `HeavySGD`
+outputs of a row      are summed, where arraynn takes their mean; squared errors are halved: `Summed`
+cross-entropies       have the value of clipped probabilities and the gradient of the others: in `_clipped`
+Poisson               is the deviance, with the terms that do not depend on the outputs: `HalfPoissonDeviance`
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["EpsilonHatAdam", "HalfPoissonDeviance", "HeavySGD", "MLPDense", "Sum
 
 @dataclass(frozen=True)
 class MLPDense(Dense):
-    """Dense, begun as scikit-learn begins it, and with inputs that may be rows of a SciPy sparse matrix.
+    """Dense layer with scikit-learn's initial weights, whose input may be a SciPy sparse matrix.
 
     factor : weights, then biases, are drawn from the uniform distribution on ±sqrt(factor / (n_in + units)).
     """
@@ -45,7 +45,7 @@ class MLPDense(Dense):
     def __call__(self, params: Nest, x: Any, key: Any = None) -> tuple[Any, Backward]:
         if not hasattr(x, "tocsr"):
             return super().__call__(params, x, key)
-        # NumPy only, and the first layer only: the products are SciPy's, and nobody asks for dx
+        # only on NumPy and only as first layer: the products are SciPy's, and dx is not needed
         y = x @ params["weight"]
         y += params["bias"]
 
@@ -58,11 +58,12 @@ class MLPDense(Dense):
 
 @dataclass(frozen=True)
 class Summed(Loss):
-    """scale Σ_j of the outputs of a row, of a loss that takes their mean.
+    """scale · Σ_j over the outputs of a row, from a loss that takes their mean.
 
     loss : a loss over (N, D) outputs. scale : such as ½ for squared errors.
-    mean : scikit-learn descends the sum of squared errors over the D outputs and reports their mean. True does so too:
-        the gradient is then D times the derivative of the value. (L-BFGS, which compares the two, needs False.)
+    mean : scikit-learn takes the gradient of the sum of squared errors over the D outputs and reports their mean. True
+        does the same: the gradient is then D times the derivative of the value. (L-BFGS needs a value that fits its
+        gradient, so False.)
     """
 
     loss: Loss
@@ -101,7 +102,7 @@ class HalfPoissonDeviance(Poisson):
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         value, poisson_backward = super().__call__(outputs, targets, sample_weight=sample_weight, total=total)
         xp, columns = namespace(outputs), outputs.shape[1]
-        # y log y - y does not depend on the outputs; the log of the added 1 is 0 where y is
+        # y log y - y does not depend on the outputs; where y is 0, log(y + 1) is 0
         constant = targets * xp.log(targets + xp.astype(targets == 0, targets.dtype)) - targets
         rows = xp.sum(constant, axis=1)
         if sample_weight is not None:

@@ -1,4 +1,4 @@
-"""From and to other objects: arraynn's Model, and scikit-learn's own estimators."""
+"""Converts estimators to and from arraynn's Model and scikit-learn's own estimators."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from ._network import ACTIVATIONS, activation_layer, make_network, per_layer, to
 
 
 def make_model(est: Any, optimizer: Optimizer, engine: Any, dtype: str, rows: int) -> Model:
-    """A Model of the fitted estimator's network, at its first weights; rows : of a step, for the penalty's share."""
-    loss, factor = _plain(est._loss, est.n_outputs_)
+    """A Model of the fitted estimator's network, with initial weights. rows : of a step, to scale the penalty."""
+    loss, factor = _arraynn_loss(est._loss, est.n_outputs_)
     penalty = None
     if est.alpha or est.l1:
-        # scikit-learn's penalty goes with its loss, so it is scaled as the loss is
+        # scikit-learn's penalty is added to its loss, so it is scaled as the loss is
         penalty = L1L2(l1=float(est.l1) / factor / rows, l2=float(est.alpha) / 2 / factor / rows)
     layers = [
         Dense(layer.units, weight_initializer=glorot_uniform, weight_regularizer=penalty)
@@ -67,8 +67,8 @@ def to_model(est: Any, optimizer: Optimizer) -> Model:
     return model
 
 
-def _plain(loss: Loss, outputs: int) -> tuple[Loss, float]:
-    """(arraynn's own loss, how many times it scikit-learn's is)."""
+def _arraynn_loss(loss: Loss, outputs: int) -> tuple[Loss, float]:
+    """(arraynn's own loss, the factor by which scikit-learn's loss is larger)."""
     loss = exact(loss)
     if isinstance(loss, Summed):
         return loss.loss, loss.scale * outputs
@@ -94,7 +94,7 @@ def from_model(kind: type, model: Any, classes: Any = None) -> Any:
     )
     outputs = int(params[-1 if link is None else -2]["weight"].shape[1])
     if is_classifier(est):
-        _label(est, np.arange(max(outputs, 2)) if classes is None else np.asarray(classes))
+        _set_classes(est, np.arange(max(outputs, 2)) if classes is None else np.asarray(classes))
     else:
         est._columns = outputs
     est._loss, est.n_outputs_, est.out_activation_ = est._criterion()
@@ -103,7 +103,7 @@ def from_model(kind: type, model: Any, classes: Any = None) -> Any:
     host = tree.map(lambda leaf: backend("numpy").asarray(leaf, copy=True), params)
     if is_classifier(est) and classes is not None:
         place = -1 if link is None else -2
-        host[place], est.loss = _sorted(host[place], np.asarray(classes), est.loss)
+        host[place], est.loss = _sorted_outputs(host[place], np.asarray(classes), est.loss)
         est._loss = est._criterion()[0]
     est.network_ = make_network(hidden, outputs, est._loss, activation=est.activation, dropout=est.dropout)
     if len(est.network_.layers) != len(host):
@@ -124,14 +124,14 @@ def from_model(kind: type, model: Any, classes: Any = None) -> Any:
     return est
 
 
-def _sorted(last: Nest, classes: np.ndarray, loss: Loss) -> tuple[Nest, Loss]:
-    """(last layer, loss) whose outputs stand in the order of the sorted classes, from those in the order given.
+def _sorted_outputs(last: Nest, classes: np.ndarray, loss: Loss) -> tuple[Nest, Loss]:
+    """Reorder (last layer, loss) so that the outputs are in the order of the sorted classes.
 
-    The one output of two classes speaks for the second of them; where the two change places, so does its sign.
-    ValueError where a class is there twice, or the loss is none of those that are known to be the same mirrored.
+    A single output gives the probability of the second class; where the two classes are swapped, its sign changes.
+    Raises ValueError where a class occurs twice, or where the loss is not known to be symmetric under such a swap.
     """
     if classes.ndim != 1:
-        return last, loss  # labels side by side, each a column
+        return last, loss  # multilabel: one column for each label
     order = np.argsort(classes, kind="stable")
     if len(np.unique(classes)) != len(classes):
         raise ValueError(f"classes must differ, one for each output, got {classes.tolist()}")
@@ -141,28 +141,28 @@ def _sorted(last: Nest, classes: np.ndarray, loss: Loss) -> tuple[Nest, Loss]:
         return {"weight": last["weight"][:, order], "bias": last["bias"][order]}, loss
     if type(loss) not in (SigmoidCrossEntropy, BinaryCrossEntropy, Hinge, Focal):
         raise ValueError(
-            f"one output of {type(loss).__name__} speaks for the second class and cannot be turned to the first: "
-            f"classes must be sorted, got {classes.tolist()}"
+            f"the single output of {type(loss).__name__} stands for the second class and cannot be inverted: classes "
+            f"must be sorted, got {classes.tolist()}"
         )
     if isinstance(loss, Focal) and loss.alpha is not None:
-        loss = replace(loss, alpha=1 - loss.alpha)  # alpha goes with the class
+        loss = replace(loss, alpha=1 - loss.alpha)  # alpha is the weight of the second class
     return {"weight": -last["weight"], "bias": -last["bias"]}, loss
 
 
-def _label(est: Any, classes: np.ndarray) -> None:
-    """Let a classifier have these classes; two axes are labels side by side."""
+def _set_classes(est: Any, classes: np.ndarray) -> None:
+    """Set a classifier's classes; an array of two axes means multilabel targets."""
     est._label_binarizer = LabelBinarizer().fit(classes)
     est.classes_ = est._label_binarizer.classes_
 
 
 def _parsed(network: LayerLike, params: Nest) -> tuple[list[int], list[Any], list[float], Nest, LayerLike | None]:
-    """(hidden units, activations, dropout rates, parameters in the order of `make_network`, the link's layer)."""
-    layers, nests = _flat(network, params)
-    places = [i for i, layer in enumerate(layers) if isinstance(layer, Dense)]
-    if not places or places[0] != 0:
+    """(hidden units, activations, dropout rates, parameters in the order of `make_network`, the link layer or None)."""
+    layers, nests = _flattened(network, params)
+    dense_indices = [i for i, layer in enumerate(layers) if isinstance(layer, Dense)]
+    if not dense_indices or dense_indices[0] != 0:
         raise ValueError("the model's network must be a Sequential of Dense layers, activations and dropout")
     hidden, activations, rates, found = [], [], [], []
-    for start, end in pairwise(places):
+    for start, end in pairwise(dense_indices):
         between = list(range(start + 1, end))
         rate = 0.0
         if between and isinstance(layers[between[-1]], Dropout):
@@ -176,17 +176,17 @@ def _parsed(network: LayerLike, params: Nest) -> tuple[list[int], list[Any], lis
         hidden.append(layers[start].units)
         activations.append(activation)
         rates.append(rate)
-    found.append(nests[places[-1]])
-    rest = layers[places[-1] + 1 :]
+    found.append(nests[dense_indices[-1]])
+    rest = layers[dense_indices[-1] + 1 :]
     if len(rest) > 1 or any(not isinstance(layer, (Softmax, Sigmoid)) for layer in rest):
-        raise ValueError(f"after its last Dense the network must end, or make probabilities; it has {rest}")
+        raise ValueError(f"after its last Dense, the network may only have a Softmax or a Sigmoid; it has {rest}")
     return hidden, activations, rates, [*found, *[{} for _ in rest]], rest[0] if rest else None
 
 
-def _flat(network: LayerLike, params: Nest) -> tuple[list[Any], list[Nest]]:
+def _flattened(network: LayerLike, params: Nest) -> tuple[list[Any], list[Nest]]:
     if not isinstance(network, Sequential):
         return [network], [params]
-    pairs = [_flat(layer, own) for layer, own in zip(network.layers, params, strict=True)]
+    pairs = [_flattened(layer, own) for layer, own in zip(network.layers, params, strict=True)]
     return [layer for layers, _ in pairs for layer in layers], [own for _, nests in pairs for own in nests]
 
 
@@ -200,7 +200,7 @@ def from_sklearn(kind: type, mlp: Any) -> Any:
             setattr(est, name, copy.deepcopy(value))
     if is_classifier(est):
         multilabel = mlp.out_activation_ == "logistic" and mlp.n_outputs_ > 1
-        _label(est, np.eye(mlp.n_outputs_, dtype=int) if multilabel else mlp.classes_)
+        _set_classes(est, np.eye(mlp.n_outputs_, dtype=int) if multilabel else mlp.classes_)
     else:
         est._columns = mlp.n_outputs_
     est._loss, _, _ = est._criterion()
@@ -216,7 +216,7 @@ def to_sklearn(est: Any) -> Any:
     kind = neural_network.MLPClassifier if is_classifier(est) else neural_network.MLPRegressor
     names = kind().get_params()
     given = {name: value for name, value in est.get_params(deep=False).items() if name in names}
-    given["activation"] = _one_name(est)
+    given["activation"] = _activation_name(est)
     given["learning_rate"] = est.learning_rate if isinstance(est.learning_rate, str) else "constant"
     given["solver"] = est.solver if isinstance(est.solver, str) else "adam"
     coefs, intercepts = (
@@ -245,7 +245,7 @@ def to_sklearn(est: Any) -> Any:
             setattr(found, name, copy.deepcopy(value))
     found.coefs_, found.intercepts_ = coefs, intercepts
     found.n_outputs_, found.out_activation_ = outputs, out_activation
-    found._no_improvement_count = 0  # what its partial_fit counts on from
+    found._no_improvement_count = 0  # its partial_fit needs this counter
     if is_classifier(est):
         found._label_binarizer = copy.deepcopy(est._label_binarizer)
     return found
@@ -254,8 +254,8 @@ def to_sklearn(est: Any) -> Any:
 _OURS = {"network_", "layer_params_", "validation_loss_curve_", "learning_rate_"}
 
 
-def _one_name(est: Any) -> str:
-    """scikit-learn's name of the activation; ValueError where there are several, or it has none."""
+def _activation_name(est: Any) -> str:
+    """scikit-learn's name of the activation. Raises ValueError for several activations, and for one without a name."""
     if any(tree.leaves(own) for own in est.layer_params_):
         raise ValueError("scikit-learn's networks have no parameters beside those of dense layers")
     count = len(est.coefs_) - 1

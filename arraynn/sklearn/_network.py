@@ -1,4 +1,4 @@
-"""From hyperparameters to a network, and from a network's parameters to coefs_ and intercepts_."""
+"""Builds a network from hyperparameters, and converts its parameters to coefs_ and intercepts_."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ACTIVATIONS = {"identity": Identity(), "logistic": Sigmoid(), "tanh": Tanh(), "r
 
 
 def layer_sizes(hidden_layer_sizes: Any) -> list[int]:
-    """The hidden layers' units as a list; ValueError, as scikit-learn says it, unless all are above 0."""
+    """The hidden layers' units as a list. Raises scikit-learn's ValueError unless all are above 0."""
     sizes = list(hidden_layer_sizes) if hasattr(hidden_layer_sizes, "__iter__") else [hidden_layer_sizes]
     if any(size <= 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
@@ -27,7 +27,7 @@ def layer_sizes(hidden_layer_sizes: Any) -> list[int]:
 
 
 def per_layer(name: str, value: Any, count: int) -> list[Any]:
-    """value for each of `count` hidden layers, from one value or one a layer."""
+    """A list of one value for each of `count` hidden layers, from a single value or from such a list."""
     if not isinstance(value, (list, tuple)):
         return [value] * count
     if len(value) != count:
@@ -36,7 +36,7 @@ def per_layer(name: str, value: Any, count: int) -> list[Any]:
 
 
 def activation_layer(activation: Any) -> LayerLike:
-    """The layer of an activation given by scikit-learn's name or as a layer."""
+    """The activation layer for scikit-learn's name of it; a layer is returned unchanged."""
     if isinstance(activation, str) and activation in ACTIVATIONS:
         return ACTIVATIONS[activation]
     if isinstance(activation, LayerLike) and not isinstance(activation, type):
@@ -49,9 +49,9 @@ def activation_layer(activation: Any) -> LayerLike:
 def make_network(
     hidden: Sequence[int], n_outputs: int, loss: Loss, *, activation: Any = "relu", dropout: Any = 0.0
 ) -> Sequential:
-    """Dense, activation and dropout for each hidden layer; Dense for the outputs, whose link is the loss's.
+    """Dense, activation and dropout for each hidden layer, then Dense for the outputs.
 
-    A loss over probabilities gets the layer that makes them.
+    A loss over probabilities gets a Softmax or Sigmoid after them; other losses apply their link themselves.
     """
     count = len(hidden)
     activations = [activation_layer(one) for one in per_layer("activation", activation, count)]
@@ -75,12 +75,12 @@ def make_network(
 
 
 def _factor(activation: LayerLike) -> float:
-    # Glorot and Bengio's bound is for a slope of 1 at 0; scikit-learn takes a narrower one for the logistic function
+    # Glorot and Bengio's bound is for a slope of 1 at 0; scikit-learn has a narrower one for the logistic function
     return 2.0 if isinstance(activation, Sigmoid) else 6.0
 
 
 def to_attributes(network: Sequential, params: Nest) -> dict[str, list[Any]]:
-    """coefs_, intercepts_, and layer_params_: what the other layers have, {} for most."""
+    """The attributes coefs_, intercepts_, and layer_params_, the parameters of other layers ({} for most)."""
     dense = [own for layer, own in zip(network.layers, params, strict=True) if isinstance(layer, Dense)]
     return {
         "coefs_": [own["weight"] for own in dense],
@@ -98,20 +98,20 @@ def to_params(network: Sequential, coefs: Iterable[Any], intercepts: Iterable[An
     return [next(dense) if isinstance(layer, Dense) else next(rest) for layer in network.layers]
 
 
-def carried(params: Nest, new: Sequential, features: int) -> Callable[[Nest], Nest]:
-    """A function from nests of one network, an item a layer (parameters, slots), to nests of another.
+def nest_converter(params: Nest, new: Sequential, features: int) -> Callable[[Nest], Nest]:
+    """A function that converts nests of one network (parameters, slots; one item per layer) to nests of another.
 
-    Layers without parameters, such as dropout and most activations, may come and go. params : the first network's.
-    features : columns of X. ValueError where the shapes of the parameters differ.
+    The networks may differ in layers without parameters, such as dropout and most activations. params : of the first
+    network. features : columns of X. Raises ValueError where the shapes of the parameters differ.
     """
     fresh, _ = new.init(np.random.RandomState(0), (features,), "float32")
     have, want = ([i for i, own in enumerate(nest) if tree.leaves(own)] for nest in (params, fresh))
     shapes, wanted = [_shapes(params[i]) for i in have], [_shapes(fresh[i]) for i in want]
     if shapes != wanted:
         raise ValueError(
-            f"the fitted network has parameters of the shapes {_told(shapes)}, the one that is now described "
-            f"{_told(wanted)}; partial_fit and warm_start go on with the same shapes, only dropout, activations and "
-            f"rates may change. Set the parameters back, or fit a clone of the estimator"
+            f"the fitted network has parameters of the shapes {_shapes_text(shapes)}, the hyperparameters now give "
+            f"{_shapes_text(wanted)}; partial_fit and warm_start need the same shapes, only dropout, activations and "
+            f"rates may change. Reset the hyperparameters, or fit a clone of the estimator"
         )
     places = dict(zip(want, have, strict=True))
     return lambda nest: [nest[places[i]] if i in places else own for i, own in enumerate(fresh)]
@@ -121,5 +121,5 @@ def _shapes(own: Nest) -> dict[str, tuple[int, ...]]:
     return {path: tuple(leaf.shape) for path, leaf in tree.items(own)}
 
 
-def _told(layers: list[dict[str, tuple[int, ...]]]) -> str:
+def _shapes_text(layers: list[dict[str, tuple[int, ...]]]) -> str:
     return "; ".join(", ".join(f"{path} {shape}" for path, shape in own.items()) for own in layers)

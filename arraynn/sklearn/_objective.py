@@ -1,7 +1,8 @@
 """scikit-learn's objective, (Σ_i w_i loss_i + α/2 ‖W‖² + l1 ‖W‖₁) / Σ_i w_i, for steps and for L-BFGS.
 
-The penalty is divided by the weight of the batch, which a layer's penalty does not know, and the loss, which does,
-does not see the weights. So the network hands its weights out beside its outputs, and the loss takes both.
+The penalty is divided by the total sample weight of the batch. A layer's penalty does not know that weight, and a loss
+knows it but does not get the layers' parameters. So the network returns its weights beside its outputs, and the loss
+takes both.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..regularizers import L1L2
 
 @dataclass(frozen=True)
 class WithWeights(Layer):
-    """y = (network(x), the weights of its dense layers), with the network's parameters."""
+    """A layer that returns (network(x), the weights of the network's dense layers)."""
 
     network: Sequential
 
@@ -34,7 +35,7 @@ class WithWeights(Layer):
 
     @cached_property
     def dense(self) -> tuple[int, ...]:
-        """The places of the dense layers."""
+        """The indices of the dense layers."""
         return tuple(i for i, layer in enumerate(self.network.layers) if isinstance(layer, Dense))
 
     def init(self, rng: Any, input_shape: Shape, dtype: str = "float32") -> tuple[Nest, Shape]:
@@ -58,10 +59,10 @@ class WithWeights(Layer):
 
 @dataclass(frozen=True)
 class PerSample(Loss):
-    """The loss of (outputs, weights): the data's, plus the penalty on the weights over the batch's total weight.
+    """The loss of (outputs, weights): the data loss, plus the penalty on the weights over the batch's total weight.
 
-    loss : of the outputs. penalty : of one weight array. A row block adds its share of the penalty: its weight over
-    the batch's.
+    loss : of the outputs. penalty : of one weight array. A row block adds a share of the penalty: its total weight over
+    that of the batch.
     """
 
     loss: Loss
@@ -79,7 +80,7 @@ class PerSample(Loss):
         value, loss_backward = self.loss(y, targets, sample_weight=sample_weight, total=total)
         own = self.total(targets, sample_weight)
         total = own if total is None else total
-        # own / total² is 1 / total for a batch taken whole; without any weight there is no loss and no penalty
+        # own / total² is 1 / total for an unsplit batch; a batch of total weight 0 has no loss and no penalty
         divisor = (
             (total or 1)
             if isinstance(total, (int, float))

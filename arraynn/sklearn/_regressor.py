@@ -1,4 +1,4 @@
-"""The regressor."""
+"""`MLPRegressor`: scikit-learn's regressor on arraynn's blocks."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ NAMED = {
 
 @documented
 class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
-    """scikit-learn's MLPRegressor, parameter by parameter, on any array, and with more.
+    """Multilayer perceptron regressor with the interface of scikit-learn's MLPRegressor, on arrays of any library.
 
-    loss : "squared_error", half of it, as scikit-learn has it (with several outputs it descends the sum over them and
-        reports the mean); "poisson", half of the deviance, with a log link, for y of at least 0; "absolute_error",
-        "huber", "log_cosh", "quantile" (the median); or any loss of arraynn, such as nn.Quantile(q=0.9).
+    loss : "squared_error", halved as in scikit-learn (with several outputs, the gradient is that of their sum, the
+        reported value their mean); "poisson", half of the deviance, with a log link, for y of at least 0;
+        "absolute_error", "huber", "log_cosh", "quantile" (the median); or any loss of arraynn, such as
+        nn.Quantile(q=0.9).
     {parameters}
 
     {attributes}
@@ -96,7 +97,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
         X : (n, features) array of any library, SciPy sparse matrix or data frame. y : (n,) or (n, outputs).
         sample_weight : (n,), at least 0, or None for ones.
-        Returns the estimator. Raises what scikit-learn's raises.
+        Returns the estimator. Raises the errors of scikit-learn's fit.
         """
         self._fit(X, y, sample_weight)
         return self
@@ -104,15 +105,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     @available_if(lambda est: est._check_solver())  # type: ignore[untyped-decorator]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
-        """One more pass over these rows."""
+        """Train for one pass over these rows."""
         self._fit(X, y, sample_weight, incremental=True)
         return self
 
     def predict(self, X: Any) -> Any:
-        """Values of rows X: (n,), or (n, outputs), in the library of X."""
+        """Predicted values of rows X: (n,), or (n, outputs), in the library of X."""
         return self._predicted(*self._outputs(X, "predict"))
 
-    # What the base asks.
+    # Methods that the base class calls.
 
     def _targets(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, np.ndarray, np.ndarray | None]:
         options = {"accept_sparse": ["csr", "csc"], "multi_output": True, "dtype": float_dtypes(X), "reset": reset}
@@ -126,7 +127,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     def _criterion(self) -> tuple[Loss, int, str]:
         loss = NAMED[self.loss] if isinstance(self.loss, str) else as_loss(self.loss)
         if loss.targets == "classes":
-            raise ValueError(f"{type(loss).__name__} is a loss over classes; MLPRegressor takes one over values")
+            raise ValueError(f"{type(loss).__name__} is a loss over classes; MLPRegressor takes a loss over values")
         return loss, self._columns, "exp" if isinstance(loss, Poisson) else "identity"
 
     def _encoded(self, y: np.ndarray, codes: np.ndarray | None, loss: Loss) -> np.ndarray:

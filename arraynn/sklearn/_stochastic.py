@@ -1,4 +1,4 @@
-"""The loop of the stochastic solvers: scikit-learn's order of batches, its curves, its ways to stop."""
+"""The training loop of the stochastic solvers, with scikit-learn's order of batches, loss curves and stopping rules."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from ._conventions import EpsilonHatAdam, HeavySGD
 from ._hooks import Hooks
 from ._objective import PerSample, WithWeights
 
-SMALLEST_RATE = 1e-6  #: where scikit-learn's adaptive learning rate gives up
+SMALLEST_RATE = 1e-6  #: at this learning rate, scikit-learn's adaptive schedule stops
 
 
 def make_optimizer(est: Any) -> Optimizer:
-    """The optimizer that the hyperparameters name, at its first learning rate."""
+    """The optimizer that the hyperparameters describe, with its initial learning rate."""
     schedule = est.learning_rate if callable(est.learning_rate) else None
     if isinstance(est.solver, Optimizer):
         return est.solver if schedule is None else replace(est.solver, learning_rate=schedule)
@@ -42,7 +42,7 @@ def make_optimizer(est: Any) -> Optimizer:
 
 
 class Stochastic:
-    """One call of fit or partial_fit with a stochastic solver. est : the estimator; task : its data and loss."""
+    """One call of fit or partial_fit with a stochastic solver. est : the estimator. task : its training data."""
 
     def __init__(self, est: Any, task: Any, incremental: bool) -> None:
         self.est, self.engine, self.incremental = est, task.engine, incremental
@@ -57,7 +57,7 @@ class Stochastic:
         self.start()
 
     def start(self) -> None:
-        """Curves, parameters and optimizer state, new or those of the fit before."""
+        """Set up curves, parameters and optimizer state: new ones, or those of the previous fit."""
         est, task = self.est, self.task
         if not hasattr(est, "loss_curve_"):
             est.loss_curve_, est._training = [], {}
@@ -75,15 +75,15 @@ class Stochastic:
         if self.incremental and "slots" in kept and tree.paths(kept["slots"]) == tree.paths(self.state["slots"]):
             slots = tree.map(lambda leaf: self.engine.asarray(leaf, task.dtype, copy=True), kept["slots"])
             self.state, self.factor = {"step": kept["step"], "slots": slots}, kept["factor"]
-        self.key = Key(int(est._random_state.randint(2**31 - 1)) if _draws(est.network_) else 0)
+        self.key = Key(int(est._random_state.randint(2**31 - 1)) if _may_draw(est.network_) else 0)
         self.optimizer = self.base
         self.set_rate(self.factor)
         self.order = np.arange(task.count)
-        self.batch_size = self.rows_of_a_step()
+        self.batch_size = self.effective_batch_size()
         enough_rows(est.network_, self.batch_size)
         self.parts = list(gen_batches(task.count, self.batch_size))
 
-    def rows_of_a_step(self) -> int:
+    def effective_batch_size(self) -> int:
         size, rows = self.est.batch_size, int(self.task.count)
         if isinstance(size, str):
             return min(200, rows)
@@ -94,7 +94,7 @@ class Stochastic:
         return int(min(max(size, 1), rows))
 
     def split(self, task: Any) -> tuple[Any, Any]:
-        """(training rows, held-out rows): scikit-learn's split, of row numbers instead of rows."""
+        """(training rows, held-out rows) by scikit-learn's split, applied to row numbers."""
         est = self.est
         stratify = task.codes if task.codes is not None and task.codes.shape[1] == 1 else None
         train, held = train_test_split(
@@ -123,10 +123,10 @@ class Stochastic:
                     self.epochs(interrupt.check)
                 except BaseException as error:
                     if isinstance(error, KeyboardInterrupt):
-                        interrupt.requested = 0  # heard
-                    self.leave(error, interrupt.leaving)
+                        interrupt.requested = 0  # handled here
+                    self.finish(error, interrupt.leaving)
                     raise
-                self.leave(None, True)
+                self.finish(None, True)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         if est.early_stopping:
@@ -151,27 +151,29 @@ class Stochastic:
                 )
 
     def epoch(self, check: Callable[[], None]) -> None:
-        """One pass over the rows, or as far as a callback lets it go; loss_ is the mean of the batches' losses, each
-        taken before its step."""
+        """Train for one pass over the rows, which a callback may stop.
+
+        loss_ is the mean of the batches' losses, each computed before its step.
+        """
         est = self.est
         order = None
         if est.shuffle:
-            # of the order before, as scikit-learn's own function draws it: the same stream, the same batches
-            places = np.arange(self.task.count)
-            est._random_state.shuffle(places)
-            self.order = self.order[places]
+            # permutes the previous order with scikit-learn's own draws: the same stream gives the same batches
+            permutation = np.arange(self.task.count)
+            est._random_state.shuffle(permutation)
+            self.order = self.order[permutation]
             order = self.engine.asarray(self.order, self.engine.index_dtype)
-        losses, taken = [], self.parts
+        losses, batches_done = [], self.parts
         for count, part in enumerate(self.parts, 1):
             self.params, self.state, logs = self.step(self.params, self.state, self.batch(part, order), self.key)
             losses += [logs["data_loss"], logs["penalty"]]
             stop = self.hooks.end_batch()
             check()
             if stop:
-                taken = self.parts[:count]
+                batches_done = self.parts[:count]
                 break
         sums = np.reshape(self.engine.fetch(losses), (-1, 2)).sum(axis=1)
-        sizes = [part.stop - part.start for part in taken]
+        sizes = [part.stop - part.start for part in batches_done]
         rows = sum(sizes)
         est.loss_ = float(sum(value * size for value, size in zip(sums, sizes, strict=True)) / rows)
         est.n_iter_ += 1
@@ -188,7 +190,7 @@ class Stochastic:
         return take(task.x, rows, chosen), take(task.targets, rows, chosen), weight
 
     def finish_epoch(self) -> bool:
-        """Curves, scores and learning rate at an epoch's end; returns whether to stop."""
+        """Update curves, scores and learning rate at an epoch's end. Returns whether to stop."""
         est = self.est
         if est.verbose:
             print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
@@ -202,19 +204,19 @@ class Stochastic:
         if self.waited <= est.n_iter_no_change:
             return False
         what = "Validation score" if est.early_stopping else "Training loss"
-        said = f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change:d} consecutive epochs."
+        message = f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change:d} consecutive epochs."
         if not self.adapts or est.learning_rate != "adaptive":
-            self.say(f"{said} Stopping.")
+            self.print_if_verbose(f"{message} Stopping.")
             return True
         if est.learning_rate_ <= SMALLEST_RATE:
-            self.say(f"{said} Learning rate too small. Stopping.")
+            self.print_if_verbose(f"{message} Learning rate too small. Stopping.")
             return True
         self.set_rate(self.factor / 5)
-        self.say(f"{said} Setting learning rate to {est.learning_rate_:f}")
+        self.print_if_verbose(f"{message} Setting learning rate to {est.learning_rate_:f}")
         self.waited = 0
         return False
 
-    def say(self, text: str) -> None:
+    def print_if_verbose(self, text: str) -> None:
         if self.est.verbose:
             print(text)
 
@@ -226,14 +228,14 @@ class Stochastic:
         value, _ = est._loss(outputs, held.targets, sample_weight=held.weight)
         est.validation_scores_.append(score)
         est.validation_loss_curve_ += self.engine.fetch([value])
-        self.say(f"Validation score: {score:f}")
+        self.print_if_verbose(f"Validation score: {score:f}")
         self.waited = self.waited + 1 if score < est.best_validation_score_ + est.tol else 0
         if score > est.best_validation_score_:
             est.best_validation_score_ = score
             self.best = tree.copy(self.params)
 
     def set_rate(self, factor: float) -> None:
-        """Take the first learning rate times factor from now on."""
+        """Set the learning rate to the initial one times factor."""
         rate = self.base.learning_rate
         scaled = rate if factor == 1 else Scaled(rate, factor) if callable(rate) else rate * factor
         self.factor = factor
@@ -245,10 +247,11 @@ class Stochastic:
         clip = None if self.est.clip_norm is None else float(self.est.clip_norm)
         self.step = make_unchecked_step(self.network, self.loss, optimizer, clip_norm=clip)
 
-    def leave(self, raised: BaseException | None, whole: bool) -> None:
-        """On the way out, of whatever kind, the estimator has the parameters and what a next call goes on from.
+    def finish(self, raised: BaseException | None, whole: bool) -> None:
+        """Give the estimator its parameters and the state that a next call continues from.
 
-        raised : why it ends, None where it is done; whole : whether no step was broken off.
+        Called at the end of every fit. raised : the exception that ends the fit, or None. whole : whether no step was
+        interrupted.
         """
         home = self.task.home
         try:
@@ -266,6 +269,6 @@ def penalty_of(est: Any) -> L1L2:
     return L1L2(l1=float(est.l1), l2=float(est.alpha) / 2)
 
 
-def _draws(network: Any) -> bool:
-    """Whether a training pass of any of its layers takes random numbers, as far as is known: all but the plain."""
+def _may_draw(network: Any) -> bool:
+    """Whether a layer may draw random numbers in training: true for all but activations and dense layers."""
     return any(not isinstance(layer, (Activation, Dense)) for layer in network.layers)

@@ -1,6 +1,7 @@
-"""Trust: is a backward the derivative of its forward, does another library's autodiff agree, do the backends agree?
+"""Checks for tests: a backward against finite differences, against another library's autodiff, and between backends.
 
-Slow on purpose, and for tests: `check_backward` and `check_against` raise AssertionError, `check_backends` reports.
+They are thorough rather than fast. `check_backward` and `check_against` raise AssertionError, `check_backends` returns
+a report.
 """
 
 from ._check_against import check_against

@@ -1,4 +1,4 @@
-"""A second opinion: another library's autodiff of the same forward."""
+"""`check_against`: compares a backward with another library's autodiff of the same forward."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def check_against(
 ) -> None:
     """Compare backward with the autodiff of `oracle`, which runs the same forward on its own arrays, in float64.
 
-    block, args, key, seed, wrt, kwargs : as in `check_backward`; the arguments may be of any library, and are moved.
-    oracle : "torch" (torch.autograd) or "jax" (jax.vjp); ImportError where it is not installed.
-    rtol : of the largest element of each gradient, 1e-9 by default. A gradient that is nothing but rounding, as that
-        of a bias before BatchNorm, whose mean takes it away again, may differ by 1e-13 of the largest of all.
+    block, args, key, seed, wrt, kwargs : as in `check_backward`; arguments of any library are converted.
+    oracle : "torch" (torch.autograd) or "jax" (jax.vjp); ImportError if it is not installed.
+    rtol : relative to the largest element of each gradient, 1e-9 by default. A gradient that consists of rounding
+        errors may differ by 1e-13 of the largest gradient, such as that of a bias before BatchNorm, which cancels it.
 
-    Raises AssertionError that names the gradient, the worst element, and both values. Differences cannot tell an
-    error this small, and the oracle cannot tell a forward that is not the one meant: the checks go together.
-    At kinks the two may differ, as both are right: torch takes 1/2 at the tie of a maximum, where relu takes 0.
+    Raises AssertionError that names the gradient, the worst element, and both values. Finite differences cannot detect
+    errors this small, and an oracle cannot detect a wrong forward, so the two checks complement each other. At kinks
+    the two may differ although both are right: torch takes 1/2 at the tie of a maximum, relu takes 0.
     """
     case = case_of(block, args, kwargs, key, seed, wrt)
     if oracle not in ORACLES:
@@ -72,9 +72,9 @@ def _differs(leaf: Leaf, got: np.ndarray, expected: np.ndarray, rtol: float, noi
     error = np.abs(got - expected)
     if np.all(error <= rtol * np.max(np.abs(expected)) + noise):
         return []
-    at = np.unravel_index(int(np.nanargmax(np.where(np.isnan(error), np.inf, error))), got.shape)
-    place = [int(i) for i in at]
-    return [f"{leaf.gradient} is wrong, most at {place}: expected {expected[at]:.17g}, got {got[at]:.17g}"]
+    worst = np.unravel_index(int(np.nanargmax(np.where(np.isnan(error), np.inf, error))), got.shape)
+    index = [int(i) for i in worst]
+    return [f"{leaf.gradient} is wrong, most at {index}: expected {expected[worst]:.17g}, got {got[worst]:.17g}"]
 
 
 def _on_host(x: Array) -> np.ndarray:
@@ -85,7 +85,7 @@ def _torch() -> tuple[Callable[[np.ndarray], Any], AbstractContextManager[Any], 
     import torch
 
     class Recorded(torch.Tensor):  # type: ignore[misc]
-        """A tensor on which augmented assignment rebinds: autograd must not lose a value that it needs again."""
+        """A tensor whose augmented assignment makes a new tensor, as autograd needs the old values again."""
 
         __iadd__ = torch.Tensor.__add__
         __isub__ = torch.Tensor.__sub__

@@ -1,4 +1,4 @@
-"""Do the backends agree, layer by layer?"""
+"""`check_backends`: compares the values and gradients of backends, layer by layer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..backends import Backend, backend, of
 from ..layers import Sequential
 from ..losses import as_loss
 
-Stage = tuple[str, str]  #: where, and what: ("0 Dense", "y")
+Stage = tuple[str, str]  #: (layer, name of the value): ("0 Dense", "y")
 
 
 @dataclass(frozen=True)
 class ParityRow:
-    """How far one value on one backend is from the first backend's.
+    """The difference of one value on one backend from the first backend's.
 
     layer : "0 Dense", or "loss". quantity : "y", "dx", or a parameter's gradient, "dweight". backend : its name.
     ulps : the largest |a - b| in units in the last place of the larger of the two, element by element.
@@ -38,7 +38,7 @@ class ParityRow:
 
 @dataclass(frozen=True)
 class Parity:
-    """What `check_backends` found: `rows`, plain data in the order of the pass; printed, it is a table."""
+    """The result of `check_backends`: `rows`, plain data in the order of the pass. It prints as a table."""
 
     reference: str
     dtype: str
@@ -50,8 +50,9 @@ class Parity:
         return max((row for row in self.rows if not self.is_rounding(row)), key=lambda row: row.relative, default=None)
 
     def is_rounding(self, row: ParityRow) -> bool:
-        """Whether a gradient, and its error, are so small beside the largest gradient that they are made of rounding,
-        as of a bias before BatchNorm, whose mean takes it away again: no two backends round alike, and none is wrong.
+        """Whether a gradient and its error are so small beside the largest gradient that they are rounding errors.
+
+        An example is a bias before BatchNorm, which cancels it. Backends round differently, and none is wrong.
         """
         gradients = [one.size for one in self.rows if one.quantity.startswith("d")]
         noise = 16 * float(np.finfo(self.dtype).eps) * max(gradients, default=0.0)
@@ -61,10 +62,10 @@ class Parity:
         names = list(dict.fromkeys(row.backend for row in self.rows))
         lines = [["layer", "value", *[part for name in names for part in (name, "")]]]
         lines.append(["", "", *["ulps", "relative"] * len(names)])
-        for place in dict.fromkeys((row.layer, row.quantity) for row in self.rows):
-            found = {row.backend: row for row in self.rows if (row.layer, row.quantity) == place}
+        for label in dict.fromkeys((row.layer, row.quantity) for row in self.rows):
+            found = {row.backend: row for row in self.rows if (row.layer, row.quantity) == label}
             cells = [text for n in names for text in self._cells(found[n])]
-            lines.append([*place, *cells])
+            lines.append([*label, *cells])
         title = f"largest difference from {self.reference}, in {self.dtype}"
         return "\n".join([title, table(lines, right=range(2, len(lines[0])))])
 
@@ -85,14 +86,14 @@ def check_backends(
     dtype: str = "float32",
     seed: int = 0,
 ) -> Parity:
-    """Run one forward and backward pass on each backend, from the same numbers, and tell where they come apart.
+    """Run one forward and backward pass on each backend, from the same numbers, and report where they differ.
 
-    model : a `Model`, or a network with its loss= and, unless they shall be drawn from `seed`, its params=.
-    x, y : inputs and targets, of any library. names : what `arraynn.backend` takes; the first is the reference.
+    model : a `Model`, or a network with its loss= and its params= (drawn from `seed` if not given).
+    x, y : inputs and targets, of any library. names : backends, as for `arraynn.backend`; the first is the reference.
     key : `Key` of a training pass; None is inference. dtype : "float32" or "float64".
-    Returns a `Parity`. Each backend goes on from its own values, so differences add up along the pass; a layer where
-    they jump is the one to look at. Where terms cancel, many ulps are no error: look at `relative` too. Where nothing
-    but rounding is left of a gradient, the table says so.
+    Returns a `Parity`. Each backend continues from its own values, so differences add up along the pass. A layer at
+    which they jump is suspect. Where terms cancel, many ulps are no error, so see `relative` too. The table marks
+    gradients that consist of rounding errors.
     Raises BackendUnavailable for a backend that cannot be used.
 
     >>> import numpy as np
@@ -105,13 +106,13 @@ def check_backends(
     """
     network = getattr(model, "network", model)
     rule = as_loss(loss if loss is not None else getattr(model, "loss", None))
-    own = getattr(model, "params", None) if params is None else params
-    if own is None:
+    weights = getattr(model, "params", None) if params is None else params
+    if weights is None:
         shapes = tree.map(lambda leaf: tuple(leaf.shape[1:]), x)
-        own, _ = network.init(np.random.default_rng(seed), shapes, dtype)
-    batch = {"params": own, "x": x, "targets": y, "weight": sample_weight}
+        weights, _ = network.init(np.random.default_rng(seed), shapes, dtype)
+    batch = {"params": weights, "x": x, "targets": y, "weight": sample_weight}
     if len(names) < 2:
-        raise ValueError(f"two backends or more are compared, got {list(names)!r}")
+        raise ValueError(f"names must hold at least two backends to compare, got {list(names)!r}")
     backends = [backend(name) for name in names]
     passes = [_run(network, rule, key, _put(b, batch, dtype)) for b in backends]
     rows = [
@@ -133,41 +134,41 @@ def _put(where: Backend, batch: Nest, dtype: str) -> Any:
 
 
 def _run(network: LayerLike, loss: Any, key: Any, batch: Any) -> dict[Stage, np.ndarray]:
-    """Every value of one pass, forward and back, on the host, in the order in which they come."""
+    """Every value of one forward and backward pass, on the host, in the order of computation."""
     with of(tree.leaves(batch["x"])[0]).context():
-        seen: dict[Stage, np.ndarray] = {}
-        x, backwards = _forward("", network, batch["params"], batch["x"], key, seen)
+        values_seen: dict[Stage, np.ndarray] = {}
+        x, backwards = _forward("", network, batch["params"], batch["x"], key, values_seen)
         value, loss_backward = loss(x, batch["targets"], sample_weight=batch["weight"])
-        _keep(seen, "loss", "loss", value)
+        _record(values_seen, "loss", "loss", value)
         dy = loss_backward()
-        _keep(seen, "loss", "dy", dy)
-        for place, backward in reversed(backwards):
+        _record(values_seen, "loss", "dy", dy)
+        for label, backward in reversed(backwards):
             dy, grads = backward(dy, need_dx=True)
-            _keep(seen, place, "dx", dy)
+            _record(values_seen, label, "dx", dy)
             for path, gradient in tree.items(tree.trained(grads)):
-                _keep(seen, place, f"d{path}", gradient)
-    return seen
+                _record(values_seen, label, f"d{path}", gradient)
+    return values_seen
 
 
-def _forward(prefix: str, network: Any, params: Nest, x: Nest, key: Any, seen: Any) -> tuple[Nest, list[Any]]:
-    """The layers of a Sequential one by one, others as a whole: y, and their backwards with their places."""
+def _forward(prefix: str, network: Any, params: Nest, x: Nest, key: Any, values_seen: Any) -> tuple[Nest, list[Any]]:
+    """(y, [(layer's name, backward)]) of a network; the layers of a Sequential are run one by one."""
     if not isinstance(network, Sequential):
         y, backward = network(params, x, key)
-        place = f"{prefix} {type(network).__name__}".strip()
-        _keep(seen, place, "y", y)
-        return y, [(place, backward)]
+        label = f"{prefix} {type(network).__name__}".strip()
+        _record(values_seen, label, "y", y)
+        return y, [(label, backward)]
     backwards = []
-    for i, (layer, own) in enumerate(zip(network.layers, params, strict=True)):
-        place = f"{prefix}.{i}" if prefix else str(i)
-        x, found = _forward(place, layer, own, x, None if key is None else key.fold_in(i), seen)
+    for i, (layer, weights) in enumerate(zip(network.layers, params, strict=True)):
+        label = f"{prefix}.{i}" if prefix else str(i)
+        x, found = _forward(label, layer, weights, x, None if key is None else key.fold_in(i), values_seen)
         backwards += found
     return x, backwards
 
 
-def _keep(seen: dict[Stage, np.ndarray], place: str, name: str, nest: Nest) -> None:
+def _record(values_seen: dict[Stage, np.ndarray], label: str, name: str, nest: Nest) -> None:
     for path, leaf in tree.items(nest):
         if leaf is not None:
-            seen[place, f"{name}.{path}" if path else name] = np.array(of(leaf).to_numpy(leaf))
+            values_seen[label, f"{name}.{path}" if path else name] = np.array(of(leaf).to_numpy(leaf))
 
 
 def _distance(a: np.ndarray, b: np.ndarray, dtype: str) -> tuple[float, float, float]:

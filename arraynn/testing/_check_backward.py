@@ -1,4 +1,4 @@
-"""Is a backward the derivative of its forward?"""
+"""`check_backward`: compares a backward with finite differences of its forward."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..backends import of
 from ._case import Case, Leaf, case_of, floats_of, host, is_loss, paired, takes_need_dx, widest
 from ._differences import ACCURACY, Accuracy, Verdict, elements, hint, judge, wrong_or_kinked
 
-WORDS = "backward must be free of side effects"
-TRIED = {"float32": " (every block is tried with float32 too, and must stay in it)"}
+NO_SIDE_EFFECTS = "backward must be free of side effects"
+DTYPE_NOTE = {"float32": " (every block is also checked with float32, and must return float32)"}
 
 
 def check_backward(
@@ -33,27 +33,27 @@ def check_backward(
     """Compare every gradient that backward returns with central differences, s'(x) = (s(x + h) - s(x - h)) / 2h.
 
     block, args : a block and its arguments: arrays, nests of arrays, or anything else it takes, on any backend;
-        or a layer as (layer, params, x) or (layer, x), where params are drawn beside x; or a loss as
+        or a layer as (layer, params, x) or (layer, x), whose params are then drawn; or a loss as
         (loss, outputs, targets). kwargs go to the block and have no gradient, like a loss's targets.
     key : `Key` of a layer's training pass; None checks inference. seed : of the cotangent dy and of drawn params.
-    rtol : None takes 1e-6 in float64. Where the device has no float64 (JAX without x64, many GPUs), differences are
-        taken in float32, which can tell 2e-3 at best.
-    limit : of a larger array, this many elements are looked at, drawn at random.
-    wrt : names of the arguments whose gradients backward returns, in its order, where that is not all float arrays.
+    rtol : None is 1e-6 in float64. If the device has no float64 (JAX without x64, many GPUs), differences are taken in
+        float32, which reach 2e-3 at best.
+    limit : of a larger array, this many randomly chosen elements are checked.
+    wrt : names of the arguments whose gradients backward returns, in its order, if that is not all float arrays.
 
-    s = Σ c y with a random c of both signs. Differences are taken at h and h / 2: as halving h must quarter the
-    error, both together tell the derivative to O(h⁴). Where they disagree with backward, h is made smaller.
-    Integer arguments and values under "statistics" are passed by. A layer's penalty is checked too.
+    s = Σ c y with a random c of both signs. Differences are taken at h and h / 2: halving h quarters the error, so both
+    together give the derivative to O(h⁴). Where they disagree with backward, smaller h are tried. Integer arguments and
+    values under "statistics" are not checked. A layer's penalty is checked too.
 
-    Raises AssertionError that names the wrong gradient, its worst element, what was expected and what was got, with a
-    hint where the error has a known face. At a kink (the slopes from both sides differ) it says so: move the test
-    point. Also raised where y or a gradient has another dtype or shape than it must (float32 in, float32 out, is
-    tried as well), where an argument or dy was written to, where backward called twice, or after other calls of the
-    forward, gives another answer, and where need_dx=False changes more than dx to None.
+    Raises AssertionError that names the wrong gradient, its worst element, the expected and the actual value, with a
+    hint for common mistakes. At a kink (the slopes from both sides differ) the message says so: move the test point.
+    It is also raised if y or a gradient has a wrong dtype or shape (float32 in must give float32 out), if an argument
+    or dy is written to, if a second call of backward gives another result, and if need_dx=False changes anything
+    but dx, which becomes None.
 
     >>> import numpy as np
     >>> from arraynn import tanh
-    >>> check_backward(tanh, np.asarray([1.0, 3.0]))  # right: it says nothing
+    >>> check_backward(tanh, np.asarray([1.0, 3.0]))  # correct: nothing is raised
     >>> def double(x):
     ...     return 2 * x, lambda dy: -2 * dy
     >>> check_backward(double, np.asarray([1.0, 3.0]))
@@ -77,14 +77,14 @@ def check_backward(
 
 
 def _check_penalty(layer: LayerLike, case: Case, dtype: str, rng: Any, rtol: float | None, limit: int) -> None:
-    """The penalty as a block of the layer's parameters; absent gradients are zero."""
+    """Check the penalty as a block of the layer's parameters; missing gradients count as zero."""
     form = case.inputs["params"]
     if not is_array(layer.penalty(form)[0]):
         return  # a plain number, 0.0: no penalty
 
     def penalty(params: Nest) -> tuple[Any, Callable[..., Any]]:
         value, backward = layer.penalty(params)
-        return value, lambda dpenalty=1.0: (None, _filled(params, backward(dpenalty)))
+        return value, lambda dpenalty=1.0: (None, _with_zeros(params, backward(dpenalty)))
 
     def run(inputs: dict[str, Nest], rest: Nest) -> Any:
         return penalty(inputs["params"])
@@ -93,17 +93,17 @@ def _check_penalty(layer: LayerLike, case: Case, dtype: str, rng: Any, rtol: flo
     _check(replace(case, name=name, inputs={"params": form, "x": ()}, rest=(), run=run), dtype, rng, rtol, limit)
 
 
-def _filled(params: Nest, part: Nest) -> Nest:
-    """A penalty's gradient with zeros where it says nothing."""
+def _with_zeros(params: Nest, part: Nest) -> Nest:
+    """A penalty's gradient, with zeros where it has none."""
     if isinstance(params, dict):
-        return {k: _filled(v, part.get(k) if part is not None else None) for k, v in params.items()}
+        return {k: _with_zeros(v, part.get(k) if part is not None else None) for k, v in params.items()}
     if isinstance(params, (list, tuple)):
-        return [_filled(v, part[i] if part is not None else None) for i, v in enumerate(params)]
+        return [_with_zeros(v, part[i] if part is not None else None) for i, v in enumerate(params)]
     return params * 0 if part is None else part
 
 
 def _check(case: Case, dtype: str, rng: Any, rtol: float | None, limit: int) -> None:
-    """The checks in one dtype; limit 0 leaves out the differences."""
+    """Run all checks in one dtype; limit 0 leaves out the finite differences."""
     before = [host(x) for x in case.arrays()]
     y, backward = case.call()
     loss = is_loss(backward)
@@ -112,24 +112,24 @@ def _check(case: Case, dtype: str, rng: Any, rtol: float | None, limit: int) -> 
     outputs = floats_of(y)
     if any(np.any(np.isnan(leaf)) for leaf in outputs):
         raise AssertionError(f"{case.name}: y is nan at the test point; take one where forward is defined")
-    cotangents = [_signed(rng, leaf.shape) for leaf in outputs]
+    cotangents = [_random_cotangent(rng, leaf.shape) for leaf in outputs]
     dy = float(cotangents[0]) if loss else _like(y, cotangents)
     dy_before = [host(leaf) for leaf in tree.leaves(dy)]
 
     first = case.gradients(backward(dy), loss)
-    got = _check_forms(case, first, dtype)
+    got = _checked_gradients(case, first, dtype)
     kept = {leaf.path: host(gradient) for leaf, gradient in got}
     if limit:
         _check_slopes(case, dtype, got, cotangents, outputs, rng, rtol, limit)
 
-    # The differences have called forward many times since; backward must still speak of its own.
-    again = _check_forms(case, case.gradients(backward(dy), loss), dtype)
-    _check_same(case, kept, again, f"called twice, it gave another answer; {WORDS}")
-    _same_arrays(before, case.arrays(), f"{case.name}: backward wrote to an argument of forward; {WORDS}")
-    _same_arrays(dy_before, tree.leaves(dy), f"{case.name}: backward wrote to dy; {WORDS}")
-    _same_arrays(outputs, floats_of(y), f"{case.name}: backward wrote to y; {WORDS}")
+    # The differences have called forward many times; the first backward must still give its own gradients.
+    second = _checked_gradients(case, case.gradients(backward(dy), loss), dtype)
+    _check_same(case, kept, second, f"called twice, it gave another result; {NO_SIDE_EFFECTS}")
+    _same_arrays(before, case.arrays(), f"{case.name}: backward wrote to an argument of forward; {NO_SIDE_EFFECTS}")
+    _same_arrays(dy_before, tree.leaves(dy), f"{case.name}: backward wrote to dy; {NO_SIDE_EFFECTS}")
+    _same_arrays(outputs, floats_of(y), f"{case.name}: backward wrote to y; {NO_SIDE_EFFECTS}")
     if loss:
-        one, default = (_check_forms(case, case.gradients(d, loss), dtype) for d in (backward(1.0), backward()))
+        one, default = (_checked_gradients(case, case.gradients(d, loss), dtype) for d in (backward(1.0), backward()))
         _check_same(case, {leaf.path: host(g) for leaf, g in one}, default, "backward() is not backward(1.0)")
     elif case.is_layer or takes_need_dx(backward):
         _check_need_dx(case, backward, dy, kept, dtype)
@@ -141,12 +141,12 @@ def _check_outputs(case: Case, y: Nest, dtype: str, loss: bool) -> None:
     for path, leaf in tree.items(y):
         if is_array(leaf) and is_float(leaf) and leaf.dtype != of(leaf).dtype(dtype):
             where = f"y.{path}" if path else "y"
-            tried = TRIED.get(dtype, "")
-            raise AssertionError(f"{case.name}: {where} has dtype {leaf.dtype}, its arguments {dtype}{tried}")
+            note = DTYPE_NOTE.get(dtype, "")
+            raise AssertionError(f"{case.name}: {where} has dtype {leaf.dtype}, its arguments {dtype}{note}")
 
 
-def _check_forms(case: Case, gradients: dict[str, Nest], dtype: str) -> list[tuple[Leaf, Array]]:
-    """Each gradient with the leaf it belongs to, after a look at its dtype and shape."""
+def _checked_gradients(case: Case, gradients: dict[str, Nest], dtype: str) -> list[tuple[Leaf, Array]]:
+    """Each gradient with its leaf, after a check of its dtype and shape."""
     leaves = {leaf.path: leaf for leaf in case.leaves()}
     found = []
     for name, gradient in gradients.items():
@@ -166,10 +166,8 @@ def _check_forms(case: Case, gradients: dict[str, Nest], dtype: str) -> list[tup
                     f"{case.name}: {leaf.gradient} has shape {shape}, {leaf.name} has {tuple(leaf.array.shape)}"
                 )
             if g.dtype != leaf.array.dtype:
-                tried = TRIED.get(dtype, "")
-                raise AssertionError(
-                    f"{case.name}: {leaf.gradient} has dtype {g.dtype}, {leaf.name} has {dtype}{tried}"
-                )
+                note = DTYPE_NOTE.get(dtype, "")
+                raise AssertionError(f"{case.name}: {leaf.gradient} has dtype {g.dtype}, {leaf.name} has {dtype}{note}")
             found.append((leaf, g))
     return found
 
@@ -187,14 +185,14 @@ def _check_slopes(
     accuracy = ACCURACY[dtype] if rtol is None else replace(ACCURACY[dtype], rtol=rtol)
     wrong, kinks, right = [], [], []
     rows = next((x.shape[0] for x in tree.leaves(case.inputs["x"] if case.is_layer else case.inputs) if x.shape), 0)
-    # a gradient that is 0 because its terms cancel, as of a bias that softmax takes away again, is made of rounding
+    # a gradient that is 0 because its terms cancel, as of a bias before softmax, consists of rounding errors
     sizes = [np.abs(values[np.isfinite(values)]) for values in (host(gradient) for _, gradient in got)]
     rounding = 16 * accuracy.epsilon * max((float(np.max(size, initial=0.0)) for size in sizes), default=0.0)
     for leaf, gradient in got:
-        with np.errstate(all="ignore"):  # next to infinite logits, differences overflow: that is not the block's fault
+        with np.errstate(all="ignore"):  # beside infinite logits, differences may overflow; the block is not to blame
             verdicts = _verdicts(case, leaf, host(gradient), cotangents, outputs, rng, accuracy, limit, rounding)
         bad, kinked = wrong_or_kinked(verdicts)
-        wrong += [_told(leaf, verdicts, bad, rows, accuracy)] if bad else []
+        wrong += [_error_message(leaf, verdicts, bad, rows, accuracy)] if bad else []
         kinks += [_kink(leaf, kinked[0], len(kinked))] if kinked else []
         right += [] if bad or kinked else [leaf.gradient]
     if wrong or kinks:
@@ -221,7 +219,7 @@ def _verdicts(
     for flat in elements(values.size, limit, rng):
         index = tuple(int(i) for i in np.unravel_index(flat, values.shape))
         value, g = float(values[index]), float(gradient[index])
-        if not np.isfinite(value):  # it cannot be moved, but its gradient must be a number
+        if not np.isfinite(value):  # it cannot be varied, but its gradient must be finite
             verdicts.append(Verdict(index, value, g, np.nan, bool(np.isfinite(g))))
             continue
 
@@ -236,7 +234,7 @@ def _verdicts(
     return verdicts
 
 
-def _told(leaf: Leaf, verdicts: list[Verdict], wrong: list[Verdict], rows: int, accuracy: Accuracy) -> str:
+def _error_message(leaf: Leaf, verdicts: list[Verdict], wrong: list[Verdict], rows: int, accuracy: Accuracy) -> str:
     worst = max(wrong, key=lambda v: abs(v.got - v.expected) if np.isfinite(v.got - v.expected) else np.inf)
     shape = tuple(leaf.array.shape)
     finite = [v for v in verdicts if np.isfinite(v.expected)]
@@ -258,15 +256,15 @@ def _kink(leaf: Leaf, at: Verdict, count: int) -> str:
 
 
 def _check_need_dx(case: Case, backward: Any, dy: Nest, kept: dict[str, np.ndarray], dtype: str) -> None:
-    """need_dx=False makes dx None and changes nothing else."""
+    """Check that need_dx=False makes dx None and changes nothing else."""
     if not takes_need_dx(backward):
         raise AssertionError(f"{case.name}: a layer's backward must take need_dx: backward(dy, need_dx=True)")
     gradients = case.gradients(backward(dy, need_dx=False), False)
     name = "x" if case.is_layer else next(iter(gradients))
     if gradients.pop(name) is not None:
         raise AssertionError(f"{case.name}: with need_dx=False, d{name} must be None")
-    found = _check_forms(case, gradients, dtype)
-    _check_same(case, kept, found, "with need_dx=False it is another")
+    found = _checked_gradients(case, gradients, dtype)
+    _check_same(case, kept, found, "with need_dx=False it differs")
 
 
 def _check_same(case: Case, kept: dict[str, np.ndarray], found: list[tuple[Leaf, Array]], what: str) -> None:
@@ -281,13 +279,13 @@ def _same_arrays(before: list[np.ndarray], after: Sequence[Any], what: str) -> N
             raise AssertionError(what)
 
 
-def _signed(rng: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Random numbers of both signs, none near 0, that float32 holds exactly."""
+def _random_cotangent(rng: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Random numbers of both signs, none near 0, that are exact in float32."""
     drawn = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
     return np.asarray(drawn, dtype=np.float32).astype(np.float64)
 
 
 def _like(y: Nest, cotangents: list[np.ndarray]) -> Nest:
-    """The cotangents as arrays like the float leaves of y; a leaf that is not float gets None."""
+    """The cotangents as arrays like the float leaves of y; other leaves become None."""
     rest = iter(cotangents)
     return tree.map(lambda leaf: of(leaf).asarray(next(rest), leaf.dtype) if is_float(leaf) else None, y)

@@ -49,14 +49,14 @@ def test_undoing_the_split_gives_the_published_set():
     assert np.bincount(y).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 
 
-def test_the_split_never_moves():
+def test_the_split_is_always_the_same():
     _, y_train, x_test, y_test = digits()
     assert y_train[:10].tolist() == TRAIN_START
     assert y_test[:10].tolist() == TEST_START
     assert hashlib.sha256((x_test * 16).astype("u1").tobytes()).hexdigest() == TEST_SUM
 
 
-def test_a_written_part_leaves_the_next_call_and_the_other_part_alone():
+def test_writing_to_a_returned_array_changes_neither_the_next_call_nor_the_other_part():
     x_train, _, x_test, _ = digits()
     x_train[:] = -1
     assert digits()[0].min() == 0

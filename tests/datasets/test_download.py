@@ -29,7 +29,7 @@ def scraps(folder):
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
-def test_the_sum_may_be_of_the_file_or_of_what_is_in_it(tmp_path, mirror):
+def test_the_checksum_may_be_of_the_file_or_of_its_unpacked_content(tmp_path, mirror):
     target = tmp_path / "deep" / "cache" / "a.gz"
     download([mirror + "right.gz"], target, md5(CONTENT), of_unpacked=True)
     packed = target.read_bytes()
@@ -63,14 +63,14 @@ def test_a_failure_keeps_the_file_that_was_there(tmp_path, mirror):
 
 
 @pytest.mark.parametrize(("limit", "told"), [("_MAX_FILE", "longer"), ("_MAX_UNPACKED", "unpacks")])
-def test_an_endless_answer_is_cut_off(tmp_path, mirror, monkeypatch, limit, told):
+def test_an_endless_response_is_cut_off(tmp_path, mirror, monkeypatch, limit, told):
     monkeypatch.setattr(f"arraynn.datasets._download.{limit}", 10)
     with pytest.raises(DataError, match=told):
         download([mirror + "right.gz"], tmp_path / "a.gz", md5(CONTENT), of_unpacked=True)
     assert scraps(tmp_path) == ["mirror"]
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path, mirror):
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path, mirror):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DataError, match="tried"):
         download([mirror + "right.gz"], tmp_path / "file" / "a.gz", md5(CONTENT), of_unpacked=True)

@@ -31,7 +31,7 @@ def test_a_folder_of_mnist_is_refused(small, tmp_path):
         fashion_mnist(small.put(tmp_path, small.arrays((5, 0, 4, 1, 9, 2, 1, 3, 1, 4, 3, 5))))
 
 
-def test_it_is_found_in_its_own_folder_only(small, tmp_path, monkeypatch, nowhere):
+def test_files_are_found_in_the_fashion_mnist_folder_only(small, tmp_path, monkeypatch, nowhere):
     small.put(tmp_path / "data", small.arrays([1] * 12))  # MNIST, by the meaning of that place
     small.put(nowhere / "fashion_mnist", small.arrays([2] * 12))
     monkeypatch.setenv("ARRAYNN_DATA", str(tmp_path / "data"))

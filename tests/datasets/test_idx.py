@@ -44,12 +44,12 @@ def test_round_trip(tmp_path, pack, kind, shape):
     np.testing.assert_array_equal(found, array)
 
 
-def test_compression_is_told_by_content_not_by_name(tmp_path):
+def test_compression_is_detected_by_content_not_by_name(tmp_path):
     np.testing.assert_array_equal(read_idx(written(tmp_path, idx(IMAGES), "plain.gz")), IMAGES)
     np.testing.assert_array_equal(read_idx(str(written(tmp_path, gzip.compress(idx(IMAGES)), "packed"))), IMAGES)
 
 
-def test_a_large_array_passes_in_pieces(tmp_path):
+def test_a_large_array_is_written_and_read_in_pieces(tmp_path):
     array = np.arange(3_000_000, dtype="i4").astype("u1")
     np.testing.assert_array_equal(read_idx(written(tmp_path, gzip.compress(idx(array), 1))), array)
 
@@ -78,7 +78,7 @@ def test_bytes_after_the_gzip_stream_are_refused(tmp_path):
         read_idx(written(tmp_path, gzip.compress(idx(IMAGES)) + b"more"))
 
 
-def test_a_wrong_gzip_sum_is_found(tmp_path):
+def test_a_wrong_gzip_checksum_is_found(tmp_path):
     packed = bytearray(gzip.compress(idx(IMAGES)))
     packed[-8] ^= 1
     with pytest.raises(DataError, match="a-idx"):
@@ -96,7 +96,7 @@ def test_a_wrong_gzip_sum_is_found(tmp_path):
         (b"\0\0\x08\2\0\0\0\0\0\0\0\5", "empty"),
     ],
 )
-def test_bad_headers_are_told(tmp_path, content, told):
+def test_bad_headers_are_refused(tmp_path, content, told):
     for pack in (bytes, gzip.compress):
         with pytest.raises(DataError, match=rf"a-idx.*{told}"):
             read_idx(written(tmp_path, pack(content)))
@@ -104,7 +104,7 @@ def test_bad_headers_are_told(tmp_path, content, told):
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 @pytest.mark.parametrize("sizes", [(2**32 - 1,), (2**20, 28, 28), (2**32 - 1,) * 32, (100_000, 1000)])
-def test_a_huge_declared_shape_takes_no_memory(tmp_path, pack, sizes):
+def test_a_huge_declared_shape_allocates_no_memory(tmp_path, pack, sizes):
     path = written(
         tmp_path, pack(b"\0\0\x0e" + bytes([len(sizes)]) + struct.pack(f">{len(sizes)}I", *sizes) + bytes(9))
     )
@@ -123,7 +123,7 @@ def test_a_compressed_file_beyond_two_gigabytes_is_refused(tmp_path, monkeypatch
         read_idx(written(tmp_path, gzip.compress(idx(IMAGES))))
 
 
-def test_a_bomb_behind_a_small_header_is_not_unpacked(tmp_path):
+def test_a_decompression_bomb_is_not_unpacked(tmp_path):
     path = written(tmp_path, gzip.compress(idx(IMAGES) + bytes(2**26), 1))
     tracemalloc.start()
     try:
@@ -134,7 +134,7 @@ def test_a_bomb_behind_a_small_header_is_not_unpacked(tmp_path):
         tracemalloc.stop()
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path):
+def test_a_missing_file_and_a_folder_are_reported(tmp_path):
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(DataError, match="no such file"):
             read_idx(path)
@@ -146,7 +146,7 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path):
     edits=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), min_size=1, max_size=4),
     keep=st.integers(0, 200),
 )
-def test_a_damaged_file_is_an_array_or_a_data_error(pack, edits, keep):
+def test_a_damaged_file_loads_or_raises_data_error(pack, edits, keep):
     content = bytearray(pack(idx(IMAGES)))
     for place, value in edits:
         content[place % len(content)] = value

@@ -41,7 +41,7 @@ def test_folders_are_classes_in_the_order_of_their_names(tmp_path):
     np.testing.assert_allclose(found.x_train[0, :, :, 0], first, atol=0.5 / 255 + 1e-6)
 
 
-def test_train_and_test_are_kept_apart(tmp_path):
+def test_train_and_test_folders_are_the_two_sets(tmp_path):
     write(tmp_path / "train", 5)
     write(tmp_path / "test", 2, start=5)
     found = load_image_folder(tmp_path, size=8)
@@ -49,7 +49,7 @@ def test_train_and_test_are_kept_apart(tmp_path):
     assert found.y_test.tolist() == [0, 0, 1, 1, 2, 2]
 
 
-def test_sizes_are_made_equal_from_the_middle_square(tmp_path):
+def test_images_are_cropped_to_the_middle_square_and_resized(tmp_path):
     write(tmp_path)
     wide = np.zeros((10, 30), np.uint8)
     wide[:, 10:20] = 255  # the square in the middle, all white
@@ -59,7 +59,7 @@ def test_sizes_are_made_equal_from_the_middle_square(tmp_path):
     assert found.x_train[8].min() > 0.9  # "wide" is the last of its folder; bent, it would have black columns
 
 
-def test_one_coloured_image_gives_all_of_them_three_channels(tmp_path):
+def test_one_colour_image_gives_all_images_three_channels(tmp_path):
     write(tmp_path)
     red = np.zeros((8, 8, 3), np.uint8)
     red[..., 0] = 255
@@ -77,7 +77,7 @@ def test_broken_files_are_counted_named_and_skipped(tmp_path):
     (tmp_path / "zero" / "notes.txt").write_text("no image")
     (tmp_path / "zero" / ".hidden").write_text("passed by")
     with pytest.warns(
-        nn.DataWarning, match=r"2 of 14 files are no images, or broken, and are skipped: one.cut.png, zero"
+        nn.DataWarning, match=r"2 of 14 files are not images, or damaged, and are skipped: one.cut.png, zero"
     ):
         found = load_image_folder(tmp_path, size=8)
     assert len(found.x_train) == 12
@@ -117,14 +117,14 @@ def strange_test(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (lambda folder: None, "is no folder; give one with a subfolder of images for each class"),
+        (lambda folder: None, "is not a folder; give one with a subfolder of images for each class"),
         (lambda folder: folder.mkdir(), "has no subfolders; images need a subfolder for each of at least two"),
         (only_one, "has one subfolder; images need"),
         (empty_class, "no image of the class 'dogs' can be read"),
-        (strange_test, "has a class 'dogs' that is none of those to train on: eight, one, zero"),
+        (strange_test, "has a class 'dogs' that train does not have: eight, one, zero"),
     ],
 )
-def test_folders_that_are_no_classes_are_told(made, said, tmp_path):
+def test_folders_that_are_not_classes_are_reported(made, said, tmp_path):
     made(tmp_path / "photos")
     with pytest.raises(nn.DataError, match=said):
         load_image_folder(tmp_path / "photos")
@@ -169,7 +169,7 @@ def test_train_learns_a_folder_of_images(tmp_path, monkeypatch, capsys):
         ("explain", "name one by --data"),
     ],
 )
-def test_a_size_is_for_folders_of_images(words, said, tmp_path, monkeypatch, capsys):
+def test_a_size_is_refused_for_other_data(words, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     np.savez("points.npz", x=np.zeros((2, 2), "float32"), y=np.zeros(2, int))
     assert main([*words.split(), "--size", "8"]) == 2

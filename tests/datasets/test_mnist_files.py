@@ -20,7 +20,7 @@ def same(found, expected):
     return all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-def test_every_way_of_keeping_the_files_reads_alike(small, tmp_path):
+def test_every_layout_of_the_files_gives_the_same_arrays(small, tmp_path):
     expected = mnist(small.put(tmp_path / "plain", small.arrays()))
     assert same(mnist(str(small.put_packed(tmp_path / "packed", small.arrays()))), expected)
     dotted = [name.replace("-idx", ".idx") for name in FILES]
@@ -29,13 +29,13 @@ def test_every_way_of_keeping_the_files_reads_alike(small, tmp_path):
 
 
 @pytest.mark.parametrize("below", ["mnist", "."])
-def test_the_variable_names_the_folder_or_its_parent(small, tmp_path, monkeypatch, below):
+def test_the_environment_variable_names_the_folder_or_its_parent(small, tmp_path, monkeypatch, below):
     small.put(tmp_path / "data" / below, small.arrays())
     monkeypatch.setenv("ARRAYNN_DATA", str(tmp_path / "data"))
     assert mnist()[0].shape == (12, 784)
 
 
-def test_the_folder_goes_before_the_variable_and_the_variable_before_the_cache(small, tmp_path, monkeypatch, nowhere):
+def test_the_folder_argument_precedes_the_variable_and_the_variable_the_cache(small, tmp_path, monkeypatch, nowhere):
     for place, label in ((tmp_path / "named", 1), (tmp_path / "data", 2), (nowhere / "mnist", 3)):
         small.put(place, small.arrays([label] * 12))
     assert mnist()[1][0] == 3
@@ -44,7 +44,7 @@ def test_the_folder_goes_before_the_variable_and_the_variable_before_the_cache(s
     assert mnist(tmp_path / "named")[1][0] == 1
 
 
-def test_a_named_folder_without_the_files_is_told_and_never_passed_over(small, tmp_path, nowhere):
+def test_a_named_folder_without_the_files_is_an_error(small, tmp_path, nowhere):
     small.put(nowhere / "mnist", small.arrays())
     with pytest.raises(DataError, match="has no train-images-idx3-ubyte, train-labels"):
         mnist(tmp_path / "none")
@@ -53,13 +53,13 @@ def test_a_named_folder_without_the_files_is_told_and_never_passed_over(small, t
         mnist(tmp_path / "half")
 
 
-def test_a_variable_that_names_no_folder_is_told(tmp_path, monkeypatch):
+def test_a_variable_that_names_no_folder_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("ARRAYNN_DATA", str(tmp_path / "none"))
     with pytest.raises(DataError, match=r"ARRAYNN_DATA is .*none"):
         mnist()
 
 
-def test_half_a_set_under_the_variable_is_told(small, tmp_path, monkeypatch):
+def test_an_incomplete_set_under_the_variable_is_reported(small, tmp_path, monkeypatch):
     small.put(tmp_path / "data", small.arrays()[:3], names=FILES[:3])
     monkeypatch.setenv("ARRAYNN_DATA", str(tmp_path / "data"))
     with pytest.raises(DataError, match="data has no t10k-labels-idx1-ubyte"):
@@ -73,7 +73,7 @@ def test_without_a_network_the_message_says_where_the_files_go(nowhere):
         assert part in str(caught.value)
 
 
-def test_what_the_cache_lacks_is_downloaded_and_kept(small, tmp_path, monkeypatch, nowhere):
+def test_files_missing_from_the_cache_are_downloaded_into_it(small, tmp_path, monkeypatch, nowhere):
     remote = small.put_packed(tmp_path / "remote", small.arrays())
     sums = tuple(hashlib.md5(small.idx(array), usedforsecurity=False).hexdigest() for array in small.arrays())
     monkeypatch.setattr("arraynn.datasets._download.urlopen", urllib.request.urlopen)
@@ -104,21 +104,21 @@ def test_what_the_cache_lacks_is_downloaded_and_kept(small, tmp_path, monkeypatc
         (3, lambda right: right[3] + 1, "label 10 at row 1; labels are 0 to 9"),
     ],
 )
-def test_files_that_do_not_fit_are_told(small, tmp_path, place, wrong, told):
+def test_files_that_do_not_fit_each_other_are_reported(small, tmp_path, place, wrong, told):
     contents = small.arrays()
     contents[place] = wrong(contents)
     with pytest.raises(DataError, match=told):
         mnist(small.put(tmp_path, contents))
 
 
-def test_a_damaged_file_is_told_by_name(small, tmp_path):
+def test_a_damaged_file_is_reported_by_name(small, tmp_path):
     folder = small.put(tmp_path / "data", small.arrays())
     (folder / FILES[2]).write_bytes(small.idx(small.arrays()[2])[:-1])
     with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte.*truncated"):
         mnist(folder)
 
 
-def test_images_of_another_type_are_told(small, tmp_path):
+def test_images_of_another_dtype_are_reported(small, tmp_path):
     folder = small.put(tmp_path, small.arrays())
     content = bytearray(small.idx(small.arrays()[0]))
     content[2] = 9
@@ -127,7 +127,7 @@ def test_images_of_another_type_are_told(small, tmp_path):
         mnist(folder)
 
 
-def test_the_cache_follows_the_system(tmp_path, monkeypatch):
+def test_the_cache_folder_follows_the_operating_system(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
     for platform, variable in (("linux", "XDG_CACHE_HOME"), ("win32", "LOCALAPPDATA")):
         monkeypatch.setattr(sys, "platform", platform)

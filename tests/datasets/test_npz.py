@@ -42,7 +42,7 @@ def header(shape, descr="'<f4'"):
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_x_and_y(tmp_path, save):
+def test_a_file_of_x_and_y_has_no_test_data(tmp_path, save):
     data = load_npz(saved(tmp_path, save, x=X, y=Y, other=np.zeros(3)))
     np.testing.assert_array_equal(data.x_train, X)
     np.testing.assert_array_equal(data.y_train, Y)
@@ -53,7 +53,7 @@ def test_x_and_y(tmp_path, save):
 
 
 @pytest.mark.parametrize(("x", "y"), [("x_train", "y_train"), ("x", "y")])
-def test_with_test_data(tmp_path, x, y):
+def test_x_test_and_y_test_are_the_test_data(tmp_path, x, y):
     path = saved(tmp_path, **{"y_test": Y[:2], x: X, y: Y, "x_test": X[:2] + 1})
     x_train, y_train, x_test, y_test = load_npz(str(path))
     for found, expected in ((x_train, X), (y_train, Y), (x_test, X[:2] + 1), (y_test, Y[:2])):
@@ -61,21 +61,21 @@ def test_with_test_data(tmp_path, x, y):
 
 
 @pytest.mark.parametrize("kind", ["?", "u1", "i8", "f2", "f8", ">f4"])
-def test_numbers_of_every_kind_pass(tmp_path, kind):
+def test_every_numeric_dtype_is_loaded(tmp_path, kind):
     x = load_npz(saved(tmp_path, x=X.astype(kind), y=Y)).x_train
     assert x.dtype == np.dtype(kind)
 
 
-def test_columns_first_order_passes(tmp_path):
+def test_fortran_order_is_loaded(tmp_path):
     np.testing.assert_array_equal(load_npz(saved(tmp_path, x=np.asfortranarray(X), y=Y)).x_train, X)
 
 
 @pytest.mark.parametrize(
     ("arrays", "told"),
     [
-        ({"x": X}, "has x, and no y; it needs x and y"),
-        ({"a": X, "b": Y}, "has a, b, and no x, y; it needs"),
-        ({}, "has nothing, and no x, y"),
+        ({"x": X}, "has x, but no y; it needs x and y"),
+        ({"a": X, "b": Y}, "has a, b, but no x, y; it needs"),
+        ({}, "has nothing, but no x, y"),
         ({"x_train": X}, "no y_train"),
         ({"x": X, "y": Y, "x_test": X}, "no y_test"),
         ({"x_test": X, "y_test": Y}, "no x, y"),
@@ -89,7 +89,7 @@ def test_columns_first_order_passes(tmp_path):
         ({"x": X.astype("c8"), "y": Y}, "x in .* is of type complex64"),
     ],
 )
-def test_what_is_wrong_is_told(tmp_path, arrays, told):
+def test_wrong_arrays_raise_an_error_that_names_the_file(tmp_path, arrays, told):
     with pytest.raises(DataError, match=told) as caught:
         load_npz(saved(tmp_path, **arrays))
     assert "a.npz" in str(caught.value)
@@ -100,14 +100,14 @@ class Trap:
         return (pytest.fail, ("a pickled object was loaded",))
 
 
-def test_pickled_objects_are_refused_unopened(tmp_path):
+def test_pickled_objects_are_refused_without_unpickling(tmp_path):
     trapped = np.empty(6, dtype=object)
     trapped[:] = [Trap() for _ in range(6)]
     with pytest.raises(DataError, match=r"y in .*Python objects.*run any code"):
         load_npz(saved(tmp_path, x=X, y=trapped))
 
 
-def test_objects_hidden_in_fields_are_refused(tmp_path):
+def test_objects_in_fields_of_a_structured_dtype_are_refused(tmp_path):
     content = header("(6,)", "[('a', '|O')]") + bytes(48)
     with pytest.raises(DataError, match="Python objects"):
         load_npz(zipped(tmp_path, x=content, y=npy(Y)))
@@ -115,7 +115,7 @@ def test_objects_hidden_in_fields_are_refused(tmp_path):
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 @pytest.mark.parametrize("shape", ["(2**60,)", "(1000000000000, 2)", "(6, 3)", "(6, 1)", "(-6, -2)", "(0, 2**70)"])
-def test_a_shape_that_does_not_fill_the_member_takes_no_memory(tmp_path, method, shape):
+def test_a_shape_larger_than_its_data_allocates_no_memory(tmp_path, method, shape):
     path = zipped(tmp_path, method, x=header(shape) + X.tobytes(), y=npy(Y))
     tracemalloc.start()
     try:
@@ -127,7 +127,7 @@ def test_a_shape_that_does_not_fill_the_member_takes_no_memory(tmp_path, method,
 
 
 @pytest.mark.parametrize("text", ["-" * 9000 + "1", "(" * 4000, "1" + "+1" * 4000, "[]", "{}", ""])
-def test_a_header_made_to_choke_the_parser_is_refused(tmp_path, text):
+def test_a_header_that_overloads_the_parser_is_refused(tmp_path, text):
     """The first used to escape as a MemoryError."""
     content = b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text.encode() + X.tobytes()
     with pytest.raises(DataError, match=r"a\.npz"):
@@ -145,32 +145,32 @@ def test_a_size_that_the_stored_data_cannot_hold_is_refused(tmp_path):
         load_npz(path)
 
 
-def test_a_way_of_compressing_that_numpy_does_not_write_is_refused(tmp_path):
+def test_a_compression_method_numpy_does_not_write_is_refused(tmp_path):
     with pytest.raises(DataError, match="savez_compressed"):
         load_npz(zipped(tmp_path, zipfile.ZIP_BZIP2, x=npy(X), y=npy(Y)))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip file", npy(X)])
-def test_other_files_are_told(tmp_path, content):
+def test_files_that_are_not_npz_are_refused(tmp_path, content):
     path = tmp_path / "a.npz"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"a\.npz cannot be read as \.npz"):
         load_npz(path)
 
 
-def test_members_that_are_not_arrays_are_told(tmp_path):
+def test_members_that_are_not_arrays_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"a\.npz"):
         load_npz(zipped(tmp_path, x=b"text", y=npy(Y)))
 
 
-def test_a_damaged_array_is_found_by_its_sum(tmp_path):
+def test_a_damaged_array_is_found_by_its_checksum(tmp_path):
     path = saved(tmp_path, x=X, y=Y)
     path.write_bytes(path.read_bytes().replace(X.tobytes(), X[::-1].tobytes()))
     with pytest.raises(DataError, match="CRC"):
         load_npz(path)
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         load_npz(tmp_path / "none.npz")
 
@@ -181,7 +181,7 @@ def test_a_missing_file_is_told(tmp_path):
     edits=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=4),
     keep=st.integers(0, 2000),
 )
-def test_a_damaged_file_is_data_or_a_data_error(save, edits, keep):
+def test_a_damaged_file_loads_or_raises_data_error(save, edits, keep):
     buffer = io.BytesIO()
     save(buffer, x=X, y=Y)
     content = bytearray(buffer.getvalue())
@@ -199,10 +199,10 @@ def test_a_damaged_file_is_data_or_a_data_error(save, edits, keep):
         assert "a.npz" in message
 
 
-def test_words_in_x_are_not_to_be_replaced_by_their_ranks(tmp_path):
+def test_for_words_the_error_suggests_one_hot_for_x_and_integer_codes_for_y(tmp_path):
     words, numbers = np.asarray(["spam", "ham"]), np.arange(2)
     np.savez(tmp_path / "x.npz", x=words, y=numbers)
-    with pytest.raises(DataError, match=r"x in .*numbers are needed: text that names categories becomes a column"):
+    with pytest.raises(DataError, match=r"x in .*numbers are needed: encode categories one-hot"):
         load_npz(tmp_path / "x.npz")
     np.savez(tmp_path / "y.npz", x=numbers, y=words)
     with pytest.raises(DataError, match=r"y in .*numbers are needed: .*numpy.unique\(y, return_inverse=True\)"):
@@ -212,12 +212,12 @@ def test_words_in_x_are_not_to_be_replaced_by_their_ranks(tmp_path):
 # ---------------------------------------------------------------- x alone
 
 
-def test_x_alone_or_that_of_a_test_set(tmp_path):
+def test_inputs_are_x_or_x_test(tmp_path):
     np.testing.assert_array_equal(load_npz_inputs(saved(tmp_path, x=X, y=Y, x_test=X[:2])), X)
     np.testing.assert_array_equal(load_npz_inputs(saved(tmp_path, x_test=X[:2], y_test=["no numbers"])), X[:2])
 
 
-def test_a_file_without_x_is_told(tmp_path):
+def test_a_file_without_x_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"has x_train, y_train, and neither x nor x_test; write it by numpy\.savez"):
         load_npz_inputs(saved(tmp_path, x_train=X, y_train=Y))
 
@@ -233,7 +233,7 @@ def test_a_file_without_x_is_told(tmp_path):
         npy(X[:0]),
     ],
 )
-def test_what_one_reader_refuses_the_other_refuses_by_the_same_words(tmp_path, content):
+def test_both_readers_refuse_a_file_with_the_same_message(tmp_path, content):
     path, said = zipped(tmp_path, x=content, y=npy(Y)), []
     tracemalloc.start()
     for read in (load_npz, load_npz_inputs):

@@ -8,7 +8,7 @@ from arraynn.errors import DataError
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_points_are_the_formulas_rounded(dtype):
+def test_points_follow_the_formula_rounded_to_the_dtype(dtype):
     x, y = sine(1000, dtype=dtype)
     assert x.shape == y.shape == (1000, 1)
     assert x.dtype == y.dtype == np.dtype(dtype)

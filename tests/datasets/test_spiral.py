@@ -56,7 +56,7 @@ def test_a_seed_repeats_and_another_differs():
 
 
 @pytest.mark.parametrize("make", [np.random.default_rng, np.random.RandomState])
-def test_a_generators_stream_goes_on(make):
+def test_a_generator_continues_its_stream(make):
     rng = make(0)
     first, second = spiral(seed=rng)[0], spiral(seed=rng)[0]
     assert not np.array_equal(first, second)
@@ -64,13 +64,13 @@ def test_a_generators_stream_goes_on(make):
 
 @pytest.mark.parametrize("bad", [0, -1, 2.0, "3", None, True, np.True_])
 @pytest.mark.parametrize("name", ["samples", "classes"])
-def test_a_bad_count_is_told_with_its_range(name, bad):
+def test_a_bad_count_is_refused_with_its_range(name, bad):
     with pytest.raises(DataError, match=rf"^{name} is .*at least 1, such as"):
         spiral(**{name: bad})
 
 
 @pytest.mark.parametrize("bad", [-1, 0.5, None, False, "0"])
-def test_a_bad_seed_is_told_with_what_is_allowed(bad):
+def test_a_bad_seed_is_refused_with_the_allowed_values(bad):
     with pytest.raises(DataError, match=r"^seed is .*Generator"):
         spiral(seed=bad)
 
@@ -81,7 +81,7 @@ def test_a_dtype_that_is_not_floating_is_refused(bad):
         spiral(dtype=bad)
 
 
-def test_noise_turns_the_arms_and_nothing_else():
+def test_noise_changes_the_angle_only():
     np.testing.assert_array_equal(spiral(noise=0.2)[0], spiral()[0])
     x, _ = spiral(50, 1, noise=0, dtype="float64")
     r = np.linspace(0, 1, 50)

@@ -24,14 +24,14 @@ pl = pytest.importorskip("polars", reason="the extra tables is not installed")
 ROOT = Path(__file__).parents[2]
 
 
-def test_there_are_a_hundred_strange_files():
+def test_there_are_at_least_a_hundred_unusual_files():
     names = [name for name, *_ in READ + REFUSED]
     assert len(names) >= 100
     assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(("name", "data", "expected"), READ, ids=[case[0] for case in READ])
-def test_a_strange_file_gives_its_cells(tmp_path, name, data, expected):
+def test_an_unusual_file_gives_its_cells(tmp_path, name, data, expected):
     (tmp_path / name).write_bytes(data)
     table = read_table(tmp_path / name)
     whole = all(len(values) == table.count for values in expected.values())
@@ -48,7 +48,7 @@ def test_a_strange_file_gives_its_cells(tmp_path, name, data, expected):
 
 
 @pytest.mark.parametrize(("name", "data", "line"), REFUSED, ids=[case[0] for case in REFUSED])
-def test_a_wrong_file_gives_one_line_and_leaves_nothing(tmp_path, monkeypatch, capsys, name, data, line):
+def test_a_wrong_file_raises_one_line_and_leaves_no_file(tmp_path, monkeypatch, capsys, name, data, line):
     monkeypatch.chdir(tmp_path)
     Path(name).write_bytes(data)
     code = main(["train", name, "--target", "y", "--quiet", "--backend", "numpy"])
@@ -73,7 +73,7 @@ def texts():
 @given(texts(), st.sampled_from(".,"))
 @example(["1.e5", ".5", "5.", "+.5e+3", "1,5", "1.5,5", " 1", "١", "infinity", "nan", "1e400", None, ""], ",")
 @example(["1.e5", ".5", "5.", "+.5e+3", "1,5", "1.5,5", " 1", "١", "infinity", "nan", "1e400", None, ""], ".")
-def test_what_polars_finds_is_what_the_reference_finds(values, decimal):
+def test_polars_columns_equal_the_reference_columns(values, decimal):
     slow = Column("text", np.asarray([*values, None], object)[:-1])
     fast = Texts("text", pl.Series(values, dtype=pl.String))
     for one, other in zip(slow.numbers(decimal), fast.numbers(decimal), strict=True):
@@ -94,7 +94,7 @@ def test_what_polars_finds_is_what_the_reference_finds(values, decimal):
     ),
     st.sampled_from(",;\t|"),
 )
-def test_what_is_written_is_read(tmp_path_factory, rows, separator):
+def test_cells_written_by_csv_are_read_back(tmp_path_factory, rows, separator):
     """Whatever text the csv module writes, blank rows of one kind apart, comes back cell by cell."""
     out = io.StringIO(newline="")
     csv.writer(out, delimiter=separator, lineterminator="\n").writerows([("a", "b", "y"), *rows])
@@ -114,7 +114,7 @@ def test_what_is_written_is_read(tmp_path_factory, rows, separator):
     st.binary(max_size=80) | st.text('a1,;\t"\n\r.é\0 -', max_size=60).map(lambda text: text.encode("latin-1")),
     st.sampled_from(["t.csv", "t.tsv", "t.jsonl", "t.csv.gz", "t.parquet", "t.xlsx"]),
 )
-def test_any_bytes_are_a_table_or_one_error(tmp_path_factory, data, name):
+def test_any_bytes_give_a_table_or_a_data_error(tmp_path_factory, data, name):
     path = tmp_path_factory.getbasetemp() / name
     path.write_bytes(data)
     with suppress(nn.DataError):
@@ -151,7 +151,7 @@ def test_blocks_of_any_size_give_the_same(tmp_path, monkeypatch):
     assert found[0][2] == ('x\n"2"', "row 5 of t.csv")
 
 
-def test_many_columns_are_read_as_they_stand(tmp_path):
+def test_chosen_columns_of_a_wide_table_are_read(tmp_path):
     names = [f"c{i}" for i in range(10_000)]
     data = ",".join(names) + "\n" + "\n".join(",".join(str(i * k % 7) for i in range(10_000)) for k in range(3)) + "\n"
     (tmp_path / "w.csv").write_text(data)
@@ -205,14 +205,14 @@ def test_parquet_and_excel_keep_their_types(tmp_path):
     assert tables[0].where(0) == "row 1 of t.parquet"
 
 
-def test_how_a_file_is_written_is_told(tmp_path):
+def test_the_description_names_separator_encoding_and_decimal_mark(tmp_path):
     (tmp_path / "t.csv").write_bytes("größe;y\n1,5;2\n".encode("cp1252"))
     assert read_table(tmp_path / "t.csv").description == "semicolons between cells, cp1252, decimal commas"
     (tmp_path / "b.csv").write_bytes(b"\xef\xbb\xbfa,y\n1,2\n")
     assert read_table(tmp_path / "b.csv").description == "commas between cells, utf-8, a byte-order mark"
 
 
-def test_what_is_given_is_taken(tmp_path):
+def test_given_separator_and_encoding_are_used(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"a,y\n1,2\n")
     assert read_table(tmp_path / "t.csv", separator=";").names == ("a,y",)
     with pytest.raises(nn.DataError, match="there is no encoding 'no'"):
@@ -239,7 +239,7 @@ def test_without_polars_one_line_names_the_extra(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_importing_and_the_help_need_no_polars():
+def test_import_and_help_work_without_polars():
     program = "import sys, arraynn, arraynn.datasets, arraynn.cli; arraynn.cli.main(['train', '--help']); "
     program += "print('polars' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)

@@ -24,7 +24,7 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("engine", [mpi])
-def test_several_workers_write_what_one_does(engine, tmp_path):
+def test_several_workers_write_the_same_files_as_one(engine, tmp_path):
     assert run(tmp_path, "--shards", "8", "--out", "one", "--quiet").stdout == "one\n"
     done = run(tmp_path, "--workers", "2", "--out", "two")
     assert done.returncode == 0, done.stderr
@@ -42,7 +42,7 @@ def test_several_workers_write_what_one_does(engine, tmp_path):
         (["--samples", "3"], 2, "--samples goes with"),
     ],
 )
-def test_what_is_wrong_is_one_line_and_the_usual_code(engine, words, code, told, tmp_path):
+def test_an_error_of_a_worker_is_one_line_and_the_usual_exit_code(engine, words, code, told, tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "model.safetensors").touch()
     done = run(tmp_path, "--workers", "2", "--quiet", *words)
@@ -52,15 +52,15 @@ def test_what_is_wrong_is_one_line_and_the_usual_code(engine, words, code, told,
     assert told in lines[0]
 
 
-def test_mpi_that_is_missing_is_told(monkeypatch, tmp_path, capsys):
+def test_missing_mpi_is_reported(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main([*TRAIN, "--workers", "4"]) == 1
-    assert '--workers 4 needs mpiexec, which is not here: pip install "arraynn[mpi]"' in capsys.readouterr().err
+    assert '--workers 4 needs mpiexec, which is not installed: pip install "arraynn[mpi]"' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", ["MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "LOCAL_RANK"])
-def test_what_a_machine_lacks_its_first_process_tells(place, monkeypatch, capsys):
+def test_a_missing_library_is_reported_by_the_first_process_of_a_machine(place, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     told = []
     for rank in ("0", "1"):
@@ -77,7 +77,7 @@ def test_wrong_workers_are_refused(wrong, capsys):
     assert "is neither mpi, nccl, torch, nor an integer of at least 1; try 4" in capsys.readouterr().err
 
 
-def test_a_worker_alone_trains_as_with_shards(tmp_path, monkeypatch, capsys):
+def test_one_worker_trains_as_with_shards(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main([*TRAIN, "--shards", "8", "--out", "one", "--quiet"]) == 0
     assert "accuracy" in (tmp_path / "one" / "history.csv").read_text()

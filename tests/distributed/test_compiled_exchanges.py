@@ -159,7 +159,7 @@ def test_the_gradient_of_a_network_with_batch_norm_is_compiled(monkeypatch):
     assert set(exchanges) == {0, 4}  # of the update, and of the gradient of a shard
 
 
-def test_a_layer_from_outside_that_exchanges_runs_as_it_is_and_exchanges_once():
+def test_a_custom_layer_that_exchanges_runs_uncompiled_and_exchanges_once():
     """A compiled step with code from outside is compared with itself by running it again."""
     asked = []
 
@@ -203,7 +203,7 @@ def test_on_cupy_a_gradient_with_exchanges_is_one_program(monkeypatch):
     np.testing.assert_allclose(history["loss"], same["loss"], rtol=1e-5)
 
 
-def test_the_whole_fit_keeps_its_bits(as_it_is):
+def test_a_compiled_fit_has_the_bits_of_an_uncompiled_one(as_it_is):
     compiled = bits(*train(shards=8, epochs=2))
     as_it_is()
     assert bits(*train(shards=8, epochs=2)) == compiled

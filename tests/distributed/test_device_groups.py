@@ -80,7 +80,7 @@ def test_the_host_reads_only_every_so_many_steps(weighted, monkeypatch):
 
 
 @needs_compiler
-def test_a_step_alone_reads_nothing(monkeypatch):
+def test_a_single_step_reads_nothing_on_the_host(monkeypatch):
     x, y, _ = data(16)
     network, rule, group, reads = nn.Sequential(nn.Dense(4)), nn.SGD(0.1), DeviceGroup(), Reads(monkeypatch)
     with recording.recording() as gpu:
@@ -141,7 +141,7 @@ def test_one_worker_stops_all_at_the_next_fetch(asked, stopped):
     assert on_gpus(2, lambda group: fit(group, [At(group, lambda model: True, asked)]).step) == [stopped] * 2
 
 
-def test_a_divergence_of_one_worker_is_everybodys():
+def test_a_divergence_of_one_worker_is_raised_on_all():
     def broken(model):
         model.params[0]["weight"][...] = np.nan
 
@@ -216,7 +216,7 @@ def test_iterables_end_together():
     assert on_gpus(2, one) == [9, 9]
 
 
-def test_local_steps_go_on_from_the_weights_that_were_exchanged():
+def test_local_steps_continue_from_the_exchanged_weights():
     """A fetch in the step of an exchange copies the exchanged weights, so that a divergence goes back to these."""
 
     def broken(model):

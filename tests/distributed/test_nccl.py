@@ -175,7 +175,7 @@ def test_a_step_exchanges_its_gradients_once(reduction, calls):
     assert found == [[*calls, "group"]] * 2
 
 
-def test_what_lies_on_the_host_goes_by_the_other_group():
+def test_host_arrays_are_exchanged_by_the_other_group():
     def exchange(group, cupy):
         cupy.ndarray = type(None)  # no NumPy array is this CuPy's
         found = group.sum(np.ones(3)), group.exact(np.ones(3)), group.bcast(group.rank), group.gather(group.rank)
@@ -184,7 +184,7 @@ def test_what_lies_on_the_host_goes_by_the_other_group():
     assert members(2, exchange) == [([[2.0] * 3, [2.0] * 3, 0, [0, 1]], [])] * 2
 
 
-def test_each_worker_takes_the_gpu_of_its_place_on_the_machine():
+def test_each_worker_takes_the_gpu_of_its_local_rank():
     def told(group, cupy):
         return cupy.used, group.rank, group.size, group.local_rank, group.local_size, group.name
 
@@ -225,7 +225,7 @@ def test_a_worker_without_cupy_ends_all():
     assert raised[0] == "worker 1 of 2 failed: WorkerError: no CuPy here"
 
 
-def test_a_worker_that_cannot_join_is_everybodys_error_and_nobody_waits_for_it():
+def test_a_worker_that_cannot_join_raises_on_all_without_waiting():
     raised, left = {}, []
 
     class Broken(StandIn):
@@ -251,7 +251,7 @@ def test_a_worker_that_cannot_join_is_everybodys_error_and_nobody_waits_for_it()
     assert raised == {0: others, 1: own, 2: others}
 
 
-def test_where_no_gpu_is_proved_the_reason_is_told(monkeypatch):
+def test_without_a_usable_gpu_the_error_gives_the_reason(monkeypatch):
     from arraynn.backends.cupy import probe
 
     status = SimpleNamespace(usable=False, reason="no NVIDIA driver found", remedy="Install the driver")

@@ -12,7 +12,7 @@ Y = (X[:, 0] + RNG.standard_normal(60) > 0).astype("i8")
 
 
 @pytest.mark.parametrize("how", [{"shards": 4}, {"workers": nn.workers()}])
-def test_micro_batch_does_not_go_with_workers_or_shards(how):
+def test_micro_batch_is_refused_with_workers_or_shards(how):
     network, told = nn.Sequential(nn.Dense(2)), "micro_batch does not go with workers or shards"
     with pytest.raises(ValueError, match=told):
         nn.make_train_step(network, nn.softmax_cross_entropy, nn.SGD(), micro_batch=8, **how)
@@ -68,14 +68,14 @@ def test_targets_that_are_labels_train_on_workers():
         (["spiral", "--seeds", "2", "--workers", "2"], "--seeds and --workers do not go together"),
     ],
 )
-def test_what_a_command_line_cannot_have_with_workers_is_told(words, told, tmp_path, monkeypatch, capsys):
+def test_options_that_workers_do_not_support_are_reported(words, told, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["train", *words]) == 2
     assert told in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
-def test_seeds_and_a_film_go_with_shards(tmp_path, monkeypatch, capsys):
+def test_seeds_and_a_film_work_with_shards(tmp_path, monkeypatch, capsys):
     pytest.importorskip("PIL")
     monkeypatch.chdir(tmp_path)
     common = ["--epochs", "2", "--hidden", "4", "--shards", "2", "--backend", "numpy", "--film"]

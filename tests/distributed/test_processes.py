@@ -84,7 +84,7 @@ def test_the_bits_are_those_of_one_worker_where_each_holds_its_own_rows(engine, 
 
 
 @pytest.mark.parametrize("engine", [mpi, torch])
-def test_each_worker_knows_its_place_on_the_machine(engine, tmp_path):
+def test_each_worker_knows_its_local_rank(engine, tmp_path):
     program = tmp_path / "place.py"
     program.write_text(
         f"import arraynn as nn\ngroup = nn.workers({engine!r})\n"
@@ -96,7 +96,7 @@ def test_each_worker_knows_its_place_on_the_machine(engine, tmp_path):
 
 
 @pytest.mark.parametrize("engine", [mpi])
-def test_three_workers_have_the_same_bits_among_them(engine, tmp_path):
+def test_three_workers_hold_identical_weights(engine, tmp_path):
     found = launch(engine, 3, engine, "no", tmp_path / "run.safetensors").stdout.split()
     assert len(found) == 3
     assert len(set(found)) == 1
@@ -111,7 +111,7 @@ FAULTS = {"SIGKILL": 9, "SIGTERM": 143, "SIGINT": 130, "raise": 1, "diverge": 1}
 @pytest.mark.parametrize("time", range(TIMES))
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("engine", [mpi])
-def test_a_fault_of_one_worker_ends_all_and_any_number_goes_on(engine, fault, time, tmp_path):
+def test_a_fault_of_one_worker_ends_all_and_any_number_of_workers_can_resume(engine, fault, time, tmp_path):
     path = tmp_path / "run.safetensors"
     done = launch(engine, 2, engine, fault, path)
     assert done.returncode == FAULTS[fault], done.stderr
@@ -138,7 +138,7 @@ def test_torchrun_ends_all_and_starts_them_again(engine, fault, time, tmp_path):
 
 
 @pytest.mark.parametrize("engine", [torch])
-def test_torchrun_max_restarts_goes_on_to_the_unbroken_runs_bits(engine, tmp_path):
+def test_torchrun_restarts_end_with_the_bits_of_an_uninterrupted_run(engine, tmp_path):
     path, once = tmp_path / "run.safetensors", tmp_path / "once.py"
     once.write_text(
         f"import os, sys; sys.path.insert(0, {str(RUN.parent)!r})\n"
@@ -163,12 +163,12 @@ def joined(engine, tmp_path, before="", **environment):
     return done.stdout
 
 
-def test_without_mpi4py_the_remedy_is_told(tmp_path):
+def test_without_mpi4py_the_error_says_what_to_install(tmp_path):
     hidden = "import sys\nsys.modules['mpi4py'] = None\n"
     assert 'needs mpi4py and an MPI: pip install "arraynn[mpi]"' in joined("mpi", tmp_path, hidden)
 
 
-def test_without_torch_the_remedy_is_told(tmp_path):
+def test_without_torch_the_error_says_what_to_install(tmp_path):
     hidden = "import sys\nsys.modules['torch'] = None\n"
     assert 'needs PyTorch (import of torch halted; None in sys.modules): pip install "arraynn[torch]"' in joined(
         "torch", tmp_path, hidden
@@ -176,7 +176,7 @@ def test_without_torch_the_remedy_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("engine", [mpi])
-def test_an_mpi_library_that_cannot_be_loaded_is_told(engine, tmp_path):
+def test_an_mpi_library_that_cannot_be_loaded_is_reported(engine, tmp_path):
     told = joined(engine, tmp_path, MPI4PY_LIBMPI=str(tmp_path / "libmpi.so"))
     assert "mpi4py is there but finds no MPI library" in told
     assert "pip install mpich" in told
@@ -184,14 +184,14 @@ def test_an_mpi_library_that_cannot_be_loaded_is_told(engine, tmp_path):
 
 @pytest.mark.parametrize("engine", [mpi])
 @pytest.mark.parametrize("more", [{}, {"PMIX_NAMESPACE": "prterun@1", "PMIX_RANK": "0"}])
-def test_another_mpis_mpiexec_is_told(engine, more, tmp_path):
+def test_the_mpiexec_of_another_mpi_is_reported(engine, more, tmp_path):
     """MPICH ends a process that Open MPI 5 has started, before anybody could say why."""
     told = joined(engine, tmp_path, OMPI_COMM_WORLD_SIZE="4", **more)
     assert "Open MPI's mpiexec has started 4 processes, but mpi4py here uses another MPI (MPICH" in told
 
 
 @pytest.mark.parametrize("engine", [torch])
-def test_a_process_that_nobody_started_is_told(engine, tmp_path):
+def test_a_process_not_started_by_a_launcher_is_reported(engine, tmp_path):
     told = joined(engine, tmp_path)
     assert "no job of torch.distributed has started this process" in told
     assert "torchrun --nproc-per-node 4" in told

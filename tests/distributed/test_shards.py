@@ -45,7 +45,7 @@ def train(group=None, give=lambda array: array, callbacks=(), **options):
 
 @pytest.mark.parametrize("edges", CUTS.values(), ids=CUTS)
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_held_apart_the_bits_are_those_of_data_that_all_hold(count, edges):
+def test_data_in_shards_give_the_bits_of_data_that_every_worker_holds(count, edges):
     assert members(count, lambda group: train(group, lambda array: shard(group, array, edges))) == [train()] * count
 
 
@@ -54,7 +54,7 @@ def test_held_apart_the_bits_are_those_of_data_that_all_hold(count, edges):
     [{"shuffle": False}, {"validation_split": 0.3}, {"batch_size": None, "epochs": 2}],
     ids=["in order", "split", "one batch"],
 )
-def test_other_orders_of_the_rows_have_the_same_bits(options):
+def test_shards_in_another_row_order_give_the_same_bits(options):
     found = members(4, lambda group: train(group, lambda array: shard(group, array), **options))
     assert found == [train(**options)] * 4
 
@@ -64,7 +64,7 @@ def test_validation_in_several_blocks_of_rows_has_the_same_bits(monkeypatch):
     assert members(4, lambda group: train(group, lambda array: shard(group, array))) == [train()] * 4
 
 
-def test_only_x_may_be_held_apart():
+def test_x_alone_may_be_in_shards():
     def fit(group):
         return train(group, lambda array: shard(group, array) if array is X else array)
 
@@ -96,7 +96,7 @@ def test_a_worker_sees_no_rows_but_its_own_and_those_it_trains_on(tmp_path):
     assert sorted(map(sorted, read.values()), key=len) == [list(range(102)), list(range(103))]
 
 
-def test_integers_inputs_in_parts_and_labels_that_are_words():
+def test_shards_of_integers_of_several_inputs_and_of_word_labels_train():
     rng = np.random.default_rng(0)
     words, numbers = rng.integers(0, 9, (60, 3)), rng.normal(size=(60, 2)).astype("float32")
     names = np.asarray(["ham", "spam"])[words[:, 0] % 2]
@@ -112,7 +112,7 @@ def test_integers_inputs_in_parts_and_labels_that_are_words():
 
 
 @pytest.mark.parametrize("form", [list, np.asarray])
-def test_labels_are_words_of_another_length_on_each_worker(form):
+def test_word_labels_may_differ_in_length_between_workers(form):
     """NumPy's dtype of text is that of the longest word, and was compared between the workers."""
     words = ["no"] * 8 + ["maybe"] * 8
 
@@ -130,7 +130,7 @@ def test_labels_are_words_of_another_length_on_each_worker(form):
     assert members(2, member) == [alone] * 2
 
 
-def test_shards_go_with_local_steps_and_other_libraries(backend):
+def test_shards_work_with_local_steps_and_other_libraries(backend):
     def fit(group, give):
         model = nn.Model(nn.Sequential(nn.Dense(4)), seed=1, backend=backend)
         options = {"epochs": 2, "batch_size": 48, "workers": group, "shards": 2, "reduction": nn.LocalSGD(2)}
@@ -141,7 +141,7 @@ def test_shards_go_with_local_steps_and_other_libraries(backend):
     assert members(2, lambda group: fit(group, shard)) == whole
 
 
-def test_a_checkpoint_of_shards_is_gone_on_with_by_another_number_of_workers(tmp_path):
+def test_another_number_of_workers_resumes_a_checkpoint_of_shards(tmp_path):
     path = tmp_path / "run.safetensors"
 
     def begin(group):
@@ -155,7 +155,7 @@ def test_a_checkpoint_of_shards_is_gone_on_with_by_another_number_of_workers(tmp
 # ---------------------------------------------------------------- exchanges
 
 
-def test_rows_are_sent_once_a_step_and_not_at_all_where_everybody_has_its_own():
+def test_rows_are_sent_once_a_step_and_never_where_each_worker_has_its_own():
     sent = []
 
     def fit(group, edges=None):
@@ -209,7 +209,7 @@ def test_a_divergence_of_one_workers_weights_ends_all(monkeypatch):
     members(2, fit)
 
 
-def test_a_row_that_is_not_finite_is_named_by_its_place_in_the_whole():
+def test_a_row_that_is_not_finite_is_named_by_its_index_in_the_whole_data():
     raised = {}
 
     def fit(group):
@@ -249,7 +249,7 @@ def rows(first, last, array=X):
         ([rows(0, 100), rows(100, 205, np.ma.masked_greater(X, 0))], "worker 1 of 2 failed: x is a masked array"),
     ],
 )
-def test_shards_that_make_no_whole_are_refused_by_all_with_one_message(given, told):
+def test_incomplete_shards_are_refused_by_all_with_one_message(given, told):
     refused_by_both(told, lambda group: train(group, lambda array: given[group.rank] if array is X else array))
 
 
@@ -260,7 +260,7 @@ def test_shards_that_make_no_whole_are_refused_by_all_with_one_message(given, to
         (np.ma.masked_equal(np.arange(8) % 2, 1), "worker 1 of 2 failed: y is a masked array"),  # trained on the hidden
     ],
 )
-def test_targets_that_make_no_rows_are_refused_by_all(targets, told):
+def test_wrong_shards_of_targets_are_refused_by_all(targets, told):
     def fit(group):
         mine = group.rows(16)
         own = targets if group.rank == 1 else np.zeros(8, int)
@@ -283,7 +283,7 @@ def test_targets_may_be_a_series():
     assert members(2, lambda group: fit(group, shard(group, series(labels)))) == [alone] * 2
 
 
-def test_alone_a_shard_must_be_the_whole():
+def test_with_one_worker_a_shard_must_be_the_whole_data():
     model = nn.Model(nn.Sequential(nn.Dense(4)), seed=1, backend="numpy")
     with pytest.raises(WorkerError, match="rows 100 to 205 of x are held by no worker"):
         model.fit(rows(0, 100), Y, verbose=0)
@@ -302,6 +302,6 @@ def test_alone_a_shard_must_be_the_whole():
         ((X, 0.5, 300), "start must be the place of a row"),
     ],
 )
-def test_wrong_places_are_refused(given, told):
+def test_wrong_row_indices_are_refused(given, told):
     with pytest.raises(DataError, match=told):
         nn.Shard(*given)

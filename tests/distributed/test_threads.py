@@ -30,14 +30,14 @@ def test_a_whole_fit_has_the_same_bits_on_any_number_of_workers(count, alone):
     assert members(count, lambda group: bits(*train(group, 8))) == [alone] * count
 
 
-def test_three_workers_are_close_and_have_the_same_bits_among_them(alone):
+def test_three_workers_are_close_to_one_and_hold_identical_weights(alone):
     found = members(3, lambda group: train(group, 8))
     assert len({bits(*one) for one in found}) == 1
     assert bits(*found[0]) != alone
     np.testing.assert_allclose(found[0][1]["val_loss"], train(shards=8)[1]["val_loss"], rtol=1e-2)
 
 
-def test_fit_takes_threads_directly_and_gives_the_model_itself_what_was_learnt(alone):
+def test_fit_with_threads_updates_the_model_itself(alone):
     assert bits(*train(nn.workers("threads:4"), 8)) == alone
 
 
@@ -47,7 +47,7 @@ def test_shards_are_as_close_to_an_unshared_fit_as_rounding_allows():
     np.testing.assert_allclose(shared["accuracy"], whole["accuracy"], atol=0.03)
 
 
-def test_a_number_of_shards_that_is_no_power_of_two_does_as_well():
+def test_a_number_of_shards_need_not_be_a_power_of_two():
     found = {count: members(count, lambda group: bits(*train(group, 12, epochs=2))) for count in (1, 2, 4)}
     assert len({one for each in found.values() for one in each}) == 1
 
@@ -137,7 +137,7 @@ def test_iterables_of_batches_end_together():
 
 
 @pytest.mark.parametrize("normalized", [False, True])
-def test_other_libraries_share_a_batch_as_well(backend, normalized):
+def test_arrays_of_other_libraries_are_split_among_workers(backend, normalized):
     x, y, weight = data(24)  # shards of three rows each: few shapes, where a library compiles for each
     layers = [nn.Dense(8), *([nn.BatchNorm()] if normalized else []), nn.ReLU(), nn.Dropout(0.1), nn.Dense(4)]
 
@@ -212,7 +212,7 @@ def test_wrong_local_steps_are_refused(options, told):
         nn.LocalSGD(*options)
 
 
-def test_local_steps_are_not_for_a_single_step():
+def test_local_steps_are_refused_for_a_single_step():
     with pytest.raises(DataError, match=r"it is for Model\.fit"):
         nn.make_train_step(nn.Dense(4), nn.softmax_cross_entropy, nn.SGD(0.1), shards=8, reduction=nn.LocalSGD())
 
@@ -265,7 +265,7 @@ def test_one_worker_stops_all_after_the_same_step():
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e9])
-def test_a_divergence_of_one_worker_is_everybodys(seconds, monkeypatch):
+def test_a_divergence_of_one_worker_is_raised_on_all(seconds, monkeypatch):
     """Also where the weights are looked at, by the clock, before the others' losses know of it."""
     monkeypatch.setattr(loop, "FETCH_SECONDS", seconds)
 
@@ -331,7 +331,7 @@ class Count(nn.Callback):
         self.steps.append(model.step)
 
 
-def test_worker_0_alone_writes_and_shows(tmp_path, capsys):
+def test_only_worker_0_writes_files_and_prints(tmp_path, capsys):
     written = []
 
     class Log(nn.CSVLog):
@@ -352,7 +352,7 @@ def test_worker_0_alone_writes_and_shows(tmp_path, capsys):
     assert (shown.out + shown.err).count("epoch 2/2") <= 1
 
 
-def test_a_checkpoint_that_only_worker_0_can_read_is_gone_on_with_by_all(tmp_path, alone):
+def test_all_workers_resume_from_a_checkpoint_that_only_worker_0_can_read(tmp_path, alone):
     def fit(group):
         path = tmp_path / f"{group.rank}.safetensors"  # as on disks of their own
         train(group, 8, [nn.Checkpoint(path)], epochs=3)
@@ -399,12 +399,12 @@ def fit_with(group, x=None, seed=1, network=None, **options):
         ),
     ],
 )
-def test_workers_with_different_data_or_options_are_told_so(different, told):
+def test_workers_with_different_data_or_options_raise_an_error(different, told):
     refused_by_both(told, lambda group: fit_with(group, **different(group.rank)))
 
 
 @pytest.mark.parametrize("package", ["arraynn", "NumPy"])
-def test_workers_with_different_versions_are_told_so(package, monkeypatch):
+def test_workers_with_different_versions_raise_an_error(package, monkeypatch):
     place = threading.local()
 
     class OwnNumPy:
@@ -429,7 +429,7 @@ def test_workers_with_different_versions_are_told_so(package, monkeypatch):
     refused_by_both(f"a version of {package} other than worker 0: 1.1, not 1.0", fit)
 
 
-def test_what_one_worker_refuses_all_refuse_with_its_words():
+def test_an_error_of_one_worker_is_raised_on_all_with_its_message():
     raised = {}
 
     def fit(group):
@@ -496,7 +496,7 @@ def test_workers_rows_cover_a_batch_once_and_in_order(rows, size):
     assert covered == list(range(rows))
 
 
-def test_numbers_of_a_nest_end_to_end_do_not_depend_on_the_order_of_its_keys():
+def test_a_flattened_nest_does_not_depend_on_the_order_of_its_keys():
     """JAX's jit sorts them, so gradients that were joined in one order were parted in another."""
     nest = [{"scale": np.arange(3.0), "bias": np.arange(3.0, 5.0)}, (np.arange(6.0).reshape(2, 3),)]
     turned = [dict(reversed(nest[0].items())), nest[1]]

@@ -26,7 +26,7 @@ def test_arguments_returns_and_raises_become_fields():
     ]  # fmt: skip
 
 
-def test_doctests_and_formulas_stay_to_the_letter():
+def test_doctests_and_formulas_are_unchanged():
     assert reworded("    a * b_ = |c|") == ["::", "", "    a * b_ = |c|", ""]
     assert reworded(">>> f(*x)\narray([1.])") == [">>> f(*x)", "array([1.])", ""]
 
@@ -40,7 +40,7 @@ def test_names_of_the_library_are_links_and_others_are_code():
     assert docstrings.inline("`x.shape` and `datasets`") == "\\ ``x.shape``\\  and \\ ``datasets``\\ "
 
 
-def test_what_would_be_markup_is_text():
+def test_text_that_looks_like_markup_is_escaped():
     assert docstrings.inline("a *kept* b * c_, |w|") == "a *kept* b \\* c\\_, \\|w\\|"
 
 

@@ -143,14 +143,14 @@ def test_it_trains_draws_and_explains(tab):
     assert no_problem(tab)
 
 
-def test_what_only_a_server_has_is_not_offered(tab):
+def test_features_that_need_a_server_are_not_offered(tab):
     assert tab.locator("#quit").is_hidden()
     assert tab.locator("#exact").is_hidden()
     assert "but for rounding" in tab.text_content("#close-to")
     assert "file" not in tab.evaluate("[...document.querySelectorAll('#data option')].map(o => o.value)")
 
 
-def test_what_cannot_be_done_is_said_in_one_line(tab):
+def test_an_impossible_request_gives_one_line_of_error(tab):
     change(tab, "#samples", "99999")
     assert "must be an integer from 1 to 2000" in tab.text_content("#problem")
     assert tab.input_value("#samples") == "100"
@@ -194,7 +194,7 @@ def test_axe_finds_no_violation(tab, axe):
     assert violations(tab) == []
 
 
-def test_what_is_missing_for_a_film_ends_nothing_else(context, live):
+def test_a_library_missing_for_films_stops_only_films(context, live):
     page = opened(context, live[1])
     page.route("**/pillow-*.whl", lambda route: route.fulfill(status=404))
     page.click("#film")
@@ -206,7 +206,7 @@ def test_what_is_missing_for_a_film_ends_nothing_else(context, live):
     assert no_problem(page)
 
 
-def test_while_python_is_loaded_the_page_says_so_and_takes_no_clicks(context, live):
+def test_while_python_loads_the_page_says_so_and_ignores_clicks(context, live):
     page = context.new_page()
     page.route("**/pyodide.asm.wasm", lambda route: None)  # never answered
     page.goto(live[1])
@@ -222,7 +222,7 @@ def test_where_python_cannot_be_loaded_the_page_says_why(context, live):
     assert "Python does not run in this browser" in page.text_content("#problem")
 
 
-def test_the_page_is_that_of_the_server_but_for_two_lines(live):
+def test_the_page_equals_that_of_the_server_except_for_two_lines(live):
     for folder in FOLDERS:
         for file in folder.iterdir():
             if file.suffix in KINDS and file.name != "index.html":
@@ -241,7 +241,7 @@ def test_the_lock_file_has_the_checksum_of_each_wheel(live):
     assert wheels == {one["file_name"]: one["sha256"] for one in lock["packages"].values()}
 
 
-def test_a_file_is_taken_by_its_checksum_alone(tmp_path):
+def test_a_file_is_accepted_only_with_its_checksum(tmp_path):
     target = tmp_path / "target"
     target.mkdir()
     (tmp_path / "pyodide.mjs").write_bytes(b"abc")

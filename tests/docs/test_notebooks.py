@@ -57,7 +57,7 @@ def test_a_notebook_is_valid(folder, lesson):
 
 
 @pytest.mark.parametrize("lesson", [*LESSONS, *EXERCISES], ids=lambda path: path.stem)
-def test_jupyters_own_rules_hold(folder, lesson):
+def test_notebooks_pass_nbformat_validation(folder, lesson):
     pytest.importorskip("nbformat").validate(read(folder, lesson))
 
 
@@ -85,7 +85,7 @@ def run(folder, cells, before=""):
     )
 
 
-def test_an_exercise_goes_on_in_its_notebook(folder):
+def test_an_unsolved_exercise_does_not_end_its_notebook(folder):
     cells = code(read(folder, EXERCISES[1]))
     kernel = (
         "import sys; sys.modules['ipykernel'] = sys"  # a kernel must not be ended by an exercise that is not solved

@@ -17,7 +17,7 @@ def tab(chromium, site):
     assert opened.outside == []
 
 
-def test_all_pages_open_without_errors_and_ask_nothing_of_others(tab, site):
+def test_all_pages_open_without_errors_and_without_requests_to_other_sites(tab, site):
     folder, address = site
     pages = [path.relative_to(folder) for path in sorted(folder.rglob("*.html"))]
     own = [path for path in pages if path.parts[0] not in ("_modules", "play")]  # the live page has its own tests
@@ -28,7 +28,7 @@ def test_all_pages_open_without_errors_and_ask_nothing_of_others(tab, site):
 
 
 @pytest.mark.parametrize(("words", "found"), [("dropout", "arraynn.dropout"), ("Adagrad", "arraynn.Adagrad")])
-def test_search_finds(tab, site, words, found):
+def test_search_finds_pages(tab, site, words, found):
     tab.goto(f"{site[1]}search.html?q={words}")
     tab.wait_for_selector("#search-results li")
     assert found in tab.text_content("#search-results")

@@ -51,7 +51,7 @@ def test_the_step_explained_is_the_step_that_fit_takes(backend):
             assert values(updates[path]["after"]) == pytest.approx(leaf, abs=1e-4), path
 
 
-def test_every_layer_is_there_both_ways_in_the_order_of_the_step():
+def test_every_layer_has_a_forward_and_a_backward_stage_in_the_order_of_the_step():
     explanation = model().explain(X, Y)
     forward = [stage["what"] for stage in stages(explanation, "forward")]
     assert forward == [
@@ -69,7 +69,7 @@ def test_every_layer_is_there_both_ways_in_the_order_of_the_step():
     assert sorted(set(order), key=order.index) == ["input", "forward", "loss", "backward", "penalty", "update"]
 
 
-def test_the_numbers_are_those_of_the_blocks():
+def test_the_numbers_equal_those_the_blocks_return():
     net = nn.Sequential(nn.Dense(2), nn.ReLU())
     one = nn.Model(net, nn.mean_squared_error, nn.SGD(0.1), backend="numpy", dtype="float64").build((2,))
     w = one.params[0]["weight"]
@@ -93,7 +93,7 @@ def test_the_numbers_are_those_of_the_blocks():
     assert values(update["after"]) == pytest.approx(w - 0.1 * dw)
 
 
-def test_nothing_of_the_model_changes():
+def test_explain_changes_nothing_in_the_model():
     one = model()
     one.fit(X, Y, epochs=2, batch_size=None, verbose=0)
     params, slots = tree.copy(one.params), tree.copy(one.state["slots"])
@@ -116,7 +116,7 @@ def test_nothing_of_the_model_changes():
     assert one.history == other.history
 
 
-def test_what_is_not_computed_is_said_to_be_so():
+def test_gradients_that_are_not_computed_are_marked():
     unbuilt = nn.Model(network(), backend="numpy")
     explanation = unbuilt.explain(X, Y)
     assert unbuilt.params is None
@@ -133,7 +133,7 @@ def test_what_is_not_computed_is_said_to_be_so():
     assert all(stage["y"] == "not computed: no x was given" for stage in stages(nothing, "forward"))
 
 
-def test_statistics_are_assigned():
+def test_statistics_are_shown_as_assigned_not_trained():
     explanation = model().explain(X, Y)
     told = stages(explanation, "update", "'3.0.1.statistics.mean'")[0]
     assert told["formula"] == "a statistic: its new value is assigned"
@@ -189,7 +189,7 @@ def test_averages_and_groups_are_explained():
     assert "v before" not in bias
 
 
-def test_stages_are_plain_data():
+def test_stages_are_json_data():
     explanation = model().explain(X, Y)
     assert json.loads(json.dumps(explanation.stages)) == explanation.stages
 
@@ -279,7 +279,7 @@ def test_the_command_prints_a_step(capsys, tmp_path):
     assert "--data FILE.npz" in capsys.readouterr().err
 
 
-def test_a_loss_that_is_not_finite_is_shown_as_it_is():
+def test_a_loss_that_is_not_finite_is_shown():
     one = nn.Model(nn.Dense(2), optimizer=nn.SGD(0.1), backend="numpy").build((2,))
     one.set_params({"weight": np.full((2, 2), 3e38), "bias": np.zeros(2)})
     explanation = one.explain(np.full((1, 2), 1e3), [0])

@@ -12,7 +12,7 @@ import pytest
 
 import arraynn as nn
 from arraynn.cli import main
-from arraynn.explain._worked import entries, worked
+from arraynn.explain._worked import entries, worked_example
 
 OPTIMIZERS = [
     nn.SGD(0.1), nn.SGD(0.1, momentum=0.9), nn.SGD(0.1, momentum=0.9, nesterov=True), nn.Adagrad(0.1), nn.RMSProp(0.1),
@@ -136,7 +136,7 @@ def test_worked_lines_of_a_layer_are_true_both_ways(layer, seed):
     true_lines(found)
     own = [stage for stage in found.stages if stage["what"] == f"{type(layer).__name__} 'layers.1'"]
     assert [stage["stage"] for stage in own] == ["forward", "backward"]
-    assert all(worked(stage, own[0]) for stage in own)
+    assert all(worked_example(stage, own[0]) for stage in own)
 
 
 @pytest.mark.parametrize("x", [-2.0, -0.5, 0.5, 4.0])
@@ -168,7 +168,7 @@ def test_worked_lines_of_a_penalty_are_true(rule):
     found = model.explain(x, x[:, :2])
     true_lines(found)
     (stage,) = (one for one in found.stages if one["stage"] == "penalty" and one["what"] != "loss")
-    lines = worked(stage, found.stages[1])
+    lines = worked_example(stage, found.stages[1])
     assert [line.split("[")[0].split(" =")[0] for line in lines] == ["penalty", "weight gradient", "bias gradient"]
 
 
@@ -225,7 +225,7 @@ def _escaped(text: str) -> str:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_links_lead_to_the_stages_that_a_gradient_comes_from(case):
+def test_links_point_to_the_stages_a_gradient_comes_from(case):
     found = explained(case, clip_norm=0.01)
     page = read(found.html())
     assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
@@ -241,7 +241,7 @@ def test_links_lead_to_the_stages_that_a_gradient_comes_from(case):
         assert '">clipped</a>' in parts[n]
 
 
-def test_nothing_in_it_leads_outside_and_nothing_else_may_run():
+def test_the_page_has_no_outside_links_and_allows_no_other_scripts():
     html = explained("classes").html()
     assert all(address.startswith(("#", "data:")) for address in read(html).addresses)
     assert not re.search(r"https?:", html)
@@ -269,7 +269,7 @@ def test_without_data_the_page_says_what_is_not_computed():
     assert "no x was given" in html
 
 
-def test_a_notebook_shows_it_in_a_frame_of_its_own():
+def test_a_notebook_shows_the_page_in_a_frame():
     found = explained("classes")
     framed = found._repr_html_()
     assert framed.startswith("<iframe sandbox=")
@@ -287,7 +287,7 @@ def _attribute(tag: str, name: str) -> str:
     return seen[name]
 
 
-def test_the_command_writes_the_page_of_what_it_prints(tmp_path, capsys):
+def test_the_command_writes_the_page_of_the_step_it_prints(tmp_path, capsys):
     assert main(["explain", "--json"]) == 0
     stages = json.loads(capsys.readouterr().out)
     assert main(["explain", "--html", str(tmp_path / "out.html")]) == 0

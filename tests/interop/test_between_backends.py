@@ -53,7 +53,7 @@ def trained(backend: str, dtype: str) -> Any:
     return model
 
 
-def test_what_is_trained_on_one_predicts_the_same_on_another(backend, other, dtype, tmp_path):
+def test_a_model_trained_on_one_backend_predicts_the_same_on_another(backend, other, dtype, tmp_path):
     here = trained(backend, dtype)
     here.save(tmp_path / "here")
     there = nn.Model.load(tmp_path / "here", backend=other)
@@ -93,7 +93,7 @@ def straight(dtype: str, folder: Path) -> dict[str, list[float]]:
     return history
 
 
-def test_what_is_killed_on_one_goes_on_on_another(backend, other, dtype, tmp_path, tmp_path_factory):
+def test_a_run_killed_on_one_backend_resumes_on_another(backend, other, dtype, tmp_path, tmp_path_factory):
     expected = straight(dtype, tmp_path_factory.getbasetemp())
     with pytest.raises(Killed):
         run(tmp_path / "run", backend, dtype, Kill())

@@ -32,7 +32,7 @@ def test_jax_in_and_out(rng):
     np.testing.assert_array_equal(interop.from_dlpack(there, "numpy"), x)
 
 
-def test_a_model_s_weights_go_out_without_a_copy():
+def test_weights_of_a_model_are_exported_without_a_copy():
     model = nn.Model(nn.Sequential(nn.Dense(2)), backend="numpy").build((3,))
     shared = interop.from_dlpack(model.params, "numpy")
     for ours, theirs in zip(tree.leaves(model.params), tree.leaves(shared), strict=True):
@@ -40,11 +40,11 @@ def test_a_model_s_weights_go_out_without_a_copy():
 
 
 @pytest.mark.parametrize("leaf", [1.0, "text"])
-def test_what_has_no_dlpack_is_told(leaf):
+def test_objects_without_dlpack_are_refused(leaf):
     with pytest.raises(nn.DataError, match="asarray"):
         interop.from_dlpack({"w": leaf})
 
 
-def test_what_cannot_be_shared_is_told():
+def test_arrays_that_cannot_be_shared_are_refused():
     with pytest.raises(nn.DataError, match="put"):
         interop.from_dlpack(np.asarray(["text"]))

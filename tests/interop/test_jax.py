@@ -55,7 +55,7 @@ def test_a_whole_network_under_jit_and_vmap(rng):
     np.testing.assert_allclose(many[1], network(params, 2 * x)[0], rtol=1e-12)
 
 
-def test_batch_norm_s_statistics_get_no_gradient(rng):
+def test_batch_norm_statistics_get_no_gradient(rng):
     layer = nn.BatchNorm()
     params, _ = layer.init(rng, (3,), "float64")
     x = rng.standard_normal((4, 3))

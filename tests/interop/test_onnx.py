@@ -89,7 +89,7 @@ def test_every_layer_of_images_and_series_agrees(layer, rng, tmp_path):
     assert run(tmp_path / "model.onnx", x[:1])["outputs"].shape == (1, 3)
 
 
-def test_every_layer_of_the_library_is_in_the_list_above():
+def test_every_layer_of_the_library_is_tested():
     kinds = {getattr(layers, name) for name in layers.__all__ if isinstance(getattr(layers, name), type)}
     apart = {layers.Layer, layers.Activation, layers.Parallel}  # the last takes several inputs: a test of its own
     lacking = kinds - {type(layer) for layer in (*KINDS, *IMAGES, *SERIES)} - apart
@@ -120,7 +120,7 @@ def test_the_runtime_fuses_dense_and_relu(rng, tmp_path):
 
 
 @pytest.mark.parametrize("loss", [nn.sigmoid_cross_entropy, nn.cross_entropy, nn.focal, nn.kl_divergence])
-def test_a_loss_s_link_gives_the_probabilities(loss, rng, tmp_path):
+def test_the_link_of_the_loss_gives_the_probabilities(loss, rng, tmp_path):
     last = [nn.Softmax()] if loss is nn.cross_entropy else []
     model = built(nn.Sequential(nn.Dense(3), *last), (4,), rng, loss=loss)
     interop.to_onnx(model, tmp_path / "model.onnx")
@@ -156,7 +156,7 @@ class Scaled(layers.Layer):
         return x * params["w"], lambda dy, need_dx=True: (dy * params["w"], {"w": dy * x})
 
 
-def test_layers_of_one_s_own_are_traced(rng, tmp_path):
+def test_custom_layers_are_traced(rng, tmp_path):
     pytest.importorskip("ndonnx")
     network = nn.Sequential(nn.Dense(4), Bent(), Scaled(), nn.Residual(Bent()), nn.Dense(2))
     model = built(network, (3,), rng)
@@ -184,7 +184,7 @@ def test_a_model_without_weights_is_refused(tmp_path):
         interop.to_onnx(nn.Model(nn.Sequential(nn.Dense(2))), tmp_path / "model.onnx")
 
 
-def test_plain_models_need_onnx_alone(rng, tmp_path, monkeypatch):
+def test_dense_models_need_onnx_alone(rng, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ndonnx", None)
     interop.to_onnx(built(nn.Sequential(nn.Dense(2), nn.GELU()), (3,), rng), tmp_path / "model.onnx")
 
@@ -221,7 +221,7 @@ def test_a_trained_model_agrees(data, tmp_path):
     np.testing.assert_array_equal(found["probabilities"].argmax(axis=1), model.predict(rows))
 
 
-def test_parts_of_several_kinds_go_beside_each_other(tmp_path):
+def test_inputs_of_several_dtypes_are_exported(tmp_path):
     """Numbers and codes of an embedded column: each part is an input of its own, with its own type."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((6, 2)).astype(np.float32), rng.integers(0, 5, 6), rng.integers(0, 3, 6)

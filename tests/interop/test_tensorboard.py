@@ -27,7 +27,7 @@ def scalars(folder):
     return found
 
 
-def test_each_epoch_s_logs_are_there(tmp_path):
+def test_the_logs_of_each_epoch_are_written(tmp_path):
     x, y = nn.datasets.spiral(20, 3)
     model = nn.Model(nn.Sequential(nn.Dense(3)), backend="numpy")
     history = model.fit(
@@ -39,7 +39,7 @@ def test_each_epoch_s_logs_are_there(tmp_path):
     assert [value for tag, _, value in found if tag == "accuracy/training"] == pytest.approx(history["accuracy"])
 
 
-def test_a_resumed_run_takes_back_what_lies_beyond_its_checkpoint(tmp_path):
+def test_a_resumed_run_removes_events_after_its_checkpoint(tmp_path):
     x, y = nn.datasets.spiral(20, 3)
     path = tmp_path / "run"
 

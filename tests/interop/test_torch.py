@@ -58,14 +58,14 @@ def test_a_whole_network_is_a_function_of_its_params(rng):
     assert torch.autograd.gradcheck(of_leaves, (numbers(rng, 4, 3), *leaves))
 
 
-def test_writing_into_what_a_block_gave_is_refused(rng):
+def test_writing_into_the_output_of_a_block_is_refused(rng):
     """tanh's backward reads its y: written over, it would give other gradients."""
     y = interop.as_torch(nn.tanh)(numbers(rng, 3))
     with pytest.raises(RuntimeError, match="modified inplace"):
         y += 1
 
 
-def test_the_input_s_gradient_is_not_computed_where_nobody_asks():
+def test_the_gradient_by_the_input_is_computed_only_on_demand():
     asked = []
 
     def block(x, w):
@@ -81,7 +81,7 @@ def test_the_input_s_gradient_is_not_computed_where_nobody_asks():
     assert w.grad == 3
 
 
-def test_batch_norm_s_statistics_get_no_gradient(rng):
+def test_batch_norm_statistics_get_no_gradient(rng):
     layer = nn.BatchNorm()
     params = nn.put(layer.init(rng, (3,), "float64")[0], like=torch.zeros(1, dtype=torch.float64))
     for leaf in tree.leaves(params):
@@ -119,7 +119,7 @@ def test_a_module_and_the_network_made_of_it_agree(rng):
     np.testing.assert_allclose(network(host, x)[0], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_there_and_back_is_the_same_network_and_the_same_weights():
+def test_to_torch_and_back_gives_the_same_network_and_weights():
     network, params = interop.from_torch(modules())
     again, back = interop.from_torch(interop.to_torch(network, params))
     assert again == network
@@ -127,7 +127,7 @@ def test_there_and_back_is_the_same_network_and_the_same_weights():
         assert torch.equal(one, other)
 
 
-def test_an_embedding_goes_both_ways(rng):
+def test_an_embedding_converts_both_ways(rng):
     network = nn.Sequential(nn.Embedding(7, 4), nn.Flatten(), nn.Dense(2))
     params, _ = network.init(rng, (3,))
     module = interop.to_torch(network, params)
@@ -135,14 +135,14 @@ def test_an_embedding_goes_both_ways(rng):
     np.testing.assert_allclose(module(torch.from_numpy(words)).detach().numpy(), network(params, words)[0], rtol=1e-5)
 
 
-def test_the_copy_is_a_copy():
+def test_converted_weights_are_a_copy():
     module = torch.nn.Sequential(torch.nn.Linear(2, 2))
     _, params = interop.from_torch(module)
     params[0]["bias"] += 1
     assert not torch.equal(params[0]["bias"], module[0].bias)
 
 
-def test_a_model_takes_the_weights(rng):
+def test_a_model_predicts_with_the_converted_weights(rng):
     module = torch.nn.Sequential(torch.nn.Linear(4, 3))
     network, params = interop.from_torch(module)
     model = nn.Model(network, backend="numpy").build((4,))
@@ -162,13 +162,13 @@ def test_a_model_takes_the_weights(rng):
         "Softmax(dim=0)",
     ],
 )
-def test_a_module_without_an_equal_is_named(name):
+def test_a_module_without_a_counterpart_is_named(name):
     module = eval(f"torch.nn.{name}", {"torch": torch})
     with pytest.raises(ValueError, match=name.partition("(")[0]):
         interop.from_torch(torch.nn.Sequential(module))
 
 
-def test_a_class_of_one_s_own_may_do_anything_and_is_refused():
+def test_a_subclass_with_its_own_forward_is_refused():
     class Doubled(torch.nn.Sequential):
         def forward(self, x):
             return 2 * super().forward(x)
@@ -184,12 +184,12 @@ class Bent(layers.Activation):
         return x * abs(x), lambda dy: 2 * dy * abs(x)
 
 
-def test_a_layer_without_an_equal_is_named(rng):
-    with pytest.raises(ValueError, match=r"no module that does what .*Bent"):
+def test_a_layer_without_a_counterpart_is_named(rng):
+    with pytest.raises(ValueError, match=r"no module equal to .*Bent"):
         interop.to_torch(nn.Sequential(nn.Residual(Bent())), [[{}]])
 
 
-def test_a_norm_behind_a_convolution_over_time_is_of_its_channels(rng):
+def test_batch_norm_after_a_conv1d_normalizes_channels(rng):
     """As many places as channels: taken over as one of the last axis, it would normalize the places."""
     torch.manual_seed(0)
     m = torch.nn
@@ -199,7 +199,7 @@ def test_a_norm_behind_a_convolution_over_time_is_of_its_channels(rng):
     agrees(module, network, params, rng.standard_normal((3, 2, 5)))
 
 
-def test_adaptive_pooling_to_one_place_is_global_pooling(rng):
+def test_adaptive_pooling_to_one_position_is_global_pooling(rng):
     m = torch.nn
     module = m.Sequential(m.Conv2d(2, 4, 3), m.AdaptiveAvgPool2d(1), m.Flatten(), m.GroupNorm(2, 4), m.Linear(4, 3))
     network, params = interop.from_torch(module.double())
@@ -210,14 +210,14 @@ def test_adaptive_pooling_to_one_place_is_global_pooling(rng):
     agrees(m.AdaptiveMaxPool1d(1), alone, none, rng.standard_normal((3, 2, 6)))
 
 
-def test_a_pooling_needs_to_know_the_axes(rng):
+def test_pooling_needs_the_number_of_axes(rng):
     network = nn.Sequential(nn.GlobalAveragePool())
-    with pytest.raises(ValueError, match="give input_shape, that of a row of x"):
+    with pytest.raises(ValueError, match="give input_shape, the shape of a row of x"):
         interop.to_torch(network, [{}])
     assert interop.to_torch(network, [{}], (6, 5, 2))(torch.zeros(3, 6, 5, 2)).shape == (3, 2)
 
 
-def test_a_query_that_may_attend_to_nothing_gives_the_bias(rng):
+def test_a_fully_masked_query_gives_the_bias(rng):
     layer = nn.MultiHeadAttention(2)
     params, _ = layer.init(rng, (3, 4), "float64")
     x, mask = rng.standard_normal((2, 3, 4)), np.asarray([[0, 0, 0], [1, 0, 1]])
@@ -226,7 +226,7 @@ def test_a_query_that_may_attend_to_nothing_gives_the_bias(rng):
     np.testing.assert_allclose(y, layer(params, (x, mask))[0], rtol=1e-10, atol=1e-12)
 
 
-def test_what_is_frozen_stays_in_inference_and_untrained(rng):
+def test_frozen_layers_stay_in_inference_and_are_not_trained(rng):
     network = nn.Sequential(nn.Freeze(nn.Sequential(nn.Dense(4), nn.BatchNorm(), nn.Dropout(0.5))), nn.Dense(2))
     params, _ = network.init(rng, (3,), "float64")
     module = interop.to_torch(network, params).train()
@@ -235,7 +235,7 @@ def test_what_is_frozen_stays_in_inference_and_untrained(rng):
     assert [p.requires_grad for p in module.parameters()] == [False] * 4 + [True] * 2
 
 
-def test_a_module_with_parts_of_ours_can_be_saved(rng, tmp_path):
+def test_a_module_with_arraynn_layers_can_be_saved(rng, tmp_path):
     network = nn.Sequential(nn.Residual(nn.Dense(3)), nn.LSTM(2))
     module = interop.to_torch(network, network.init(rng, (4, 3))[0], (4, 3))
     torch.save(module, tmp_path / "module.pt")
@@ -284,7 +284,7 @@ def test_a_convolutional_module_and_its_network_agree_on_the_same_images(rng):
     np.testing.assert_allclose(grads[1]["weight"], weight, rtol=1e-9, atol=1e-11)
 
 
-def test_a_network_of_images_goes_there_and_back(rng):
+def test_an_image_network_converts_both_ways(rng):
     network = nn.Sequential(
         *(nn.Conv2D(4, (3, 2), strides=2, padding=1), nn.ReLU(), nn.MaxPool2D((2, 1)), nn.Reshape((-1, 4))),
         *(nn.Permute((2, 1)), nn.Conv1D(3, 1, padding="same"), nn.AveragePool1D(2, padding=((1, 1),)), nn.RMSNorm()),
@@ -301,7 +301,7 @@ def test_a_network_of_images_goes_there_and_back(rng):
 
 @pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
 @pytest.mark.parametrize("options", [{}, {"bidirectional": True}, {"num_layers": 2, "bidirectional": True}], ids=str)
-def test_a_recurrent_module_is_taken_over(rng, kind, options):
+def test_a_recurrent_module_is_converted(rng, kind, options):
     torch.manual_seed(0)
     module = getattr(torch.nn, kind)(4, 3, batch_first=True, dtype=torch.float64, **options)
     for wrap in (lambda m: m, torch.nn.Sequential):
@@ -315,7 +315,7 @@ def test_a_recurrent_module_is_taken_over(rng, kind, options):
 
 
 @pytest.mark.parametrize("options", [{}, {"kdim": 6, "vdim": 6}], ids=str)
-def test_multihead_attention_is_taken_over(rng, options):
+def test_multihead_attention_is_converted(rng, options):
     torch.manual_seed(0)
     module = torch.nn.MultiheadAttention(4, 2, batch_first=True, dtype=torch.float64, **options)
     network, params = interop.from_torch(module)
@@ -335,16 +335,16 @@ def test_multihead_attention_is_taken_over(rng, options):
         (lambda m: m.MaxPool2d(2, ceil_mode=True), "MaxPool2d"),
     ],
 )
-def test_modules_that_compute_something_else_are_refused(module, said):
+def test_modules_with_unsupported_options_are_refused(module, said):
     with pytest.raises(ValueError, match=said):
         interop.from_torch(module(torch.nn))
 
 
-def test_layers_that_pytorch_computes_otherwise_are_refused(rng):
+def test_layers_that_pytorch_computes_differently_are_refused(rng):
     for layer, shape, said in (
         (nn.Conv2D(2, 3, padding=((0, 1), (0, 1))), (5, 5, 1), "pads both sides alike"),
         (nn.MaxPool2D(2, padding="same"), (5, 5, 1), "no padding='same'"),
-        (nn.MultiHeadAttention(2, 3), (4, 2), "heads as wide as the input"),
+        (nn.MultiHeadAttention(2, 3), (4, 2), "needs heads of width D / h"),
     ):
         network = nn.Sequential(layer)
         with pytest.raises(ValueError, match=said):

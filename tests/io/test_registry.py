@@ -32,7 +32,7 @@ THINGS = [
 
 
 @pytest.mark.parametrize("thing", THINGS, ids=lambda thing: type(thing).__name__)
-def test_what_is_encoded_comes_back_equal_through_json(thing):
+def test_encoded_objects_decode_to_equal_ones_through_json(thing):
     assert decode(json.loads(json.dumps(encode(thing), allow_nan=False))) == thing
 
 
@@ -47,7 +47,7 @@ def test_every_public_dataclass_has_a_versioned_name():
                 assert names[f"{name}.v1"] is thing
 
 
-def test_numbers_of_numpy_are_numbers():
+def test_numpy_scalars_are_encoded_as_numbers():
     assert decode(encode(nn.Dropout(np.float64(0.5)))) == nn.Dropout(0.5)
     assert encode(np.int64(3)) == 3
 
@@ -70,25 +70,25 @@ def registered(monkeypatch):
     return nn.register
 
 
-def test_a_layer_of_one_s_own_is_named_once_it_is_registered(registered):
+def test_a_registered_custom_layer_is_encoded_by_its_name(registered):
     with pytest.raises(nn.CheckpointError, match=r"no name is registered for it; call nn\.register\(Mine\) first"):
         encode(Mine(2.0))
     assert registered(Mine) is Mine
     assert decode(encode(Mine(2.0))) == Mine(2.0)
 
 
-def test_a_loss_block_of_one_s_own(registered):
+def test_a_registered_custom_loss_block_is_encoded_by_its_name(registered):
     registered(my_loss, "mse.v7")
     assert encode(my_loss) == {"function": "mse.v7"}
     assert decode({"function": "mse.v7"}) is my_loss
 
 
-def test_an_unknown_name_says_how():
+def test_for_an_unknown_name_the_error_names_register():
     with pytest.raises(nn.CheckpointError, match=r"'Theirs\.v1'.*nn\.register"):
         decode({"type": "Theirs.v1", "fields": {}})
 
 
-def test_a_name_that_is_taken_is_refused(registered):
+def test_a_registered_name_cannot_be_taken_again(registered):
     with pytest.raises(ValueError, match="taken"):
         registered(Mine, "Dense.v1")
     registered(Mine)
@@ -128,6 +128,6 @@ def test_a_name_that_is_taken_is_refused(registered):
     ],
     ids=str,
 )
-def test_what_is_not_made(data):
+def test_invalid_data_raise_checkpoint_error(data):
     with pytest.raises(nn.CheckpointError):
         decode(data)

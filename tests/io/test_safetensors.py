@@ -38,7 +38,7 @@ ARRAYS = hnp.arrays(st.sampled_from([np.float32, np.float64]), hnp.array_shapes(
     st.dictionaries(st.text(max_size=8), ARRAYS, max_size=5), st.dictionaries(st.text(max_size=5), st.text(max_size=9))
 )
 @pytest.mark.thorough
-def test_what_was_written_is_read(tmp_path_factory, tensors, metadata):
+def test_written_tensors_are_read_back(tmp_path_factory, tensors, metadata):
     tensors.pop("__metadata__", None)
     path = tmp_path_factory.mktemp("files") / "file"
     path.write_bytes(serialized(tensors, metadata))
@@ -51,7 +51,7 @@ def test_what_was_written_is_read(tmp_path_factory, tensors, metadata):
         np.testing.assert_array_equal(back[name], array)
 
 
-def test_the_bytes_are_those_of_the_library():
+def test_the_bytes_equal_those_of_the_safetensors_library():
     rng = np.random.default_rng(0)
     tensors = {
         "b.weight": rng.random((2, 3)), "a": rng.random(3).astype("f4"), "é\n\x1f": np.zeros((0, 2), "f4"),
@@ -66,7 +66,7 @@ def test_the_bytes_are_those_of_the_library():
     assert serialized(one, {"a": "b"}) == safetensors.numpy.save({"w": np.ascontiguousarray(one["w"])}, {"a": "b"})
 
 
-def test_nothing_imports_the_library():
+def test_the_safetensors_library_is_not_imported():
     run = (
         "import sys; sys.modules['safetensors'] = None\nimport arraynn as nn\nfrom arraynn.learn.play import Session\n"
     )
@@ -74,7 +74,7 @@ def test_nothing_imports_the_library():
     subprocess.run([sys.executable, "-c", run], check=True, cwd=Path(__file__).parents[2])
 
 
-def test_what_is_good_here_is_good_to_the_library(tmp_path):
+def test_the_safetensors_library_reads_the_valid_files_of_these_tests(tmp_path):
     path = written(tmp_path / "file", {"a": GOOD, "b": {**GOOD, "data_offsets": [16, 32]}}, bytes(32))
     assert read(path)[1].keys() == safetensors.numpy.load_file(path).keys()
 
@@ -132,7 +132,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_file_is_one_error_that_names_it_and_takes_no_memory(name, tmp_path):
+def test_a_broken_file_raises_one_error_with_its_name_and_allocates_no_memory(name, tmp_path):
     broken, path = BROKEN[name], tmp_path / "the-file"
     if isinstance(broken, bytes):
         path.write_bytes(broken)
@@ -164,7 +164,7 @@ def test_the_length_of_the_header_is_limited(tmp_path, monkeypatch):
         read(written(tmp_path / "file", entry()))
 
 
-def test_what_the_library_lets_pass_is_refused_here(tmp_path):
+def test_a_key_twice_is_refused_though_the_safetensors_library_accepts_it(tmp_path):
     """Why the library does not read: of two equal keys it takes one, without a word."""
     path = written(tmp_path / "file", *BROKEN["a key twice"])
     assert list(safetensors.numpy.load_file(path)) == ["a"]
@@ -172,7 +172,7 @@ def test_what_the_library_lets_pass_is_refused_here(tmp_path):
         read(path)
 
 
-def test_a_file_that_shrinks_while_it_is_read(tmp_path, monkeypatch):
+def test_a_file_that_shrinks_while_it_is_read_is_refused(tmp_path, monkeypatch):
     path = written(tmp_path / "file", entry())
     real = os.fstat
 
@@ -187,7 +187,7 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("what", ["folder", "pipe", "missing", "null"])
-def test_what_is_no_file(what, tmp_path):
+def test_paths_that_are_not_files_are_refused(what, tmp_path):
     path = tmp_path / "it"
     if what == "folder":
         path.mkdir()

@@ -28,7 +28,7 @@ def test_it_agrees_with_torch(case):
     against_torch(*pools, case, lambda rng, shape: rng.standard_normal(shape), count_include_pad=False)
 
 
-def test_what_is_padded_does_not_count(xp):
+def test_padding_does_not_count(xp):
     y, _ = nn.average_pool2d(xp.asarray(np.full((1, 3, 3, 2), 5.0)), 2, padding="same")
     np.testing.assert_allclose(xp.to_numpy(y), 5)
 
@@ -38,7 +38,7 @@ def test_an_empty_batch_is_fine(xp):
     assert (tuple(y.shape), tuple(backward(y).shape)) == ((0, 2, 2, 3), (0, 4, 4, 3))
 
 
-def test_what_does_not_fit_is_told():
+def test_inputs_that_do_not_fit_are_refused():
     with pytest.raises(nn.ShapeError, match=r"a window of \(3, 3\) is larger than the input \(N, 2, 8, 8\)"):
         nn.average_pool2d(np.zeros((1, 2, 8, 8)), 3)
     with pytest.raises(nn.ShapeError, match=r"padding must be less than the window, which is \(2,\), got"):

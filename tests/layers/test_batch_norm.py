@@ -52,7 +52,7 @@ def test_with_a_mask_backward_is_the_derivative(xp, rng):
     check_backward(nn.BatchNorm(), (grid, mask), key=nn.Key(0))
 
 
-def test_where_no_row_counts_nothing_is_learnt_of_the_data(xp, rng):
+def test_without_counting_rows_no_statistics_are_learnt(xp, rng):
     a = [xp.asarray(v) for v in numbers(rng, (4, 3))]
     empty = [xp.asarray(v) for v in numbers(rng, (0, 3))]
     cases = [
@@ -84,7 +84,7 @@ def test_it_agrees_with_torch_statistics_too(rng, training, shape):
         np.testing.assert_allclose(found, e.numpy(), rtol=1e-9, atol=1e-12)
 
 
-def test_a_key_means_training_and_none_inference(xp, rng):
+def test_with_a_key_it_trains_and_without_one_it_infers(xp, rng):
     layer = nn.BatchNorm(momentum=0.75)
     x = xp.asarray([[1.0, 10.0], [3.0, 30.0]], np.float32)
     params = nn.put(layer.init(rng, (2,))[0], like=x)
@@ -113,14 +113,14 @@ def test_the_optimizer_takes_the_new_statistics(rng):
     assert "statistics" not in state["slots"]
 
 
-def test_a_large_mean_does_not_cost_the_variance_its_digits(xp, rng):
+def test_the_variance_is_precise_at_a_large_mean(xp, rng):
     x = xp.asarray(1000 + 0.1 * rng.standard_normal((500, 1)), np.float32)
     one, zero = xp.asarray([1.0], np.float32), xp.asarray([0.0], np.float32)
     y = xp.to_numpy(nn.batch_norm(x, one, zero, zero, one, training=True, epsilon=1e-12)[0])
     assert np.std(y) == pytest.approx(1.0, rel=1e-3)
 
 
-def test_what_does_not_fit_is_told(rng):
+def test_inputs_that_do_not_fit_are_refused(rng):
     layer = nn.BatchNorm()
     params, _ = layer.init(rng, (5,))
     with pytest.raises(nn.ShapeError, match=r"BatchNorm 'layers.0': expected input \(N, …, 5\), got \(N, 4\)"):
@@ -132,7 +132,7 @@ def test_what_does_not_fit_is_told(rng):
 
 
 @pytest.mark.parametrize("wrong", [{"momentum": 1.0}, {"momentum": -0.1}, {"epsilon": 0.0}, {"epsilon": float("inf")}])
-def test_hyperparameters_have_their_ranges(wrong):
+def test_hyperparameters_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="must"):
         nn.BatchNorm(**wrong)
 
@@ -207,7 +207,7 @@ def test_batches_of_one_row_are_refused(rows, batch_size):
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("offset", [0.0, 1e4])
-def test_parts_of_a_batch_give_what_the_whole_does(masked, offset):
+def test_parts_of_a_batch_add_up_to_the_whole(masked, offset):
     """Also far from 0, where sums of squares would have lost all digits, and with a part that has no rows."""
     rng = np.random.default_rng(0)
     x = (rng.normal(size=(9, 3)) + offset).astype("float32")

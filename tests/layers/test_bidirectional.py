@@ -54,6 +54,6 @@ def test_each_direction_has_its_own_weights(rng):
     assert len(tree.leaves(params)) == 8
 
 
-def test_what_is_not_recurrent_is_refused():
+def test_a_layer_that_is_not_recurrent_is_refused():
     with pytest.raises(TypeError, match=r"Bidirectional takes a recurrent layer, such as LSTM\(64\), got Dense"):
         nn.Bidirectional(nn.Dense(3))

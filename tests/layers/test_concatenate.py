@@ -17,7 +17,7 @@ def test_backward_is_the_derivative(xp, rng):
     check_backward(nn.Concatenate(nn.Tanh()), x)
 
 
-def test_outputs_stand_side_by_side_in_the_order_of_the_branches(xp):
+def test_outputs_are_concatenated_in_the_order_of_the_branches(xp):
     y, backward = nn.Concatenate(nn.Identity(), nn.ReLU())([{}, {}], xp.asarray([[-1.0, 2.0]]))
     dx, _ = backward(xp.asarray([[1.0, 1.0, 10.0, 10.0]]))
     assert xp.to_numpy(y).tolist() == [[-1.0, 2.0, 0.0, 2.0]]
@@ -61,7 +61,7 @@ def test_an_empty_batch_is_fine(xp):
     check_backward(BRANCHES, xp.asarray(np.zeros((0, 3))))
 
 
-def test_outputs_that_do_not_fit_are_told_with_the_place(rng):
+def test_outputs_that_do_not_fit_are_refused_with_the_position(rng):
     network = nn.Sequential(nn.Dense(4), nn.Concatenate(nn.Identity(), nn.Embedding(3, 2)))
     with pytest.raises(nn.ShapeError, match=r"Concatenate 'layers.1': .* got outputs \(N, 4\) and \(N, 4, 2\)"):
         network.init(rng, (3,))
@@ -69,7 +69,7 @@ def test_outputs_that_do_not_fit_are_told_with_the_place(rng):
         nn.Concatenate(nn.Identity())([{}], np.zeros(3))
 
 
-def test_an_error_inside_a_branch_tells_the_whole_path_and_no_neighbour(rng):
+def test_an_error_inside_a_branch_names_its_path_and_no_other_branch(rng):
     network = nn.Sequential(nn.Flatten(), nn.Concatenate(nn.Identity(), nn.Dense(4)))
     params, _ = network.init(rng, (4,))
     with pytest.raises(

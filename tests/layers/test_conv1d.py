@@ -29,7 +29,7 @@ def test_it_agrees_with_torch(case):
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10 * np.max(np.abs(expected), initial=1e-6))
 
 
-def test_it_is_conv2d_of_images_one_pixel_high(xp, rng):
+def test_it_equals_conv2d_of_images_one_pixel_high(xp, rng):
     x, w, b = (xp.asarray(rng.standard_normal(shape)) for shape in [(2, 6, 3), (2, 3, 4), (4,)])
     y, backward = nn.conv1d(x, w, b, strides=2, padding="same")
     flat, flat_backward = nn.conv2d(x[:, None, ...], w[None, ...], b, strides=(1, 2), padding="same")
@@ -38,7 +38,7 @@ def test_it_is_conv2d_of_images_one_pixel_high(xp, rng):
         assert np.array_equal(xp.to_numpy(one).ravel(), xp.to_numpy(two).ravel())
 
 
-def test_padding_in_front_looks_at_no_later_step(rng):
+def test_with_causal_padding_no_output_depends_on_a_later_step(rng):
     layer = nn.Conv1D(4, 3, dilation=2, padding=((4, 0),))
     params, shape = layer.init(rng, (7, 2), "float64")
     assert shape == (7, 4)
@@ -49,7 +49,7 @@ def test_padding_in_front_looks_at_no_later_step(rng):
     assert not np.array_equal(layer(params, x)[0][:, 5:], layer(params, later)[0][:, 5:])
 
 
-def test_what_does_not_fit_is_told():
+def test_inputs_that_do_not_fit_are_refused():
     with pytest.raises(
         nn.ShapeError, match=r"expected input \(N, T, 2\), channels last, got \(N, 2, 9\).*Permute\(\(2, 1\)\)"
     ):

@@ -39,7 +39,7 @@ def test_every_element_of_every_gradient_is_the_derivative(rng, options):
     check_backward(nn.conv2d, x, w, rng.standard_normal(4), **options)
 
 
-def test_the_layer_is_its_block(xp, rng):
+def test_the_layer_agrees_with_its_function(xp, rng):
     layer = nn.Conv2D(2, (3, 2), strides=2, padding="same", groups=2, weight_regularizer=nn.L2(0.1))
     check_backward(layer, xp.asarray(rng.standard_normal((2, 3, 4, 2))), limit=20)
 
@@ -54,7 +54,7 @@ def test_an_empty_batch_and_one_row_are_fine(xp, rng, rows):
     assert not np.any(xp.to_numpy(db))
 
 
-def test_it_is_the_sum_that_it_says(rng):
+def test_it_equals_the_sum_in_its_docstring(rng):
     x, w, b = rng.standard_normal((2, 5, 6, 3)), rng.standard_normal((3, 2, 3, 4)), rng.standard_normal(4)
     y, _ = nn.conv2d(x, w, b, strides=(2, 1), dilation=(1, 2))
     assert y.shape == (2, 2, 4, 4)
@@ -162,7 +162,7 @@ def test_init_infers_the_channels(rng):
     assert 0.9 * limit < np.max(np.abs(params["weight"])) <= limit
 
 
-def test_what_does_not_fit_is_told(rng):
+def test_inputs_that_do_not_fit_are_refused(rng):
     x, w, b = np.zeros((2, 8, 8, 3)), np.zeros((3, 3, 3, 4)), np.zeros(4)
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, H, W, 3\), channels last, got \(N, 8, 8, 5\)"):
         nn.conv2d(np.zeros((2, 8, 8, 5)), w, b)
@@ -198,6 +198,6 @@ def test_what_does_not_fit_is_told(rng):
         ({"groups": 3}, r"groups must divide the filters, got 3 groups of 4 filters"),
     ],
 )
-def test_bad_hyperparameters_are_told(options, said):
+def test_bad_hyperparameters_are_refused(options, said):
     with pytest.raises(ValueError, match=said):
         nn.Conv2D(**{"filters": 4, "kernel_size": 3, **options})

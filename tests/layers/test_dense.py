@@ -58,7 +58,7 @@ def test_the_gradient_by_the_input_is_made_only_on_demand(x_w_b):
     assert backward(y, need_dx=False)[0] is None
 
 
-def test_what_does_not_fit_is_told_with_its_shapes(xp):
+def test_inputs_that_do_not_fit_are_refused_with_their_shapes(xp):
     w, b = xp.asarray(np.zeros((3, 2))), xp.asarray(np.zeros(2))
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, 3\), got \(N, 4\)"):
         nn.dense(xp.asarray(np.zeros((5, 4))), w, b)
@@ -68,7 +68,7 @@ def test_what_does_not_fit_is_told_with_its_shapes(xp):
         nn.dense(xp.asarray(np.zeros((5, 3, 2))), w, b)
 
 
-def test_the_layer_is_its_block(xp, rng):
+def test_the_layer_agrees_with_its_function(xp, rng):
     check_backward(nn.Dense(2), xp.asarray(rng.standard_normal((4, 3))))
 
 
@@ -85,7 +85,7 @@ def test_init_infers_the_inputs_and_rounds_float64_draws(rng):
     assert np.max(np.abs(wide["weight"])) <= math.sqrt(6 / 9)
 
 
-def test_init_takes_the_legacy_generator_and_other_initializers():
+def test_init_takes_a_random_state_and_other_initializers():
     layer = nn.Dense(3, weight_initializer=nn.initializers.normal(0.01), bias_initializer=nn.initializers.constant(0.5))
     params, _ = layer.init(np.random.RandomState(0), (2,), "float64")
     assert np.array_equal(params["weight"], 0.01 * np.random.RandomState(0).randn(2, 3))
@@ -93,7 +93,7 @@ def test_init_takes_the_legacy_generator_and_other_initializers():
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 3), (2, 2, 4, 3), (0, 4, 3), (2, 0, 3)])
-def test_of_a_sequence_each_place_is_a_row(xp, rng, shape):
+def test_each_position_of_a_sequence_is_a_row(xp, rng, shape):
     x, w, b = rng.standard_normal(shape), rng.standard_normal((3, 2)), rng.standard_normal(2)
     check_backward(nn.dense, *map(xp.asarray, (x, w, b)), limit=30)
     y = xp.to_numpy(nn.dense(*map(xp.asarray, (x, w, b)))[0])
@@ -102,7 +102,7 @@ def test_of_a_sequence_each_place_is_a_row(xp, rng, shape):
     assert (params["weight"].shape, output) == ((3, 5), (*shape[1:-1], 5))
 
 
-def test_places_agree_with_torch(rng):
+def test_positions_of_a_sequence_agree_with_torch(rng):
     torch = pytest.importorskip("torch")
     arrays = [rng.standard_normal(shape) for shape in ((2, 4, 3), (3, 5), (5,))]
     x, w, b = (torch.tensor(a, requires_grad=True) for a in arrays)
@@ -112,14 +112,14 @@ def test_places_agree_with_torch(rng):
         np.testing.assert_allclose(found, tensor.grad.numpy(), rtol=1e-10, atol=1e-12)
 
 
-def test_a_row_has_an_axis(rng):
+def test_an_input_without_a_feature_axis_is_refused(rng):
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, …, n_in\), got \(N,\)"):
         nn.Dense(3).init(rng, ())
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, …, 3\), got \(N, 4, 2\)"):
         nn.dense(np.zeros((1, 4, 2)), np.zeros((3, 2)), np.zeros(2))
 
 
-def test_the_books_order_of_arguments_is_answered_with_the_remedy():
+def test_the_books_order_of_arguments_is_refused_with_the_remedy():
     with pytest.raises(TypeError, match=r"n_in is inferred: Dense\(64\)"):
         nn.Dense(2, 64)
 

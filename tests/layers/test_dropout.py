@@ -20,7 +20,7 @@ def test_used_twice_both_gradients_are_right(xp, rng, twice):
     check_backward(twice(block), xp.asarray(rng.standard_normal((4, 5))))
 
 
-def test_survivors_are_scaled_and_the_rest_is_zero(xp):
+def test_kept_elements_are_scaled_and_the_rest_is_zero(xp):
     y, _ = nn.dropout(xp.asarray(np.ones((100, 100))), 0.5, KEY)
     y = xp.to_numpy(y)
     assert set(np.unique(y)) == {0.0, 2.0}
@@ -43,7 +43,7 @@ def test_the_scale_matches_the_rounded_rate_so_that_the_mean_is_exact():
         assert abs(threshold / 65536 - rate) <= 2**-16
 
 
-def test_backward_drops_what_forward_dropped(xp, rng):
+def test_backward_uses_the_mask_of_forward(xp, rng):
     y, backward = nn.dropout(xp.asarray(np.ones((6, 7))), 0.4, KEY)
     assert np.array_equal(xp.to_numpy(backward(xp.asarray(np.ones((6, 7))))), xp.to_numpy(y))
 
@@ -54,7 +54,7 @@ def test_the_same_key_drops_the_same_and_another_key_does_not():
     assert not np.array_equal(nn.dropout(x, 0.5, KEY)[0], nn.dropout(x, 0.5, nn.Key(7).fold_in(4))[0])
 
 
-def test_rows_split_into_blocks_drop_what_they_drop_together(xp):
+def test_rows_split_into_blocks_have_the_mask_of_the_whole_batch(xp):
     x = np.ones((7, 5))
     whole = xp.to_numpy(nn.dropout(xp.asarray(x), 0.5, KEY)[0])
     for cut in (0, 1, 3, 7):
@@ -72,14 +72,14 @@ def test_masks_are_the_same_bits_on_every_kind_of_array(xp, rng):
     assert np.array_equal(xp.to_numpy(here), there)
 
 
-def test_without_a_key_or_a_rate_nothing_happens(xp, rng):
+def test_without_a_key_or_at_rate_0_the_input_is_returned(xp, rng):
     x = xp.asarray(rng.standard_normal((4, 3)))
     assert nn.dropout(x, 0.5, None)[0] is x
     assert nn.dropout(x, 0.0, KEY)[0] is x
     assert nn.Dropout(0.5)({}, x)[0] is x
 
 
-def test_a_rate_below_what_can_be_told_from_zero_drops_nothing():
+def test_a_rate_that_rounds_to_0_drops_nothing():
     x = np.ones((50, 50))
     assert np.array_equal(nn.dropout(x, 1e-9, KEY)[0], x)
 
@@ -95,7 +95,7 @@ def test_a_rate_outside_the_range_is_refused(rate):
         nn.Dropout(rate)
 
 
-def test_the_layer_is_its_block(xp, rng):
+def test_the_layer_agrees_with_its_function(xp, rng):
     x = xp.asarray(rng.standard_normal((4, 3)))
     check_backward(nn.Dropout(0.3), x, key=KEY)
     check_backward(nn.Dropout(0.3), x)

@@ -12,12 +12,12 @@ def test_backward_is_the_derivative(xp, rng, shape):
     check_backward(nn.embedding, words, xp.asarray(rng.standard_normal((5, 2))))
 
 
-def test_the_layer_is_its_block(xp, rng):
+def test_the_layer_agrees_with_its_function(xp, rng):
     check_backward(nn.Embedding(5, 2, weight_regularizer=nn.L2(0.1)), xp.asarray(rng.integers(0, 5, (3, 4))))
 
 
 @pytest.mark.parametrize("block", [1, 7, 2**24])
-def test_blocks_of_the_one_hot_matrix_add_up(xp, rng, block, monkeypatch):
+def test_gradients_of_row_blocks_add_up(xp, rng, block, monkeypatch):
     monkeypatch.setattr(_embedding, "BLOCK", block)
     words, dy = rng.integers(0, 5, 11), rng.standard_normal((11, 2))
     expected = np.zeros((5, 2))
@@ -40,7 +40,7 @@ def test_it_agrees_with_torch(rng):
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int32, np.int64])
-def test_any_integers_will_do(xp, dtype):
+def test_every_integer_dtype_is_taken(xp, dtype):
     table = xp.asarray([[1.0], [2.0], [3.0]])
     y, backward = nn.embedding(xp.asarray([2, 0, 2], dtype), table)
     assert xp.to_numpy(y)[:, 0].tolist() == [3.0, 1.0, 3.0]
@@ -53,7 +53,7 @@ def test_floats_are_refused(xp):
 
 
 @pytest.mark.parametrize("word", [-1, 7])
-def test_a_model_refuses_words_that_are_not_in_the_table(backend, word):
+def test_a_model_refuses_indices_outside_the_vocabulary(backend, word):
     # NumPy counts -1 from the end forward, and backward knows no such word; other libraries do as they like
     branches = nn.Concatenate(nn.Embedding(7, 2), nn.Embedding(9, 2))
     model = nn.Model(nn.Sequential(branches, nn.Flatten(), nn.Dense(2)), backend=backend)
@@ -65,7 +65,7 @@ def test_a_model_refuses_words_that_are_not_in_the_table(backend, word):
         model.explain(words, labels)
 
 
-def test_init_makes_a_table_and_adds_an_axis(rng):
+def test_init_draws_the_table_and_the_output_has_one_more_axis(rng):
     layer = nn.Embedding(7, 3)
     params, shape = layer.init(rng, (4,))
     assert (params["weight"].shape, params["weight"].dtype.name, shape) == ((7, 3), "float32", (4, 3))

@@ -27,6 +27,6 @@ def test_an_empty_batch_keeps_its_columns(xp):
     assert tuple(backward(y).shape) == (0, 3, 2)
 
 
-def test_the_layer_tells_its_output_shape(xp, rng):
+def test_init_returns_the_output_shape(xp, rng):
     assert nn.Flatten().init(rng, (3, 2)) == ({}, (6,))
     check_backward(nn.Flatten(), xp.asarray(rng.standard_normal((4, 3, 2))))

@@ -19,7 +19,7 @@ def test_backward_is_the_derivative_by_x_alone(xp, rng):
     assert not layer.couples_rows
 
 
-def test_what_is_frozen_stays_and_what_stands_behind_is_trained(backend, rng):
+def test_frozen_layers_keep_their_weights_and_the_others_are_trained(backend, rng):
     network = nn.Sequential(nn.Dense(5), nn.Freeze(INNER), nn.Dense(3))
     model = nn.Model(network, optimizer=nn.AdamW(0.1), backend=backend, clip_norm=1.0).build((2,))
     before = tree.map(lambda leaf: model.backend.to_numpy(leaf).copy(), model.params)
@@ -48,7 +48,7 @@ def test_nothing_is_computed_for_frozen_layers_in_front(rng):
     assert grads[0] is params[0]
 
 
-def test_a_pretrained_network_is_taken_over_and_saved(rng, tmp_path):
+def test_a_frozen_pretrained_network_is_assigned_and_saved(rng, tmp_path):
     features = nn.Sequential(nn.Conv2D(3, 3), nn.ReLU(), nn.Flatten())
     pretrained, _ = features.init(rng, (5, 5, 1))
     network = nn.Sequential(nn.Freeze(features), nn.Dense(2))
@@ -63,7 +63,7 @@ def test_a_pretrained_network_is_taken_over_and_saved(rng, tmp_path):
     assert np.array_equal(loaded(x), model(x))
 
 
-def test_words_pass_through_a_frozen_table(rng):
+def test_integer_inputs_pass_through_a_frozen_embedding(rng):
     layer = nn.Freeze(nn.Embedding(7, 3))
     assert (layer.integer_input, layer.vocabulary) == (True, 7)
     model = nn.Model(nn.Sequential(layer, nn.Flatten(), nn.Dense(2)), backend="numpy")
@@ -72,7 +72,7 @@ def test_words_pass_through_a_frozen_table(rng):
         model.predict(np.full((1, 2), 7))
 
 
-def test_what_is_no_layer_is_refused():
+def test_an_argument_that_is_not_a_layer_is_refused():
     for wrong in (nn.Dense, 3, nn.relu):
         with pytest.raises(TypeError, match=r"Freeze takes a layer, such as Freeze\(Dense\(64\)\), got"):
             nn.Freeze(wrong)

@@ -43,7 +43,7 @@ def test_one_group_is_a_layer_norm_of_the_row_and_c_groups_normalize_each_channe
     np.testing.assert_allclose(y.mean(axis=1), 0, atol=1e-6)
 
 
-def test_what_does_not_fit_is_told(rng):
+def test_inputs_that_do_not_fit_are_refused(rng):
     with pytest.raises(nn.ShapeError, match=r"groups must divide the channels, got 4 groups of 6 channels"):
         nn.GroupNorm(4).init(rng, (5, 6))
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, …, 5\), got \(N, 4\)"):

@@ -6,7 +6,7 @@ import pytest
 import arraynn as nn
 
 
-def test_it_is_the_recurrence_that_it_says(xp, rng):
+def test_it_equals_the_recurrence_in_its_docstring(xp, rng):
     shapes = ((2, 4, 3), (3, 6), (2, 6), (6,), (2,))
     x, w, u, b, d = (rng.standard_normal(shape) for shape in shapes)
     states, h = xp.to_numpy(nn.gru(*map(xp.asarray, (x, w, u, b, d)))[0]), np.zeros((2, 2))
@@ -17,7 +17,7 @@ def test_it_is_the_recurrence_that_it_says(xp, rng):
         np.testing.assert_allclose(states[:, t], h, rtol=1e-4, atol=1e-5)
 
 
-def test_biases_that_do_not_fit_are_told():
+def test_biases_that_do_not_fit_are_refused():
     arrays = [np.zeros(shape) for shape in ((2, 4, 3), (3, 6), (2, 6), (6,), (6,))]
     with pytest.raises(nn.ShapeError, match=r"d must have the shape \(2,\), got"):
         nn.gru(*arrays)

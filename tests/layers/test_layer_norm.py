@@ -41,7 +41,7 @@ def test_a_row_of_equal_numbers_is_the_bias(xp):
     assert np.all(np.isfinite(xp.to_numpy(backward(y)[0])))
 
 
-def test_rows_do_not_see_each_other(rng):
+def test_rows_are_normalized_independently(rng):
     layer = nn.LayerNorm()
     params, shape = layer.init(rng, (5,), "float64")
     x = rng.standard_normal((6, 5))
@@ -51,7 +51,7 @@ def test_rows_do_not_see_each_other(rng):
     assert not layer.couples_rows
 
 
-def test_what_does_not_fit_is_told(rng):
+def test_inputs_that_do_not_fit_are_refused(rng):
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, …, 5\), got \(N, 4\)"):
         nn.layer_norm(np.zeros((3, 4)), np.ones(5), np.zeros(5))
     with pytest.raises(nn.ShapeError, match=r"got \(N,\)"):

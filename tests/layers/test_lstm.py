@@ -21,7 +21,7 @@ def test_backward_is_the_derivative(xp, rng, kind, options):
 
 @every_kind
 @pytest.mark.parametrize("return_sequences", [False, True])
-def test_backward_is_the_derivative_behind_a_mask(xp, rng, kind, return_sequences):
+def test_backward_is_the_derivative_with_a_mask(xp, rng, kind, return_sequences):
     x, layer = xp.asarray(rng.standard_normal((2, 3, 4))), kind(2, return_sequences)
     check_backward(layer, (x, xp.asarray(MASK)), limit=4)
     if return_sequences:
@@ -95,7 +95,7 @@ def test_it_agrees_with_torch(kind, sizes, return_sequences, seed):
 
 
 @every_kind
-def test_steps_that_do_not_count_leave_the_state(xp, rng, kind):
+def test_masked_steps_leave_the_state(xp, rng, kind):
     x, layer = rng.standard_normal((2, 5, 3)), kind(4)
     params = tree.map(xp.asarray, layer.init(rng, (5, 3), "float64")[0])
     short, _ = layer(params, xp.asarray(x[:, [0, 2, 3]]))
@@ -108,7 +108,7 @@ def test_steps_that_do_not_count_leave_the_state(xp, rng, kind):
 
 
 @every_kind
-def test_all_states_end_in_the_last_one(rng, kind):
+def test_the_last_of_all_states_is_the_final_state(rng, kind):
     x, one, every = rng.standard_normal((2, 5, 3)), kind(4), kind(4, return_sequences=True)
     params, shape = one.init(rng, (5, 3), "float64")
     assert (shape, every.init(rng, (5, 3))[1]) == ((4,), (5, 4))
@@ -118,7 +118,7 @@ def test_all_states_end_in_the_last_one(rng, kind):
     np.testing.assert_allclose(back(params, x)[0], turned[:, ::-1], rtol=1e-14)
 
 
-def test_it_is_the_recurrence_that_it_says(rng):
+def test_it_equals_the_recurrence_in_its_docstring(rng):
     x, w, u, b = (rng.standard_normal(shape) for shape in ((2, 4, 3), (3, 8), (2, 8), (8,)))
     h = c = np.zeros((2, 2))
     for t, state in enumerate(np.moveaxis(nn.lstm(x, w, u, b)[0], 1, 0)):
@@ -129,20 +129,20 @@ def test_it_is_the_recurrence_that_it_says(rng):
         np.testing.assert_allclose(state, h, rtol=1e-12)
 
 
-def test_the_forget_gate_begins_open(rng):
+def test_the_bias_of_the_forget_gate_starts_at_1(rng):
     bias = nn.LSTM(3).init(rng, (5, 2))[0]["bias"]
     assert bias.tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0]
     assert bias.dtype == np.float32
     assert not np.any(nn.LSTM(3, forget_bias=0.0).init(rng, (5, 2))[0]["bias"])
 
 
-def test_recurrent_weights_begin_orthogonal(rng):
+def test_recurrent_weights_start_orthogonal(rng):
     u = nn.RNN(6).init(rng, (5, 2), "float64")[0]["recurrent_weight"]
     np.testing.assert_allclose(u @ u.T, np.eye(6), atol=1e-12)
 
 
 @every_kind
-def test_what_does_not_fit_is_told(rng, kind):
+def test_inputs_that_do_not_fit_are_refused(rng, kind):
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, T, D\) with at least one step.*got \(N, 3\)"):
         kind(2).init(rng, (3,))
     with pytest.raises(nn.ShapeError, match=r"with at least one step.*got \(N, 0, 3\)"):

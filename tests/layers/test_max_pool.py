@@ -72,7 +72,7 @@ def test_padding_is_never_the_largest(xp):
     assert np.sum(xp.to_numpy(backward(y))) == -8
 
 
-def test_an_infinite_number_and_a_nan_pass(xp):
+def test_infinities_and_nan_are_passed_on(xp):
     x = xp.asarray([[[-np.inf], [-np.inf], [np.nan], [1.0]]])
     y, backward = nn.max_pool1d(x, 2)
     assert np.array_equal(xp.to_numpy(y).ravel(), [-np.inf, np.nan], equal_nan=True)
@@ -84,7 +84,7 @@ def test_an_empty_batch_is_fine(xp):
     assert (tuple(y.shape), tuple(backward(y).shape)) == ((0, 2, 2, 3), (0, 4, 4, 3))
 
 
-def test_what_does_not_fit_is_told(rng):
+def test_inputs_that_do_not_fit_are_refused(rng):
     with pytest.raises(nn.ShapeError, match=r"a window of \(3, 3\) is larger than the input \(N, 2, 8, 8\)"):
         nn.max_pool2d(np.zeros((1, 2, 8, 8)), 3)
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, T, C\), channels last, got \(N, 4, 4, 3\)"):

@@ -31,7 +31,7 @@ def test_backward_is_the_derivative(xp, rng, form):
     check_backward(layer, tree.map(xp.asarray, inputs(form, rng)), limit=6)
 
 
-def test_units_of_a_head_may_be_chosen(xp, rng):
+def test_units_per_head_may_be_chosen(xp, rng):
     layer = nn.MultiHeadAttention(3, key_units=2, value_units=5, dropout=0.3)
     check_backward(layer, xp.asarray(rng.standard_normal((2, 3, 4))), key=nn.Key(1), limit=6)
     params, shape = layer.init(rng, (3, 4))
@@ -82,7 +82,7 @@ def test_it_agrees_with_torch(sizes, causal, crossed, seed):
     np.testing.assert_allclose(grads["output_weight"], module.out_proj.weight.grad.numpy().T, **close)
 
 
-def test_what_is_padded_changes_nothing(xp, rng):
+def test_padding_does_not_change_the_output(xp, rng):
     x, layer = rng.standard_normal((2, 5, 4)), nn.MultiHeadAttention(2)
     params = tree.map(xp.asarray, layer.init(rng, (5, 4), "float64")[0])
     longer = np.concatenate((x, 100 * rng.standard_normal((2, 3, 4))), axis=1)
@@ -91,7 +91,7 @@ def test_what_is_padded_changes_nothing(xp, rng):
     np.testing.assert_allclose(xp.to_numpy(padded)[:, :5], xp.to_numpy(y), rtol=1e-4, atol=1e-5)
 
 
-def test_a_causal_layer_does_not_see_what_comes(rng):
+def test_with_causal_masking_no_output_depends_on_a_later_step(rng):
     layer = nn.MultiHeadAttention(2, causal=True)
     params, _ = layer.init(rng, (5, 4), "float64")
     x = rng.standard_normal((1, 5, 4))
@@ -107,7 +107,7 @@ def test_a_row_without_keys_gives_the_bias(rng):
     assert np.all(y[1] == 0.5)
 
 
-def test_what_does_not_fit_is_told(rng):
+def test_inputs_that_do_not_fit_are_refused(rng):
     with pytest.raises(
         nn.ShapeError, match=r"3 heads do not divide the 4 numbers of each place of the input .* say key_units"
     ):

@@ -15,7 +15,7 @@ def test_backward_is_the_derivative(xp, rng):
     check_backward(nn.Parallel(nn.Tanh()), x[:1])
 
 
-def test_each_layer_gets_its_own_part_and_outputs_stand_side_by_side(xp):
+def test_each_layer_gets_its_own_input_and_outputs_are_concatenated(xp):
     x = xp.asarray([[-1.0]]), xp.asarray([[-2.0, 3.0]])
     y, backward = nn.Parallel(nn.Identity(), nn.ReLU())([{}, {}], x)
     dx, _ = backward(xp.asarray([[1.0, 10.0, 100.0]]))
@@ -42,7 +42,7 @@ def test_integers_have_no_gradient_and_floats_beside_them_have(xp, rng):
     assert backward(y, need_dx=False)[0] is None
 
 
-def test_a_model_keeps_each_part_as_it_is(rng):
+def test_a_model_keeps_the_dtype_of_each_input(rng):
     """Codes of the second table run to 6, of the third to 2: each part has its own limit, and floats stay floats."""
     x = rng.standard_normal((20, 2)), rng.integers(0, 7, 20), rng.integers(0, 3, 20)
     model = nn.Model(MIXED, nn.mean_squared_error, backend="numpy")
@@ -66,7 +66,7 @@ def test_it_is_saved_and_loaded(tmp_path, rng, backend):
     assert again.input_shape == ((2,), (), ())
 
 
-def test_memory_mapped_parts_are_read_a_batch_at_a_time(tmp_path, rng):
+def test_memory_mapped_inputs_are_read_a_batch_at_a_time(tmp_path, rng):
     x = rng.standard_normal((20, 2)).astype(np.float32), rng.integers(0, 7, 20), rng.integers(0, 3, 20)
     for i, part in enumerate(x):
         np.save(tmp_path / f"{i}.npy", part)
@@ -77,7 +77,7 @@ def test_memory_mapped_parts_are_read_a_batch_at_a_time(tmp_path, rng):
     np.testing.assert_array_equal(models[0](x), models[1](mapped))
 
 
-def test_other_parts_are_told(rng):
+def test_a_wrong_number_of_inputs_is_refused(rng):
     with pytest.raises(nn.ShapeError, match="expected a tuple of 2 parts, got one array"):
         PAIR.init(rng, (3,))
     with pytest.raises(nn.ShapeError, match="expected a tuple of 2 parts, got 3"):
@@ -88,7 +88,7 @@ def test_other_parts_are_told(rng):
         nn.Parallel()
 
 
-def test_the_summary_gives_each_layer_its_part():
+def test_the_summary_gives_each_layer_its_input():
     rows = [line.split() for line in MIXED.summary(((2,), (), ())).splitlines()]
     assert rows[1] == ["input", "(N,", "2)", "and", "(N,)", "and", "(N,)"]
     assert [row[:2] for row in rows[2:7]] == [
@@ -107,7 +107,7 @@ def test_penalty_and_coupling_are_those_of_the_layers(rng):
     assert nn.Parallel(nn.BatchNorm(), nn.ReLU()).couples_rows
 
 
-def test_inside_a_branch_parts_are_told_apart_too(rng):
+def test_inside_a_branch_inputs_have_their_own_dtypes(rng):
     """Concatenate gives both branches the same tuple; what they say of its parts is put together."""
     network = nn.Concatenate(
         nn.Parallel(nn.Identity(), nn.Embedding(5, 2)), nn.Parallel(nn.Identity(), nn.Embedding(4, 2))

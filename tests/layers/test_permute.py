@@ -17,7 +17,7 @@ def test_backward_is_the_derivative(xp, rng, axes):
     assert layer.init(rng, x.shape[1:])[1] == y.shape[1:]
 
 
-def test_what_does_not_fit_is_told(rng):
+def test_inputs_that_do_not_fit_are_refused(rng):
     with pytest.raises(nn.ShapeError, match=r"axes \(2, 1\) are an order of 2 axes .*, got input \(N, 3\)"):
         nn.permute(np.zeros((2, 3)), (2, 1))
     for wrong in ((0, 1), (1, 3), (1, 1), [2, 1], 2):

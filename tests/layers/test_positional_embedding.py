@@ -13,11 +13,11 @@ def test_backward_is_the_derivative(xp, rng, steps, rows):
 
 
 @pytest.mark.parametrize("kind", ["learned", "sinusoidal"])
-def test_the_layer_is_its_block(xp, rng, kind):
+def test_the_layer_agrees_with_its_function(xp, rng, kind):
     check_backward(nn.PositionalEmbedding(5, kind), xp.asarray(rng.standard_normal((2, 3, 4))))
 
 
-def test_the_waves_are_the_papers(rng):
+def test_sinusoidal_encodings_are_those_of_the_paper(rng):
     params, shape = nn.PositionalEmbedding(50, "sinusoidal").init(rng, (50, 6), "float64")
     table = params["statistics"]["weight"]
     assert (table.shape, shape) == ((50, 6), (50, 6))
@@ -26,7 +26,7 @@ def test_the_waves_are_the_papers(rng):
         assert table[t, 2 * i + 1] == pytest.approx(np.cos(t / 10_000 ** (2 * i / 6)), abs=1e-12)
 
 
-def test_waves_are_not_trained_and_a_batch_may_be_split(rng, monkeypatch):
+def test_sinusoidal_encodings_are_not_trained_and_a_batch_may_be_split(rng, monkeypatch):
     from arraynn.backends import numpy as numpy_backend
 
     network = nn.Sequential(nn.PositionalEmbedding(4, "sinusoidal"), nn.Dense(3), nn.Flatten(), nn.Dense(2))
@@ -44,7 +44,7 @@ def test_waves_are_not_trained_and_a_batch_may_be_split(rng, monkeypatch):
         np.testing.assert_allclose(one, other, rtol=1e-10)
 
 
-def test_what_does_not_fit_is_told(rng):
+def test_inputs_that_do_not_fit_are_refused(rng):
     with pytest.raises(nn.ShapeError, match=r"sequences of 6 places, .* are longer than the 5 that there are vectors"):
         nn.PositionalEmbedding(5).init(rng, (6, 4))
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, T, 4\), got \(N, 3, 2\)"):

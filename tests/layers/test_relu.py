@@ -40,6 +40,6 @@ def test_an_empty_batch_and_any_number_of_axes_are_fine(xp, rng):
     check_backward(nn.relu, xp.asarray(0.5))
 
 
-def test_the_layer_is_its_block(xp, rng):
+def test_the_layer_agrees_with_its_function(xp, rng):
     check_backward(nn.ReLU(), xp.asarray(rng.standard_normal((4, 3))))
     assert nn.ReLU().init(rng, (3,)) == ({}, (3,))

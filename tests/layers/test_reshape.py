@@ -21,7 +21,7 @@ def test_integers_stay_integers(xp):
     assert xp.to_numpy(y).tolist() == [[[1, 2], [3, 4]]]
 
 
-def test_what_does_not_fit_is_told(rng):
+def test_inputs_that_do_not_fit_are_refused(rng):
     with pytest.raises(nn.ShapeError, match=r"input \(N, 3, 4\) has 12 numbers a row, .* the shape \(5, -1\)"):
         nn.reshape(np.zeros((2, 3, 4)), (5, -1))
     with pytest.raises(nn.ShapeError, match=r"cannot take the shape \(0, -1\)"):

@@ -14,7 +14,7 @@ def test_backward_is_the_derivative(xp, rng):
     check_backward(nn.Sequential(BLOCK, nn.Residual(nn.Residual(nn.Dense(3)), nn.Tanh())), x)
 
 
-def test_it_adds_what_its_layers_make_of_x_to_x(xp, rng):
+def test_the_output_is_x_plus_the_output_of_its_layers(xp, rng):
     x = xp.asarray(rng.standard_normal((5, 3)), np.float32)
     params = nn.put(BLOCK.init(rng, (3,))[0], like=x)
     f, _ = nn.Sequential(*BLOCK.layers)(params, x, nn.Key(7))
@@ -34,7 +34,7 @@ def test_an_empty_batch_is_fine(xp):
     check_backward(BLOCK, xp.asarray(np.zeros((0, 3))))
 
 
-def test_a_shape_that_is_not_kept_is_told_with_its_place(xp, rng):
+def test_a_changed_shape_is_refused_with_the_position_of_the_layer(xp, rng):
     network = nn.Sequential(nn.Dense(4), nn.Residual(nn.Dense(5)))
     with pytest.raises(nn.ShapeError, match=r"Residual 'layers.1': .* got x \(N, 4\) and f\(x\) \(N, 5\)"):
         network.init(rng, (3,))
@@ -44,14 +44,14 @@ def test_a_shape_that_is_not_kept_is_told_with_its_place(xp, rng):
         nn.Residual(nn.Dense(1))([params], xp.asarray(np.zeros((2, 4)), np.float32))
 
 
-def test_an_error_inside_tells_the_whole_path(rng):
+def test_an_error_inside_names_the_whole_path(rng):
     network = nn.Sequential(nn.Flatten(), nn.Residual(nn.ReLU(), nn.Dense(4)))
     params, _ = network.init(rng, (4,))
     with pytest.raises(nn.ShapeError, match=r"Dense 'layers.1.layers.1': expected input \(N, 4\), got \(N, 6\)"):
         network(params, np.zeros((5, 6), np.float32))
 
 
-def test_without_dx_nothing_before_the_first_parameters_is_asked(rng):
+def test_without_dx_backward_stops_at_the_first_layer_with_parameters(rng):
     block = nn.Residual(nn.Tanh(), nn.Dense(3))
     params, _ = block.init(rng, (3,))
     y, backward = block(params, np.ones((2, 3), np.float32))
@@ -71,14 +71,14 @@ def test_penalty_coupling_and_integer_input_are_those_of_its_layers(rng):
     assert nn.Sequential(nn.Embedding(3, 2), BLOCK).integer_input
 
 
-def test_it_is_not_a_sequential_and_is_equal_to_its_like():
+def test_equal_residuals_are_equal_and_differ_from_a_sequential():
     assert nn.Residual(nn.ReLU()) == nn.Residual(nn.ReLU())
     assert hash(nn.Residual(nn.ReLU())) == hash(nn.Residual(nn.ReLU()))
     assert nn.Residual(nn.ReLU()) != nn.Sequential(nn.ReLU())
     assert not isinstance(nn.Residual(), nn.Sequential)  # who walks through Sequentials must not lose the shortcut
 
 
-def test_what_is_not_a_layer_is_refused():
+def test_an_argument_that_is_not_a_layer_is_refused():
     with pytest.raises(
         TypeError, match=r"Residual takes layers, one by one: Residual\(Dense.* argument 0 is relu; give the layer ReLU"
     ):

@@ -30,13 +30,13 @@ def test_it_agrees_with_torch(shape, epsilon, seed):
         np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10 * np.max(np.abs(dy)) + 1e-12)
 
 
-def test_rows_have_a_root_mean_square_of_1_and_zeros_stay(xp, rng):
+def test_rows_have_a_root_mean_square_of_1_and_zeros_stay_0(xp, rng):
     x = np.concatenate((100 * rng.standard_normal((3, 50)), np.zeros((1, 50))))
     y = xp.to_numpy(nn.rms_norm(xp.asarray(x), xp.asarray(np.ones(50)))[0])
     np.testing.assert_allclose(np.sqrt(np.mean(y**2, axis=1)), [1, 1, 1, 0], rtol=1e-5)
 
 
-def test_what_does_not_fit_is_told(rng):
+def test_inputs_that_do_not_fit_are_refused(rng):
     with pytest.raises(nn.ShapeError, match=r"expected input \(N, …, 5\), got \(N, 4\)"):
         nn.rms_norm(np.zeros((3, 4)), np.ones(5))
     with pytest.raises(nn.ShapeError, match=r"got \(N,\)"):

@@ -5,7 +5,7 @@ import numpy as np
 import arraynn as nn
 
 
-def test_it_is_the_recurrence_that_it_says(xp, rng):
+def test_it_equals_the_recurrence_in_its_docstring(xp, rng):
     x, w, u, b = (rng.standard_normal(shape) for shape in ((2, 4, 3), (3, 2), (2, 2), (2,)))
     states, h = xp.to_numpy(nn.rnn(*map(xp.asarray, (x, w, u, b)))[0]), np.zeros((2, 2))
     for t in range(4):
@@ -13,7 +13,7 @@ def test_it_is_the_recurrence_that_it_says(xp, rng):
         np.testing.assert_allclose(states[:, t], h, rtol=1e-4, atol=1e-5)
 
 
-def test_gradients_through_time_by_hand():
+def test_gradients_through_time_equal_those_worked_by_hand():
     # h_1 = tanh(x_1 w), h_2 = tanh(x_2 w + h_1 u), loss h_2: dw = (1 - h_2²) (x_2 + u (1 - h_1²) x_1)
     x, w, u = np.asarray([[[0.5], [-0.3]]]), np.asarray([[0.7]]), np.asarray([[0.4]])
     h, backward = nn.rnn(x, w, u, np.zeros(1))

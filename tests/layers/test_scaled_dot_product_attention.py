@@ -46,7 +46,7 @@ def reference(q, k, v, mask, causal):
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_it_is_the_mean_that_it_says(rng, causal):
+def test_it_equals_the_weighted_mean_in_its_docstring(rng, causal):
     for shapes in SHAPES:
         q, k, v = (rng.standard_normal(shape) for shape in shapes)
         mask = rng.integers(0, 2, (*q.shape[:-1], k.shape[-2]))
@@ -88,7 +88,7 @@ def test_it_agrees_with_torch(case):
         np.testing.assert_allclose(found, tensor.grad.numpy(), rtol=1e-10, atol=1e-11)
 
 
-def test_a_query_that_may_attend_to_nothing_gives_0_and_has_no_gradient(xp, rng):
+def test_a_fully_masked_query_gives_0_and_has_no_gradient(xp, rng):
     q, k, v = (xp.asarray(rng.standard_normal((1, 2, 3))) for _ in range(3))
     y, backward = nn.scaled_dot_product_attention(q, k, v, mask=xp.asarray([[True, True], [False, False]]))
     dq, dk, dv = (xp.to_numpy(d) for d in backward(xp.asarray(np.ones((1, 2, 3)))))
@@ -100,7 +100,7 @@ def test_a_query_that_may_attend_to_nothing_gives_0_and_has_no_gradient(xp, rng)
     np.testing.assert_allclose(dv.sum(axis=1), 1, rtol=1e-6)  # the one query's weights
 
 
-def test_what_is_masked_has_no_part_at_all(xp, rng):
+def test_masked_keys_do_not_change_the_output(xp, rng):
     q, k, v = (rng.standard_normal((2, 3, 4)) for _ in range(3))
     mask = xp.asarray([[True, True, False]])
     one, _ = nn.scaled_dot_product_attention(*map(xp.asarray, (q, k, v)), mask=mask)
@@ -116,7 +116,7 @@ def test_large_scores_do_not_overflow(xp):
     assert all(np.all(np.isfinite(xp.to_numpy(d))) for d in backward(y))
 
 
-def test_dropout_drops_weights_and_backward_has_the_same_ones(xp, rng):
+def test_dropout_drops_attention_weights_and_backward_uses_the_same_mask(xp, rng):
     q, k, v = (xp.asarray(rng.standard_normal((2, 3, 4))) for _ in range(3))
 
     def dropped(q, k, v):
@@ -141,6 +141,6 @@ def test_dropout_drops_weights_and_backward_has_the_same_ones(xp, rng):
         (((2, 3, 4), (2, 5, 4), (2, 5, 4)), (1, 2, 3, 5), r"mask must broadcast to .* got \(1, 2, 3, 5\)"),
     ],
 )
-def test_what_does_not_fit_is_told(shapes, mask, said):
+def test_inputs_that_do_not_fit_are_refused(shapes, mask, said):
     with pytest.raises(nn.ShapeError, match=said):
         nn.scaled_dot_product_attention(*map(np.zeros, shapes), mask=None if mask is None else np.ones(mask))

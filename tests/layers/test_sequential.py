@@ -38,7 +38,7 @@ def test_one_network_used_on_two_batches_gives_both_gradients_right(xp, rng):
         assert np.array_equal(xp.to_numpy(dx), xp.to_numpy(alone_backward(y)[0]))
 
 
-def test_it_is_its_layers_one_after_another(xp, rng):
+def test_it_applies_its_layers_one_after_another(xp, rng):
     x = xp.asarray(rng.standard_normal((4, 3)), np.float32)
     layers = nn.Dense(5), nn.ReLU(), nn.Dense(2)
     host, shape = nn.Sequential(*layers).init(rng, (3,))
@@ -86,7 +86,7 @@ def test_without_dx_backward_stops_at_the_first_layer_that_has_parameters(rng):
     assert called[1:] == [("above", True), ("below", True)]
 
 
-def test_without_parameters_and_dx_nothing_is_done(rng):
+def test_without_parameters_and_dx_backward_does_nothing(rng):
     network = nn.Sequential(nn.ReLU(), nn.Tanh())
     x = rng.standard_normal((4, 3))
     assert network([{}, {}], x)[1](x, need_dx=False) == (None, [{}, {}])
@@ -101,7 +101,7 @@ def test_each_layer_drops_by_its_own_key(rng):
     assert not np.array_equal(*masks)
 
 
-def test_a_shape_that_does_not_fit_is_told_with_layer_place_and_source(rng):
+def test_a_shape_that_does_not_fit_is_refused_with_layer_position_and_source(rng):
     network = nn.Sequential(nn.Dense(32), nn.ReLU(), nn.Dense(3))
     with pytest.raises(nn.ShapeError, match=r"Dense 'layers.0': expected input \(N, …, n_in\), got \(N,\)"):
         network.init(rng, ())
@@ -113,14 +113,14 @@ def test_a_shape_that_does_not_fit_is_told_with_layer_place_and_source(rng):
         network(params, np.zeros((5, 4), np.float32))
 
 
-def test_a_nested_shape_error_tells_the_whole_path(rng):
+def test_a_nested_shape_error_names_the_whole_path(rng):
     network = nn.Sequential(nn.Flatten(), nn.Sequential(nn.ReLU(), nn.Dense(3)))
     params, _ = network.init(rng, (4,))
     with pytest.raises(nn.ShapeError, match=r"Dense 'layers.1.layers.1': expected input \(N, 4\), got \(N, 6\)"):
         network(params, np.zeros((5, 6), np.float32))
 
 
-def test_what_is_not_a_layer_is_refused_with_its_place():
+def test_an_element_that_is_not_a_layer_is_refused_with_its_position():
     with pytest.raises(TypeError, match=r"argument 1 is relu; give the layer ReLU"):
         nn.Sequential(nn.Dense(3), nn.relu)
     with pytest.raises(TypeError, match="one by one"):
@@ -149,7 +149,7 @@ def test_the_penalty_is_the_sum_of_the_layers_penalties(xp):
     assert xp.to_numpy(third["bias"]).tolist() == [-2.0]
 
 
-def test_no_layers_are_the_identity(rng):
+def test_a_sequential_without_layers_is_the_identity(rng):
     empty = nn.Sequential()
     x = rng.standard_normal((4, 3))
     y, backward = empty([], x)
@@ -169,7 +169,7 @@ def test_rows_are_coupled_where_a_layer_couples_them():
     assert nn.Sequential(nn.Sequential(nn.ReLU(), Coupling())).couples_rows
 
 
-def test_the_summary_tells_shapes_parameters_and_bytes():
+def test_the_summary_shows_shapes_parameters_and_bytes():
     network = nn.Sequential(nn.Flatten(), nn.Dense(10), nn.Sequential(nn.ReLU(), nn.Dense(3)))
     lines = network.summary((2, 4)).splitlines()
     assert lines[0].split() == ["layer", "output", "parameters", "bytes"]

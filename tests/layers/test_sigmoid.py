@@ -45,6 +45,6 @@ def test_an_empty_batch_is_fine(xp):
     check_backward(nn.sigmoid, xp.asarray(np.zeros((0, 3))))
 
 
-def test_the_layer_is_its_block(xp, rng):
+def test_the_layer_agrees_with_its_function(xp, rng):
     check_backward(nn.Sigmoid(), xp.asarray(rng.standard_normal((4, 3))))
     assert nn.Sigmoid().init(rng, (3,)) == ({}, (3,))

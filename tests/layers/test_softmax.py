@@ -18,7 +18,7 @@ def test_rows_sum_to_one(xp, rng):
     assert np.sum(xp.to_numpy(y), axis=1) == pytest.approx(np.ones(5), rel=1e-6)
 
 
-def test_equal_inputs_share_equally(xp):
+def test_equal_inputs_have_equal_probabilities(xp):
     y, _ = nn.softmax(xp.asarray(np.full((2, 4), 1000.0)))
     assert xp.to_numpy(y).tolist() == [[0.25] * 4] * 2
 
@@ -45,7 +45,7 @@ def test_backward_is_the_product_with_the_whole_jacobian(xp, rng):
         assert dx[i] == pytest.approx(jacobian @ dy[i], rel=1e-4, abs=1e-7)
 
 
-def test_a_dy_equal_along_the_row_gives_nothing(xp, rng):
+def test_a_dy_equal_along_the_row_has_gradient_0(xp, rng):
     # y cannot leave the plane where its sum is 1
     _, backward = nn.softmax(xp.asarray(rng.standard_normal((4, 3))))
     assert np.max(np.abs(xp.to_numpy(backward(xp.asarray(np.full((4, 3), 2.0)))))) < 1e-6
@@ -56,6 +56,6 @@ def test_empty_batches_single_rows_and_other_shapes_are_fine(xp, rng, shape):
     check_backward(nn.softmax, xp.asarray(rng.standard_normal(shape)))
 
 
-def test_the_layer_is_its_block(xp, rng):
+def test_the_layer_agrees_with_its_function(xp, rng):
     check_backward(nn.Softmax(), xp.asarray(rng.standard_normal((4, 3))))
     assert nn.Softmax().init(rng, (3,)) == ({}, (3,))

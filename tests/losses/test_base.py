@@ -17,7 +17,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("block", "kind"), PAIRS)
-def test_a_block_stands_for_its_dataclass(block, kind):
+def test_as_loss_turns_a_function_into_its_dataclass(block, kind):
     assert as_loss(block) == kind()
     assert as_loss(kind()) == kind()
     assert hash(kind()) == hash(kind())
@@ -30,7 +30,7 @@ def test_the_total_is_the_number_of_rows_or_the_sum_of_the_weights(xp):
     assert float(nn.SoftmaxCrossEntropy().total(targets, xp.asarray([0.5, 0.5, 1.5]))) == 2.5
 
 
-def test_a_users_own_block_is_a_loss_of_values():
+def test_a_custom_function_is_a_loss_of_values():
     def own(outputs, targets, *, sample_weight=None, total=None):
         return nn.mean_squared_error(outputs, targets, sample_weight=sample_weight, total=total)
 
@@ -47,7 +47,7 @@ def test_what_is_not_a_loss_is_refused(what):
 
 
 @pytest.mark.parametrize("block", [nn.softmax_cross_entropy, nn.mean_squared_error, nn.focal, nn.kl_divergence])
-def test_the_name_of_a_block_means_the_block(block):
+def test_as_loss_takes_the_name_of_a_function(block):
     assert as_loss(block.__name__) == as_loss(block)
     assert as_loss("mse") == nn.MeanSquaredError()
     assert as_loss("mae") == nn.MeanAbsoluteError()
@@ -63,14 +63,14 @@ THEIRS = {
         *("bce", "BCE", "BCELoss", "BCEWithLogitsLoss", "binary_crossentropy", "BinaryCrossentropy"),
         "binary_cross_entropy_with_logits",
     ),
-    "for classes nn.softmax_cross_entropy.*for yes or no nn.sigmoid_cross_entropy": (
+    "for classes nn.softmax_cross_entropy.*for binary outputs nn.sigmoid_cross_entropy": (
         *("log_loss", "logloss", "logistic", "crossentropy", "cross-entropy", "xent"),
     ),
 }
 
 
 @pytest.mark.parametrize(("forms", "name"), [(forms, name) for forms, names in THEIRS.items() for name in names])
-def test_a_cross_entropy_of_another_library_is_refused_with_both_forms(forms, name):
+def test_the_cross_entropy_name_of_another_library_is_refused_with_both_forms(forms, name):
     with pytest.raises(ValueError, match=rf"loss '{name}' means different things in different libraries: .*{forms}"):
         as_loss(name)
 
@@ -84,7 +84,7 @@ def test_a_subclass_without_a_call_says_so():
         Silent()(np.zeros(2), np.zeros(2))
 
 
-def test_a_users_own_block_sees_no_row_that_does_not_count(xp):
+def test_a_custom_loss_gets_no_row_of_weight_0(xp):
     def own(outputs, targets, *, sample_weight, total):
         error = outputs - targets
         return (error * error * sample_weight).sum() / total, lambda dloss=1.0: 2 * error * sample_weight / total

@@ -8,13 +8,13 @@ from tests.conftest import installed
 
 
 @pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 3)])
-def test_it_keeps_the_rules_of_losses(keeps_the_rules, rng, shape):
+def test_it_follows_the_loss_contract(keeps_the_rules, rng, shape):
     keeps_the_rules(
         nn.binary_cross_entropy, rng.uniform(0.1, 0.9, shape), (rng.uniform(size=shape) > 0.5).astype(float)
     )
 
 
-def test_it_keeps_them_with_probabilities_as_targets(keeps_the_rules, rng):
+def test_with_probabilities_as_targets_it_follows_the_loss_contract(keeps_the_rules, rng):
     keeps_the_rules(nn.BinaryCrossEntropy(), rng.uniform(0.1, 0.9, (6, 2)), rng.uniform(size=(6, 2)))
 
 
@@ -31,7 +31,7 @@ def test_certainty_is_clipped_and_its_gradient_is_zero(xp):
     assert not np.any(xp.to_numpy(backward()))
 
 
-def test_a_right_certainty_costs_nothing_to_speak_of(xp):
+def test_a_right_certainty_has_almost_no_loss(xp):
     loss, _ = nn.binary_cross_entropy(xp.asarray([0.0, 1.0]), xp.asarray([0.0, 1.0]))
     assert 0 < float(loss) < 2e-7
 
@@ -41,7 +41,7 @@ def test_a_column_against_a_row_is_refused(xp):
         nn.binary_cross_entropy(xp.asarray(np.full((4, 1), 0.5)), xp.asarray(np.zeros(4)))
 
 
-def test_the_dataclass_takes_probabilities_as_they_are(rng):
+def test_the_link_of_the_dataclass_is_the_identity(rng):
     p = np.asarray([0.2, 0.5, 0.7])
     assert nn.BinaryCrossEntropy().probabilities(p) is p
     assert nn.BinaryCrossEntropy().prediction(p).tolist() == [False, False, True]
@@ -53,7 +53,7 @@ HALVES = ["float16", pytest.param("bfloat16", marks=pytest.mark.skipif(not insta
 
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("loss", ["binary", "classes"])
-def test_certain_answers_have_a_finite_loss_in_half_precision(loss, dtype):
+def test_certain_predictions_have_a_finite_loss_in_half_precision(loss, dtype):
     """1 - 1e-7 is 1 there: p = t = 1 gave 0 · log(0)."""
     if dtype == "bfloat16":
         import torch
@@ -70,6 +70,6 @@ def test_certain_answers_have_a_finite_loss_in_half_precision(loss, dtype):
         assert not np.any(np.asarray([[float(g) for g in row] for row in backward()]))
 
 
-def test_the_margin_of_float32_is_the_books(xp):
+def test_the_clip_in_float32_is_the_books(xp):
     value, _ = nn.binary_cross_entropy(xp.asarray(np.asarray([0.0])), xp.asarray(np.asarray([1.0])))
     assert float(value) == pytest.approx(-math.log(1e-7), rel=1e-6)

@@ -14,11 +14,11 @@ def probabilities(rng, n=6, k=3):
     return p / p.sum(axis=1, keepdims=True)
 
 
-def test_it_keeps_the_rules_of_losses(keeps_the_rules, rng):
+def test_it_follows_the_loss_contract(keeps_the_rules, rng):
     keeps_the_rules(nn.cross_entropy, probabilities(rng), LABELS)
 
 
-def test_it_keeps_them_with_distributions_as_targets(keeps_the_rules, rng):
+def test_with_distributions_as_targets_it_follows_the_loss_contract(keeps_the_rules, rng):
     keeps_the_rules(nn.CrossEntropy(), probabilities(rng), probabilities(rng))
 
 
@@ -48,7 +48,7 @@ def test_float_class_targets_are_refused():
         nn.cross_entropy(np.full((2, 3), 0.3), np.zeros(2))
 
 
-def test_the_dataclass_takes_probabilities_as_they_are(rng):
+def test_the_link_of_the_dataclass_is_the_identity(rng):
     p = probabilities(rng)
     assert nn.CrossEntropy().probabilities(p) is p
     assert nn.CrossEntropy().prediction(p).tolist() == np.argmax(p, axis=1).tolist()

@@ -8,7 +8,7 @@ import arraynn as nn
 
 @pytest.mark.parametrize("loss", [nn.focal, nn.Focal(gamma=0.5, alpha=None), nn.Focal(gamma=3.0, alpha=0.6)])
 @pytest.mark.parametrize("shape", [(6,), (6, 3)])
-def test_it_keeps_the_rules_of_losses(keeps_the_rules, rng, loss, shape):
+def test_it_follows_the_loss_contract(keeps_the_rules, rng, loss, shape):
     keeps_the_rules(loss, rng.standard_normal(shape), (rng.uniform(size=shape) > 0.5).astype(float))
 
 
@@ -46,7 +46,7 @@ def test_logits_of_a_thousand_neither_overflow_nor_lose_the_loss(xp, gamma):
     assert xp.to_numpy(backward()).tolist() == [0.25, 0.0, 0.0, -0.25]
 
 
-def test_what_is_easy_hardly_counts(xp):
+def test_easy_rows_hardly_count(xp):
     easy, hard = math.log(9.0), 0.0  # p is 0.9 and 0.5
     losses = [float(nn.focal(xp.asarray([z]), xp.asarray([1.0]), alpha=None)[0]) for z in (easy, hard)]
     assert losses == pytest.approx([-(0.1**2) * math.log(0.9), -(0.5**2) * math.log(0.5)], rel=1e-5)
@@ -64,12 +64,12 @@ def test_a_column_against_a_row_is_refused(xp):
 
 
 @pytest.mark.parametrize("wrong", [{"gamma": -1.0}, {"gamma": float("inf")}, {"alpha": -0.1}, {"alpha": 1.1}])
-def test_hyperparameters_have_their_ranges(wrong):
+def test_hyperparameters_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="must"):
         nn.Focal(**wrong)
 
 
-def test_the_dataclass_knows_its_link_and_its_predictions(xp):
+def test_the_dataclass_has_the_right_link_and_predictions(xp):
     loss, z = nn.Focal(), xp.asarray([-1.0, 0.0, 2.0])
     assert loss.targets == "binary"
     assert np.array_equal(xp.to_numpy(loss.probabilities(z)), xp.to_numpy(nn.sigmoid(z)[0]))

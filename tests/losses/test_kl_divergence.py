@@ -12,11 +12,11 @@ def distributions(rng, n=6, k=3):
     return t / t.sum(axis=1, keepdims=True)
 
 
-def test_it_keeps_the_rules_of_losses(keeps_the_rules, rng):
+def test_it_follows_the_loss_contract(keeps_the_rules, rng):
     keeps_the_rules(nn.kl_divergence, rng.standard_normal((6, 3)), distributions(rng))
 
 
-def test_it_keeps_them_with_classes_as_targets(keeps_the_rules, rng):
+def test_with_classes_as_targets_it_follows_the_loss_contract(keeps_the_rules, rng):
     keeps_the_rules(nn.KLDivergence(), rng.standard_normal((6, 3)), np.asarray([0, 2, 1, 1, 0, 2]))
 
 
@@ -55,7 +55,7 @@ def test_logits_of_a_thousand_and_targets_of_zero_are_fine(xp):
     assert xp.to_numpy(backward()).tolist() == [[1.0, -1.0]]
 
 
-def test_a_logit_of_minus_infinity_is_a_class_that_cannot_be(xp):
+def test_a_logit_of_minus_infinity_is_an_impossible_class(xp):
     logits = xp.asarray([[0.0, -np.inf, 0.0]])
     loss, _ = nn.kl_divergence(logits, xp.asarray([[1.0, 0.0, 0.0]]))
     assert float(loss) == pytest.approx(math.log(2), rel=1e-6)
@@ -69,7 +69,7 @@ def test_shapes_that_do_not_fit_are_refused():
         nn.kl_divergence(np.zeros((4, 3)), np.zeros(4))
 
 
-def test_the_dataclass_knows_its_link(xp, rng):
+def test_the_dataclass_has_the_right_link(xp, rng):
     z = xp.asarray(rng.standard_normal((6, 3)))
     assert nn.KLDivergence().targets == "classes"
     assert np.array_equal(xp.to_numpy(nn.KLDivergence().probabilities(z)), xp.to_numpy(nn.softmax(z)[0]))

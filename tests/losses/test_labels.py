@@ -12,7 +12,7 @@ P = np.full((4, 3), 1 / 3)
 @pytest.mark.parametrize("dtype", ["int8", "int32", "int64", "uint8", ">i4"])
 @pytest.mark.parametrize("wrong", [7, 3, -1])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_label_out_of_range_is_refused_by_the_bare_loss(loss, wrong, dtype):
+def test_a_label_out_of_range_is_refused_by_the_loss_itself(loss, wrong, dtype):
     if wrong < 0 and dtype == "uint8":
         wrong = 255
     labels = np.asarray([0, 2, wrong, 1], dtype)
@@ -30,7 +30,7 @@ def test_an_ignored_label_may_lie_anywhere_and_others_may_not():
         nn.softmax_cross_entropy(P, bad, ignore_label=-100)
 
 
-def test_every_library_can_be_asked(xp):
+def test_labels_of_every_library_are_checked(xp):
     labels = xp.asarray(np.asarray([0, 2, 9, -1]))
     with pytest.raises(nn.DataError, match="got 9 in row 2"):
         nn.check_labels(labels, 3)
@@ -61,7 +61,7 @@ def test_the_step_refuses_before_it_updates(loss):
         before = nn.tree.copy(params)
 
 
-def test_elsewhere_the_step_reads_no_label_and_is_taken_once(spy, monkeypatch):
+def test_on_other_libraries_the_step_reads_no_label_on_the_host(spy, monkeypatch):
     params, state, step = made(nn.softmax_cross_entropy, array_api_strict.asarray)
     monkeypatch.setattr(training_step, "_outputs", lambda *_: pytest.fail("the outputs are of use on NumPy only"))
     x, labels = array_api_strict.ones((4, 2), dtype=array_api_strict.float32), array_api_strict.asarray([0, 7, 2, 0])

@@ -7,7 +7,7 @@ import arraynn as nn
 
 
 @pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 3)])
-def test_it_keeps_the_rules_of_losses(keeps_the_rules, rng, shape):
+def test_it_follows_the_loss_contract(keeps_the_rules, rng, shape):
     keeps_the_rules(nn.log_cosh, rng.standard_normal(shape), rng.standard_normal(shape) * 2)
 
 

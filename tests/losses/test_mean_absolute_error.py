@@ -6,7 +6,7 @@ from arraynn.testing import check_backward
 
 
 @pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 3)])
-def test_it_keeps_the_rules_of_losses(keeps_the_rules, rng, shape):
+def test_it_follows_the_loss_contract(keeps_the_rules, rng, shape):
     keeps_the_rules(nn.mean_absolute_error, rng.standard_normal(shape), rng.standard_normal(shape) * 2)
 
 

@@ -8,11 +8,11 @@ from arraynn.testing import check_backward
 
 
 @pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 3)])
-def test_it_keeps_the_rules_of_losses(keeps_the_rules, rng, shape):
+def test_it_follows_the_loss_contract(keeps_the_rules, rng, shape):
     keeps_the_rules(nn.sigmoid_cross_entropy, rng.standard_normal(shape), (rng.uniform(size=shape) > 0.5).astype(float))
 
 
-def test_it_keeps_them_with_probabilities_as_targets(keeps_the_rules, rng):
+def test_with_probabilities_as_targets_it_follows_the_loss_contract(keeps_the_rules, rng):
     keeps_the_rules(nn.SigmoidCrossEntropy(), rng.standard_normal((6, 2)), rng.uniform(size=(6, 2)))
 
 
@@ -43,7 +43,7 @@ def test_logits_of_a_thousand_neither_overflow_nor_lose_the_loss(xp):
     assert xp.to_numpy(backward()).tolist() == [0.25, 0.0, 0.0, -0.25]
 
 
-def test_a_very_sure_and_right_answer_keeps_its_small_loss(xp):
+def test_a_confident_right_prediction_keeps_its_small_loss(xp):
     loss, _ = nn.sigmoid_cross_entropy(xp.asarray([-30.0]), xp.asarray([0.0]))
     assert float(loss) == pytest.approx(math.exp(-30.0), abs=0, rel=1e-5)
 
@@ -61,7 +61,7 @@ def test_a_column_against_a_row_is_refused(xp):
         nn.sigmoid_cross_entropy(xp.asarray(np.zeros((4, 1))), xp.asarray(np.zeros(4)))
 
 
-def test_the_dataclass_knows_its_link_and_its_predictions(xp):
+def test_the_dataclass_has_the_right_link_and_predictions(xp):
     loss, z = nn.SigmoidCrossEntropy(), xp.asarray([-1.0, 0.0, 2.0])
     assert loss.targets == "binary"
     assert np.array_equal(xp.to_numpy(loss.probabilities(z)), xp.to_numpy(nn.sigmoid(z)[0]))

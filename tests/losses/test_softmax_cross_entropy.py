@@ -14,11 +14,11 @@ def distributions(rng, n=6, k=3):
     return t / t.sum(axis=1, keepdims=True)
 
 
-def test_it_keeps_the_rules_of_losses(keeps_the_rules, rng):
+def test_it_follows_the_loss_contract(keeps_the_rules, rng):
     keeps_the_rules(nn.softmax_cross_entropy, rng.standard_normal((6, 3)), LABELS)
 
 
-def test_it_keeps_them_with_distributions_as_targets(keeps_the_rules, rng):
+def test_with_distributions_as_targets_it_follows_the_loss_contract(keeps_the_rules, rng):
     keeps_the_rules(nn.SoftmaxCrossEntropy(), rng.standard_normal((6, 3)), distributions(rng))
 
 
@@ -54,7 +54,7 @@ def test_one_hot_targets_are_integer_targets(xp, rng):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
-def test_labels_of_any_integer_dtype_do(rng, dtype):
+def test_labels_of_every_integer_dtype_are_taken(rng, dtype):
     logits = rng.standard_normal((6, 3))
     loss, _ = nn.softmax_cross_entropy(logits, LABELS.astype(dtype))
     assert float(loss) == float(nn.softmax_cross_entropy(logits, LABELS)[0])
@@ -67,7 +67,7 @@ def test_logits_of_a_thousand_neither_overflow_nor_lose_the_loss(xp):
     assert xp.to_numpy(backward()).tolist() == [[0.5, -0.5], [0.0, 0.0]]
 
 
-def test_a_logit_of_minus_infinity_is_a_class_that_cannot_be(xp, rng):
+def test_a_logit_of_minus_infinity_is_an_impossible_class(xp, rng):
     logits = xp.asarray([[0.0, -np.inf, 0.0], [-np.inf, 1.0, 2.0]])
     loss, backward = nn.softmax_cross_entropy(logits, xp.asarray([0, 2]))
     assert float(loss) == pytest.approx((math.log(2) + math.log(1 + math.exp(-1))) / 2, rel=1e-6)
@@ -86,14 +86,14 @@ def test_shapes_that_do_not_fit_are_refused(outputs, targets):
         nn.softmax_cross_entropy(np.zeros(outputs), np.zeros(targets, dtype=np.int64))
 
 
-def test_the_dataclass_knows_its_link_and_its_predictions(xp, rng):
+def test_the_dataclass_has_the_right_link_and_predictions(xp, rng):
     loss, logits = nn.SoftmaxCrossEntropy(), xp.asarray(rng.standard_normal((6, 3)))
     assert loss.targets == "classes"
     assert np.array_equal(xp.to_numpy(loss.probabilities(logits)), xp.to_numpy(nn.softmax(logits)[0]))
     assert xp.to_numpy(loss.prediction(logits)).tolist() == np.argmax(xp.to_numpy(logits), axis=1).tolist()
 
 
-def test_smoothed_labels_keep_the_rules(keeps_the_rules, rng):
+def test_with_smoothing_it_follows_the_loss_contract(keeps_the_rules, rng):
     loss = nn.SoftmaxCrossEntropy(label_smoothing=0.2)
     keeps_the_rules(loss, rng.standard_normal((6, 3)), LABELS)
     keeps_the_rules(loss, rng.standard_normal((6, 3)), distributions(rng))
@@ -123,7 +123,7 @@ def test_smoothing_mixes_the_target_with_all_classes(xp, rng):
     assert xp.to_numpy(backward()) == pytest.approx(xp.to_numpy(mixed_backward()), rel=1e-5, abs=1e-7)
 
 
-def test_ignored_rows_might_as_well_not_be_there(xp, rng):
+def test_ignored_rows_change_nothing(xp, rng):
     z, labels = rng.standard_normal((6, 3)), np.asarray([0, -1, 1, -1, 0, 2])
     weight, held = rng.uniform(0.5, 2, 6), labels >= 0
     loss = nn.SoftmaxCrossEntropy(ignore_label=-1)
@@ -143,7 +143,7 @@ def test_ignored_rows_might_as_well_not_be_there(xp, rng):
         assert float(loss(xp.asarray(z), xp.asarray(labels), total=total, **given)[0]) == float(value)
 
 
-def test_where_all_rows_are_ignored_there_is_no_loss(xp):
+def test_with_all_rows_ignored_the_loss_is_0(xp):
     loss = nn.SoftmaxCrossEntropy(ignore_label=-1)
     labels = xp.asarray([-1, -1])
     for total in (None, loss.total(labels)):
@@ -179,7 +179,7 @@ SEQUENCES = np.asarray([[0, 2, 1, -1], [1, -1, -1, -1], [2, 2, 0, 1]])
 
 @pytest.mark.parametrize("weighted", ["no", "rows", "places"])
 @pytest.mark.parametrize("ignore", [None, -1])
-def test_places_of_sequences_are_rows(xp, rng, weighted, ignore):
+def test_positions_of_sequences_are_rows(xp, rng, weighted, ignore):
     labels = SEQUENCES if ignore is not None else np.abs(SEQUENCES)
     logits, weight = rng.standard_normal((3, 4, 3)), {"no": None, "rows": rng.random(3), "places": rng.random((3, 4))}
     own = weight[weighted]
@@ -232,7 +232,7 @@ def test_only_padding_has_loss_0_and_gradient_0(xp, rng):
     assert not np.any(xp.to_numpy(backward()))
 
 
-def test_sequences_that_do_not_fit_are_told():
+def test_sequences_that_do_not_fit_are_refused():
     logits = np.zeros((3, 4, 5))
     with pytest.raises(nn.ShapeError, match=r"expected \(3, 4\) integer classes .* put Flatten\(\) before the last"):
         nn.softmax_cross_entropy(logits, np.zeros(3, int))

@@ -59,7 +59,7 @@ def test_every_metric_is_public():
 
 
 @pytest.mark.parametrize(("metric", "task"), EVERY, ids=named)
-def test_it_says_its_name_its_direction_and_itself_to_a_file(metric, task):
+def test_it_has_a_name_and_a_direction_and_can_be_saved(metric, task):
     assert metric.name == metric.name.lower()
     assert metric.mode in ("min", "max")
     assert decode(encode(metric)) == metric
@@ -111,7 +111,7 @@ def test_it_is_the_same_on_every_library(metric, task, xp):
 
 @pytest.mark.filterwarnings("ignore::arraynn.DataWarning")  # nothing need be predicted as a class
 @pytest.mark.parametrize("loss", [nn.SoftmaxCrossEntropy(), nn.SigmoidCrossEntropy(), nn.MeanSquaredError()])
-def test_a_model_reports_all_that_its_loss_names(loss):
+def test_a_model_reports_all_metrics_that_fit_its_loss(loss):
     task = metrics.Task(loss.targets, loss.outputs)
     x, (outputs, targets, weights) = np.ones((24, 3), "float32"), rows(task)
     names = [metric.name for metric in metrics.named_metrics(task).values()]

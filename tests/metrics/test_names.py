@@ -49,21 +49,21 @@ def test_early_stopping_follows_the_accuracy_of_predict(rng):
 
 
 @pytest.mark.parametrize("loss", BINARY, ids=lambda loss: type(loss).__name__)
-def test_of_several_yes_or_no_outputs_it_is_the_mean_over_outputs(rng, loss):
+def test_accuracy_of_several_binary_outputs_is_the_mean_over_outputs(rng, loss):
     x, y = rng.standard_normal((100, 3)), rng.integers(0, 2, (100, 4))
     model = model_of(4, loss, metrics=["accuracy"])
     model.fit(x, y)
     assert model.evaluate(x, y)["accuracy"] == pytest.approx(float(np.mean(model.predict(x) == y)))
 
 
-def test_sides_of_minus_one_and_one_are_counted_too(noise):
+def test_accuracy_takes_targets_of_minus_one_and_one(noise):
     x, y = noise
     model = model_of(1, nn.Hinge(), metrics=["accuracy"])
     model.fit(x, 2 * y - 1)
     assert model.evaluate(x, 2 * y - 1)["accuracy"] == pytest.approx(float(np.mean(model.predict(x) == y)))
 
 
-def test_the_name_keeps_the_ignored_label(rng):
+def test_accuracy_by_name_skips_ignored_labels(rng):
     x, y = rng.standard_normal((60, 3)), rng.integers(0, 3, 60)
     y[::2] = -100
     named, own = (model_of(3, nn.SoftmaxCrossEntropy(ignore_label=-100), metrics=m) for m in (["accuracy"], None))
@@ -76,15 +76,15 @@ def test_the_name_keeps_the_ignored_label(rng):
 @pytest.mark.parametrize(
     "loss", [nn.MeanSquaredError(), nn.MeanAbsoluteError(), nn.Huber(), nn.Quantile(), nn.LogCosh(), nn.Poisson()]
 )
-def test_accuracy_beside_a_regression_is_refused_with_what_there_is(loss):
-    with pytest.raises(ValueError, match=rf"'accuracy' means nothing beside {type(loss).__name__}, .*r2"):
+def test_accuracy_with_a_regression_loss_is_refused_with_the_names_that_fit(loss):
+    with pytest.raises(ValueError, match=rf"'accuracy' does not fit {type(loss).__name__}, .*r2"):
         model_of(1, loss, metrics=["accuracy"])
 
 
 @pytest.mark.parametrize("name", ["r2", "regression_accuracy"])
 @pytest.mark.parametrize("loss", [nn.SoftmaxCrossEntropy(), nn.SigmoidCrossEntropy(), nn.Hinge()])
-def test_r2_beside_classes_is_refused(loss, name):
-    with pytest.raises(ValueError, match=rf"'{name}' means nothing beside {type(loss).__name__}, .*accuracy"):
+def test_r2_with_a_classification_loss_is_refused(loss, name):
+    with pytest.raises(ValueError, match=rf"'{name}' does not fit {type(loss).__name__}, .*accuracy"):
         model_of(3, loss, metrics=[name])
 
 
@@ -108,7 +108,7 @@ def test_a_metric_of_predictions_is_saved(tmp_path, rng):
     assert loaded.evaluate(x, y) == model.evaluate(x, y)
 
 
-def test_a_users_binary_loss_has_its_threshold_behind_the_name():
+def test_accuracy_by_name_takes_the_threshold_of_a_custom_loss():
     class Own(nn.Focal):
         threshold = 0.25
 
@@ -139,7 +139,7 @@ def test_classes_on_one_output_are_refused(noise):
             model_of(1, nn.SoftmaxCrossEntropy()).fit(x, targets)
 
 
-def test_a_file_that_counts_the_largest_of_one_output_loads_with_the_losses_accuracy(tmp_path, noise):
+def test_an_old_file_with_argmax_accuracy_of_one_output_loads_with_binary_accuracy(tmp_path, noise):
     # as files of before are
     x, y = noise
     model = model_of(1, nn.SigmoidCrossEntropy())

@@ -18,7 +18,7 @@ def test_accuracy_is_the_share_of_rows_that_are_largest_at_their_class(xp):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
-def test_labels_of_any_integer_dtype_do(dtype):
+def test_labels_of_every_integer_dtype_are_taken(dtype):
     assert metrics.accuracy(OUTPUTS, np.asarray([1, 0, 2, 0], dtype)) == 1.0
 
 
@@ -101,7 +101,7 @@ def test_a_function_of_rows_is_a_metric():
     metric = as_metric(top_one)
     assert metric.name == "top_one"
     assert metric(OUTPUTS, np.asarray([1, 0, 0, 2])) == 0.5
-    with pytest.raises(nn.ShapeError, match=r"metric '<lambda>' must return one number a row, \(4,\), got \(4, 3\)"):
+    with pytest.raises(nn.ShapeError, match=r"metric '<lambda>' must return one number per row, \(4,\), got \(4, 3\)"):
         as_metric(lambda outputs, targets: outputs)(OUTPUTS, np.zeros(4))
 
 
@@ -179,7 +179,7 @@ SEQUENCES = np.asarray([[0, 2, 1], [1, 1, -1]])
 
 @pytest.mark.parametrize("weight", [None, np.asarray([1.0, 3.0]), np.asarray([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])])
 @pytest.mark.parametrize("metric", [nn.metrics.Accuracy(ignore_label=-1), nn.metrics.Perplexity(ignore_label=-1)])
-def test_places_of_sequences_are_rows(xp, rng, metric, weight):
+def test_positions_of_sequences_are_rows(xp, rng, metric, weight):
     outputs = rng.standard_normal((2, 3, 4))
     flat = None if weight is None else np.broadcast_to(weight.reshape(2, -1), (2, 3)).ravel()
     put = lambda a: None if a is None else xp.asarray(a)  # noqa: E731
@@ -193,7 +193,7 @@ def test_perplexity_is_exp_of_the_loss(xp, rng):
     assert nn.metrics.Perplexity(ignore_label=-1)(outputs, labels) == pytest.approx(np.exp(float(loss)), rel=1e-5)
 
 
-def test_perplexity_of_what_was_impossible_is_infinite_and_without_rows_nan():
+def test_perplexity_of_an_impossible_token_is_infinite_and_of_no_rows_nan():
     outputs = np.asarray([[0.0, -np.inf]])
     assert nn.metrics.perplexity(outputs, np.asarray([0])) == 1
     assert nn.metrics.perplexity(outputs, np.asarray([1])) == np.inf

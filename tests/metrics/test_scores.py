@@ -64,7 +64,7 @@ def test_counts_of_classes_agree(metric, oracle, average, absent, weighted, spli
     ids=["precision", "recall", "f1"],
 )
 @pytest.mark.parametrize("form", ["two outputs", "one output", "column", "-1 and 1"])
-def test_counts_of_yes_or_no_agree(metric, oracle, weighted, split, form):
+def test_counts_of_binary_classes_agree(metric, oracle, weighted, split, form):
     outputs, _, labels, weights = classes(3, k=2)
     w = weights if weighted else None
     score = outputs[:, 1] - outputs[:, 0]
@@ -109,7 +109,7 @@ def test_the_other_sums_agree(split, weighted):
             assert balanced == pytest.approx(theirs.balanced_accuracy_score(labels, outputs.argmax(1)))
 
 
-def test_log_loss_of_yes_or_no_agrees():
+def test_log_loss_of_binary_classes_agrees():
     outputs, _, labels, w = classes(0, k=2)
     z = outputs[:, 1]
     p = 1 / (1 + np.exp(-z))
@@ -145,7 +145,7 @@ def test_confusion_matrix_agrees(xp):
     assert xp.to_numpy(found).tolist() == expected.tolist()
 
 
-def test_confusion_matrix_refuses_what_it_cannot_count():
+def test_confusion_matrix_refuses_targets_that_are_not_classes():
     with pytest.raises(nn.DataError, match=r"labels must lie in \[0, 2\), got 2"):
         m.confusion_matrix(np.asarray([0, 2]), np.asarray([0, 1]), 2)
     with pytest.raises(nn.DataError, match=r"labels must lie in \[0, 2\), got -1"):
@@ -165,7 +165,7 @@ def test_confusion_matrix_refuses_what_it_cannot_count():
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_what_is_undefined_is_nan_with_a_warning(metric, outputs, targets):
+def test_an_undefined_metric_is_nan_with_a_warning(metric, outputs, targets):
     with pytest.warns(nn.DataWarning, match=f"{metric.name} is undefined, so it is nan"):
         assert np.isnan(metric(outputs, targets))
 
@@ -183,7 +183,7 @@ def test_the_metrics_run_on_every_library(xp):
 ALL = ["accuracy", "precision", "recall", "f1", "balanced_accuracy", "top_3_accuracy", "log_loss", "roc_auc"]
 
 
-def test_a_model_reports_them_by_name_and_a_whole_set_only_where_it_sees_it():
+def test_metrics_of_a_whole_set_are_reported_for_validation_only():
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((200, 3)).astype("float32"), rng.integers(0, 4, 200)
     model = nn.Model(nn.Sequential(nn.Dense(4)), optimizer="adam", metrics=ALL, backend="numpy")
@@ -220,7 +220,7 @@ def test_a_step_refuses_a_metric_of_a_whole_set():
         nn.make_train_step(network, nn.softmax_cross_entropy, nn.Adam(), metrics=["roc_auc"])
 
 
-def test_their_direction_is_known_without_a_word():
+def test_early_stopping_knows_their_direction():
     x, y = np.ones((4, 1), "float32"), np.zeros((4, 1), "float32")
     model = nn.Model(nn.Sequential(nn.Dense(1)), "mse", "sgd", metrics=["mae", "rmse", "mape"], backend="numpy")
     model.fit(x, y, validation_data=(x, y), callbacks=nn.EarlyStopping("val_mae"))
@@ -229,7 +229,7 @@ def test_their_direction_is_known_without_a_word():
     assert nn.EarlyStopping("val_f1").direction(None) == "max"
 
 
-def test_they_are_saved_with_the_model(tmp_path):
+def test_metrics_are_saved_with_the_model(tmp_path):
     x, y = np.ones((4, 1), "float32"), np.asarray([0, 1, 2, 3])
     model = nn.Model(nn.Sequential(nn.Dense(4)), metrics=ALL, backend="numpy")
     model.fit(x, y, callbacks=nn.Checkpoint(tmp_path / "model.safetensors"))

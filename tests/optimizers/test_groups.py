@@ -72,7 +72,7 @@ def test_a_compiled_step_trains_with_it_and_is_shared_by_other_rates(backend, rn
     assert not np.array_equal(found[1][2]["weight"], host[2]["weight"])
 
 
-def test_a_pattern_that_fits_nothing_is_told_with_the_paths_there_are(rng):
+def test_a_pattern_that_matches_nothing_is_refused_with_the_existing_paths(rng):
     with pytest.raises(
         ValueError, match=r"pattern '\*.biases' fits no parameter that is left; there are 0.weight, 0.bias"
     ):

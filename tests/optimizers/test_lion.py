@@ -17,7 +17,7 @@ def test_three_steps_worked_by_hand(run, precise):
     assert [p for (p,) in found] == pytest.approx(want, rel=precise)
 
 
-def test_each_weight_moves_by_the_rate_and_where_nothing_pulls_not_at_all(run, precise):
+def test_each_weight_moves_by_the_rate_or_not_at_all_without_gradient(run, precise):
     (found,) = run(nn.Lion(0.25), [1.0, 1.0, 1.0], [[1e-6, -1e6, 0.0]])
     assert found == pytest.approx([0.75, 1.25, 1.0], rel=precise)
 

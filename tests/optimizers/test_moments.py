@@ -7,7 +7,7 @@ from arraynn.optimizers._moments import Moments
 KIND = [nn.AdamW, nn.AMSGrad, nn.NAdam, nn.RAdam]
 
 
-def test_sums_are_the_averages_of_gradients_and_their_squares_without_their_factors():
+def test_sums_decay_and_add_gradients_and_squares_without_the_factor_1_minus_beta():
     slots = {"m": np.asarray([2.0, 0.0]), "v": np.asarray([4.0, 1.0])}
     m, v = Moments(beta1=0.5, beta2=0.75).sums(slots, np.asarray([4.0, -2.0]))
     assert m.tolist() == [5.0, -2.0]
@@ -16,7 +16,7 @@ def test_sums_are_the_averages_of_gradients_and_their_squares_without_their_fact
 
 @pytest.mark.parametrize("kind", KIND)
 @pytest.mark.parametrize("epsilon", [0.0, -1e-8, float("inf"), float("nan")])
-def test_epsilon_keeps_zero_by_zero_away(kind, epsilon):
+def test_epsilon_must_be_above_0(kind, epsilon):
     with pytest.raises(ValueError, match="epsilon must be a finite number above 0"):
         kind(epsilon=epsilon)
 

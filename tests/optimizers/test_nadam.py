@@ -40,12 +40,12 @@ def test_fifty_steps_equal_torchs(torch_agrees):
     )
 
 
-def test_late_scalars_are_those_of_a_momentum_that_has_warmed_up():
+def test_late_scalars_have_the_full_momentum():
     scalars = nn.NAdam(0.1).scalars(10_000_000)  # and they come at once
     assert scalars == pytest.approx({"ahead": 0.1 * 0.9 * 0.1, "here": 0.1 * 0.1, "root": 0.001**-0.5})
 
 
-def test_the_product_that_is_cut_short_is_the_whole_one():
+def test_the_truncated_product_of_momenta_equals_the_whole_one():
     optimizer = nn.NAdam(1.0)
     for step in (10, 360, 1000):
         product = math.prod(optimizer._momentum(i) for i in range(1, step + 2))

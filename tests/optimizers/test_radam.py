@@ -16,7 +16,7 @@ def test_three_steps_worked_by_hand(run, precise):
     assert [p for (p,) in found] == pytest.approx(want, rel=precise)
 
 
-def test_the_step_after_enough_is_rectified(run, precise):
+def test_late_steps_are_rectified(run, precise):
     gradients = [0.5, -1.0, 2.0, 0.3, -0.7, 1.1, 0.9]
     w, m, v, seen, most = 1.0, 0.0, 0.0, [], 19.0
     for t, g in enumerate(gradients, start=1):

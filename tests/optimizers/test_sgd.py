@@ -26,7 +26,7 @@ def test_three_steps_with_nesterov_worked_by_hand(run, precise):
         assert got == pytest.approx(want, rel=precise)
 
 
-def test_the_rate_of_the_day_stays_inside_the_momentum(run, precise):
+def test_each_step_of_the_momentum_has_the_rate_of_its_own_update(run, precise):
     # lr 1, then 1/2: v = -1, then .5 · (-1) - .5 · 1 = -1 (PyTorch would move by .5 · (.5 · (-1) - 1) = -.75)
     found = run(nn.SGD(nn.InverseTimeDecay(1.0, decay=1.0), momentum=0.5), [0.0], [[1.0], [1.0]])
     assert found == [[pytest.approx(-1.0, rel=precise)], [pytest.approx(-2.0, rel=precise)]]

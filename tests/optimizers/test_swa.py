@@ -71,6 +71,6 @@ def test_its_learning_rate_is_that_of_the_optimizer_inside():
 
 
 @pytest.mark.parametrize(("start", "every"), [(-1, 1), (0, 0), (1.5, 1), (0, True)])
-def test_start_and_every_count_updates(start, every):
+def test_start_and_every_are_counted_in_updates(start, every):
     with pytest.raises(ValueError, match="counts updates and must be an integer of at least"):
         nn.SWA(nn.SGD(), start, every)

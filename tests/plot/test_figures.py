@@ -52,7 +52,7 @@ def test_validation_is_drawn_through_the_epochs_that_lack_it():
     assert lines(figure.axes[0])["validation"] == ([2, 4], [2.5, 1.25])
 
 
-def test_the_penalty_is_seen_as_the_gap_between_two_losses():
+def test_loss_and_data_loss_are_drawn_where_there_is_a_penalty():
     figure = plot.curves({"loss": [3.0, 2.0], "data_loss": [2.5, 1.75], "penalty": [0.5, 0.25]})
     assert lines(figure.axes[0])["training, without penalty"][1] == [2.5, 1.75]
     figure = plot.curves({"loss": [3.0, 2.0], "data_loss": [3.0, 2.0], "penalty": [0.0, 0.0]})
@@ -106,7 +106,7 @@ def test_boundary_of_a_classifier_shows_each_class_and_its_points(form):
     assert png(figure).startswith(b"\x89PNG")
 
 
-def test_the_shade_is_the_mixture_of_the_classes_colours():
+def test_colours_are_mixed_by_class_probabilities():
     x, y = nn.datasets.vertical(20, 2)
     model = trained(2, nn.softmax_cross_entropy, x, y)
     image = np.asarray(plot.boundary(model, x, y, resolution=16).axes[0].images[0].get_array())
@@ -114,7 +114,7 @@ def test_the_shade_is_the_mixture_of_the_classes_colours():
     assert np.allclose(image.reshape(-1, 3), p @ _figures._lighter(_figures._palette(2), 0.42), atol=1e-6)
 
 
-def test_boundary_of_a_yes_or_no_output_has_two_classes():
+def test_boundary_of_a_binary_output_has_two_classes():
     x, y = nn.datasets.vertical(20, 2)
     figure = plot.boundary(trained(1, nn.sigmoid_cross_entropy, x, y), x, y, resolution=30)
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["class 0", "class 1"]
@@ -152,7 +152,7 @@ def test_boundary_of_a_classifier_of_one_input_shows_probabilities(rng):
     png(figure)
 
 
-def test_points_in_one_place_can_be_drawn():
+def test_equal_points_can_be_drawn():
     x, y = np.zeros((4, 2)), np.asarray([0, 1, 0, 1])
     png(plot.boundary(trained(2, nn.softmax_cross_entropy, x, y), x, y, resolution=5))
 
@@ -175,7 +175,7 @@ def test_no_more_than_5000_points_are_drawn():
         (np.zeros((4, 2)), np.zeros(4, int), {"resolution": 2.5}, nn.DataError, "resolution must be.*got 2.5"),
     ],
 )
-def test_what_cannot_be_drawn_is_an_error(x, y, options, error, said):
+def test_data_that_cannot_be_drawn_are_refused(x, y, options, error, said):
     model = trained(2, nn.softmax_cross_entropy, np.zeros((4, 2)), np.zeros(4, int))
     with pytest.raises(error, match=said):
         plot.boundary(model, x, y, **options)
@@ -191,7 +191,7 @@ def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
             draw()
 
 
-def test_nothing_global_changes():
+def test_plotting_changes_no_global_state_of_matplotlib():
     program = """
 import io, sys, matplotlib
 before = dict(matplotlib.rcParams)

@@ -12,7 +12,7 @@ import pytest
 
 import arraynn as nn
 from arraynn.plot import Film
-from arraynn.plot._film import FRAME, GRID, HEAD, LAST, SIZE, ZOOM, colours
+from arraynn.plot._film import FRAME_MS, GRID, HEAD, LAST_FRAME_MS, SIZE, ZOOM, colours
 
 Image = pytest.importorskip("PIL.Image")
 ImageSequence = pytest.importorskip("PIL.ImageSequence")
@@ -33,19 +33,19 @@ def read(path: Path) -> tuple[list[np.ndarray], list[int]]:
     return [frame for frame, _ in found], [duration for _, duration in found]
 
 
-def test_frames_come_often_at_first_and_at_the_end(tmp_path):
+def test_frames_are_dense_at_the_beginning_and_at_the_end(tmp_path):
     model, film = filmed(tmp_path / "film.webp", epochs=25)
-    steps = [one.step for one in film.taken]
+    steps = [one.step for one in film.recorded]
     assert steps == [*range(21), 22, 24, 25]
-    assert [one.epoch for one in film.taken][-1] == model.epoch == 25
+    assert [one.epoch for one in film.recorded][-1] == model.epoch == 25
 
 
-def test_webp_is_lossless_and_its_last_frame_is_the_answer_pixel_by_pixel(tmp_path):
+def test_webp_is_lossless_and_its_last_frame_shows_the_predictions_pixel_by_pixel(tmp_path):
     model, film = filmed(tmp_path / "film.webp", epochs=25, batch_size=16)
     frames, durations = read(tmp_path / "film.webp")
     drawn = film.frames(model)
-    assert len(frames) == len(film.taken) == len(drawn)
-    assert durations == [FRAME] * (len(frames) - 1) + [LAST]
+    assert len(frames) == len(film.recorded) == len(drawn)
+    assert durations == [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
     for one, other in zip(frames, drawn, strict=True):
         np.testing.assert_array_equal(one, np.asarray(other))
     # an oracle of its own: the colours of predict_proba on the grid, from the top
@@ -66,8 +66,8 @@ def test_webp_is_lossless_and_its_last_frame_is_the_answer_pixel_by_pixel(tmp_pa
 def test_gif_has_one_palette_for_all_frames(tmp_path):
     _, film = filmed(tmp_path / "film.gif", epochs=12)
     frames, durations = read(tmp_path / "film.gif")
-    assert len(frames) == len(film.taken)
-    assert durations == [FRAME] * (len(frames) - 1) + [LAST]
+    assert len(frames) == len(film.recorded)
+    assert durations == [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
     data = (tmp_path / "film.gif").read_bytes()
     assert data[10] & 0x80  # a global palette, of 256 colours
     assert data[10] & 0x07 == 7
@@ -98,7 +98,7 @@ def test_regressions_are_filmed(tmp_path, inputs):
     assert not np.array_equal(frames[0][HEAD:, :SIZE], frames[-1][HEAD:, :SIZE])
 
 
-def test_it_is_written_after_a_divergence_too(tmp_path):
+def test_the_film_is_written_after_a_divergence(tmp_path):
     x, y = nn.datasets.plane(50)
     model = nn.Model(nn.Sequential(nn.Dense(1)), nn.mean_squared_error, nn.SGD(1e6), backend="numpy")
     with pytest.raises(nn.DivergedError):
@@ -106,7 +106,7 @@ def test_it_is_written_after_a_divergence_too(tmp_path):
     assert read(tmp_path / "film.webp")[0]
 
 
-def test_filming_leaves_training_as_it_is(tmp_path):
+def test_filming_does_not_change_training(tmp_path):
     filmed_model, _ = filmed(tmp_path / "film.webp", batch_size=16)
     x, y = nn.datasets.spiral(20, 3)
     plain = nn.Model(nn.Sequential(nn.Dense(8), nn.Tanh(), nn.Dense(3)), backend="numpy")
@@ -120,7 +120,7 @@ def test_bad_points_and_names_are_refused():
         Film("film.png", [[0.0, 1.0]], [0])
     with pytest.raises(nn.ShapeError, match="one or two inputs"):
         Film("film.webp", [[0.0, 1.0, 2.0]], [0])
-    with pytest.raises(nn.DataError, match="as many targets"):
+    with pytest.raises(nn.DataError, match="a target for each"):
         Film("film.webp", [[0.0, 1.0]], [0, 1])
 
 

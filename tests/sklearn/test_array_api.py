@@ -31,7 +31,7 @@ OPTIONS = {
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=list(OPTIONS))
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: "-".join(map(str, place)))
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
-def test_what_is_fitted_and_predicted_lives_with_x(kind, place, options, dispatch):
+def test_results_are_on_the_library_and_device_of_x(kind, place, options, dispatch):
     if place[0] != "numpy":
         pytest.importorskip(place[0])
     with config_context(array_api_dispatch=False):
@@ -39,7 +39,7 @@ def test_what_is_fitted_and_predicted_lives_with_x(kind, place, options, dispatc
 
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
-def test_answers_are_those_of_numpy(kind, dispatch, data):
+def test_results_equal_those_of_numpy(kind, dispatch, data):
     torch = pytest.importorskip("torch")
     _, x, y = data["classes" if kind is MLPClassifier else "values"]
     options = {"max_iter": 5, "random_state": 0, "early_stopping": True}
@@ -98,11 +98,11 @@ def test_a_device_without_float64_is_fitted_on_in_float32(kind, options, dispatc
 
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
-def test_another_library_at_predict_raises_their_error(kind, dispatch):
+def test_another_library_at_predict_raises_scikit_learns_error(kind, dispatch):
     estimator_checks.check_array_api_same_namespace(kind.__name__, kind(max_iter=3), "array_api_strict")
 
 
-def test_words_are_predicted_as_words(dispatch, data, xp):
+def test_string_labels_are_predicted_as_strings(dispatch, data, xp):
     if xp.name in ("jax", "numpy-readonly", "strict-rebinding"):
         pytest.skip("scikit-learn writes into what it is given")
     _, x, y = data["two"]
@@ -111,7 +111,7 @@ def test_words_are_predicted_as_words(dispatch, data, xp):
     assert np.mean(mlp.predict(xp.asarray(x)) == y) > 0.9
 
 
-def test_estimators_move(dispatch, data):
+def test_estimators_move_between_libraries(dispatch, data):
     torch = pytest.importorskip("torch")
     from sklearn.utils._array_api import get_namespace, move_estimator_to
 
@@ -128,14 +128,14 @@ def test_estimators_move(dispatch, data):
         assert moved.coefs_[0].numpy() == pytest.approx(mlp.coefs_[0], rel=1e-9)
 
 
-def test_tags_say_so():
+def test_tags_declare_array_api_and_sparse_support():
     for kind in (MLPClassifier, MLPRegressor):
         tags = kind().__sklearn_tags__()
         assert tags.array_api_support
         assert tags.input_tags.sparse
 
 
-def test_a_backend_computes_and_numpy_comes_back(backend, data):
+def test_with_a_backend_numpy_data_give_numpy_results(backend, data):
     for kind in ("classes", "values"):
         name, x, y = data[kind]
         options = {"max_iter": 3, "random_state": 0, "dtype": "float32"}
@@ -163,7 +163,7 @@ def test_sparse_rows_on_another_backend(data):
     assert np.array_equal(there.predict(csr_matrix(x)), here.predict(x))
 
 
-def test_lbfgs_takes_loss_and_gradient_off_the_device_and_nothing_else(dispatch, spy):
+def test_lbfgs_copies_only_loss_and_gradient_to_the_host(dispatch, spy):
     import array_api_strict as strict
 
     device = strict.Device("device1")

@@ -84,7 +84,7 @@ def test_twenty_epochs_give_the_same_weights(data, kind, variant):
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("kind", ["classes", "two", "labels"])
-def test_data_that_are_not_scaled_give_the_same_curves_and_the_same_end(data, kind, early_stopping):
+def test_unscaled_data_give_the_same_curves_and_the_same_end(data, kind, early_stopping):
     """Their logits are in the hundreds, where scikit-learn clips probabilities. (In a hundred epochs rounding would
     part them: a difference grows tenfold in ten.)"""
     name, x, y = data[kind]
@@ -126,7 +126,7 @@ def test_sparse_rows_are_fitted_as_scikit_learn_fits_them(data):
         assert np.array_equal(ours.predict(kind(x)), theirs.predict(x))
 
 
-def test_every_parameter_of_theirs_is_ours_with_its_default():
+def test_every_parameter_of_scikit_learn_exists_with_its_default():
     for ours, theirs in (
         (MLPClassifier(), neural_network.MLPClassifier()),
         (MLPRegressor(), neural_network.MLPRegressor()),
@@ -134,7 +134,7 @@ def test_every_parameter_of_theirs_is_ours_with_its_default():
         assert theirs.get_params().items() <= ours.get_params().items()
 
 
-def test_their_own_tests_pass(tmp_path):
+def test_scikit_learns_own_tests_pass(tmp_path):
     source = Path(sklearn.neural_network.__file__).parent / "tests" / "test_mlp.py"
     if not source.exists():
         pytest.skip("scikit-learn was installed without its tests")

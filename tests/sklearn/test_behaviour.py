@@ -70,7 +70,7 @@ def test_the_gradient_is_that_of_the_loss_with_its_penalty(rng, kind, weighted):
 
 @pytest.mark.parametrize("scale", [1, 1000])
 @pytest.mark.parametrize("kind", [ClippedSoftmaxCrossEntropy, ClippedSigmoidCrossEntropy])
-def test_clipped_losses_descend_the_exact_ones(rng, kind, scale):
+def test_clipped_losses_are_reported_and_exact_ones_descended(rng, kind, scale):
     loss, outputs, weight = kind(), scale * rng.standard_normal((6, 3)), rng.random(6)
     y = rng.integers(0, 3, 6) if loss.targets == "classes" else rng.integers(0, 2, (6, 3))
     for options in ({}, {"sample_weight": weight}, {"sample_weight": weight, "total": 20.0}):
@@ -114,7 +114,7 @@ def test_epsilon_hat_is_added_to_the_root_of_v():
         EpsilonHatAdam(beta1=1.0)
 
 
-def test_momentum_of_one_forgets_nothing():
+def test_a_momentum_of_1_adds_up_all_gradients():
     optimizer, p = HeavySGD(1.0, momentum=1.0), {"w": np.asarray([0.0])}
     state = optimizer.init(p)
     for _ in range(3):
@@ -126,7 +126,7 @@ def test_momentum_of_one_forgets_nothing():
 
 
 @pytest.mark.parametrize("learning_rate", ["invscaling", "constant"])
-def test_warm_start_goes_on_from_the_rows_seen(learning_rate):
+def test_warm_start_continues_from_the_rows_seen(learning_rate):
     mlp = MLPClassifier(
         4, solver="sgd", learning_rate=learning_rate, max_iter=1, power_t=0.25, warm_start=True, random_state=0
     )
@@ -155,7 +155,7 @@ def test_it_stops_after_so_many_epochs_without_improvement(n_iter_no_change):
     assert theirs.fit(POINTS, ANSWERS).n_iter_ == mlp.n_iter_
 
 
-def test_it_never_stops_where_it_may_wait_for_ever():
+def test_an_infinite_n_iter_no_change_never_stops_early():
     with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(30\) reached and the optimization hasn't"):
         mlp = MLPClassifier(tol=1e9, solver="sgd", n_iter_no_change=np.inf, max_iter=30).fit(POINTS, ANSWERS)
     assert mlp.n_iter_ == 30
@@ -241,7 +241,7 @@ def test_weights_that_are_not_finite_are_refused():
         MLPRegressor(max_iter=5).fit(x, np.arange(10.0))
 
 
-def test_answers_before_a_fit_are_refused():
+def test_predictions_before_a_fit_are_refused():
     for ask in ("predict", "predict_proba", "to_model", "to_sklearn"):
         mlp = MLPClassifier()
         with pytest.raises(NotFittedError):
@@ -269,7 +269,7 @@ def test_lbfgs_has_no_partial_fit():
         ({"loss": "squared_error"}, "The 'loss' parameter of MLPClassifier must be a str among"),
     ],
 )
-def test_bad_hyperparameters_are_told(options, message):
+def test_bad_hyperparameters_are_refused(options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         MLPClassifier(**options).fit(POINTS, ANSWERS)
 
@@ -284,7 +284,7 @@ def test_estimators_are_cloned_and_pickled(data):
 
 
 @pytest.mark.parametrize("kind", ["classes", "two classes", "labels", "values", "counts"])
-def test_steps_on_numpy_are_written_down(rng, caplog, kind):
+def test_steps_on_numpy_are_compiled(rng, caplog, kind):
     # else they are right, and take twice as long
     x = rng.standard_normal((60, 5)).astype("float32")
     if kind in ("values", "counts"):

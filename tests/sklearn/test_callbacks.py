@@ -67,7 +67,7 @@ def estimator_told(*callbacks, epochs=3):
 
 
 @pytest.mark.parametrize("stop_at", [None, "step 4", "epoch 1"])
-def test_a_model_and_an_estimator_tell_the_same(stop_at):
+def test_a_model_and_an_estimator_call_callbacks_alike(stop_at):
     diaries = []
     for told in (model_told, estimator_told):
         diaries.append(Diary(stop_at))
@@ -78,14 +78,14 @@ def test_a_model_and_an_estimator_tell_the_same(stop_at):
 
 @pytest.mark.parametrize("told", [model_told, estimator_told])
 @pytest.mark.parametrize("where", ["epoch", "end"])
-def test_an_error_in_one_callback_leaves_the_others_told(told, where):
+def test_an_error_in_one_callback_does_not_stop_calls_of_the_others(told, where):
     diary = Diary()
     with pytest.raises(RuntimeError, match="in the epoch" if where == "epoch" else "at the end"):
         told(Fails(where), diary)
     assert diary.told[-2:] == [f"epoch {1 if where == 'epoch' else 2}", "end"]
 
 
-def test_true_at_a_batch_stops_after_its_step_and_the_epoch_has_the_rows_seen():
+def test_returning_true_after_a_batch_stops_and_the_epoch_counts_the_rows_seen():
     whole = Diary()
     MLPClassifier(5, batch_size=20, max_iter=1, random_state=0, shuffle=False, callbacks=[whole]).fit(X[:20], Y[:20])
     diary = Diary("step 1")
@@ -98,7 +98,7 @@ def test_true_at_a_batch_stops_after_its_step_and_the_epoch_has_the_rows_seen():
     assert np.array_equal(mlp.coefs_[0], first.coefs_[0])
 
 
-def test_partial_fits_count_their_epochs_on_and_keep_the_history():
+def test_partial_fits_continue_the_epoch_count_and_the_history():
     diary, histories = Diary(), []
 
     class Keep(nn.Callback):
@@ -113,7 +113,7 @@ def test_partial_fits_count_their_epochs_on_and_keep_the_history():
     assert histories[-1]["learning_rate"] == [0.001] * 3
 
 
-def test_warm_starts_count_on_and_a_new_fit_begins_anew():
+def test_warm_starts_continue_the_epoch_count_and_a_new_fit_restarts_it():
     diary = Diary()
     mlp = (
         MLPRegressor(hidden_layer_sizes=5, batch_size=60, max_iter=2, warm_start=True, callbacks=diary)
@@ -126,7 +126,7 @@ def test_warm_starts_count_on_and_a_new_fit_begins_anew():
     assert [text for text in diary.told if "epoch" in text] == ["epoch 0", "epoch 1"]
 
 
-def test_callbacks_that_come_later_get_the_epochs_before_them():
+def test_callbacks_added_later_see_the_history_of_earlier_epochs():
     mlp = MLPClassifier(5, random_state=0).partial_fit(X, Y, classes=[0, 1, 2])
     diary = Diary()
     mlp.set_params(callbacks=[diary]).partial_fit(X, Y)
@@ -138,7 +138,7 @@ def test_callbacks_that_come_later_get_the_epochs_before_them():
 
 @pytest.mark.parametrize("every", ["epoch", 2, timedelta(microseconds=1)])
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
-def test_a_checkpoint_is_written_and_is_the_estimator(tmp_path, kind, every):
+def test_a_checkpoint_loads_with_the_predictions_of_the_estimator(tmp_path, kind, every):
     path = tmp_path / "c.safetensors"
     seen = []
 
@@ -195,7 +195,7 @@ def test_a_checkpoint_of_a_fit_that_diverges_is_the_last_finite_one(tmp_path):
     assert all(np.isfinite(leaf).all() for leaf in nn.tree.leaves(model.params))
 
 
-def test_a_checkpoint_of_an_estimator_says_that_it_is_no_place_in_a_run(tmp_path):
+def test_a_checkpoint_of_an_estimator_cannot_be_resumed(tmp_path):
     path = tmp_path / "c.safetensors"
     MLPClassifier(5, max_iter=1, callbacks=nn.Checkpoint(path)).fit(X, Y)
     model = nn.Model.load(path, backend="numpy")

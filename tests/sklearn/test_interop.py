@@ -81,14 +81,14 @@ def test_a_model_becomes_an_estimator_with_its_network(data):
     assert mlp.to_model().predict(x).shape == y.shape
 
 
-def test_models_of_another_form_are_refused(data):
+def test_models_of_another_structure_are_refused(data):
     with pytest.raises(ValueError, match="has no weights yet"):
         MLPClassifier.from_model(nn.Model(nn.Sequential(nn.Dense(3))))
     flat = nn.Model(nn.Sequential(nn.Flatten(), nn.Dense(3))).build((2, 2))
     with pytest.raises(ValueError, match="must be a Sequential of Dense layers"):
         MLPClassifier.from_model(flat)
     late = nn.Model(nn.Sequential(nn.Dense(3), nn.ReLU())).build((2,))
-    with pytest.raises(ValueError, match="after its last Dense the network must end"):
+    with pytest.raises(ValueError, match="after its last Dense, the network may only have"):
         MLPClassifier.from_model(late)
     with pytest.raises(ValueError, match="2 classes take"):
         MLPClassifier.from_model(nn.Model(nn.Sequential(nn.Dense(3))).build((2,)), classes=["a", "b"])
@@ -110,7 +110,7 @@ def test_two_outputs_become_one_for_scikit_learn(data):
         ({"loss": nn.BinaryCrossEntropy()}, "takes a softmax for several classes"),
     ],
 )
-def test_networks_that_scikit_learn_has_not_are_refused(data, options, message):
+def test_networks_without_a_counterpart_in_scikit_learn_are_refused(data, options, message):
     mlp, *_ = fitted(arraynn.sklearn, data, "classes", **options)
     with pytest.raises(ValueError, match=message):
         mlp.to_sklearn()
@@ -172,12 +172,12 @@ def test_classes_that_name_no_outputs_are_refused(rng):
     value = nn.Model(nn.Sequential(nn.Dense(1)), nn.mean_squared_error, backend="numpy").build((2,))
     assert from_model(value, classes=["no", "yes"]).predict(x).shape == (20,)
     with pytest.raises(
-        ValueError, match=r"one output of MeanSquaredError .* classes must be sorted, got \['yes', 'no'\]"
+        ValueError, match=r"single output of MeanSquaredError .* classes must be sorted, got \['yes', 'no'\]"
     ):
         from_model(value, classes=["yes", "no"])
 
 
-def test_names_of_columns_go_both_ways(rng):
+def test_column_names_are_kept_both_ways(rng):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(rng.standard_normal((40, 2)), columns=["a", "b"])
     z = (frame["a"] > 0).astype(int)

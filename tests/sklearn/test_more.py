@@ -24,7 +24,7 @@ def fitted(data, kind="classes", **options):
     return cls(**{"random_state": 0, "max_iter": 30, "learning_rate_init": 0.01, **options}).fit(x, y), x, y
 
 
-def test_dropout_is_of_training_only_and_repeats(data):
+def test_dropout_applies_in_training_only_and_is_reproducible(data):
     mlp, x, y = fitted(data, dropout=0.3)
     again, *_ = fitted(data, dropout=0.3)
     without, *_ = fitted(data)
@@ -68,7 +68,7 @@ def test_class_weights_are_sample_weights(data):
         MLPClassifier(class_weight="balanced").partial_fit(x, y, classes=np.arange(10))
 
 
-def test_labels_side_by_side_have_class_weights_each(data):
+def test_each_output_of_multilabel_targets_has_its_class_weights(data):
     _, x, y = data["labels"]
     weights = [{0: 1.0, 1: 2.0}] * y.shape[1]
     by_class = MLPClassifier(class_weight=weights, max_iter=5, random_state=0).fit(x, y)
@@ -84,7 +84,7 @@ def test_labels_side_by_side_have_class_weights_each(data):
 @pytest.mark.parametrize("kind", ["classes", "two", "labels"])
 def test_classifiers_take_losses(data, kind, loss):
     if kind == "labels" and getattr(loss, "targets", "") == "classes":
-        with pytest.raises(ValueError, match="y has labels side by side"):
+        with pytest.raises(ValueError, match="y is multilabel"):
             fitted(data, kind, loss=loss)
         return
     mlp, x, y = fitted(data, kind, loss=loss)
@@ -152,13 +152,13 @@ def test_callbacks_see_a_model_and_may_change_it(data, tmp_path):
     assert np.mean(loaded.predict(x) == y) == pytest.approx(mlp.score(x, y), abs=0.05)
 
 
-def test_a_callback_that_follows_what_is_not_there_is_told(data):
+def test_a_callback_that_follows_a_missing_quantity_is_refused(data):
     with pytest.raises(nn.DataError, match="follows 'val_loss', but the logs have loss, learning_rate"):
         fitted(data, callbacks=[nn.EarlyStopping()])
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_callbacks_of_scikit_learn_are_told(data, solver):
+def test_callbacks_of_scikit_learn_are_called(data, solver):
     callback = pytest.importorskip("sklearn.callback")
     _, x, y = data["classes"]
 
@@ -188,7 +188,7 @@ def test_callbacks_of_scikit_learn_are_told(data, solver):
     MLPClassifier(max_iter=3, solver=solver).set_callbacks(monitor).fit(x, y, sample_weight=np.ones(len(y)))
 
 
-def test_a_callback_is_shown_the_estimator_as_it_would_be_if_the_fit_ended_then(data):
+def test_a_callback_sees_the_estimator_as_if_the_fit_ended_at_that_epoch(data):
     pytest.importorskip("sklearn.callback")
     _, x, y = data["classes"]
 
@@ -212,7 +212,7 @@ def test_a_callback_is_shown_the_estimator_as_it_would_be_if_the_fit_ended_then(
         assert np.array_equal(shown.coefs_[0], mlp.coefs_[0])
 
 
-def test_pipelines_searches_and_workers(data):
+def test_estimators_work_in_pipelines_searches_and_worker_processes(data):
     _, x, y = data["classes"]
     pipeline = make_pipeline(StandardScaler(), MLPClassifier(max_iter=20, random_state=0))
     grid = {"mlpclassifier__dropout": [0.0, 0.2], "mlpclassifier__solver": ["adam", nn.AdamW(0.01)]}
@@ -320,7 +320,7 @@ GOING_ON = {
         ({"activation": [nn.LayerNorm(), "tanh"]}, {"activation": [nn.LayerNorm(), nn.GELU()], "dropout": 0.1}),
     ],
 )
-def test_layers_without_parameters_may_come_and_go_and_the_rest_goes_on(data, kind, way, before, after):
+def test_adding_or_removing_layers_without_parameters_keeps_the_weights(data, kind, way, before, after):
     options = {"hidden_layer_sizes": (8, 6), "max_iter": 2, "learning_rate_init": 0.01}
     mlp, x, y = fitted(data, kind, **options, **before)
     plain = copy.deepcopy(mlp)
@@ -340,7 +340,7 @@ def test_layers_without_parameters_may_come_and_go_and_the_rest_goes_on(data, ki
     assert mlp.predict(x).shape == y.shape
 
 
-def test_dropout_that_is_turned_on_and_off_again_leaves_no_trace(data):
+def test_dropout_turned_on_and_off_again_changes_nothing(data):
     _, x, y = data["value"]
     first, second = (
         MLPRegressor(hidden_layer_sizes=(8,), random_state=1, batch_size=300, shuffle=False) for _ in range(2)
@@ -365,11 +365,13 @@ def test_dropout_that_is_turned_on_and_off_again_leaves_no_trace(data):
         {"loss": nn.SigmoidCrossEntropy()},
     ],
 )
-def test_another_shape_is_refused_and_the_estimator_is_as_it_was(data, way, change):
+def test_another_shape_is_refused_and_leaves_the_estimator_unchanged(data, way, change):
     mlp, x, y = fitted(data, "two", hidden_layer_sizes=(8, 6), max_iter=2, loss=nn.SoftmaxCrossEntropy())
     before, expected = mlp.get_params(), mlp.predict_proba(x)
     mlp.set_params(**change)
-    with pytest.raises(ValueError, match=r"has parameters of the shapes weight \(64, 8\), bias \(8,\); .* go on with"):
+    with pytest.raises(
+        ValueError, match=r"has parameters of the shapes weight \(64, 8\), bias \(8,\); .* need the same shapes"
+    ):
         GOING_ON[way](mlp, x, y)
     assert np.array_equal(mlp.predict_proba(x), expected)
     mlp.set_params(**before)
@@ -389,7 +391,7 @@ def test_batches_of_one_row_are_refused_where_a_layer_couples_rows():
     assert variance == pytest.approx(hidden.var(axis=0, ddof=1), rel=0.1)  # one row is left over each epoch
 
 
-def test_hyperparameters_may_be_numpys():
+def test_hyperparameters_may_be_numpy_scalars():
     x = np.random.default_rng(0).standard_normal((60, 3)).astype(np.float32)
     y = (x[:, 0] > 0).astype(int)
 

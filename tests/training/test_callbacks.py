@@ -74,13 +74,13 @@ def run(model, values, *callbacks, name="val_loss", **options):
 # ---------------------------------------------------------------- being told
 
 
-def test_callbacks_are_told_in_order(model):
+def test_callbacks_are_called_in_order(model):
     diary = Diary()
     model.fit(X, Y, epochs=2, batch_size=15, callbacks=[diary])
     assert diary.told == ["begin", "step 1", "step 2", "epoch 0", "step 3", "step 4", "epoch 1", "end"]
 
 
-def test_one_that_only_writes_down_is_told_of_all_epochs_in_order(model, monkeypatch):
+def test_a_callback_that_only_logs_gets_all_epochs_in_order(model, monkeypatch):
     monkeypatch.setattr(loop, "FETCH_SECONDS", 1e9)
     diary = Diary(every_epoch=False)
     seen = []
@@ -91,7 +91,7 @@ def test_one_that_only_writes_down_is_told_of_all_epochs_in_order(model, monkeyp
     assert [step for _, step, _ in seen] == [4] * 4  # together, at the end: the device was not waited for
 
 
-def test_logs_are_what_history_got(model):
+def test_logs_equal_the_entries_of_history(model):
     seen = []
 
     class Keep(nn.Callback):
@@ -111,7 +111,7 @@ def test_returning_true_stops_after_the_epoch(model):
     assert model.epoch == len(model.history["loss"]) == 2
 
 
-def test_returning_true_stops_after_the_step_and_the_epoch_is_told(model):
+def test_returning_true_after_a_batch_stops_and_the_epoch_is_reported(model):
     diary = Diary(stop_at="step 4")
     model.fit(X, Y, epochs=9, batch_size=10, callbacks=[diary], validation_data=(X, Y), validation_freq=5)
     assert diary.told[-3:] == ["step 4", "epoch 1", "end"]
@@ -119,7 +119,7 @@ def test_returning_true_stops_after_the_step_and_the_epoch_is_told(model):
     assert math.isfinite(model.history["val_loss"][-1])  # the last epoch is measured
 
 
-def test_any_other_answer_goes_on(model):
+def test_any_other_return_value_continues(model):
     class Chatty(nn.Callback):
         def on_batch_end(self, model):
             return "yes"
@@ -161,7 +161,7 @@ class Fails(nn.Callback):
 
 @pytest.mark.parametrize("where", ["batch", "epoch", "end"])
 @pytest.mark.parametrize("every_epoch", [True, False])
-def test_an_error_in_a_callback_leaves_the_model_usable_and_tells_the_others(model, where, every_epoch):
+def test_an_error_in_a_callback_leaves_the_model_usable_and_the_others_are_called(model, where, every_epoch):
     before, after = Diary(every_epoch), Diary(every_epoch)
     with pytest.raises(RuntimeError, match=f"broken at {where}"):
         model.fit(X, Y, epochs=3, batch_size=10, callbacks=[before, Fails(where, every_epoch), after])
@@ -176,7 +176,7 @@ def test_an_error_in_a_callback_leaves_the_model_usable_and_tells_the_others(mod
     assert {len(values) for values in model.history.values()} == {model.epoch}
 
 
-def test_an_error_at_the_beginning_ends_those_that_had_begun(model):
+def test_an_error_at_the_beginning_ends_the_callbacks_that_had_begun(model):
     before, after = Diary(), Diary()
     model.build(2)
     start = weights(model)
@@ -265,13 +265,13 @@ def test_early_stopping_restores_the_best_after_divergence(model):
     assert_same(weights(model), script.kept[0])
 
 
-def test_min_delta_is_what_counts_as_better(model):
+def test_min_delta_is_the_least_improvement(model):
     stop = nn.EarlyStopping(patience=2, min_delta=0.5)
     run(model, [3.0, 2.6, 2.4, 2.0, 1.95, 1.9, 0.0], stop)
     assert (stop.best_epoch, model.epoch) == (2, 5)  # 2.4 is better by more than a half; 2.0 and 1.95 are not
 
 
-def test_an_accuracy_is_followed_upwards(model):
+def test_an_accuracy_is_better_when_larger(model):
     stop = nn.EarlyStopping("val_accuracy", patience=2)
     run(model, [0.1, 0.5, 0.4, 0.3, 0.9], stop, name="val_accuracy")
     assert (stop.best_epoch, model.epoch) == (1, 4)
@@ -283,7 +283,7 @@ def test_epochs_without_validation_do_not_count(model):
     assert (stop.best_epoch, model.epoch) == (5, 8)
 
 
-def test_a_second_fit_begins_to_follow_anew(model):
+def test_a_second_fit_starts_without_a_best_value(model):
     stop = nn.EarlyStopping(patience=1)
     run(model, [1.0, 2.0, 0.0], stop)
     assert model.epoch == 2
@@ -294,7 +294,7 @@ def test_a_second_fit_begins_to_follow_anew(model):
 @pytest.mark.parametrize(
     "make", [nn.EarlyStopping, nn.ReduceLROnPlateau, lambda **o: nn.BestWeights("m.safetensors", **o)]
 )
-def test_a_number_that_is_not_logged_is_refused_before_training(model, make):
+def test_a_quantity_that_is_not_logged_is_refused_before_training(model, make):
     told = (
         r"(EarlyStopping|ReduceLROnPlateau|BestWeights) follows 'val_loss', but the logs have loss, data_loss, "
         r"penalty, accuracy, learning_rate; give validation_data, or another monitor"
@@ -327,7 +327,7 @@ def test_wrong_settings_are_refused(make, told):
 # ---------------------------------------------------------------- the learning rate
 
 
-def test_the_rate_is_cut_after_patience_epochs(model):
+def test_the_rate_is_reduced_after_patience_epochs(model):
     script = run(model, [1.0] * 6, nn.ReduceLROnPlateau(factor=0.5, patience=2))
     assert script.rates == [0.02, 0.02, 0.02, 0.01, 0.01, 0.005]
     assert model.optimizer.scalars(0)["lr"] == pytest.approx(nn.Adam(0.005).scalars(0)["lr"])
@@ -344,14 +344,14 @@ def test_a_schedule_is_scaled(model):
     assert script.rates == pytest.approx([1, 1 / 2, 1 / 3, 0.5 / 4, 0.5 / 5])
 
 
-def test_the_rates_of_all_groups_are_cut(model):
+def test_the_rates_of_all_groups_are_reduced(model):
     model.optimizer = nn.Groups(nn.SGD(0.2), {"*.bias": nn.SGD(0.1)})
     run(model, [1.0] * 6, nn.ReduceLROnPlateau(factor=0.5, patience=2))
     scalars = model.optimizer.scalars(0)
     assert (scalars[""]["lr"], scalars["*.bias"]["lr"]) == pytest.approx((0.05, 0.025))
 
 
-def test_a_number_that_gets_better_leaves_the_rate(model):
+def test_an_improving_quantity_leaves_the_rate(model):
     script = run(model, [5.0, 4.0, 3.0, 2.0], nn.ReduceLROnPlateau(patience=1))
     assert script.rates == [0.02] * 4
 
@@ -374,7 +374,7 @@ def test_a_csv_log_holds_history(model, tmp_path):
         assert [float(line[i]) for line in lines] == pytest.approx(history[name], abs=0, nan_ok=True)
 
 
-def test_a_csv_log_is_begun_anew_or_continued(model, tmp_path):
+def test_a_csv_log_is_overwritten_or_continued(model, tmp_path):
     path = tmp_path / "log.csv"
     for append, epochs in ((True, 2), (True, 3), (False, 1)):
         model.fit(X, Y, epochs=epochs, callbacks=[nn.CSVLog(path, append=append)])
@@ -384,7 +384,7 @@ def test_a_csv_log_is_begun_anew_or_continued(model, tmp_path):
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_a_csv_log_goes_on_below_a_last_line_without_an_end(model, tmp_path, end):
+def test_a_csv_log_continues_after_a_last_line_without_a_line_end(model, tmp_path, end):
     path = tmp_path / "log.csv"
     model.fit(X, Y, epochs=2, callbacks=[nn.CSVLog(path)])
     path.write_bytes(path.read_bytes().rstrip() + end.encode())  # as an editor, or a killed process, leaves it
@@ -411,7 +411,7 @@ def test_a_csv_log_of_other_columns_is_not_continued(model, tmp_path):
     assert len(model.history["loss"]) == 2
 
 
-def test_a_csv_log_has_its_lines_while_the_run_goes_on(model, tmp_path):
+def test_a_csv_log_is_written_while_the_run_continues(model, tmp_path):
     path = tmp_path / "log.csv"
     seen = []
 
@@ -423,7 +423,7 @@ def test_a_csv_log_has_its_lines_while_the_run_goes_on(model, tmp_path):
     assert seen == [2, 3, 4]
 
 
-def test_a_folder_that_is_not_there_is_told_before_training(model, tmp_path):
+def test_a_missing_folder_is_reported_before_training(model, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere.log\.csv"):
         model.fit(X, Y, callbacks=[nn.CSVLog(tmp_path / "nowhere" / "log.csv")])
     assert model.step == 0
@@ -443,7 +443,7 @@ def gain(outputs, targets):
 
 
 @pytest.mark.parametrize("make", [nn.EarlyStopping, nn.ReduceLROnPlateau])
-def test_auto_is_refused_for_a_number_of_unknown_direction(make):
+def test_mode_auto_is_refused_for_a_quantity_of_unknown_direction(make):
     # it was minimized: the worst epoch's weights were restored
     model = nn.Model(nn.Sequential(nn.Dense(3)), metrics=[gain], backend="numpy")
     told = "follows 'val_gain', of which mode='auto' cannot know whether more is better; give mode='max' or mode='min'"
@@ -455,7 +455,7 @@ def test_auto_is_refused_for_a_number_of_unknown_direction(make):
     model.fit(X, Y, validation_split=0.2, callbacks=[make("val_gain", mode="max")])
 
 
-def test_a_metric_says_its_direction():
+def test_a_metric_has_a_direction():
     class Least(nn.metrics.MeanOf):
         mode = "min"
 
@@ -477,7 +477,7 @@ def test_a_metric_says_its_direction():
         nn.metrics.MeanOf(gain, "up")
 
 
-def test_a_metrics_own_direction_goes_before_its_name():
+def test_a_metrics_own_direction_precedes_that_of_its_name():
     def accuracy(outputs, targets):
         return gain(outputs, targets)
 

@@ -89,7 +89,7 @@ def test_a_run_killed_at_any_step_ends_with_the_same_bits(step, every, straight,
     assert (tmp_path / "best.safetensors").read_bytes() == (folder / "best.safetensors").read_bytes()
 
 
-def test_a_run_killed_again_and_again(straight, tmp_path):
+def test_a_run_killed_repeatedly_ends_with_the_same_bits(straight, tmp_path):
     for step in (2, 3, 7, 8, 9, 15, 20):
         with pytest.raises(Killed):
             fit(make(), tmp_path, Kill(step), every=1, resume=True)
@@ -104,7 +104,7 @@ def test_saving_changes_nothing_but_the_file(straight, tmp_path):
     same(model, straight[0])
 
 
-def test_a_run_that_is_done_is_done(straight, tmp_path):
+def test_resuming_a_finished_run_changes_nothing(straight, tmp_path):
     fit(make(), tmp_path)
     again = make()
     again_history = fit(again, tmp_path, Kill(again.step + 1), resume=True)
@@ -112,7 +112,7 @@ def test_a_run_that_is_done_is_done(straight, tmp_path):
     assert repr(again_history) == repr(straight[0].history)
 
 
-def test_a_finished_run_can_be_prolonged(tmp_path):
+def test_a_finished_run_can_be_continued_for_more_epochs(tmp_path):
     longer = make()
     fit(longer, tmp_path / "..", epochs=4)
     (tmp_path / "..").joinpath("run.safetensors").unlink()
@@ -123,7 +123,7 @@ def test_a_finished_run_can_be_prolonged(tmp_path):
 
 
 @pytest.mark.parametrize("delay", [0.0, 1e9])
-def test_reports_that_wait_are_told_first(delay, tmp_path, monkeypatch):
+def test_pending_reports_are_delivered_before_a_checkpoint(delay, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "FETCH_SECONDS", delay)
     path = tmp_path / "run.safetensors"
 
@@ -159,7 +159,7 @@ def test_a_stop_within_an_epoch_is_remembered(tmp_path):
     same(again, straight)
 
 
-def test_an_iterable_goes_on_where_it_was(tmp_path):
+def test_an_iterable_resumes_at_its_position(tmp_path):
     batches = [(X[i : i + 9], Y[i : i + 9]) for i in range(0, 36, 9)]
     path = tmp_path / "run.safetensors"
 
@@ -179,7 +179,7 @@ def test_an_iterable_goes_on_where_it_was(tmp_path):
 @pytest.mark.parametrize(
     ("number", "error", "code"), [(signal.SIGINT, KeyboardInterrupt, None), (signal.SIGTERM, SystemExit, 143)]
 )
-def test_a_signal_saves_and_leaves(number, error, code, steps, straight, tmp_path):
+def test_a_signal_saves_a_checkpoint_and_stops(number, error, code, steps, straight, tmp_path):
     class Send(nn.Callback):
         every_epoch = False
 
@@ -215,7 +215,7 @@ def test_a_run_that_diverges_leaves_the_last_checkpoint(tmp_path):
 # ---------------------------------------------------------------- what is not resumed
 
 
-def test_nothing_saved_yet_begins(straight, tmp_path, caplog):
+def test_resume_without_a_file_starts_from_the_beginning(straight, tmp_path, caplog):
     model = make()
     with caplog.at_level(logging.INFO, "arraynn"):
         fit(model, tmp_path, resume=True)
@@ -259,7 +259,7 @@ def plain(model, path, **options):
     return model
 
 
-def test_another_learning_rate_goes_on_where_it_is_asked_for(tmp_path, caplog):
+def test_another_learning_rate_is_resumed_only_with_change(tmp_path, caplog):
     path, other = tmp_path / "run.safetensors", nn.Adam(nn.CosineDecay(0.005, steps=50))
     plain(make(), path)
     with pytest.raises(nn.CheckpointError, match=r"another learning_rate: .*; change=\('learning_rate',\) goes on"):
@@ -274,7 +274,7 @@ def test_another_learning_rate_goes_on_where_it_is_asked_for(tmp_path, caplog):
     assert model.optimizer == other
 
 
-def test_a_change_that_is_none_is_resumed_bit_for_bit(tmp_path, caplog):
+def test_a_change_to_the_same_value_resumes_to_the_same_bits(tmp_path, caplog):
     path = tmp_path / "run.safetensors"
     straight = plain(make(), tmp_path / "straight", epochs=3)
     plain(make(), path, epochs=1)
@@ -316,13 +316,13 @@ def test_a_schedule_of_another_end_stays_as_it_is(tmp_path, caplog):
     same(plain(make(**options), path, resume=path, epochs=3), plain(make(**options), tmp_path / "straight", epochs=3))
 
 
-def test_only_some_things_may_change(tmp_path):
+def test_change_takes_three_names_only(tmp_path):
     for change in ("batch_size", ["learning_rate", "seed"]):
         with pytest.raises(ValueError, match=r"change takes learning_rate, epochs, validation_freq, got '(batch|seed)"):
             fit(make(), tmp_path, resume=True, change=change)
 
 
-def test_a_saved_model_is_no_checkpoint(tmp_path):
+def test_a_saved_model_cannot_be_resumed(tmp_path):
     model = make()
     model.fit(X, Y, verbose=0)
     model.save(tmp_path / "run.safetensors")
@@ -330,13 +330,13 @@ def test_a_saved_model_is_no_checkpoint(tmp_path):
         fit(make(), tmp_path, resume=True)
 
 
-def test_a_checkpoint_is_a_model(tmp_path):
+def test_a_checkpoint_loads_as_a_model(tmp_path):
     model = make()
     fit(model, tmp_path, epochs=2)
     np.testing.assert_array_equal(nn.Model.load(tmp_path / "run.safetensors")(X).shape, (36, 3))
 
 
-def test_an_unregistered_layer_is_told_before_the_first_step(tmp_path):
+def test_an_unregistered_layer_is_refused_before_the_first_step(tmp_path):
     from dataclasses import dataclass
 
     @dataclass(frozen=True)
@@ -356,7 +356,7 @@ def test_every_is_checked(every):
         nn.Checkpoint("c", every)
 
 
-def test_a_folder_that_is_not_there_is_told_at_once(tmp_path):
+def test_a_missing_folder_is_reported_at_once(tmp_path):
     model = make()
     with pytest.raises(nn.CheckpointError, match="no folder"):
         model.fit(X, Y, callbacks=[nn.Checkpoint(tmp_path / "no" / "c")], verbose=0)
@@ -373,7 +373,7 @@ def test_a_disk_that_is_full_for_a_while_does_not_end_the_run(tmp_path, monkeypa
     monkeypatch.setattr(os, "fsync", fsync)
     model = make()
     model.fit(X, Y, epochs=2, batch_size=7, callbacks=[nn.Checkpoint(tmp_path / "c", 2)], verbose=0)
-    assert caplog.text.count("No space left on device; what was there") == 3
+    assert caplog.text.count("No space left on device; an existing file") == 3
     assert nn.Model.load(tmp_path / "c").step == model.step == 12
 
 
@@ -425,7 +425,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_checkpoint_is_one_error(name, tmp_path):
+def test_a_hostile_checkpoint_raises_checkpoint_error(name, tmp_path):
     path = tmp_path / "run.safetensors"
     with pytest.raises(Killed):
         fit(make(), tmp_path, Kill(9), every=1)  # in its second epoch

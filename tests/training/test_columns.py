@@ -46,7 +46,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize(("names", "told"), OTHERS)
-def test_permuted_columns_are_refused_wherever_x_comes_in(frame, tmp_path, names, told):
+def test_permuted_columns_are_refused_by_every_method(frame, tmp_path, names, told):
     # they were taken by their places, and answered wrongly
     x, values = frame
     y = (values[:, 0] > 0).astype(int)
@@ -83,7 +83,7 @@ def test_validation_data_and_later_batches_have_the_columns_of_the_first(frame):
         model.fit([(x, y), (x[["b", "a", "c"]], y)])
 
 
-def test_names_that_come_later_are_remembered_from_then_on(frame):
+def test_names_given_later_are_remembered(frame):
     x, values = frame
     y = (values[:, 0] > 0).astype(int)
     model = model_of()
@@ -106,7 +106,7 @@ def test_a_checkpoint_of_other_columns_is_not_resumed(frame, tmp_path):
     assert (model.columns, model.epoch) == (("a", "b", "c"), 2)
 
 
-def test_names_are_texts():
+def test_column_names_must_be_strings():
     values = np.ones((2, 2))
     assert column_names(Frame(values, ["a", "b"])) == ("a", "b")
     assert column_names(Frame(values, [0, 1])) is None
@@ -132,7 +132,7 @@ def test_files_without_names_still_load_and_wrong_names_are_refused(tmp_path, mo
     assert nn.Model.load(path, backend="numpy").columns is None
     for wrong in (["a"], ["a", "b", 3], "abc", 3, [["a"], ["b"], ["c"]]):
         model_file.write(path, json.loads(json.dumps({**header, "columns": wrong})), parts)
-        with pytest.raises(nn.CheckpointError, match=r"its columns are .*, which are no names for inputs of shape"):
+        with pytest.raises(nn.CheckpointError, match=r"its columns are .*, which do not name inputs of shape"):
             nn.Model.load(path, backend="numpy")
 
 
@@ -155,7 +155,7 @@ class Join(Layer):
 
 
 @pytest.mark.parametrize("widths", [(3, 3), (3, 2)])
-def test_a_list_of_inputs_is_told_to_be_a_tuple(rng, widths):
+def test_a_list_of_inputs_is_refused_with_the_advice_to_give_a_tuple(rng, widths):
     x = [rng.standard_normal((20, width)) for width in widths]
     y = rng.integers(0, 2, 20)
     told = r"x is a list of 2 arrays of 20 rows each; a network with several inputs takes them as a tuple, \(x1, x2\)"
@@ -180,7 +180,7 @@ def test_a_list_of_inputs_is_told_to_be_a_tuple(rng, widths):
             single.predict(x)
 
 
-def test_lists_of_rows_are_rows(rng):
+def test_a_list_of_rows_is_one_input(rng):
     x, y = rng.standard_normal((20, 4)), rng.integers(0, 2, 20)
     for rows in (list(x), x.tolist()):
         model = model_of()

@@ -62,7 +62,7 @@ def test_integer_images_become_floats(xp, dtype):
     np.testing.assert_array_equal(xp.to_numpy(rows.x), images.astype(np.float32))
 
 
-def test_integers_stay_integers_where_the_network_looks_them_up(backend):
+def test_integers_stay_integers_for_an_embedding(backend):
     rows = rows_of(spec_of(backend, integer_input=True), X.astype(np.uint8), LABELS)
     assert rows.x.dtype == nn.backend(backend).index_dtype
 
@@ -101,7 +101,7 @@ def test_a_tuple_is_several_inputs_and_a_list_is_one_array():
     assert as_inputs([[1.0, 2.0]]).shape == (1, 2)
 
 
-def test_nothing_is_copied_that_need_not_be():
+def test_arrays_of_the_right_dtype_are_not_copied():
     assert np.shares_memory(rows_of(spec_of(), X, LABELS).x, X)
 
 
@@ -246,20 +246,20 @@ def test_a_stream_gives_the_batches_of_each_epoch_anew(backend):
         np.testing.assert_array_equal(host(backend, made[1][2]), [1.0, 2.0])
 
 
-def test_a_stream_that_is_spent_says_so():
+def test_an_exhausted_stream_is_reported():
     stream = BatchIterable(spec_of(), iter([(X, LABELS)]))
     assert len(batches(stream, 0)) == 1
     with pytest.raises(nn.DataError, match=r"gave no batch in epoch 1: it must start anew"):
         batches(stream, 1)
 
 
-def test_one_batch_of_a_stream_may_weigh_nothing():
+def test_one_batch_of_a_stream_may_have_weight_0():
     ((_, _, weight),) = batches(BatchIterable(spec_of(partial=True), [(X, LABELS, np.zeros(6))]))
     np.testing.assert_array_equal(weight, np.zeros(6))
 
 
 @pytest.mark.parametrize(("item", "told"), [(X, "ndarray"), ((X,), "1 items"), (3.0, "float")])
-def test_a_stream_of_something_else_is_refused(item, told):
+def test_a_stream_of_other_objects_is_refused(item, told):
     with pytest.raises(
         nn.DataError, match=re.escape(f"an iterable must give (x, targets) or (x, targets, sample_weight), got {told}")
     ):
@@ -279,7 +279,7 @@ def test_class_weights_multiply_sample_weights(backend):
     np.testing.assert_allclose(host(backend, rows.weight), [1, 1, 30, 40, 5, 3])
 
 
-def test_yes_or_no_targets_have_two_classes(backend):
+def test_binary_targets_have_two_classes(backend):
     rows = rows_of(spec_of(backend, nn.sigmoid_cross_entropy, (1,)), X, [0, 1, 0, 0, 0, 0]).with_classes("balanced")
     np.testing.assert_allclose(host(backend, rows.weight), [0.6, 3, 0.6, 0.6, 0.6, 0.6], rtol=1e-6)
 
@@ -297,7 +297,7 @@ def test_yes_or_no_targets_have_two_classes(backend):
         ({0: 0, 1: 0, 2: 0}, "not all 0"),
     ],
 )
-def test_class_weights_that_are_none_are_refused(given, told):
+def test_invalid_class_weights_are_refused(given, told):
     with pytest.raises(nn.DataError, match=re.escape(told)):
         rows_of(spec_of(), X, LABELS).with_classes(given)
 
@@ -361,7 +361,7 @@ def test_nan_targets_are_refused():
     refused("y holds nan in row 1", X, y, loss=nn.sigmoid_cross_entropy, output_shape=(1,))
 
 
-def test_yes_or_no_targets_outside_0_and_1_are_refused():
+def test_binary_targets_outside_0_and_1_are_refused():
     refused(
         r"y holds 2 in row \d; SigmoidCrossEntropy takes targets in \[0, 1\]: 0, 1 and probabilities between",
         X,
@@ -421,7 +421,7 @@ def test_a_loss_over_classes_needs_a_row_of_outputs():
         (["a"] * 6, "sample_weight must hold real numbers", nn.DataError),
     ],
 )
-def test_sample_weights_that_are_none_are_refused(weight, told, kind):
+def test_invalid_sample_weights_are_refused(weight, told, kind):
     refused(told, X, LABELS, weight, kind=kind)
 
 
@@ -442,7 +442,7 @@ def test_a_mask_is_a_sample_weight(backend):
         (np.asarray(["2020-01-01"], "M8"), "must hold real numbers"),
     ],
 )
-def test_what_is_not_numbers_is_refused(values, told):
+def test_inputs_that_are_not_numeric_are_refused(values, told):
     with pytest.raises(nn.DataError, match=f"x {told}"):
         as_array("x", values)
 
@@ -494,7 +494,7 @@ def test_mixed_libraries_are_refused(xp):
 @pytest.mark.parametrize("bad", [0, 7, 38])
 @pytest.mark.parametrize("on_disk", [False, True])
 @pytest.mark.parametrize("what", ["x", "y", "sample_weight"])
-def test_a_row_that_is_named_is_one_of_the_array_that_was_given(tmp_path, bad, on_disk, what):
+def test_the_row_in_an_error_is_an_index_into_the_given_array(tmp_path, bad, on_disk, what):
     data = {"x": np.ones((40, 2)), "y": np.ones(40), "sample_weight": np.ones(40)}
     data[what][bad] = np.nan
     if on_disk:
@@ -510,7 +510,7 @@ def test_a_row_that_is_named_is_one_of_the_array_that_was_given(tmp_path, bad, o
                 ask(**data)
 
 
-def test_a_row_of_validation_data_or_of_a_batch_is_told_as_one_of_these():
+def test_an_error_says_that_a_row_is_of_validation_data_or_of_a_batch():
     x, y = np.ones((10, 2)), np.ones(10)
     wrong = np.where(np.arange(10)[:, None] == 6, np.nan, x)
     model = nn.Model(nn.Sequential(nn.Dense(1)), nn.mean_squared_error, backend="numpy")
@@ -541,7 +541,7 @@ def test_a_model_is_trained_on_sequences_with_padding(backend, rng, weight):
     assert model.predict_proba(x).shape == (8, 5, 6)
 
 
-def test_labels_of_sequences_that_do_not_fit_are_told(rng):
+def test_labels_of_sequences_that_do_not_fit_are_refused(rng):
     model = nn.Model(nn.Sequential(nn.Dense(3)), backend="numpy")
     x = rng.standard_normal((4, 5, 2))
     with pytest.raises(nn.ShapeError, match=r"class labels must have shape \(N, 5\).* put Flatten\(\) before the last"):

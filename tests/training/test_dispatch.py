@@ -34,7 +34,7 @@ def fit(request):
     return request.param
 
 
-def test_no_callbacks_are_none_or_nothing(fit):
+def test_callbacks_may_be_none_or_an_empty_list(fit):
     for none in (None, (), []):
         fit(none)
 
@@ -63,7 +63,7 @@ def test_a_generator_of_callbacks_is_taken():
         ([print], r"got <built-in function print>"),
     ],
 )
-def test_what_is_no_callback_is_refused_before_training(given, said):
+def test_an_object_that_is_not_a_callback_is_refused_before_training(given, said):
     with pytest.raises(TypeError, match=said):
         as_callbacks(given)
     model = nn.Model(nn.Sequential(nn.Dense(3)), backend="numpy")
@@ -73,7 +73,7 @@ def test_what_is_no_callback_is_refused_before_training(given, said):
 
 
 @pytest.mark.parametrize("given", [nn.EarlyStopping, [nn.EarlyStopping]])
-def test_estimators_refuse_a_class(given):
+def test_estimators_refuse_a_callback_class(given):
     pytest.importorskip("sklearn")
     from arraynn.sklearn import MLPClassifier
 

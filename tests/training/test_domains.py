@@ -30,7 +30,7 @@ def _plain(loss):
 
 
 @pytest.mark.parametrize(("loss", "y", "told"), WRONG)
-def test_every_way_into_a_model_refuses_them(loss, y, told):
+def test_targets_outside_the_domain_are_refused_by_every_method(loss, y, told):
     model = model_of(loss)
     with pytest.raises(nn.DataError, match=told):
         model.fit(X, y)
@@ -56,12 +56,12 @@ def test_arrays_of_any_library_are_refused(xp, loss, y, told):
 
 
 @pytest.mark.parametrize("y", [Z, Z * 2 - 1, Z == 1, Z.astype(np.float64), np.ones(12), -np.ones(12)])
-def test_both_ways_to_number_two_sides_serve_the_hinge(y):
+def test_hinge_takes_targets_of_0_and_1_and_of_minus_1_and_1(y):
     nn.Model(nn.Sequential(nn.Dense(1)), nn.hinge, backend="numpy").fit(X, y)
 
 
 @pytest.mark.parametrize("loss", [nn.MeanSquaredError(), nn.Huber(), nn.Quantile(), nn.LogCosh()])
-def test_values_are_any_numbers(loss):
+def test_losses_of_values_take_any_numbers(loss):
     assert loss.domain == nn.Domain()
     nn.Model(nn.Sequential(nn.Dense(1)), loss, backend="numpy").fit(X, X[:, 0] * 1e3)
 

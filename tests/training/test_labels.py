@@ -17,7 +17,7 @@ def model(classes=NAMES, outputs=2, **options):
     return nn.Model(network, backend="numpy", classes=classes, **options)
 
 
-def test_labels_train_as_their_places_do():
+def test_labels_train_as_their_indices_do():
     plain, labelled = model(None), model()
     plain.fit(X, Y, epochs=3, validation_data=(X, Y), class_weight={1: 2.0}, verbose=0)
     labelled.fit(X, LABELS, epochs=3, validation_data=(X, list(LABELS)), class_weight={"spam": 2.0}, verbose=0)
@@ -58,7 +58,7 @@ def test_balanced_weights_and_distributions_are_as_without_labels():
     assert labelled.evaluate(X, np.eye(2)[Y]) == labelled.evaluate(X, LABELS)
 
 
-def test_two_labels_of_one_output():
+def test_one_output_predicts_two_labels():
     network = nn.Sequential(nn.Dense(1))
     one = nn.Model(network, nn.sigmoid_cross_entropy, backend="numpy", classes=NAMES)
     one.fit(X, LABELS, epochs=1, class_weight={"spam": 2.0}, verbose=0)
@@ -66,7 +66,7 @@ def test_two_labels_of_one_output():
 
 
 @pytest.mark.parametrize("library", ["torch", "array_api_strict"])
-def test_whole_numbers_of_any_library_are_labels(library):
+def test_integers_of_any_library_are_labels(library):
     pytest.importorskip(library)
     backend = nn.backend(library)
     one = nn.Model(nn.Sequential(nn.Dense(2)), classes=(5, 9))
@@ -75,7 +75,7 @@ def test_whole_numbers_of_any_library_are_labels(library):
     assert not isinstance(one.predict_proba(backend.asarray(X)), np.ndarray)
 
 
-def test_an_ignored_label_is_passed_on():
+def test_the_ignored_label_is_passed_to_the_loss():
     loss = nn.SoftmaxCrossEntropy(ignore_label=-1)
     one = model(loss=loss)
     labels = [*LABELS[:39].tolist(), -1]
@@ -83,7 +83,7 @@ def test_an_ignored_label_is_passed_on():
     assert one.evaluate(X, labels) == pytest.approx(one.evaluate(X[:39], labels[:39]), rel=1e-6)
 
 
-def test_others_are_refused_by_name():
+def test_unknown_labels_are_refused_by_name():
     with pytest.raises(nn.DataError, match=r"the label 'eggs' in row 2 is none of the classes 'ham', 'spam'"):
         model().fit(X, ["ham", "spam", "eggs"] + ["ham"] * 37, verbose=0)
     with pytest.raises(nn.DataError, match=r"the label \d in row"):

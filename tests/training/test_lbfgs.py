@@ -64,7 +64,7 @@ def test_a_key_fixes_the_masks_and_trains_the_statistics(rng):
     assert not np.any(still[1]["statistics"]["mean"])  # without one it is inference, and they stay
 
 
-def test_what_cannot_be_minimized_is_told(rng):
+def test_a_network_that_cannot_be_minimized_is_refused(rng):
     batch = rng.standard_normal((4, 3)), rng.standard_normal((4, 3)), None
     with pytest.raises(ValueError, match="no parameters to train"):
         nn.minimize_lbfgs(nn.ReLU(), nn.mean_squared_error, {}, batch)

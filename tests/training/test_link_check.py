@@ -12,7 +12,7 @@ LOGITS = [nn.SoftmaxCrossEntropy(), nn.KLDivergence(), nn.SigmoidCrossEntropy(),
 
 @pytest.mark.parametrize("end", [nn.Softmax(), nn.Sigmoid(), nn.HardSigmoid()], ids=lambda one: type(one).__name__)
 @pytest.mark.parametrize("loss", LOGITS, ids=lambda one: type(one).__name__)
-def test_a_second_activation_is_warned_of_by_both_names(loss, end):
+def test_a_second_activation_gives_a_warning_with_both_names(loss, end):
     told = f"the network ends in {type(end).__name__}, and {type(loss).__name__} takes (logits|scores), .*leave"
     for layers in ((nn.Dense(3), end), (nn.Dense(3), nn.Sequential(nn.Identity(), end), nn.Flatten())):
         with pytest.warns(nn.DataWarning, match=told) as found:
@@ -30,7 +30,7 @@ def test_the_loss_on_probabilities_is_named():
 @pytest.mark.parametrize(
     ("loss", "layer"), [(nn.CrossEntropy(), "nn.Softmax()"), (nn.BinaryCrossEntropy(), "nn.Sigmoid()")]
 )
-def test_logits_under_a_loss_on_probabilities_are_warned_of(loss, layer):
+def test_logits_with_a_loss_on_probabilities_give_a_warning(loss, layer):
     # the loss clips them, and a clipped one has no gradient
     told = f"the network ends in Dense, and {type(loss).__name__} takes probabilities, and clips other numbers: add"
     with pytest.warns(nn.DataWarning, match=told) as found:
@@ -50,7 +50,7 @@ def test_logits_under_a_loss_on_probabilities_are_warned_of(loss, layer):
         (nn.Softmax(), lambda outputs, targets, **weights: nn.mean_squared_error(outputs, targets, **weights)),
     ],
 )
-def test_an_activation_that_belongs_there_is_not(end, loss):
+def test_an_activation_that_fits_the_loss_gives_no_warning(end, loss):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         nn.Model(nn.Sequential(nn.Softmax(), nn.Dense(3), end), loss, backend="numpy")

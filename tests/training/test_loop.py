@@ -105,7 +105,7 @@ def test_reports_are_fetched_together(never, fetches):
     assert len(history["loss"]) == 5
 
 
-def test_the_last_copies_are_given_back_before_there_are_new_ones(monkeypatch):
+def test_old_copies_are_freed_before_new_ones_are_made(monkeypatch):
     model, alive, copies = model_of(), [], []
     copy = loop._copy_state
 
@@ -121,19 +121,19 @@ def test_the_last_copies_are_given_back_before_there_are_new_ones(monkeypatch):
     assert alive == [0] * 5
 
 
-def test_a_callback_that_asks_is_told_at_each_epochs_end(never, fetches):
+def test_an_eager_callback_is_called_at_each_epochs_end(never, fetches):
     model_of().fit(X, Y, epochs=5, batch_size=10, callbacks=[nn.Callback()])
     assert fetches == [3 * 5 + 4 * 3] * 5
 
 
-def test_at_most_so_many_steps_wait(never, fetches, monkeypatch):
+def test_at_most_fetch_steps_steps_wait_for_a_fetch(never, fetches, monkeypatch):
     monkeypatch.setattr(loop, "FETCH_STEPS", 4)
     history = model_of().fit(X, Y, epochs=3, batch_size=10)
     assert fetches == [4 * 5 + 12, 4 * 5 + 12, 1 * 5 + 12]
     assert history == model_of().fit(X, Y, epochs=3, batch_size=10)
 
 
-def test_what_takes_long_is_done_more_rarely(fetches, monkeypatch):
+def test_slow_copies_are_made_more_rarely(fetches, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
     copy = loop._copy_state
@@ -161,7 +161,7 @@ def test_batches_of_an_iterable_are_not_kept_for_long(never, fetches):
     assert [(count - 12) // 5 for count in fetches] == [64, 64, 2]
 
 
-def test_the_clock_changes_no_number(monkeypatch):
+def test_the_fetch_interval_changes_no_number(monkeypatch):
     runs = []
     for seconds in (-1.0, 1e9):
         monkeypatch.setattr(loop, "FETCH_SECONDS", seconds)
@@ -173,7 +173,7 @@ def test_the_clock_changes_no_number(monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_fit_lets_its_data_go():
+def test_a_fit_releases_its_data():
     class Held(list):
         pass
 
@@ -211,7 +211,7 @@ def test_the_learning_rate_of_an_epoch_is_that_of_its_last_step():
     assert history["learning_rate"] == [1 / 3, 1 / 6]
 
 
-def test_an_optimizer_exchanged_by_a_callback_is_used_and_told_from_the_next_step_on(never):
+def test_an_optimizer_replaced_by_a_callback_is_used_from_the_next_step(never):
     def exchange(model):
         if model.step == 3:
             model.optimizer = nn.SGD(0.0)
@@ -228,7 +228,7 @@ def test_an_optimizer_exchanged_by_a_callback_is_used_and_told_from_the_next_ste
 # ---------------------------------------------------------------- errors on the way
 
 
-def test_a_step_that_breaks_off_leaves_the_last_good_weights(never):
+def test_a_step_that_fails_leaves_the_last_good_weights(never):
     class Breaks(nn.SGD):
         def update_one(self, p, g, slots, c):
             p += 1.0
@@ -245,7 +245,7 @@ def test_a_step_that_breaks_off_leaves_the_last_good_weights(never):
     model.fit(X, Y)
 
 
-def test_a_batch_that_is_refused_in_the_midst_leaves_what_was_learnt(backend):
+def test_a_batch_refused_during_an_epoch_leaves_the_learnt_weights(backend):
     model, whole = model_of(backend=backend), model_of(backend=backend)
     for bad in ((X[:, :1], Y), (X, Y + 3), (X * np.float32(np.nan), Y), (X[:-1], Y)):
         steps = model.step
@@ -258,7 +258,7 @@ def test_a_batch_that_is_refused_in_the_midst_leaves_what_was_learnt(backend):
         np.testing.assert_array_equal(a, b)
 
 
-def test_an_iterable_that_raises_leaves_what_was_learnt():
+def test_an_iterable_that_raises_leaves_the_learnt_weights():
     def batches():
         yield X, Y
         raise OSError("the disk is gone")
@@ -390,14 +390,14 @@ def test_a_fit_in_a_worker_process_is_right(tmp_path):
     assert done.stdout.strip() == "True"
 
 
-def test_sums_of_nothing_are_no_division_by_zero():
+def test_a_mean_over_weight_0_is_nan_without_a_division_error():
     sums = EpochTotals()
     sums.add({"total": 0.0, "data_loss": 0.0, "penalty": 0.0}, 0.1)
     assert sums.losses == {"data_loss": 0.0, "penalty": 0.0}
     assert math.isfinite(sums.total)
 
 
-def test_the_weights_of_a_run_live_where_its_data_do(xp):
+def test_the_weights_of_a_run_are_on_the_device_of_its_data(xp):
     model = model_of(backend="auto")
     model.fit(xp.asarray(X), xp.asarray(Y), epochs=2)
     places = {(of(leaf).name, str(of(leaf).device)) for leaf in tree.leaves([model.params, model.state["slots"]])}

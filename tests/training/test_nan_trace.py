@@ -72,7 +72,7 @@ def diverged(model, x=X, y=Y, **options):
 # ---------------------------------------------------------------- where
 
 
-def test_a_value_names_its_layer(backend):
+def test_a_value_that_is_not_finite_names_its_layer(backend):
     error = diverged(
         model_of(nn.Dense(4), Value(0.0), nn.Sequential(nn.Dense(4), Value(200.0)), nn.Dense(3), backend=backend)
     )
@@ -83,7 +83,7 @@ def test_a_value_names_its_layer(backend):
     )
 
 
-def test_the_replay_drops_what_the_step_dropped(backend):
+def test_the_replay_uses_the_dropout_masks_of_the_step(backend):
     # what dropout keeps is scaled by 1 / (1 - rate), and overflows by that alone
     layers = nn.Dense(64), nn.Dropout(0.99), Value(86.0), nn.Dense(3)
     assert diverged(model_of(*layers, backend=backend), X * 10).layer == "layers.2"
@@ -101,7 +101,7 @@ def test_a_parameters_gradient_names_its_layer(backend):
     assert "the gradient of Cubed 'layers.1'" in str(error)
 
 
-def test_a_loss_says_so(backend):
+def test_a_loss_that_is_not_finite_is_named(backend):
     @dataclass(frozen=True)
     class Broken(Loss):
         def __call__(self, outputs, targets, *, sample_weight=None, total=None):
@@ -114,7 +114,7 @@ def test_a_loss_says_so(backend):
     assert "the loss is not finite" in str(error)
 
 
-def test_a_losss_gradient_says_so(backend):
+def test_a_gradient_of_the_loss_that_is_not_finite_is_named(backend):
     @dataclass(frozen=True)
     class Steep(Loss):
         def __call__(self, outputs, targets, *, sample_weight=None, total=None):
@@ -134,13 +134,13 @@ def test_an_update_names_the_parameter_and_its_layer(backend):
     assert "' after the update is not finite" in str(error)
 
 
-def test_a_penalty_says_so(backend):
+def test_a_penalty_that_is_not_finite_is_named(backend):
     model = model_of(nn.Dense(3, weight_regularizer=nn.L2(1e30)), backend=backend, optimizer=nn.SGD(0.0))
     model.build(2).params = [{"weight": np.full((2, 3), 1e10, np.float32), "bias": np.zeros(3, np.float32)}]
     assert diverged(model, X * 0, Y).layer == "penalty"
 
 
-def test_optimizer_state_that_overflows_is_not_silent(backend):
+def test_overflow_of_optimizer_state_is_reported(backend):
     # g is finite and g² is not: Adam would never move that weight again
     @dataclass(frozen=True)
     class Loud(Loss):
@@ -153,7 +153,7 @@ def test_optimizer_state_that_overflows_is_not_silent(backend):
     assert "optimizer state '0.weight.v' after the update" in str(error)
 
 
-def test_branches_and_shortcuts_are_looked_into():
+def test_layers_inside_branches_and_residuals_are_named():
     network = (
         nn.Dense(4),
         nn.Residual(nn.Dense(4), nn.Concatenate(nn.Identity(), Value(200.0)), nn.Dense(4)),
@@ -162,12 +162,12 @@ def test_branches_and_shortcuts_are_looked_into():
     assert diverged(model_of(*network)).layer == "layers.1.layers.1.layers.1"
 
 
-def test_a_single_layer_is_the_network():
+def test_a_network_of_a_single_layer_is_traced():
     model = nn.Model(nn.Dense(3), optimizer=nn.SGD(1e45), backend="numpy")
     assert diverged(model).layer == "network"
 
 
-def test_watching_changes_no_number(rng):
+def test_tracing_changes_no_number(rng):
     network = nn.Sequential(
         nn.Dense(4), nn.Residual(nn.ReLU()), nn.Dropout(0.5), nn.Concatenate(nn.Tanh(), nn.Dense(2))
     )
@@ -178,7 +178,7 @@ def test_watching_changes_no_number(rng):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_combinator_of_someones_own_is_watched_as_a_whole():
+def test_a_custom_combinator_is_traced_as_a_whole():
     @dataclass(frozen=True)
     class Mine(Layer):
         layers: tuple
@@ -193,7 +193,7 @@ def test_a_combinator_of_someones_own_is_watched_as_a_whole():
     assert diverged(model_of(Mine((nn.Dense(3),)))).layer == "layers.0"
 
 
-def test_paths_of_parameters_are_turned_into_layers():
+def test_paths_of_parameters_are_mapped_to_layers():
     network = nn.Sequential(nn.Dense(1), nn.Sequential(nn.ReLU(), nn.Dense(1)))
     assert layer_of(network, "0.weight") == "layers.0"
     assert layer_of(network, "1.1.bias") == "layers.1.layers.1"
@@ -208,7 +208,7 @@ def growing(step):
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e9])
-def test_the_step_and_epoch_are_named_however_rarely_is_fetched(backend, monkeypatch, seconds):
+def test_step_and_epoch_are_named_whatever_the_fetch_interval(backend, monkeypatch, seconds):
     monkeypatch.setattr(loop, "FETCH_SECONDS", seconds)
     network = nn.Sequential(nn.Dense(8), nn.ReLU(), nn.Dropout(0.2), nn.Dense(3))
     model = nn.Model(network, optimizer=nn.SGD(growing), backend=backend)
@@ -219,7 +219,7 @@ def test_the_step_and_epoch_are_named_however_rarely_is_fetched(backend, monkeyp
     assert (model.step, model.epoch, len(model.history.get("loss", []))) == ((7, 2, 2) if seconds == 0 else (0, 0, 0))
 
 
-def test_a_copy_is_kept_at_each_epochs_end_where_a_callback_looks(backend, monkeypatch):
+def test_weights_are_kept_at_each_epochs_end_where_a_callback_reads_them(backend, monkeypatch):
     monkeypatch.setattr(loop, "FETCH_SECONDS", 1e9)
     model = model_of(nn.Dense(3), optimizer=nn.SGD(growing), backend=backend)
     kept = []
@@ -282,7 +282,7 @@ def test_validation_that_is_not_finite_does_not_end_a_run(backend):
     assert len(history["val_loss"]) == 2
 
 
-def test_weights_that_were_clipped_are_found_finite(backend):
+def test_training_with_clipped_gradients_stays_finite(backend):
     model = model_of(nn.Dense(3), nn.Identity(), backend=backend, optimizer=nn.SGD(1e3), clip_norm=1e-3)
     model.fit(X, Y, epochs=3)
     assert np.isfinite(model.history["loss"]).all()

@@ -35,21 +35,21 @@ DAYS = np.asarray(["2020-01-01", "2020-01-03"], "M8[D]")
         (object(), "got dtype object from object; give an array, a data frame, or nested lists of numbers"),
     ],
 )
-def test_what_holds_no_numbers_is_told_its_remedy(values, told):
+def test_data_without_numbers_are_refused_with_the_remedy(values, told):
     refused(told, values)
 
 
-def test_labels_that_are_words_are_still_to_be_numbered():
+def test_string_labels_are_refused_with_the_advice_to_number_them():
     refused(r"number classes that are words, as by np.unique\(y, return_inverse=True\)\[1\]", ["spam", "ham"], "y")
 
 
-def test_a_sparse_matrix_is_told_toarray():
+def test_a_sparse_matrix_is_refused_with_the_advice_to_call_toarray():
     sparse = pytest.importorskip("scipy.sparse")
     for make in (sparse.csr_matrix, sparse.coo_array, sparse.csc_array):
         refused(r"x is a sparse matrix, and layers take dense arrays; pass x.toarray\(\)", make(np.eye(3)))
 
 
-def test_complex_arrays_of_any_library_are_told_of_their_parts(xp):
+def test_complex_arrays_are_refused_with_the_advice_to_give_real_and_imaginary_parts(xp):
     x = xp.asarray(np.ones((2, 2), np.complex64))
     if "complex" not in str(x.dtype):
         pytest.skip("no complex numbers here")
@@ -59,7 +59,7 @@ def test_complex_arrays_of_any_library_are_told_of_their_parts(xp):
 # ---------------------------------------------------------------- frames
 
 
-def test_a_pandas_frame_of_booleans_and_floats_is_what_it_is():
+def test_a_pandas_frame_of_booleans_and_floats_is_taken():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": [1.5, 2.5], "b": [True, False], "c": [3, 4]})
     np.testing.assert_array_equal(as_array("x", frame), [[1.5, 1, 3], [2.5, 0, 4]])

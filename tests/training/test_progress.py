@@ -53,19 +53,19 @@ def test_verbose_is_0_1_or_auto(verbose):
         progress_for(verbose, 1)
 
 
-def test_nobody_looks_at_a_pipe(capsys, model):
+def test_a_pipe_gets_no_progress_by_default(capsys, model):
     assert progress_for("auto", 3) == []
     assert progress_for(0, 3) == []
     fit(model)
     assert capsys.readouterr().out == ""
 
 
-def test_somebody_looks_at_a_notebook(capsys, monkeypatch):
+def test_a_notebook_gets_lines_by_default(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "ipykernel", io)
     assert [type(callback) for callback in progress_for("auto", 3)] == [Lines]
 
 
-def test_a_pipe_that_asks_gets_lines(capsys, model):
+def test_a_pipe_gets_lines_with_verbose_1(capsys, model):
     fit(model, verbose=1, epochs=3, validation_split=0.25, validation_freq=2)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
@@ -105,7 +105,7 @@ def test_a_bar_leaves_the_terminal_as_it_was_when_training_fails(monkeypatch, mo
 
 
 @pytest.mark.parametrize("lacks", ["rich", "a cursor", "the main thread"])
-def test_without_what_a_bar_needs_a_terminal_gets_lines(monkeypatch, lacks):
+def test_a_terminal_without_cursor_control_gets_lines(monkeypatch, lacks):
     stand_in(monkeypatch)
     found = []
     if lacks == "rich":
@@ -119,7 +119,7 @@ def test_without_what_a_bar_needs_a_terminal_gets_lines(monkeypatch, lacks):
     assert [type(callback) for callback in found or progress_for("auto", 3)] == [Lines]
 
 
-def test_lines_that_were_asked_for_stand_above_the_bar(monkeypatch, model):
+def test_requested_lines_are_printed_above_the_bar(monkeypatch, model):
     terminal = stand_in(monkeypatch)
     watchers = shown_on(terminal, 4, every=2, asked=True)
     assert [type(watcher) for watcher in watchers] == [Bar, Lines]
@@ -128,7 +128,7 @@ def test_lines_that_were_asked_for_stand_above_the_bar(monkeypatch, model):
         assert re.search(rf"epoch {number}/4  loss", terminal.text)
 
 
-def test_neither_makes_the_host_wait():
+def test_bar_and_lines_do_not_force_a_fetch_each_epoch():
     assert not Bar.every_epoch
     assert not Lines.every_epoch
 
@@ -136,7 +136,7 @@ def test_neither_makes_the_host_wait():
 @pytest.mark.parametrize(
     ("every", "told"), [(4, [1, 4, 8, 10]), (100, [1, 10]), (1, range(1, 11)), (None, range(1, 11))]
 )
-def test_lines_tell_the_first_epoch_each_nth_and_the_last(capsys, model, every, told):
+def test_lines_are_of_the_first_epoch_each_nth_and_the_last(capsys, model, every, told):
     fit(model, [Lines(10, every)])
     assert [int(n) for n in re.findall(r"epoch +(\d+)/10", capsys.readouterr().out)] == list(told)
 
@@ -146,7 +146,7 @@ def test_a_long_run_has_some_twenty_lines(capsys, model):
     assert 20 <= len(capsys.readouterr().out.splitlines()) <= 22
 
 
-def test_a_run_that_stops_early_tells_its_last_epoch(capsys, model):
+def test_a_run_that_stops_early_prints_its_last_epoch(capsys, model):
     class Stop(nn.Callback):
         def on_epoch_end(self, model, epoch, logs):
             return epoch == 6
@@ -155,7 +155,7 @@ def test_a_run_that_stops_early_tells_its_last_epoch(capsys, model):
     assert [int(n) for n in re.findall(r"epoch +(\d+)/10", capsys.readouterr().out)] == [1, 5, 7]
 
 
-def test_a_second_fit_counts_on(capsys, model):
+def test_a_second_fit_continues_the_epoch_numbers(capsys, model):
     fit(model, epochs=3)
     fit(model, [Lines(2)], epochs=2)
     assert re.findall(r"epoch (\d/\d)", capsys.readouterr().out) == ["4/5", "5/5"]
@@ -170,7 +170,7 @@ def test_a_long_epoch_shows_its_steps(capsys, model, monkeypatch):
     assert re.search(r"step \d+/10  ", rest)
 
 
-def test_steps_of_an_epoch_that_was_not_looked_at_count_too(model, monkeypatch):
+def test_steps_of_an_epoch_not_yet_fetched_count(model, monkeypatch):
     terminal = stand_in(monkeypatch)
     monkeypatch.setattr(progress, "REFRESH_SECONDS", 0.0)
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
@@ -179,17 +179,17 @@ def test_steps_of_an_epoch_that_was_not_looked_at_count_too(model, monkeypatch):
     assert "step 5 " in terminal.text
 
 
-def test_figures_are_short_and_leave_out_what_says_nothing():
+def test_figures_are_short_and_without_penalties_of_0():
     logs = {"loss": 1.25, "data_loss": 1.25, "penalty": 0.0, "accuracy": 1.0, "val_loss": np.nan, "learning_rate": 5e-5}
     assert figures(logs) == ["loss 1.2500", "accuracy 1.0000", "lr 5e-05"]
     assert figures({"loss": 1.5e-5, "data_loss": 1e-5, "penalty": 5e-6}) == ["loss 1.50e-05", "penalty 5.00e-06"]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3600, "1:00:00")])
-def test_clock(seconds, text):
+def test_seconds_are_formatted_as_a_clock(seconds, text):
     assert progress.clock(seconds) == text
 
 
 @pytest.mark.parametrize("stream", [None, object(), io.StringIO()])
-def test_odd_streams_are_no_terminals(stream):
+def test_unusual_streams_are_not_terminals(stream):
     assert [type(callback) for callback in shown_on(stream, 1)] == [Lines]

@@ -49,7 +49,7 @@ def test_the_suggestion_learns():
     assert model.evaluate(*nn.datasets.moons(200, seed=1))["accuracy"] > 0.85
 
 
-def test_a_fitted_model_goes_on_in_a_copy():
+def test_a_fitted_model_is_copied_and_unchanged():
     model = model_of()
     model.fit(X, Y, epochs=3)
     before = model.history["loss"][-1]
@@ -58,7 +58,7 @@ def test_a_fitted_model_goes_on_in_a_copy():
     assert len(model.history["loss"]) == 3
 
 
-def test_arrays_of_any_library_do(xp):
+def test_arrays_of_every_library_are_taken(xp):
     found = nn.learning_rate_range(nn.Model(model_of().network), xp.asarray(X), xp.asarray(Y), steps=5)
     assert len(found.losses) == 5
 
@@ -77,7 +77,7 @@ def test_arguments_out_of_range_are_refused(wrong, told):
         nn.learning_rate_range(model_of(), X, Y, **wrong)
 
 
-def test_it_can_be_drawn():
+def test_the_result_can_be_plotted():
     pytest.importorskip("matplotlib")
     found = nn.learning_rate_range(model_of(), X, Y, steps=20)
     (axes,) = nn.plot.learning_rate_range(found).axes
@@ -85,7 +85,7 @@ def test_it_can_be_drawn():
     assert [text.get_text() for text in axes.get_legend().get_texts()][-1].startswith("suggestion")
 
 
-def test_labels_and_tables_do_as_for_fit():
+def test_labels_and_tables_are_taken_as_by_fit():
     want = nn.learning_rate_range(model_of(), X, Y, steps=8)
     labels = np.array(["ham", "spam"])[Y]
     assert nn.learning_rate_range(model_of(classes=("ham", "spam")), X, labels, steps=8).losses == want.losses

@@ -55,7 +55,7 @@ def weights(model):
 # ---------------------------------------------------------------- the context
 
 
-def test_the_first_press_is_noted_and_check_raises():
+def test_the_first_interrupt_is_recorded_and_check_raises():
     with deferred_interrupts() as interrupt:
         interrupt.check()
         press()
@@ -75,21 +75,21 @@ def pressed(times, *, then=None, reached=None):
             raise then
 
 
-def test_the_second_press_raises_at_once():
+def test_the_second_interrupt_raises_at_once():
     reached = []
     with pytest.raises(KeyboardInterrupt):
         pressed(2, reached=reached)
     assert reached == []
 
 
-def test_a_press_that_nobody_checked_for_is_raised_at_the_end():
+def test_an_interrupt_that_was_not_checked_is_raised_at_the_end():
     reached = []
     with pytest.raises(KeyboardInterrupt):
         pressed(1, reached=reached)
     assert len(reached) == 1
 
 
-def test_another_error_on_the_way_out_is_kept():
+def test_another_error_at_the_end_is_kept():
     with pytest.raises(ValueError, match="mine"):
         pressed(1, then=ValueError("mine"))
 
@@ -103,7 +103,7 @@ def test_the_handler_is_restored_after_an_error():
 
 
 @pytest.mark.parametrize("theirs", [signal.SIG_IGN, lambda number, frame: None])
-def test_somebody_elses_handler_is_left_alone(theirs):
+def test_a_handler_set_by_others_is_left_alone(theirs):
     signal.signal(signal.SIGINT, theirs)
     with deferred_interrupts() as interrupt:
         assert signal.getsignal(signal.SIGINT) is theirs
@@ -112,7 +112,7 @@ def test_somebody_elses_handler_is_left_alone(theirs):
     assert signal.signal(signal.SIGINT, signal.default_int_handler) is theirs
 
 
-def test_within_another_fit_the_outer_one_is_told():
+def test_an_interrupt_in_an_inner_fit_is_passed_to_the_outer_one():
     with deferred_interrupts() as outer:
         with deferred_interrupts() as inner:
             press()
@@ -121,7 +121,7 @@ def test_within_another_fit_the_outer_one_is_told():
         outer.requested = False
 
 
-def test_off_the_main_thread_nothing_changes():
+def test_outside_the_main_thread_no_handler_is_set():
     seen = []
 
     def work():
@@ -138,7 +138,7 @@ def test_off_the_main_thread_nothing_changes():
 # ---------------------------------------------------------------- in a fit
 
 
-def test_a_press_stops_between_two_steps_and_keeps_what_was_done(model):
+def test_an_interrupt_stops_between_two_steps_and_keeps_the_weights(model):
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y, epochs=50, batch_size=10, callbacks=[Press(step=8)])
     assert (model.step, model.epoch) == (8, 2)
@@ -151,13 +151,13 @@ def test_a_press_stops_between_two_steps_and_keeps_what_was_done(model):
     assert {len(values) for values in model.history.values()} == {5}
 
 
-def test_a_press_at_an_epochs_end_keeps_that_epoch(model):
+def test_an_interrupt_at_an_epochs_end_keeps_that_epoch(model):
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y, epochs=50, callbacks=[Press(epoch=3)])
     assert model.epoch == len(model.history["loss"]) == 4
 
 
-def test_a_press_in_the_last_callback_is_not_lost(model):
+def test_an_interrupt_in_the_last_callback_is_not_lost(model):
     class Late(nn.Callback):
         def on_fit_end(self, model):
             press()
@@ -167,7 +167,7 @@ def test_a_press_in_the_last_callback_is_not_lost(model):
     assert len(model.history["loss"]) == 2
 
 
-def test_epochs_that_wait_are_told_to_callbacks_too(model, monkeypatch):
+def test_pending_epochs_are_reported_to_callbacks_after_an_interrupt(model, monkeypatch):
     monkeypatch.setattr(loop, "FETCH_SECONDS", 1e9)
     told = []
 
@@ -187,7 +187,7 @@ def test_epochs_that_wait_are_told_to_callbacks_too(model, monkeypatch):
     assert len(model.history["loss"]) == 2
 
 
-def test_a_second_press_within_a_step_restores_the_last_good_weights(model, monkeypatch):
+def test_a_second_interrupt_within_a_step_restores_the_last_good_weights(model, monkeypatch):
     monkeypatch.setattr(loop, "FETCH_SECONDS", 1e9)
 
     class Impatient(nn.optimizers.Optimizer):
@@ -217,13 +217,13 @@ def test_a_second_press_within_a_step_restores_the_last_good_weights(model, monk
     model.fit(X, Y)
 
 
-def test_a_press_in_a_fit_leaves_the_handler_as_it_was(model):
+def test_an_interrupt_in_a_fit_restores_the_handler(model):
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y, epochs=5, callbacks=[Press(step=1, times=2)])
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_best_weights_are_restored_after_a_press(model):
+def test_best_weights_are_restored_after_an_interrupt(model):
     best = nn.EarlyStopping(monitor="loss", mode="max")  # the first epoch is the best by this measure
     kept = []
 

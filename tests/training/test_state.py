@@ -37,7 +37,7 @@ def assert_equal(one, other):
 
 
 @pytest.mark.parametrize("way", COPIES)
-def test_a_copy_of_a_model_that_has_seen_data_trains_on_to_the_same_bits_and_alone(backend, way):
+def test_a_copy_of_a_fitted_model_trains_independently_to_the_same_bits(backend, way):
     model = make(backend)
     model.fit(X, Y, epochs=2)
     before = numbers(model)
@@ -81,7 +81,7 @@ def test_a_callback_may_copy_the_model_within_a_fit(backend):
             np.testing.assert_array_equal(a, b)
 
 
-def test_a_model_goes_to_another_process_and_comes_back():
+def test_a_model_is_pickled_to_another_process_and_back():
     model = make()
     model.fit(X, Y, epochs=1)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -89,7 +89,7 @@ def test_a_model_goes_to_another_process_and_comes_back():
         assert_equal(pool.apply(copy.copy, (model,)), model)
 
 
-def test_copies_are_used_by_threads():
+def test_copies_may_be_used_by_threads():
     model = make()
     model.fit(X, Y, epochs=1)
     with ThreadPoolExecutor(2) as pool:

@@ -116,7 +116,7 @@ def test_every_loss_and_activation_trains_without_leaving_the_device(spy, rng, l
     assert spy.calls == []
 
 
-def test_metrics_are_gathered_before_the_update(xp, start):
+def test_metrics_are_computed_before_the_update(xp, start):
     params, batch = start
     y, _ = NETWORK(params, batch[0], nn.Key(0).fold_in(0))
     expected = metrics.accuracy(y, batch[1], batch[2])
@@ -127,7 +127,7 @@ def test_metrics_are_gathered_before_the_update(xp, start):
     assert sums["weight"] == 5.5
 
 
-def test_a_schedule_reaches_the_step(xp, start):
+def test_the_step_uses_the_rate_of_the_schedule(xp, start):
     params, batch = start
     optimizer = nn.SGD(nn.StepDecay(0.5, factor=0.0, every=1))
     step = nn.make_train_step(NETWORK, nn.softmax_cross_entropy, optimizer)
@@ -168,12 +168,12 @@ def test_the_same_numbers_make_the_same_steps(start):
 
 @pytest.mark.parametrize("name", ["clip_norm", "clip_value"])
 @pytest.mark.parametrize("limit", [0, -1.0, float("nan"), float("inf")])
-def test_limits_that_limit_nothing_are_refused(name, limit):
+def test_clipping_limits_that_are_not_positive_are_refused(name, limit):
     with pytest.raises(ValueError, match=f"{name} must be a finite number above 0, or None, got"):
         nn.make_train_step(NETWORK, nn.softmax_cross_entropy, nn.SGD(0.1), **{name: limit})
 
 
-def test_options_that_cannot_be_hashed_are_told_of():
+def test_options_that_cannot_be_hashed_are_refused():
     @dataclass(frozen=True)
     class Listed(nn.Layer):
         sizes: list
@@ -186,7 +186,7 @@ def test_options_that_cannot_be_hashed_are_told_of():
 # ---------------------------------------------------------------- clip
 
 
-def test_without_limits_gradients_are_left_as_they_are():
+def test_without_limits_gradients_are_unchanged():
     grads = {"w": np.ones(2)}
     assert clip(grads) is grads
 
@@ -199,12 +199,12 @@ def test_a_short_gradient_is_left_and_a_long_one_has_the_norm(xp):
     assert xp.to_numpy(grads[0]["a"]).tolist() == [3.0]
 
 
-def test_values_are_cut_before_the_norm_is_taken(xp):
+def test_values_are_clipped_before_the_norm_is_computed(xp):
     w, b = on_host(xp, clip([xp.asarray([30.0]), xp.asarray([-4.0])], norm=2.5, value=4.0))
     assert (w[0], b[0]) == pytest.approx((2.5 / 2**0.5, -2.5 / 2**0.5), rel=1e-6)
 
 
-def test_no_gradient_at_all_is_no_division_by_zero(xp):
+def test_clipping_gradients_of_norm_0_divides_by_nothing(xp):
     assert on_host(xp, clip([xp.asarray([0.0, 0.0])], norm=1.0))[0].tolist() == [0.0, 0.0]
     assert clip([{}, {}], norm=1.0) == [{}, {}]
 
@@ -217,7 +217,7 @@ def test_statistics_are_not_clipped(xp):
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
-def test_a_norm_that_is_not_finite_shows_in_every_gradient(xp, bad):
+def test_a_norm_that_is_not_finite_makes_every_gradient_not_finite(xp, bad):
     # An infinite norm used to make the finite gradients 0, so that training stood still without a word.
     with np.errstate(invalid="ignore"):
         found = on_host(xp, clip([xp.asarray([1.0]), xp.asarray([bad])], norm=1.0))
@@ -260,6 +260,6 @@ def test_put_brings_arrays_back_to_numpy(xp):
     assert back["w"].tolist() == [1.0, 2.0]
 
 
-def test_put_needs_a_float_to_be_like():
+def test_put_refuses_an_integer_array_as_like():
     with pytest.raises(nn.DataError, match="put takes the dtype of a float array, got int64"):
         nn.put({"w": np.zeros(2)}, like=np.arange(3))

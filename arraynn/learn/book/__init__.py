@@ -1,8 +1,9 @@
-"""The runs of the book *Neural Networks from Scratch in Python*, as data, and what arraynn makes of them.
+"""Repeats the training runs of the book *Neural Networks from Scratch in Python* and compares their figures.
 
-Kinsley and Kukieła, 2020. Each row of `ROWS` is one of its runs, with the figures that it prints. `run_row` repeats
-one: in the book's own random numbers and rounding (`stream="book"`, by the blocks of `book.blocks`, which are made as
-a user's own would be), or from a seed, with the library's blocks, on any backend. `arraynn book` runs them all.
+Kinsley and Kukieła, 2020. Each row of `ROWS` is one of the book's runs, with the figures that the book prints.
+`run_row` repeats one of them. With `stream="book"` it uses the book's random numbers and rounding, by the blocks of
+`book.blocks`, which are written as a user's own blocks would be. With a seed it uses the library's blocks, on any
+backend. `arraynn book` repeats all runs.
 
     from arraynn.learn.book import run_row
     run_row("adam", "book", epochs=100).end

@@ -1,7 +1,8 @@
-"""What the book's code does otherwise than the library, in rounding mostly, as a user's own blocks.
+"""Blocks that round as the book's code does, where the library rounds otherwise, written as a user's own blocks.
 
-Its runs are chaotic: one last bit, and after some thousand steps nothing is left of equality. So these keep the
-order of its operations, which is neither better nor worse than the library's. All of them are NumPy's business only.
+The book's runs are chaotic: a difference in one last bit makes two runs disagree after some thousand steps. So these
+blocks keep the order of the book's operations, which is neither better nor worse than the library's. They run on NumPy
+only.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from ...schedules import rate_at
 
 
 class Stream(np.random.RandomState):
-    """NumPy's legacy generator whose normal draws are rounded to float32 at once, as the book's package has it."""
+    """NumPy's legacy generator with normal draws rounded to float32, as the book's own package draws them."""
 
-    def randn(self, *shape: Any) -> Any:  # Any, as the stubs of NumPy 2.5 take what is an index
+    def randn(self, *shape: Any) -> Any:  # Any: the stubs of NumPy 2.5 accept any index type here
         return np.asarray(super().randn(*shape), dtype="float32")
 
 
 @dataclass(frozen=True)
 class rounded_normal:  # noqa: N801 - used as a function
-    """std · e, e from N(0, 1), rounded to float32 before the product and after it."""
+    """Weight initializer std · e with e from N(0, 1), rounded to float32 before and after the product."""
 
     std: float = 0.01
 
@@ -42,7 +43,7 @@ class rounded_normal:  # noqa: N801 - used as a function
 
 @dataclass(frozen=True)
 class Decay:
-    """learning_rate · (1 / (1 + decay · step)): InverseTimeDecay, but for the last bit."""
+    """Inverse-time decay, learning_rate · (1 / (1 + decay · step)); differs from InverseTimeDecay in the last bit."""
 
     learning_rate: float
     decay: float
@@ -53,12 +54,9 @@ class Decay:
 
 @dataclass(frozen=True)
 class BookDense(Dense):
-    """y = x w + b, where products are taken in float64 and rounded to float32, forward and backward.
+    """Dense layer y = x w + b whose products are computed in float64 and rounded to float32, forward and backward."""
 
-    batch_coupled : so that a batch is never split; sums over parts of its rows would be rounded otherwise.
-    """
-
-    batch_coupled = True
+    batch_coupled = True  # a batch is never split: sums over parts of its rows would be rounded differently
     coupled_in_inference = False
 
     def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:
@@ -78,22 +76,22 @@ class BookDense(Dense):
 
 @dataclass(frozen=True)
 class BookDropout(Layer):
-    """y = x m / (1 - rate), where the masks m come from the stream that the weights came from.
+    """Dropout y = x m / (1 - rate), whose masks m are drawn from the stream that the weights were drawn from.
 
-    rate : in [0, 1/2). stream : a `Stream`, which goes on with each training pass. So two passes with the same key
-    differ, and no step can be repeated; the library's Dropout has neither fault.
+    rate : in [0, 1/2). stream : a `Stream`, whose state advances with each training pass. So two passes with the same
+    key differ, and no step can be repeated. The library's Dropout has neither fault.
     """
 
     rate: float
     stream: np.random.RandomState = field(repr=False)
 
-    batch_coupled = True  # the parts of a split batch would draw in whatever order they come
+    batch_coupled = True  # the parts of a split batch would draw in the order in which they happen to run
     coupled_in_inference = False
 
     def __call__(self, params: Nest, x: Array, key: Any = None) -> tuple[Array, Backward]:
         if key is None:
             return x, lambda dy, need_dx=True: (dy, {})
-        if not isinstance(x, np.ndarray):  # before anything is drawn: a step that is written down is not yet run
+        if not isinstance(x, np.ndarray):  # checked before anything is drawn, so that tracing a step draws nothing
             raise TypeError(f"the book's stream draws for NumPy's arrays, got {type(x).__name__}")
         keep = 1 - self.rate
         mask = np.asarray(drawn(self.stream, keep, x.shape), dtype=x.dtype)
@@ -106,14 +104,16 @@ class BookDropout(Layer):
 
 
 def drawn(stream: np.random.RandomState, keep: float, shape: tuple[int, ...]) -> Any:
-    """stream.binomial(1, keep, shape) as booleans, in half the time: the legacy generator takes one uniform for each
-    and compares it with exp(log(keep)), where keep > 1/2."""
+    """stream.binomial(1, keep, shape) as booleans, in half the time.
+
+    For keep > 1/2, the legacy generator draws one uniform number for each element and compares it with exp(log(keep)).
+    """
     return stream.random_sample(shape) <= math.exp(math.log(keep))
 
 
 @dataclass(frozen=True)
 class BookL1L2(L1L2):
-    """l1 Σ |w| + l2 Σ w², where the slope of |w| at 0 is taken as +1 (the library takes 0)."""
+    """The penalty l1 Σ |w| + l2 Σ w², where the slope of |w| at 0 is +1 (in the library it is 0)."""
 
     def __call__(self, w: Array, /) -> tuple[Array, Backward]:
         xp = namespace(w)
@@ -138,7 +138,7 @@ def probabilities(z: Array) -> Array:
 
 @dataclass(frozen=True)
 class BookAccuracy(Accuracy):
-    """The share of rows whose largest *probability* is the target's: where logits differ in a last bit, it may tie."""
+    """Accuracy by the largest *probability* of each row: logits that differ in the last bit may give a tie."""
 
     def sums(self, outputs: Array, targets: Array, sample_weight: Array | None = None) -> dict[str, Any]:
         return super().sums(probabilities(outputs), targets, sample_weight)
@@ -146,16 +146,16 @@ class BookAccuracy(Accuracy):
 
 @dataclass(frozen=True)
 class BookSoftmaxCrossEntropy(SoftmaxCrossEntropy):
-    """-Σ_i log softmax(z_i)[t_i] / N of logits z, through the probabilities, clipped to [1e-7, 1 - 1e-7] for the log.
+    """Cross-entropy -Σ_i log softmax(z_i)[t_i] / N of logits z, with probabilities clipped to [1e-7, 1 - 1e-7].
 
-    dz = (p - onehot) / N, a quotient where the library multiplies by 1 / N. Takes integer labels and no weights.
+    dz = (p - onehot) / N is a division; the library multiplies by 1 / N. Takes integer labels and no weights.
     """
 
     metric: ClassVar[Any] = BookAccuracy()
 
     def __call__(self, outputs: Array, targets: Array, *, sample_weight: Any = None, total: Any = None) -> Any:
         if sample_weight is not None:
-            raise ValueError("the book's loss knows no sample_weight; take SoftmaxCrossEntropy")
+            raise ValueError("the book's loss takes no sample_weight; use SoftmaxCrossEntropy")
         xp = namespace(outputs)
         rows = outputs.shape[0] if total is None else total
         classes = xp.arange(outputs.shape[1], dtype=targets.dtype)
@@ -171,7 +171,7 @@ class BookSoftmaxCrossEntropy(SoftmaxCrossEntropy):
 
 @dataclass(frozen=True)
 class BookAdam(Adam):
-    """Adam, with m and v divided by their corrections before all else; ε is 1e-7."""
+    """Adam that divides m and v by their bias corrections before any other operation; ε is 1e-7."""
 
     epsilon: float = 1e-7
 
@@ -188,7 +188,7 @@ class BookAdam(Adam):
 
 @dataclass(frozen=True)
 class BookRMSProp(RMSProp):
-    """RMSProp, with g² taken before it is multiplied by 1 - ρ."""
+    """RMSProp that squares g before it multiplies by 1 - ρ."""
 
     def update_one(self, p: Array, g: Array, slots: dict[str, Array], c: Mapping[str, Any]) -> tuple[Array, Any]:
         s = self.rho * slots["s"] + (1 - self.rho) * g**2

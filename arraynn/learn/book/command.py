@@ -1,4 +1,4 @@
-"""`arraynn book`."""
+"""The command `arraynn book`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ mean ± standard deviation over some seeds, with the library's blocks, on the ba
 
 ROW is one or more of
 {fill(" ".join(row.name for row in ROWS), 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)}
-All of them with five seeds take a quarter of an hour or so on two cores. Finished runs are kept: the same command with
-the same --out goes on where it was broken off."""
+All of them with five seeds take about a quarter of an hour on two cores. Finished runs are kept: the same command with
+the same --out goes on where it was interrupted."""
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     command.add_argument("rows", nargs="*", metavar="ROW", type=_row, help="names of runs [all]")
     command.add_argument("--seeds", type=_whole, default=5, metavar="N", help="0 runs the book's stream only [5]")
     command.add_argument("--epochs", type=_whole, metavar="N", help="the last epoch, counted from 0 [10000]")
-    command.add_argument("--backend", default="numpy", metavar="NAME", help="of the seeds' runs [numpy]")
+    command.add_argument("--backend", default="numpy", metavar="NAME", help="backend of the runs from seeds [numpy]")
     command.add_argument("--out", metavar="DIR", help="output folder [runs/book-001, counting up]")
     command.add_argument("--quiet", action="store_true", help="print the table and the folder, but no progress")
     command.set_defaults(run=run)
@@ -41,7 +41,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what the command line says. Returns the exit code."""
+    """Run the command with its parsed arguments. Returns the exit code."""
     from ... import backends
     from .pool import jobs_of, run_all
     from .runs import last_epoch, missing
@@ -49,25 +49,25 @@ def run(arguments: argparse.Namespace) -> int:
     from .table import Table
 
     rows = [row for row in ROWS if row.name in arguments.rows] or list(ROWS)
-    backend = str(backends.backend(arguments.backend).name)  # so that what cannot be used is said now
-    named = backend if arguments.backend == "auto" else arguments.backend
-    named = "numpy" if backend == "numpy" else named
+    backend = str(backends.backend(arguments.backend).name)  # an unusable backend is reported before any run
+    backend_name = backend if arguments.backend == "auto" else arguments.backend
+    backend_name = "numpy" if backend == "numpy" else backend_name
     folder = _folder(arguments.out)
     store = Store(folder)
-    wanted = jobs_of([row for row in rows if not missing(row)], arguments.seeds, arguments.epochs, named)
-    todo = [job for job in wanted if store.find(job) is None]
-    if not arguments.quiet and len(todo) < len(wanted):
-        print(f"{len(wanted) - len(todo)} of {len(wanted)} runs are in {folder} already")
+    wanted = jobs_of([row for row in rows if not missing(row)], arguments.seeds, arguments.epochs, backend_name)
+    unfinished = [job for job in wanted if store.find(job) is None]
+    if not arguments.quiet and len(unfinished) < len(wanted):
+        print(f"{len(wanted) - len(unfinished)} of {len(wanted)} runs are in {folder} already")
     try:
-        run_all(todo, store.add, arguments.quiet)
+        run_all(unfinished, store.add, arguments.quiet)
     except KeyboardInterrupt:
-        print(f"\nstopped; what is finished is in {folder}. The same command with --out {folder} goes on", flush=True)
+        print(f"\nstopped; finished runs are in {folder}. The same command with --out {folder} continues", flush=True)
         raise
     results = [result for result in (store.find(job) for job in wanted) if result]
     reached = None if arguments.epochs is None else max((last_epoch(row, arguments.epochs) for row in rows), default=0)
     table = Table(rows, results, reached)
     table.write(folder / "table.csv")
-    text = table.text(named)
+    text = table.text(backend_name)
     (folder / "table.txt").write_text(text + "\n", encoding="utf-8")
     print(text)
     files = ["table.txt", "table.csv", "runs.csv", "curves.csv", *_draw(folder, rows, results)]
@@ -89,14 +89,14 @@ def _draw(folder: Path, rows: Any, results: Any) -> list[str]:
 
 
 def _folder(out: str | None) -> Path:
-    """The folder that was named, or runs/book-001 and up."""
+    """The folder given as --out, or the first free one of runs/book-001, runs/book-002, …"""
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)
         return Path(out)
     Path("runs").mkdir(exist_ok=True)
     for number in count(1):
         folder = Path("runs", f"book-{number:03}")
-        with suppress(FileExistsError):  # mkdir decides, so that two never get the same
+        with suppress(FileExistsError):  # mkdir fails where the folder exists, so two commands never share one
             folder.mkdir()
             return folder
     raise AssertionError("unreachable: there is always another number")

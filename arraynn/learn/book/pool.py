@@ -1,4 +1,4 @@
-"""Many runs at once: a process a core, the longest first, one thread each; and how far they are."""
+"""Runs many jobs in parallel, one single-threaded process per core, longest first, and reports progress."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .row import Row
 from .rows import ROWS
 from .runs import Result, last_epoch, run_row
 
-IN_PROCESS_SECONDS = 3.0  #: of work that a process of its own is not made for
-LINE_SECONDS = 20.0
+IN_PROCESS_SECONDS = 3.0  #: less work than this is done in this process
+LINE_SECONDS = 20.0  #: between two lines of progress, where the output is no terminal
 
-#: For the processes: a thread each, and memory that goes back to the heap and not to the system. Without the latter
-#: each step has its arrays cleared anew by the kernel, which doubles the time of the large runs (glibc).
-ALONE = {
+#: Environment of the worker processes: one thread each, and freed memory goes back to the heap, not to the system.
+#: Otherwise the kernel clears the pages of each step's arrays again, which doubles the time of the large runs (glibc).
+WORKER_ENVIRONMENT = {
     **dict.fromkeys(("ARRAYNN_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1"),
     **dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**30)),
 }
@@ -34,7 +34,7 @@ ALONE = {
 
 @dataclass(frozen=True)
 class Job:
-    """A run to be done. stream : "book" or a seed as text. epochs : the last one, counted from 0."""
+    """A run to do. stream : "book" or a seed as text. epochs : the last epoch, counted from 0."""
 
     row: str
     stream: str
@@ -47,13 +47,13 @@ class Job:
 
     @property
     def seconds(self) -> float:
-        """What it may take, on one core."""
+        """An estimate of the run's time on one core."""
         seconds = self.own_row.seconds * (2.5 if self.stream == "book" else 1.0)
         return seconds * (self.epochs + 1) / (self.own_row.epochs + 1)
 
     @property
-    def here(self) -> bool:
-        """Whether it runs on NumPy, and so in a process of its own."""
+    def on_numpy(self) -> bool:
+        """Whether it runs on NumPy, and so may run in a worker process."""
         return self.backend == "numpy"
 
 
@@ -65,138 +65,140 @@ def jobs_of(rows: Sequence[Row], seeds: int, epochs: int | None, backend: str) -
 
 
 def run_all(jobs: Sequence[Job], finished: Callable[[Result], None], quiet: bool = False) -> None:
-    """Do all jobs, and tell of each as it is done. Ctrl-C stops them within a second and raises KeyboardInterrupt."""
+    """Run all jobs and report each when it is done. Ctrl-C stops them within a second and raises KeyboardInterrupt."""
     report = Report(jobs, quiet)
 
     def done(result: Result) -> None:
         finished(result)
-        report.of(result)
+        report.finished(result)
 
-    alone = [job for job in jobs if job.here]
-    count = min(processes(), len(alone))
-    if count and sum(job.seconds for job in alone) > IN_PROCESS_SECONDS:
-        _in_processes(alone, count, done, report)
+    parallel_jobs = [job for job in jobs if job.on_numpy]
+    count = min(processes(), len(parallel_jobs))
+    if count and sum(job.seconds for job in parallel_jobs) > IN_PROCESS_SECONDS:
+        _in_processes(parallel_jobs, count, done, report)
     else:
-        _one_by_one(alone, done, report)
-    _one_by_one([job for job in jobs if not job.here], done, report)
+        _one_by_one(parallel_jobs, done, report)
+    _one_by_one([job for job in jobs if not job.on_numpy], done, report)
     report.end()
 
 
 def processes() -> int:
-    """How many at once: ARRAYNN_NUM_THREADS, or the cores there are."""
+    """The number of worker processes: ARRAYNN_NUM_THREADS, or the number of cores."""
     wanted = os.environ.get("ARRAYNN_NUM_THREADS", "")
     return int(wanted) if wanted.isdigit() and int(wanted) else threads.cores()
 
 
 def _one_by_one(jobs: Sequence[Job], done: Callable[[Result], None], report: Report) -> None:
     for job in jobs:
-        watch = Watch(report.reached, report.place(job), report)
-        done(run_row(job.row, job.stream, epochs=job.epochs, backend=job.backend, callbacks=[watch]))
+        callback = ProgressCallback(report.reached, report.index(job), report)
+        done(run_row(job.row, job.stream, epochs=job.epochs, backend=job.backend, callbacks=[callback]))
 
 
 def _in_processes(jobs: Sequence[Job], count: int, done: Callable[[Result], None], report: Report) -> None:
-    context = multiprocessing.get_context("spawn")  # a fork would bring along threads and locks
-    reached = context.Array("d", len(report.jobs) + 1, lock=False)  # epochs done of each job; the last says stop
+    context = multiprocessing.get_context("spawn")  # a fork would copy threads and locks
+    reached = context.Array("d", len(report.jobs) + 1, lock=False)  # epochs done of each job; last, the stop flag
     report.reached = reached
     with (
-        _environment(ALONE),
-        ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(reached,)) as pool,
+        _environment(WORKER_ENVIRONMENT),
+        ProcessPoolExecutor(count, mp_context=context, initializer=_initialize, initargs=(reached,)) as pool,
     ):
-        waiting: set[Future[Result | None]] = {pool.submit(_work, job, report.place(job)) for job in jobs}
+        pending: set[Future[Result | None]] = {pool.submit(_run_job, job, report.index(job)) for job in jobs}
         try:
-            while waiting:
-                ready, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+            while pending:
+                ready, pending = wait(pending, timeout=1.0, return_when=FIRST_COMPLETED)
                 for future in ready:
                     result = future.result()
                     if result is not None:
                         done(result)
-                report.look()
+                report.show_progress()
         except BaseException:
-            reached[-1] = 1.0  # the runs see it after their step, and give up
+            reached[-1] = 1.0  # the runs read the stop flag after each step
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-# In the processes.
+# In the worker processes.
 
 _reached: Any = None
 
 
-def _begin(reached: Any) -> None:
+def _initialize(reached: Any) -> None:
     global _reached
     _reached = reached
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; only the parent acts on it
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_the_parent() -> None:
-    """A parent that was killed cannot say stop, and nobody waits for the results."""
+def _exit_with_parent() -> None:
+    """Exit when the parent process ends: a killed parent cannot set the stop flag."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)
 
 
-def _work(job: Job, place: int) -> Result | None:
-    result = run_row(job.row, job.stream, epochs=job.epochs, callbacks=[Watch(_reached, place)])
+def _run_job(job: Job, index: int) -> Result | None:
+    result = run_row(job.row, job.stream, epochs=job.epochs, callbacks=[ProgressCallback(_reached, index)])
     return None if _reached[-1] else result
 
 
-class Watch(Callback):
-    """Notes how far a run is where others can see it, and stops it when they say so."""
+class ProgressCallback(Callback):
+    """Writes a run's number of epochs into the shared array `reached`, and stops the run when the stop flag is set."""
 
     every_epoch = False
 
-    def __init__(self, reached: Any, place: int, report: Report | None = None) -> None:
-        self.reached, self.place, self.report = reached, place, report
+    def __init__(self, reached: Any, index: int, report: Report | None = None) -> None:
+        self.reached, self.index, self.report = reached, index, report
 
     def on_batch_end(self, model: Any) -> bool | None:
         return bool(self.reached[-1])
 
     def on_epoch_end(self, model: Any, epoch: int, logs: Mapping[str, float]) -> bool | None:
-        self.reached[self.place] = epoch + 1
+        self.reached[self.index] = epoch + 1
         if self.report:
-            self.report.look()
+            self.report.show_progress()
         return None
 
 
 class Report:
-    """What is said meanwhile: a line for each run that is done, and how far all are, now and then or, on a terminal,
-    in one line that is written over."""
+    """Prints a line for each finished run, and from time to time the progress of all runs.
+
+    On a terminal, the progress is one line that is overwritten.
+    """
 
     def __init__(self, jobs: Sequence[Job], quiet: bool) -> None:
         self.jobs, self.quiet = list(jobs), quiet
         self.reached: Any = [0.0] * (len(self.jobs) + 1)
-        self.began = self.spoken = time.monotonic()
+        self.started = self.last_printed = time.monotonic()
         self.done = 0
         self.live = not quiet and sys.stdout.isatty()
 
-    def place(self, job: Job) -> int:
+    def index(self, job: Job) -> int:
         return self.jobs.index(job)
 
-    def of(self, result: Result) -> None:
+    def finished(self, result: Result) -> None:
         self.done += 1
-        who = "book's stream" if result.stream == "book" else f"seed {result.stream}"
-        said = result.problem or f"accuracy {result.end.accuracy:.3f}, loss {result.end.loss:.3f}"
-        self.say(f"{self.done:>{len(str(len(self.jobs)))}}/{len(self.jobs)}  {result.row}, {who}: {said}")
+        source = "book's stream" if result.stream == "book" else f"seed {result.stream}"
+        outcome = result.problem or f"accuracy {result.end.accuracy:.3f}, loss {result.end.loss:.3f}"
+        self.print_line(f"{self.done:>{len(str(len(self.jobs)))}}/{len(self.jobs)}  {result.row}, {source}: {outcome}")
 
-    def look(self) -> None:
-        """Tell how far all are, if it is time to."""
-        if time.monotonic() - self.spoken < (0.5 if self.live else LINE_SECONDS):
+    def show_progress(self) -> None:
+        """Print the progress of all runs, if the last line is old enough."""
+        if time.monotonic() - self.last_printed < (0.5 if self.live else LINE_SECONDS):
             return
         parts = [(job.seconds, min(self.reached[i] / (job.epochs + 1), 1.0)) for i, job in enumerate(self.jobs)]
         share = sum(seconds * part for seconds, part in parts) / (sum(seconds for seconds, _ in parts) or 1.0)
-        gone = time.monotonic() - self.began
-        left = f", {clock(gone / share * (1 - share))} to go" if share > 0.005 else ""
-        line = f"{self.done} of {len(self.jobs)} runs, {share:.0%} in {clock(gone)}{left}"
+        elapsed = time.monotonic() - self.started
+        remaining = f", {clock(elapsed / share * (1 - share))} to go" if share > 0.005 else ""
+        line = f"{self.done} of {len(self.jobs)} runs, {share:.0%} in {clock(elapsed)}{remaining}"
         if self.live:
             print(f"\r\x1b[K{line}", end="", flush=True)
-            self.spoken = time.monotonic()
+            self.last_printed = time.monotonic()
         else:
-            self.say(line)
+            self.print_line(line)
 
-    def say(self, line: str) -> None:
-        self.spoken = time.monotonic()
+    def print_line(self, line: str) -> None:
+        self.last_printed = time.monotonic()
         if not self.quiet:
             print(f"\r\x1b[K{line}" if self.live else line, flush=True)
 
@@ -207,7 +209,7 @@ class Report:
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """os.environ with these values, which the processes started meanwhile inherit."""
+    """Set these values in os.environ within the context; processes started there inherit them."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

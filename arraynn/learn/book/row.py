@@ -1,4 +1,4 @@
-"""What one of the book's runs is: its settings, and the figures known of it."""
+"""`Row`: the settings of one of the book's runs, and its known figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figures:
-    """What a run prints. None where it is not known."""
+    """The figures that a run prints, None where unknown."""
 
     accuracy: float | None = None
     loss: float | None = None
@@ -20,18 +20,22 @@ class Figures:
 
 @dataclass(frozen=True)
 class Row:
-    """One run.
+    """One of the book's runs: its settings and its figures.
 
-    name : what the command line calls it. title : what the table says.
-    data : "spiral" (three arms), "binary" (two), "sine" or "fashion". samples : points of a class, or of the sine.
-    hidden : neurons. std : of the first weights. l2 : on the weights and biases of the first layer. dropout : its rate.
-    rule : "sgd", "adagrad", "rmsprop" or "adam"; options : its other arguments. decay : of the learning rate.
-    epochs : the last one, counted from 0, so one more is trained; with a batch size, how many are.
-    book : what the book prints at the end. today_100, today : what its code prints now, at epoch 100 and at the end
-        (NumPy 2.4, x86-64). transcribed : today's figures come from its arithmetic written down again, not from its
-        own code. That transcription gives each figure of the other rows to the printed digits.
-    rounding : why the book's stream is not the book's to the last bit. note : why figures lie apart.
-    seconds : a run from a seed takes about so long on one core.
+    name : its name on the command line. title : its title in the table.
+    data : "spiral" (three arms), "binary" (two arms), "sine" or "fashion". samples : points per class, or of the sine.
+    hidden : units of each hidden layer. std : standard deviation of the initial weights. l2 : factor of the penalty on
+        the weights and biases of the first layer. dropout : its rate.
+    rule : "sgd", "adagrad", "rmsprop" or "adam". options : other arguments of the optimizer. decay : of the learning
+        rate.
+    epochs : without a batch size, the last epoch, counted from 0, so one more is trained; with one, the number of
+        epochs.
+    book : the figures that the book prints at the end. today_100, today : the figures that the book's code prints now,
+        at epoch 100 and at the end (NumPy 2.4, x86-64). transcribed : today's figures come from a transcription of the
+        book's arithmetic, not from its own code. For the other rows, the transcription gives the printed digits.
+    rounding : why a run in the book's stream may differ from the book's code in the last bit. note : why the figures
+        of the book and of arraynn differ.
+    seconds : about how long a run from a seed takes on one core.
     """
 
     name: str
@@ -58,5 +62,5 @@ class Row:
 
     @property
     def validated(self) -> bool:
-        """Whether the book measures it on fresh data too."""
+        """Whether the book evaluates the run on validation data too."""
         return self.book.val_accuracy is not None

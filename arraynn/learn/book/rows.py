@@ -1,11 +1,11 @@
-"""The book's runs as data: what was set, what the book prints, what its code prints today."""
+"""The book's runs as data: settings, the figures that the book prints, and those that its code prints today."""
 
 from __future__ import annotations
 
 from .row import Figures, Row
 
-_MASKS = "behind its float64 masks the book's code goes on in float64, arraynn in float32"
-_DATA = "the book's sine is of float64, and so is much behind it; arraynn's is of float32"
+_MASKS = "the book's dropout masks are float64, so its code computes in float64 after them; arraynn computes in float32"
+_DATA = "the book's sine data are float64, and so is much that it computes from them; arraynn's are float32"
 
 ROWS = (
     Row(
@@ -14,7 +14,7 @@ ROWS = (
         book=Figures(0.633, 0.848, learning_rate=1.0),
         today_100=Figures(0.400, 1.087),
         today=Figures(0.647, 0.874),
-        note="at a rate of 1 the loss leaps from epoch to epoch; on other points it ends anywhere from .5 to 1.8",
+        note="at a rate of 1 the loss jumps from epoch to epoch; on other points it ends anywhere from .5 to 1.8",
     ),
     Row(
         "sgd-0.85",
@@ -100,7 +100,8 @@ ROWS = (
         book=Figures(0.963, 0.079, learning_rate=0.018181983472577025),
         today_100=Figures(0.673, 0.769),
         today=Figures(0.967, 0.081),
-        note="its points are easier than most: with other weights they end at .09 to .11, other points at .18 to .27",
+        note="the book's points are easier than most: with other initial weights the loss ends at .09 to .11, on other "
+        "points at .18 to .27",
     ),
     Row(
         "adam-0.05",
@@ -151,7 +152,7 @@ ROWS = (
         today=Figures(0.918, 0.249, 0.210, 0.039, 0.890, 0.334),
         transcribed=True,
         seconds=33,
-        note="its 300 validation points are harder than most: in its own stream arraynn has .890, .334 on them",
+        note="the book's 300 validation points are harder than most: in the book's stream arraynn has .890, .334 too",
     ),
     Row(
         "l2-1000-512",
@@ -213,7 +214,7 @@ ROWS = (
         today_100=Figures(0.630, 0.674),
         today=Figures(0.945, 0.260, 0.204, 0.056, 0.920, 0.237),
         transcribed=True,
-        rounding="sigmoid and its loss are the library's, which round otherwise",
+        rounding="sigmoid and its loss are the library's, which round differently",
     ),
     Row(
         "sine",

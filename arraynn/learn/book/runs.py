@@ -1,4 +1,4 @@
-"""One run of one row: in the book's stream, or from a seed."""
+"""`run_row`: repeats one of the book's runs, in the book's random stream or from a seed."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from .blocks import (
 from .row import Figures, Row
 from .rows import ROWS
 
-EPSILON = 1e-7  #: the book's, in every optimizer
-POINTS = 200  #: of a curve
+EPSILON = 1e-7  #: the book's value, in every optimizer
+POINTS = 200  #: intervals between the points of a curve
 NOTHING = Figures()
 
 
@@ -51,9 +51,9 @@ class Point:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run gave. start, hundred : at epochs 0 and 100; end : at the last epoch, with the validation after it.
+    """The figures of a finished run. start, hundred : at epochs 0 and 100; end : at the last epoch, with validation.
 
-    stream : "book", or the seed. epochs : the last epoch, counted from 0. problem : why the run broke off, or "".
+    stream : "book", or the seed. epochs : the last epoch, counted from 0. problem : why the run failed, or "".
     """
 
     row: str
@@ -69,7 +69,7 @@ class Result:
 
 
 def row_of(name: str) -> Row:
-    """The row of that name. Raises DataError with the names there are."""
+    """The row of that name. Raises DataError, which lists the known names."""
     found = next((row for row in ROWS if row.name == name), None)
     if found is None:
         raise DataError(f"there is no row {name!r}; there are {', '.join(row.name for row in ROWS)}")
@@ -77,7 +77,7 @@ def row_of(name: str) -> Row:
 
 
 def last_epoch(row: Row, epochs: int | None) -> int:
-    """The last epoch of a run that may be cut short."""
+    """The last epoch of a run, which `epochs` may cut short."""
     return row.epochs if epochs is None else min(epochs, row.epochs)
 
 
@@ -89,48 +89,50 @@ def run_row(
     backend: Any = "numpy",
     callbacks: Sequence[Callback] = (),
 ) -> Result:
-    """Repeat a row of the book's table, and say what it printed.
+    """Repeat one of the book's runs and return its figures.
 
     row : its name, or a Row of your own. stream : "book", the book's random numbers and rounding, on NumPy; or a seed,
         an integer of at least 0, with the library's blocks on `backend`. epochs : the last epoch, counted from 0; None
         is the row's own. callbacks : as for `Model.fit`.
-    Raises DataError for an unknown row, and where the files of Fashion-MNIST are not there.
+    Raises DataError for an unknown row, and where the files of Fashion-MNIST are missing.
     """
     row = row_of(row) if isinstance(row, str) else row
     book = stream == "book"
     last = last_epoch(row, epochs)
-    began = time.monotonic()
+    started = time.monotonic()
     rng: Any = Stream(0) if book else np.random.default_rng(int(stream))
     model, x, y, test = prepared(row, rng, "numpy" if book else backend)
-    taken = last if row.batch_size else last + 1
+    epochs_to_run = last if row.batch_size else last + 1
     name = str(model.backend.name)
     try:
-        model.fit(x, y, epochs=taken, batch_size=row.batch_size, shuffle=False, callbacks=callbacks, verbose=0)
+        model.fit(x, y, epochs=epochs_to_run, batch_size=row.batch_size, shuffle=False, callbacks=callbacks, verbose=0)
     except DivergedError as error:
-        return Result(row.name, str(stream), name, last, time.monotonic() - began, problem=str(error))
+        return Result(row.name, str(stream), name, last, time.monotonic() - started, problem=str(error))
     history = model.history
     done = len(history["loss"])
     validation: dict[str, float] = {}
     if row.validated:
-        x_test, y_test = test or _drawn(row, rng, 100)  # after training, where the book draws them
+        x_test, y_test = test or _drawn(row, rng, 100)  # drawn after training, as in the book
         validation = model.evaluate(x_test, y_test)
-    here = {f"val_{metric}": validation.get(metric) for metric in ("accuracy", "loss")}
+    val_figures = {f"val_{metric}": validation.get(metric) for metric in ("accuracy", "loss")}
     return Result(
         row.name,
         str(stream),
         name,
         last,
-        time.monotonic() - began,
+        time.monotonic() - started,
         _at(row, history, 0),
         _at(row, history, 100) if done > 100 else Figures(),
-        _at(row, history, done - 1, **here),
+        _at(row, history, done - 1, **val_figures),
         tuple(_curve(history)),
     )
 
 
 def prepared(row: Row, rng: Any, backend: Any) -> tuple[Model, Any, Any, tuple[Any, Any] | None]:
-    """(model with its first weights, x, y, test data that come before them or None), all drawn from rng, in the book's
-    order: data, then each layer's weights."""
+    """(model with initial weights, x, y, test data or None), drawn from rng in the book's order: data, then weights.
+
+    Test data are returned where the book draws them before the weights.
+    """
     book = isinstance(rng, Stream)
     test = None
     if row.data == "fashion":
@@ -148,7 +150,7 @@ def prepared(row: Row, rng: Any, backend: Any) -> tuple[Model, Any, Any, tuple[A
 
 
 def _seed(rng: np.random.Generator) -> int:
-    """Of dropout masks: drawn apart from the stream, which goes on with the weights."""
+    """The seed of dropout masks, from a spawned generator, so that the stream of the weights is not advanced."""
     return int(rng.spawn(1)[0].integers(2**31))
 
 
@@ -159,7 +161,7 @@ def _drawn(row: Row, rng: Any, samples: int) -> tuple[Any, Any]:
 
 
 def _network(row: Row, stream: Stream | None) -> tuple[layers.Sequential, Any]:
-    """The network and its loss: the book's blocks where a stream is given, the library's else."""
+    """The network and its loss: of the book's blocks where a stream is given, otherwise of the library's."""
     outputs = {"spiral": 3, "fashion": 10}.get(row.data, 1)
     start: Any = rounded_normal(row.std) if stream else initializers.normal(row.std)
     dense: Any = BookDense if stream else layers.Dense
@@ -198,7 +200,7 @@ def _optimizer(row: Row, book: bool) -> optimizers.Optimizer:
 
 
 def _at(row: Row, history: dict[str, list[float]], epoch: int, **more: Any) -> Figures:
-    """What is printed of an epoch. Where a step is an epoch, the book prints the rate of the step before."""
+    """The figures of an epoch. Where an epoch is one step, the book prints the learning rate of the step before."""
     before = epoch if row.batch_size else max(epoch - 1, 0)
     names = ("accuracy", "loss", "data_loss", "penalty")
     values = {name: history[name][epoch] for name in names}
@@ -211,28 +213,28 @@ def _curve(history: dict[str, list[float]]) -> Any:
         yield Point(epoch, history["accuracy"][epoch], history["loss"][epoch])
 
 
-# Fashion-MNIST, where its files are there.
+# Fashion-MNIST, where its files exist.
 
 
 def fashion_folder() -> Path | None:
-    """Where the four files of Fashion-MNIST lie, or None. Nothing is downloaded."""
+    """The folder with the four files of Fashion-MNIST, or None. Nothing is downloaded."""
     root = os.environ.get("ARRAYNN_DATA")
     folder = Path(root, "fashion_mnist") if root else mnist_files.user_cache() / "fashion_mnist"
     return folder if all(mnist_files.find(folder, stem) for stem in mnist_files.FILES) else None
 
 
 def missing(row: Row) -> str:
-    """Why a row cannot be run here, or ""."""
+    """Why a row cannot be run on this machine, or ""."""
     if row.data != "fashion" or fashion_folder():
         return ""
     return "not run: needs the four files of Fashion-MNIST in $ARRAYNN_DATA/fashion_mnist"
 
 
 def _fashion(rng: Any) -> tuple[Any, Any, Any, Any]:
-    """The book reads pictures class by class, then shuffles the training set, once, before the weights are drawn."""
+    """Fashion-MNIST in the book's order: sorted by class, then the training set shuffled once, before the weights."""
     folder = fashion_folder()
     if folder is None:
-        raise DataError("Fashion-MNIST is not there: put its four files into $ARRAYNN_DATA/fashion_mnist")
+        raise DataError("Fashion-MNIST is missing: put its four files into $ARRAYNN_DATA/fashion_mnist")
     x, y, x_test, y_test = datasets.fashion_mnist(folder)
     sort, sort_test = np.argsort(y, kind="stable"), np.argsort(y_test, kind="stable")
     order = np.arange(len(x))
@@ -242,5 +244,5 @@ def _fashion(rng: Any) -> tuple[Any, Any, Any, Any]:
 
 
 def finite(value: float | None) -> bool:
-    """Whether it is there, and a number."""
+    """Whether the value is known and finite."""
     return value is not None and math.isfinite(value)

@@ -1,4 +1,4 @@
-"""Finished runs on disk, a line each, so that a command that was broken off goes on where it stopped."""
+"""Finished runs on disk, one line each, so that an interrupted command continues where it stopped."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _CURVE = ["row", "stream", "backend", "epochs", "epoch", "accuracy", "loss"]
 
 
 class Store:
-    """The finished runs in a folder: `results` has those that were there, and `add` writes one more down.
+    """The finished runs in a folder: `results` lists them, and `add` appends one.
 
-    A run's curve is written before its line in runs.csv, so a run that has a line is complete; what a crash has left
-    of other curves is passed over.
+    A run's curve is written before its line in runs.csv, so a run that has a line is complete. Curves without such a
+    line, left by a crash, are ignored.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,10 +36,11 @@ class Store:
             _write(self.curves, [_CURVE], "w")
 
     def find(self, job: Job) -> Result | None:
-        """The result of a job, where it is done."""
+        """The result of a job, or None if it is not done."""
         return next((result for result in self.results if _key(result) == _key(job)), None)
 
     def add(self, result: Result) -> None:
+        """Append a finished run to the files and to `results`."""
         key = _key(result)
         _write(self.curves, [[*key, point.epoch, point.accuracy, point.loss] for point in result.curve], "a")
         figures = [asdict(getattr(result, part))[name] for part in _PARTS for name in _FIGURES]
@@ -71,7 +72,7 @@ def _write(path: Path, rows: list[list[Any]], mode: str) -> None:
 
 
 def _lines(path: Path, columns: int) -> list[list[str]]:
-    """The lines of a CSV file below its head. A last one that was broken off is cut away, or the next would join it."""
+    """The lines of a CSV file below its header. An incomplete last line is removed from the file."""
     text = path.read_bytes()
     whole = text[: text.rfind(b"\n") + 1]
     if len(whole) < len(text):

@@ -1,4 +1,4 @@
-"""The table: the book, its code today, arraynn in the book's stream, and the mean over the seeds, side by side."""
+"""The comparison table: the book, its code today, arraynn in the book's stream, and the mean over seeds."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..._text import table
 from .row import Figures, Row
 from .runs import Result, missing
 
-FAR = 3.0  #: standard deviations
-ENOUGH = 5  #: seeds, to tell a standard deviation by
+FAR = 3.0  #: standard deviations between book and mean from which the table has a note
+ENOUGH = 5  #: seeds for a usable standard deviation
 
 
 @dataclass(frozen=True)
 class Line:
-    """One figure of a row, where it is known. mean, sd : over `count` seeds."""
+    """One figure of a row from each source, None where unknown. mean, sd : over `count` seeds."""
 
     row: str
     figure: str
@@ -45,12 +45,12 @@ FIGURES = (
     ("validation loss", "end", "val_loss"),
     ("learning rate", "end", "learning_rate"),
 )
-#: what the book, and its code today, print at epoch 0 of the runs of its optimizer chapters
+#: the figures that the book and its code today print at epoch 0 in the runs of the optimizer chapters
 START = Figures(0.360, 1.099)
 
 
 class Table:
-    """The figures of some rows. results : of these rows and of one number of epochs only."""
+    """The table of some rows. results : of these rows, all with the same number of epochs."""
 
     def __init__(self, rows: Sequence[Row], results: Sequence[Result], epochs: int | None) -> None:
         self.rows, self.epochs = rows, epochs
@@ -61,11 +61,11 @@ class Table:
         }
 
     def whole(self, row: Row) -> bool:
-        """Whether the row was run to its end, so that the book's last figures compare."""
+        """Whether the row was run to its end, so that the book's last figures can be compared."""
         return self.epochs is None or self.epochs >= row.epochs
 
     def lines(self, row: Row) -> list[Line]:
-        """All figures of a row."""
+        """A line for each figure of a row."""
         found = []
         for figure, part, name in FIGURES:
             book, today = self._known(row, part)
@@ -81,7 +81,7 @@ class Table:
         return found
 
     def _known(self, row: Row, part: str) -> tuple[Figures, Figures]:
-        """(the book's figures, those of its code today)."""
+        """(figures of the book, figures of its code today) for one part of the run."""
         if part == "hundred":
             return Figures(), row.today_100
         if part == "end":
@@ -138,11 +138,11 @@ class Table:
         yield ["  learning rate", *texts]
 
     def notes(self) -> list[str]:
-        """What agrees, and of what lies apart, why."""
+        """Notes on which figures agree, and on the reasons where they differ."""
         lines = {row.name: {line.figure: line for line in self.lines(row)} for row in self.rows}
         notes = [
             "accuracy, loss; mean ± standard deviation over the seeds. (in brackets): the arithmetic of the book's",
-            'code written down again, as its own code has not been run there. "not given": it prints none.',
+            'code transcribed, as its own code was not run for these rows. "not given": the book prints none.',
         ]
         for title, wanted, source in (
             ("epoch 0", ("accuracy at 0", "loss at 0"), "book"),
@@ -155,7 +155,7 @@ class Table:
             own = lines[row.name]
             names = ("accuracy at 100", "loss at 100", "accuracy", "loss")
             if row.rounding and any(_differ(own[name]) for name in names):
-                notes.append(f"{row.name}: the book's stream is not the book's code to the last bit: {row.rounding}")
+                notes.append(f"{row.name}: the book's stream differs from the book's code in last bits: {row.rounding}")
             far = [name for name in ("accuracy", "loss", "validation accuracy", "validation loss") if _far(own[name])]
             if far:
                 parts = ", ".join(f"{name} {_distance(own[name]):.1f}" for name in far)
@@ -205,7 +205,7 @@ def _rate(value: float | None, nothing: str = "not given") -> str:
 def _agreement(
     rows: Sequence[Row], lines: dict[str, dict[str, Line]], title: str, wanted: tuple[str, ...], source: str
 ) -> Iterator[str]:
-    """A line on which rows, run in the book's stream, give the digits printed in the book."""
+    """A line that says how many rows, run in the book's stream, give the printed digits, and which do not."""
     compared, apart = 0, []
     for row in rows:
         pairs = [(getattr(line, source), line.stream) for line in (lines[row.name][name] for name in wanted)]
@@ -224,12 +224,12 @@ def _agreement(
 
 
 def _differ(line: Line) -> bool:
-    """Whether the book's stream prints other digits than the book's code today."""
+    """Whether the run in the book's stream prints different digits from the book's code today."""
     return line.today is not None and line.stream is not None and printed(line.today) != printed(line.stream)
 
 
 def _distance(line: Line) -> float:
-    """How many standard deviations the book lies from the mean of the seeds; half a last digit is nothing."""
+    """The distance of the book from the mean over seeds, in standard deviations, less half a unit of the last digit."""
     if line.book is None or line.mean is None or line.sd is None:
         return 0.0
     off = max(abs(line.book - line.mean) - 0.0005, 0.0)

@@ -1,8 +1,8 @@
-"""A live page that trains with the library itself: `arraynn play`.
+"""A live page in the browser that trains a network with the library itself: `arraynn play`.
 
-`Session` is one visitor's network, without a transport: settings in, numbers and pictures out, and the same as a
-Python program. `server.Server` shows it to a browser on this machine. `advance` trains by single updates, within an
-epoch too, and `load_table` reads columns of a table; exported programs call them.
+`Session` is one visitor's network, without a transport. It takes settings, returns numbers and images, and exports
+itself as a Python program. `server.Server` serves it to a browser on this machine. `advance` trains by single updates,
+within an epoch too, and `load_table` reads columns of a table; exported programs call both.
 """
 
 from .files import File, load_table

@@ -1,4 +1,4 @@
-"""`arraynn play`."""
+"""The command `arraynn play`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import Any
 
 ABOUT = """Open a page in the browser that trains a network while you watch, with the library itself: change data,
-network, optimizer and rate, follow single steps, and take the run away as Python code that gives the same weights.
-The server listens on this machine alone, and ends by Ctrl-C or by the page's own button."""
+network, optimizer and learning rate, follow single steps, and export the run as Python code that gives the same
+weights. The server listens on this machine only. Ctrl-C or the page's own button stops it."""
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -23,26 +23,28 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    command.add_argument("--port", type=_port, default=0, metavar="N", help="of the page's address [a free one]")
+    command.add_argument("--port", type=_port, default=0, metavar="N", help="port of the page's address [a free one]")
     command.add_argument("--no-browser", action="store_true", help="print the address only")
     command.add_argument(
         "--data",
         metavar="FILE",
         help="your own data beside the others: .npz with x (N, 1) or (N, 2) and y, or CSV and other tables",
     )
-    command.add_argument("--x", metavar="A,B", help="of a table: one or two columns of numbers, which are standardized")
-    command.add_argument("--target", metavar="C", help="of a table: the column that is learnt, classes or values")
-    command.add_argument("--preset", metavar="NN", help="begin with a lesson of the course, such as 09")
+    command.add_argument(
+        "--x", metavar="A,B", help="for a table: one or two columns of numbers, which are standardized"
+    )
+    command.add_argument("--target", metavar="C", help="for a table: the column to predict, classes or values")
+    command.add_argument("--preset", metavar="NN", help="start with a lesson of the course, such as 09")
     command.add_argument("--backend", default="numpy", metavar="NAME", help="numpy, cupy, torch:cuda, jax, ... [numpy]")
     command.set_defaults(run=run)
     return command
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what the command line says. Returns the exit code."""
+    """Run the command with its parsed arguments. Returns the exit code."""
     from ... import backends
     from ...errors import DataError
-    from .files import opened
+    from .files import open_data
     from .presets import PRESETS
     from .server import Server
 
@@ -50,12 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError(f"there is no preset {arguments.preset!r}; there are {', '.join(PRESETS)}")
     if arguments.data is None and (arguments.x or arguments.target):
         raise DataError("--x and --target name columns of a table; --data FILE.csv names the table")
-    file = None if arguments.data is None else opened(arguments.data, arguments.x, arguments.target)
-    backends.backend(arguments.backend)  # so that what cannot be used is said now
+    file = None if arguments.data is None else open_data(arguments.data, arguments.x, arguments.target)
+    backends.backend(arguments.backend)  # an unusable backend is reported before the server starts
     server = Server(arguments.port, file, arguments.backend)
     url = server.url + (f"&preset={arguments.preset}" if arguments.preset else "")
     print(url, flush=True)
-    print("Ctrl-C ends it", file=sys.stderr, flush=True)
+    print("Ctrl-C stops the server", file=sys.stderr, flush=True)
     signal.signal(signal.SIGTERM, lambda *_: server.end())
     if not arguments.no_browser:
         webbrowser.open(url)

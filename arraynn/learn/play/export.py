@@ -1,4 +1,4 @@
-"""A session as a Python program, which when it is run gives the session's weights to the bit."""
+"""Exports a session as a Python program that, when run, gives the session's weights to the bit."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from ... import initializers, layers
 from .files import File
 from .settings import Settings
 
-WIDTH = 110
-
 
 def expression(thing: Any) -> str:
-    """The call that makes a layer, loss, optimizer, schedule, regularizer or initializer, as `nn.…`.
+    """The Python call that constructs a layer, loss, optimizer, schedule, regularizer or initializer, as `nn.…`.
 
-    What is as by default is left out. An argument that must be given has no name, nor has a learning rate.
+    Arguments equal to their default are left out. A first argument that is required, or a learning rate, is positional.
 
     >>> from arraynn import Adam, InverseTimeDecay
     >>> expression(Adam(InverseTimeDecay(0.05, decay=1e-4), epsilon=1e-7))
@@ -24,26 +22,29 @@ def expression(thing: Any) -> str:
     """
     if thing is None or isinstance(thing, (bool, int, float, str)):
         return repr(thing)
-    known = {name: one for name, one in vars(initializers).items() if not name.startswith("_")}
-    for name, one in known.items():
-        if one == thing:
+    known = {name: value for name, value in vars(initializers).items() if not name.startswith("_")}
+    for name, initializer in known.items():
+        if initializer == thing:
             return f"nn.initializers.{name}"
     kind = type(thing)
-    place = "nn.initializers." if known.get(kind.__name__) is kind else "nn."
+    prefix = "nn.initializers." if known.get(kind.__name__) is kind else "nn."
     if isinstance(thing, layers.Sequential):
-        return f"nn.Sequential({''.join(f'{chr(10)}    {expression(one)},' for one in thing.layers)}\n)"
-    given = []
-    for i, one in enumerate(fields(thing)):
-        value = getattr(thing, one.name)
-        if one.default is MISSING or value != one.default:
-            bare = i == 0 and (one.default is MISSING or one.name == "learning_rate")
-            given.append(expression(value) if bare else f"{one.name}={expression(value)}")
-    return f"{place}{kind.__name__}({', '.join(given)})"
+        return f"nn.Sequential({''.join(f'{chr(10)}    {expression(layer)},' for layer in thing.layers)}\n)"
+    arguments = []
+    for i, field in enumerate(fields(thing)):
+        value = getattr(thing, field.name)
+        if field.default is MISSING or value != field.default:
+            positional = i == 0 and (field.default is MISSING or field.name == "learning_rate")
+            arguments.append(expression(value) if positional else f"{field.name}={expression(value)}")
+    return f"{prefix}{kind.__name__}({', '.join(arguments)})"
 
 
 def script(settings: Settings, log: Sequence[tuple[str, Any]], outputs: int, targets: str, file: File | None) -> str:
-    """The program. log : what was done, in order: ("steps", count, updates in an epoch), ("live", Settings) and
-    ("points", list of points). file : of data "file"."""
+    """The program's source.
+
+    log : what was done, in order: ("steps", count, updates in an epoch), ("live", Settings) and ("points", list of
+        points). file : the user's data, where the data set is "file".
+    """
     body = [*_data(settings, targets, file), *_points(settings.added, targets)]
     seed = "rng" if settings.book else repr(settings.weights_seed)
     kind = ', dtype="float64"' if settings.book else ""
@@ -84,15 +85,15 @@ def _data(settings: Settings, targets: str, file: File | None) -> Iterator[str]:
 
 
 def _points(added: Sequence[tuple[float, ...]], targets: str) -> Iterator[str]:
-    """The lines that put points to the data. Their last number is the target."""
+    """The lines that add points to the data. A point's last number is its target."""
     if added:
-        yield f"x = np.concatenate([x, np.asarray({[list(one[:-1]) for one in added]}, x.dtype)])"
-        last = [int(one[-1]) if targets == "classes" else one[-1] for one in added]
+        yield f"x = np.concatenate([x, np.asarray({[list(point[:-1]) for point in added]}, x.dtype)])"
+        last = [int(point[-1]) if targets == "classes" else point[-1] for point in added]
         yield f"y = np.concatenate([y, np.asarray({last}, y.dtype).reshape(-1, *y.shape[1:])])"
 
 
 def _training(settings: Settings, log: Sequence[tuple[str, Any]], targets: str) -> Iterator[str]:
-    """Whole epochs by `fit`, what is less by `advance`."""
+    """The lines that train: whole epochs by `fit`, parts of epochs by `advance`."""
     position, live = 0, settings
     for entry in _merged(log):
         if entry[0] == "steps":
@@ -120,7 +121,7 @@ def _training(settings: Settings, log: Sequence[tuple[str, Any]], targets: str) 
 
 
 def _merged(log: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """The log with steps that follow on steps as one entry, and of settings that follow on settings the last."""
+    """The log with consecutive steps merged into one entry, and only the last of consecutive settings."""
     merged: list[tuple[Any, ...]] = []
     for entry in log:
         before = merged[-1] if merged else ("",)

@@ -1,4 +1,4 @@
-"""The course's lessons as settings: those that train begin as their lesson does, the others show their step in full."""
+"""The course's lessons as presets: a lesson that trains gives settings, the others show one step in full."""
 
 from __future__ import annotations
 
@@ -22,20 +22,22 @@ def _decay(decay: float) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Preset:
-    """A lesson. stated : what it says of some epochs, {epoch: {name: number, in three decimals}}. settings : None
-    for a lesson that trains nothing."""
+    """A lesson. stated : the figures that it gives for some epochs, {epoch: {name: number, in three decimals}}.
+
+    settings : None for a lesson that trains nothing.
+    """
 
     title: str
     settings: Settings | None = None
     stated: tuple[tuple[int, tuple[tuple[str, float], ...]], ...] = ()
 
     def about(self) -> dict[str, Any]:
-        """As plain data, for a page."""
+        """The preset's title and stated figures as plain data, for a page."""
         return {"title": self.title, "stated": {epoch: dict(values) for epoch, values in self.stated}}
 
 
 def _stated(*figures: tuple[float | None, float]) -> tuple[Any, ...]:
-    """Accuracy, where it is stated, and loss at epochs 0 and 100."""
+    """Figures at epochs 0 and 100: loss, and accuracy where it is stated."""
     return tuple(
         (epoch, (*(() if accuracy is None else (("accuracy", accuracy),)), ("loss", loss)))
         for epoch, (accuracy, loss) in zip((0, 100), figures, strict=False)
@@ -93,51 +95,55 @@ PRESETS = {
 }
 
 
-def worked(name: str) -> Explanation:
-    """One step on the input that a lesson works by hand, in float64."""
+def worked_example(name: str) -> Explanation:
+    """One step in full, in float64, on the input that a lesson computes by hand."""
     rng = np.random.RandomState(0)  # the book's stream: data first, then weights
     points, labels = datasets.spiral(100, 3, seed=rng)
     first, second = ({"weight": 0.01 * rng.randn(n, 3), "bias": np.zeros(3)} for n in (2, 3))
-    dense, relu, leave = layers.Dense(3), layers.ReLU(), layers.Identity()
-    sure = np.asarray([[0.7, 0.1, 0.2], [0.1, 0.5, 0.4], [0.02, 0.9, 0.08]])
+    dense, relu, identity = layers.Dense(3), layers.ReLU(), layers.Identity()
+    probabilities = np.asarray([[0.7, 0.1, 0.2], [0.1, 0.5, 0.4], [0.02, 0.9, 0.08]])
     neurons = np.asarray([[0.2, 0.8, -0.5, 1.0], [0.5, -0.91, 0.26, -0.5], [-0.26, -0.27, 0.17, 0.87]])
     rows = np.asarray([[1.0, 2.0, 3.0, 2.5], [2.0, 5.0, -1.0, 2.0], [-1.5, 2.7, 3.3, -0.8]])
     z = np.asarray([[1.0, 2.0, -3.0, -4.0], [2.0, -7.0, -1.0, 3.0], [-1.0, 2.0, 5.0, -1.0]])
     four = np.arange(1.0, 13.0).reshape(3, 4)
-    likely, logits, squares = losses.CrossEntropy(), losses.SoftmaxCrossEntropy(), losses.MeanSquaredError()
+    cross_entropy, logits, squared_error = (
+        losses.CrossEntropy(),
+        losses.SoftmaxCrossEntropy(),
+        losses.MeanSquaredError(),
+    )
 
-    def whose_gradient(outputs: Any, doutputs: Any) -> Any:
-        return outputs - doutputs * outputs.size / 2  # the mean square to these targets has just this gradient
+    def targets_for_gradient(outputs: Any, doutputs: Any) -> Any:
+        return outputs - doutputs * outputs.size / 2  # with these targets, the mean squared error has this gradient
 
     chain: list[Any]
-    given: list[Any]
+    params: list[Any]
     x: Any
     y: Any
     loss: Any
     if name == "01":
-        chain, given, x, y, loss = [dense], [first], points[:5], labels[:5], logits
+        chain, params, x, y, loss = [dense], [first], points[:5], labels[:5], logits
     elif name == "02":
-        chain, given, x, y, loss = [dense, relu, dense], [first, {}, second], points[:5], labels[:5], logits
+        chain, params, x, y, loss = [dense, relu, dense], [first, {}, second], points[:5], labels[:5], logits
     elif name == "04":
         own = {"weight": neurons.T, "bias": np.asarray([2.0, 3.0, 0.5])}
-        y = whose_gradient(rows @ neurons.T + own["bias"], np.repeat([[1.0], [2.0], [3.0]], 3, axis=1))
-        chain, given, x, loss = [dense], [own], rows, squares
+        y = targets_for_gradient(rows @ neurons.T + own["bias"], np.repeat([[1.0], [2.0], [3.0]], 3, axis=1))
+        chain, params, x, loss = [dense], [own], rows, squared_error
     elif name == "05":
-        chain, given, x, y, loss = [relu], [{}], z, whose_gradient(np.maximum(z, 0), four), squares
+        chain, params, x, y, loss = [relu], [{}], z, targets_for_gradient(np.maximum(z, 0), four), squared_error
     elif name == "06":
-        chain, given, x, y, loss = [leave], [{}], sure, np.asarray([0, 1, 1]), likely
-    elif name == "07":  # L = S², where S is the sum of the neurons: a neuron of ones behind them, and 0 as target
+        chain, params, x, y, loss = [identity], [{}], probabilities, np.asarray([0, 1, 1]), cross_entropy
+    elif name == "07":  # L = S², S the sum of the neurons: a last Dense of ones gives S, and the target is 0
         own = {"weight": np.arange(1.0, 13.0).reshape(3, 4).T / 10, "bias": np.asarray([0.1, 0.2, 0.3])}
         ones = {"weight": np.ones((3, 1)), "bias": np.zeros(1)}
-        chain, given = [dense, relu, layers.Dense(1)], [own, {}, ones]
-        x, y, loss = np.asarray([[1.0, 2.0, 3.0, 4.0]]), np.zeros((1, 1)), squares
+        chain, params = [dense, relu, layers.Dense(1)], [own, {}, ones]
+        x, y, loss = np.asarray([[1.0, 2.0, 3.0, 4.0]]), np.zeros((1, 1)), squared_error
     elif name == "08":
-        chain, given, x, y, loss = [leave], [{}], np.log(sure), np.asarray([0, 1, 1]), logits
+        chain, params, x, y, loss = [identity], [{}], np.log(probabilities), np.asarray([0, 1, 1]), logits
     else:
         x, y = np.asarray([[1.0, 2, 3, 4], [5, 6, 7, 8], [3, 6, 4, 5]]), np.asarray([3, 3, 1])
-        chain, given, loss = [leave], [{}], logits
+        chain, params, loss = [identity], [{}], logits
     model = Model(layers.Sequential(*chain), loss, optimizers.SGD(0.001), backend="numpy", dtype="float64")
     model.build(x.shape[1:])
-    model.set_params(given)
+    model.set_params(params)
     explained: Explanation = model.explain(x, y)
     return explained

@@ -1,4 +1,4 @@
-"""One visitor's network: settings in, numbers and pictures out, all of it computed by the library. No transport."""
+"""`Session`: one visitor's network behind `arraynn play`, without a transport. It answers calls with plain data."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ...model import Model
 from ...plot import Film
 from .export import script
 from .files import File
-from .pictures import answers, dead, half, neurons, parameters
-from .presets import PRESETS, worked
+from .pictures import dead, neurons, parameters, predictions, rounded
+from .presets import PRESETS, worked_example
 from .settings import LIMITS, LIVE, Settings, choices, number, point
 from .stepping import Stepper
 
@@ -31,16 +31,17 @@ def calls(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def reason(error: Exception) -> str:
-    """An error's text on the page: its message where the library means it for users, else its type too."""
+    """An error's text on the page: the message of an error meant for users, of other errors the type as well."""
     if isinstance(error, (ArraynnError, LookupError, ImportError, MemoryError)):
         return str(error) or "out of memory"
     return f"{type(error).__name__}: {error}"
 
 
 class Session:
-    """What a page does is one of the methods marked by `calls`, through `call`; each answers plain data, or bytes.
+    """One visitor's network and run. A page calls the methods marked by `calls`, through `call`.
 
-    file : the user's data, offered as the data set "file". backend : where the model lives.
+    Each of these methods returns plain data, or bytes.
+    file : the user's data, offered as the data set "file". backend : the backend of the model.
     """
 
     def __init__(self, file: File | None = None, backend: Any = "numpy") -> None:
@@ -49,7 +50,7 @@ class Session:
         self.begin(replace(self.settings, data="file") if file else self.settings)
 
     def call(self, name: str, arguments: dict[str, Any]) -> Any:
-        """Do what a page asks for. Raises LookupError for a name that there is not, DataError for other arguments."""
+        """Call a method by name. Raises LookupError for an unknown name, DataError for wrong arguments."""
         method = getattr(self, name, None)
         if not getattr(method, "called_by_pages", False):
             raise LookupError(f"there is no call {name[:40]!r}")
@@ -61,7 +62,7 @@ class Session:
         return method(**arguments)
 
     def begin(self, settings: Settings) -> None:
-        """A new run: data, then weights. Nothing changes where the settings cannot be."""
+        """Start a new run: draw data, then weights. Invalid settings raise DataError and change nothing."""
         if settings.data == "file":
             if self.file is None:
                 raise DataError("no file was given; start with --data FILE.npz, or choose another data set")
@@ -85,7 +86,7 @@ class Session:
             seed=rng,
         )
         if model.loss.targets == "binary" and outputs > 2:
-            raise DataError(f"{settings.loss} has one output, for two classes; these are {outputs}")
+            raise DataError(f"{settings.loss} has one output, for two classes; the data have {outputs}")
         if model.loss.targets == "binary":
             model.network = settings.network(1)
         stepper = Stepper(model, x, y, settings.batch_size)
@@ -94,11 +95,11 @@ class Session:
         self.log: list[tuple[Any, ...]] = []
         self.sent, self.layer = 0, max(len(settings.layers) - 1, 0)
 
-    # What a page calls.
+    # Methods that a page calls.
 
     @calls
     def hello(self) -> dict[str, Any]:
-        """What there is to choose, and the run as it stands."""
+        """The choices that a page offers, and the state of the run."""
         backend = self.model.backend
         about = {"version": own_version(), "backend": f"{backend.name} {backend.version}", "file": bool(self.file)}
         presets = {name: one.about() for name, one in PRESETS.items()}
@@ -106,24 +107,24 @@ class Session:
 
     @calls
     def configure(self, settings: Any) -> dict[str, Any]:
-        """Begin anew with these settings; those not named are as at first. The same settings give the same weights."""
+        """Start a new run with these settings and defaults for the others. Equal settings give equal weights."""
         self.begin(Settings().changed(settings))
         return self.state()
 
     @calls
     def preset(self, name: Any) -> dict[str, Any]:
-        """Begin with a lesson's settings."""
+        """Start a run with a lesson's settings, or explain the one step of a lesson that trains nothing."""
         if not isinstance(name, str) or name not in PRESETS:
             raise DataError(f"there is no preset {str(name)[:40]!r}; there are {', '.join(PRESETS)}")
         chosen = PRESETS[name]
         if chosen.settings is None:
-            return {"explained": worked(name).html(whole=False), "title": chosen.title}
+            return {"explained": worked_example(name).html(whole=False), "title": chosen.title}
         self.begin(chosen.settings)
         return self.state()
 
     @calls
     def change(self, settings: Any) -> dict[str, Any]:
-        """Other settings of what goes on: optimizer, rate, schedule, batch size. The weights stay."""
+        """Change settings of the current run: optimizer, learning rate, schedule, batch size. The weights stay."""
         if isinstance(settings, dict) and (fixed := sorted(map(str, settings.keys() - set(LIVE)))):
             raise DataError(f"{fixed[0][:40]} needs a new run: call configure; what can change is {', '.join(LIVE)}")
         new = self.settings.changed(settings)
@@ -136,7 +137,7 @@ class Session:
 
     @calls
     def add(self, points: Any) -> dict[str, Any]:
-        """Put points to the data, the weights stay: [[x0, x1, class], …], or [[x, y], …] where there is one input."""
+        """Add points to the data: [[x0, x1, class], …], or [[x, y], …] for one input. The weights stay."""
         if not isinstance(points, list) or not points:
             raise DataError("points must be a list of at least one point")
         new = tuple(map(point, points))
@@ -146,41 +147,41 @@ class Session:
         self.x, self.y = _joined(self.x, self.y, new, self.outputs)
         self.settings = replace(self.settings, added=added)
         self.log.append(("points", new))
-        self._renewed()
+        self._renew_stepper()
         return self.state()
 
     @calls
     def advance(self, ms: Any = 20, detail: Any = False) -> dict[str, Any]:
-        """Train for about so many milliseconds, at most 200. detail : weights, gradients and neurons too."""
+        """Train for about `ms` milliseconds, at most 200. detail : return weights, gradients and neurons too."""
         return self._train(None, _between("ms", ms, 0, 200) / 1000, detail)
 
     @calls
     def step(self, count: Any = 1, detail: Any = True) -> dict[str, Any]:
-        """Take so many updates, at most 10,000. A large network takes a while."""
+        """Take `count` updates, at most 10,000. A large network takes a while."""
         return self._train(int(_between("count", count, 1, 10_000, whole=True)), 0.0, detail)
 
     @calls
     def show(self, layer: Any = 0) -> dict[str, Any]:
-        """All pictures; from now on, neurons are those of this hidden layer, counted from 0."""
+        """Choose the hidden layer, counted from 0, whose neurons frames show. Returns a frame with all images."""
         self.layer = int(_between("layer", layer, 0, max(len(self.settings.layers) - 1, 0), whole=True))
         return self.frame(True)
 
     @calls
     def code(self) -> dict[str, str]:
-        """The same as a Python program."""
+        """The run as a Python program."""
         outputs = self.model.output_shape[0]
         return {"code": script(self.started, self.log, outputs, self.targets, self.file)}
 
     @calls
     def explain(self, rows: Any = 3) -> dict[str, str]:
-        """The next step on a few of the points, evenly taken, in full."""
+        """The next step in full, on `rows` evenly spaced points."""
         count = min(int(_between("rows", rows, 1, 8, whole=True)), len(self.x))
-        taken = ((np.arange(count) + 0.5) * len(self.x) / count).astype(int)  # not the first, 0 in a spiral
-        return {"explained": self.model.explain(self.x[taken], self.y[taken]).html(whole=False)}
+        chosen = ((np.arange(count) + 0.5) * len(self.x) / count).astype(int)  # without row 0: all zeros in a spiral
+        return {"explained": self.model.explain(self.x[chosen], self.y[chosen]).html(whole=False)}
 
     @calls
     def save(self) -> bytes:
-        """The model, as `Model.save` writes it."""
+        """The bytes of the model's file, as `Model.save` writes it."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model.safetensors")
             self.model.save(path)
@@ -188,35 +189,35 @@ class Session:
 
     @calls
     def film(self) -> bytes:
-        """The run from its beginning until here, taken again before the camera: lossless WebP."""
-        again = Session(self.file, self.backend)
-        again.begin(self.started)
+        """A film of the run so far, as lossless WebP: the run is replayed from its start and recorded."""
+        replay = Session(self.file, self.backend)
+        replay.begin(self.started)
         film = Film("film.webp", self.x, self.y)
-        film.take(again.model)
+        film.take(replay.model)
         for entry in self.log:
             if entry[0] == "steps":
-                end = again.model.step + entry[1]
-                while again.model.step < end:
-                    again.stepper.run(min(film.next, end) - again.model.step)
-                    film.take(again.model)
+                end = replay.model.step + entry[1]
+                while replay.model.step < end:
+                    replay.stepper.run(min(film.next, end) - replay.model.step)
+                    film.take(replay.model)
             else:
-                again.redo(entry)
-        return film.encoded(again.model)
+                replay.redo(entry)
+        return film.encoded(replay.model)
 
-    # Inside.
+    # Internal methods.
 
     def redo(self, entry: tuple[Any, ...]) -> None:
-        """What the log says was done beside training."""
+        """Apply a log entry other than training: added points, or changed settings."""
         if entry[0] == "points":
             self.x, self.y = _joined(self.x, self.y, entry[1], self.outputs)
-            self._renewed()
+            self._renew_stepper()
         else:
             self.settings, self.model.optimizer = entry[1], entry[1].rule()
             if self.settings.batch_size != self.stepper.batch_size:
-                self._renewed()
+                self._renew_stepper()
 
-    def _renewed(self) -> None:
-        """Go on with other data or batches; an epoch that is broken off ends."""
+    def _renew_stepper(self) -> None:
+        """Make a new stepper for changed data or batch size. An epoch that is not complete ends here."""
         self.model.epoch += bool(self.stepper.position)
         self.stepper = Stepper(self.model, self.x, self.y, self.settings.batch_size)
 
@@ -224,7 +225,7 @@ class Session:
         if not isinstance(detail, bool):
             raise DataError(f"detail is {str(detail)[:40]!r}; it must be true or false")
         if self.settings.batch_size != self.stepper.batch_size:
-            self._renewed()
+            self._renew_stepper()
         try:
             count = self.stepper.run(steps, seconds)
         except DivergedError as error:
@@ -235,7 +236,7 @@ class Session:
         return self.frame(detail)
 
     def state(self) -> dict[str, Any]:
-        """Everything that a page shows."""
+        """Everything that a page shows: settings, points, program, summary and a full frame."""
         self.sent = 0
         target = self.y.reshape(len(self.y), -1)[:, :1]
         points = np.concatenate([self.x, target], axis=1).round(5).tolist()
@@ -243,22 +244,22 @@ class Session:
         return {**own, **self.code(), "summary": self.model.summary(), **self.frame(True)}
 
     def frame(self, detail: bool) -> dict[str, Any]:
-        """Where training is, what is new in the history, and the answers over the plane."""
+        """The progress of training, the new part of the history, and the predictions over the plane."""
         model, stepper = self.model, self.stepper
         names = ("loss", "data_loss", "learning_rate", *(metric.name for metric in model.metrics))
-        new = {name: [half(value) for value in model.history.get(name, [])[self.sent :]] for name in names}
+        new = {name: [rounded(value) for value in model.history.get(name, [])[self.sent :]] for name in names}
         self.sent = len(model.history.get("loss", []))
         place = {"epoch": model.epoch, "step": model.step, "position": stepper.position, "batches": stepper.per_epoch}
-        frame = {**place, "history": new, "metric": model.metrics[0].name, **answers(model, self.x)}
+        frame = {**place, "history": new, "metric": model.metrics[0].name, **predictions(model, self.x)}
         if detail:
-            frame |= {"test": self._measured(), "params": parameters(model, stepper), "dead": dead(model, stepper)}
+            frame |= {"test": self._test_figures(), "params": parameters(model, stepper), "dead": dead(model, stepper)}
             frame["neurons"] = neurons(model, self.x, self.layer)
         return frame
 
-    def _measured(self) -> dict[str, Any]:
-        """Loss and metric on fresh points, from another seed; empty where a file has none."""
+    def _test_figures(self) -> dict[str, Any]:
+        """Loss and metric on test points, drawn from another seed; empty where a file has none."""
         found = self.model.evaluate(*self.test) if self.test else {}
-        return {name: half(value) for name, value in found.items()}
+        return {name: rounded(value) for name, value in found.items()}
 
     @property
     def weights(self) -> dict[str, Any]:
@@ -273,7 +274,7 @@ def _outputs(settings: Settings, targets: str, y: Any) -> int:
 
 
 def _joined(x: Any, y: Any, added: Any, classes: int) -> tuple[Any, Any]:
-    """The data and the points added. Raises DataError for points of another kind."""
+    """The data with the added points. Raises DataError for points that do not fit the data."""
     if not added:
         return x, y
     for one in added:

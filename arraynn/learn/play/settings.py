@@ -1,4 +1,4 @@
-"""What a page may set: names, ranges, defaults; and what the library makes of it: data, network, loss, optimizer."""
+"""`Settings` of a session: names, ranges, defaults, and the data, network, loss and optimizer built from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOSSES = {
     "classes": ("SoftmaxCrossEntropy", "SigmoidCrossEntropy", "Focal"),  # the last two: one output, two classes
     "values": ("MeanSquaredError", "MeanAbsoluteError", "Huber", "LogCosh", "Quantile"),
 }
-#: each generated set: what it takes beside samples and seed, its usual noise, and what its targets are
+#: each generated data set: whether it takes a number of classes, its default noise, and the kind of its targets
 DATA: dict[str, dict[str, Any]] = {
     "spiral": {"classes": True, "noise": 0.2, "targets": "classes"},
     "vertical": {"classes": True, "noise": 0.1, "targets": "classes"},
@@ -31,7 +31,7 @@ DATA: dict[str, dict[str, Any]] = {
     "sine": {"classes": False, "noise": 0.0, "targets": "values"},
     "plane": {"classes": False, "noise": 0.1, "targets": "values"},
 }
-#: the largest, and the least, that may be asked for
+#: the least and the largest value of each setting
 LIMITS: dict[str, tuple[float, float]] = {
     "samples": (1, 2000),
     "classes": (2, 8),
@@ -48,12 +48,12 @@ LIMITS: dict[str, tuple[float, float]] = {
     "added": (0, 500),
 }
 LIVE = ("optimizer", "optimizer_options", "learning_rate", "schedule", "schedule_options", "batch_size")
-HE = {"ReLU", "LeakyReLU", "ELU", "SiLU", "GELU"}
+HE = {"ReLU", "LeakyReLU", "ELU", "SiLU", "GELU"}  #: activations whose layer starts from He's weights
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """A hidden layer: Dense, then batch normalization where it is wanted, the activation, dropout where it is not 0."""
+    """A hidden layer: Dense, batch normalization if chosen, the activation, and dropout if its rate is not 0."""
 
     units: int = 16
     activation: str = "ReLU"
@@ -63,9 +63,9 @@ class Hidden:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that a page sets. added : points put in by hand, (x0, x1, class) or, of one input, (x, y).
+    """All settings of a run. added : points added by hand, (x0, x1, class) or, for one input, (x, y).
 
-    book : draw as the lessons do: RandomState(seed) gives the data and then the weights, normal(0.01), in float64.
+    book : draw as the lessons do. RandomState(seed) gives the data and then the weights, normal(0.01), in float64.
     """
 
     data: str = "spiral"
@@ -88,11 +88,11 @@ class Settings:
     weights_seed: int = 0
     book: bool = False
 
-    def changed(self, given: Any) -> Settings:
-        """These settings with others from JSON in their place. Raises DataError for what is unknown or out of range."""
-        known = {one.name: one for one in fields(self)}
-        made = {name: _checked(name, value, known) for name, value in _mapping("settings", given).items()}
-        new = replace(self, **made)
+    def changed(self, options: Any) -> Settings:
+        """These settings, changed by a JSON object. Raises DataError for unknown names and values out of range."""
+        known = {item.name: item for item in fields(self)}
+        built = {name: _checked(name, value, known) for name, value in _mapping("settings", options).items()}
+        new = replace(self, **built)
         if new.data not in DATA and new.data != "file":
             raise DataError(f"data is {new.data!r}; it must be one of {', '.join(DATA)}")
         if new.targets not in ("", "values") and not DATA.get(new.data, {"classes": True})["classes"]:
@@ -101,29 +101,29 @@ class Settings:
 
     @property
     def targets(self) -> str:
-        """ "classes" or "values", or "" for a file, which says it itself."""
+        """The kind of targets, "classes" or "values"; "" for a file, whose contents decide."""
         return str(DATA[self.data]["targets"]) if self.data in DATA else ""
 
     def arguments(self) -> dict[str, Any]:
-        """What the data set's function takes, but for the seed."""
+        """The arguments of the data set's function, without the seed."""
         own = {"samples": self.samples}
         if DATA[self.data]["classes"]:
             own["classes"] = self.classes
         return own if self.noise == DATA[self.data]["noise"] else {**own, "noise": self.noise}
 
     def draw(self, seed: Any) -> tuple[Any, Any]:
-        """The generated points, without those added."""
+        """The generated points, without added ones."""
         x, y = getattr(datasets, self.data)(**self.arguments(), seed=seed)
         return x, y
 
     def network(self, outputs: int) -> Sequential:
-        """Hidden layers, and one to the outputs. Penalties are on the hidden layers' weights and biases."""
+        """The network: hidden layers and an output layer. Penalties apply to hidden weights and biases."""
         chain: list[Any] = []
         book = {"weight_initializer": initializers.normal(0.01)} if self.book else {}
         penalty: dict[str, Any] = {}
         if self.l1 or self.l2:
-            one = regularizers.L1L2(self.l1, self.l2) if self.l1 else regularizers.L2(self.l2)
-            penalty = {"weight_regularizer": one, "bias_regularizer": one}
+            regularizer = regularizers.L1L2(self.l1, self.l2) if self.l1 else regularizers.L2(self.l2)
+            penalty = {"weight_regularizer": regularizer, "bias_regularizer": regularizer}
         for hidden in self.layers:
             he = {"weight_initializer": initializers.he_normal} if hidden.activation in HE else {}
             chain.append(layers.Dense(hidden.units, **(book or he), **penalty))
@@ -138,21 +138,21 @@ class Settings:
         """The optimizer with its schedule."""
         rate: Any = self.learning_rate
         if self.schedule != "constant":
-            rate = _made(getattr(schedules, self.schedule), "schedule_options", self.schedule_options, rate)
-        made: optimizers.Optimizer = _made(
+            rate = _constructed(getattr(schedules, self.schedule), "schedule_options", self.schedule_options, rate)
+        built: optimizers.Optimizer = _constructed(
             getattr(optimizers, self.optimizer), "optimizer_options", self.optimizer_options, rate
         )
-        return made
+        return built
 
     def loss_of(self, targets: str) -> Any:
-        """The loss; for targets that it does not fit, the usual one."""
+        """The chosen loss, or the default loss where the chosen one does not fit the targets."""
         if self.loss not in LOSSES[targets]:
             return getattr(losses, LOSSES[targets][0])()
-        return _made(getattr(losses, self.loss), "loss_options", self.loss_options)
+        return _constructed(getattr(losses, self.loss), "loss_options", self.loss_options)
 
 
 def choices() -> dict[str, Any]:
-    """What a page offers, with each rule's own options and their defaults, as plain data."""
+    """The choices that a page offers, with the options of each and their defaults, as plain data."""
     return {
         "data": DATA,
         "activations": ACTIVATIONS,
@@ -165,17 +165,17 @@ def choices() -> dict[str, Any]:
 
 
 def _options(kind: Any) -> dict[str, Any]:
-    """The hyperparameters of a dataclass that a page sets beside its learning rate, and their defaults."""
+    """A dataclass's hyperparameters that a page can set, without the learning rate, and their defaults."""
     others = ("learning_rate", "ignore_label")
-    return {one.name: one.default for one in fields(kind) if one.init and one.name not in others}
+    return {item.name: item.default for item in fields(kind) if item.init and item.name not in others}
 
 
-def _made(kind: Any, name: str, options: Mapping[str, Any], *first: Any) -> Any:
-    """kind(*first, **options), with only such options as it has, of their types."""
+def _constructed(kind: Any, name: str, options: Mapping[str, Any], *first: Any) -> Any:
+    """Construct kind(*first, **options). Raises DataError for an unknown option or one of another type."""
     known = _options(kind)
     for key, value in options.items():
         if key not in known:
-            raise DataError(f"{name}: {kind.__name__} has no {key!r}; it has {', '.join(known) or 'none'}")
+            raise DataError(f"{name}: {kind.__name__} has no option {key!r}; it has {', '.join(known) or 'none'}")
         if type(known[key]) is bool:
             fits = isinstance(value, bool)
         else:
@@ -183,15 +183,15 @@ def _made(kind: Any, name: str, options: Mapping[str, Any], *first: Any) -> Any:
             fits = fits or (value is None and known[key] is None)
         if not fits:
             raise DataError(f"{name}: {key} is {value!r}; it must be like {known[key]!r}")
-    given = {key: int(value) if type(known[key]) is int else value for key, value in options.items()}
+    options = {key: int(value) if type(known[key]) is int else value for key, value in options.items()}
     try:
-        return kind(*first, **given)
+        return kind(*first, **options)
     except ValueError as error:
         raise DataError(f"{name}: {error}") from None
 
 
 def number(name: str, value: Any, whole: bool = False, limits: tuple[float, float] | None = None) -> Any:
-    """A number from JSON within its limits, by default those of `LIMITS`. Raises DataError."""
+    """Check a number from JSON against its limits, by default those of `LIMITS`. Raises DataError."""
     low, high = limits or LIMITS[name]
     if not _is_number(value) or not low <= value <= high or (whole and value != int(value)):
         kind = "an integer" if whole else "a number"
@@ -200,9 +200,9 @@ def number(name: str, value: Any, whole: bool = False, limits: tuple[float, floa
 
 
 def point(value: Any) -> tuple[float, ...]:
-    """A point from JSON: two or three finite numbers."""
+    """Check a point from JSON: two or three finite numbers. Raises DataError."""
     if not isinstance(value, list) or len(value) not in (2, 3) or not all(map(_is_number, value)):
-        raise DataError(f"a point is [x0, x1, class] or [x, y], numbers all, got {str(value)[:40]!r}")
+        raise DataError(f"a point must be [x0, x1, class] or [x, y], all numbers, got {str(value)[:40]!r}")
     if max(map(abs, value)) > 1e6:
         raise DataError(f"a point's numbers lie within ±1e6, got {str(value)[:40]!r}")
     return tuple(float(np.float32(part)) for part in value)
@@ -211,7 +211,7 @@ def point(value: Any) -> tuple[float, ...]:
 def _is_number(value: Any) -> bool:
     try:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # an integer beyond all floats
+    except OverflowError:  # an integer too large for a float
         return False
 
 
@@ -228,30 +228,30 @@ def _list(name: str, value: Any) -> list[Any]:
     return list(value)
 
 
-def _named(name: str, value: Any, allowed: Any) -> str:
+def _checked_name(name: str, value: Any, allowed: Any) -> str:
     if not isinstance(value, str) or value not in allowed:
         raise DataError(f"{name} is {str(value)[:40]!r}; it must be one of {', '.join(allowed)}")
     return value
 
 
 def _hidden(value: Any) -> Hidden:
-    given = _mapping("a layer", value)
-    if unknown := given.keys() - {one.name for one in fields(Hidden)}:
+    options = _mapping("a layer", value)
+    if unknown := options.keys() - {item.name for item in fields(Hidden)}:
         raise DataError(
             f"a layer has no {min(map(str, unknown))[:40]!r}; it has units, activation, dropout, batch_norm"
         )
-    if not isinstance(given.get("batch_norm", False), bool):
-        raise DataError(f"batch_norm is {given['batch_norm']!r}; it must be true or false")
+    if not isinstance(options.get("batch_norm", False), bool):
+        raise DataError(f"batch_norm is {options['batch_norm']!r}; it must be true or false")
     return Hidden(
-        number("units", given.get("units", 16), whole=True),
-        _named("activation", given.get("activation", "ReLU"), ACTIVATIONS),
-        number("dropout", given.get("dropout", 0.0)),
-        given.get("batch_norm", False),
+        number("units", options.get("units", 16), whole=True),
+        _checked_name("activation", options.get("activation", "ReLU"), ACTIVATIONS),
+        number("dropout", options.get("dropout", 0.0)),
+        options.get("batch_norm", False),
     )
 
 
 def _checked(name: str, value: Any, known: Mapping[str, Any]) -> Any:
-    """One setting from JSON."""
+    """Check one setting from JSON. Raises DataError."""
     if name not in known:
         raise DataError(f"there is no setting {name[:40]!r}; there are {', '.join(known)}")
     if name == "layers":
@@ -273,5 +273,5 @@ def _checked(name: str, value: Any, known: Mapping[str, Any]) -> Any:
         "data": (*DATA, "file"),
     }
     if name in allowed:
-        return _named(name, value, allowed[name])
+        return _checked_name(name, value, allowed[name])
     return number(name, value, whole=name in ("samples", "classes", "seed", "weights_seed", "batch_size"))

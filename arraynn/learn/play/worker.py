@@ -1,4 +1,4 @@
-"""The session of a page in whose web worker Python itself runs (Pyodide): messages in the place of requests."""
+"""Serves a session to a page whose web worker runs Python itself (Pyodide), by messages instead of HTTP requests."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import json
 from .session import Session, reason
 
 
-class Desk:
-    """One tab's session. "hello" begins it, as at `server.Server`."""
+class TabSession:
+    """Holds the session of one browser tab. The call "hello" starts a new one, as at `server.Server`."""
 
     def __init__(self) -> None:
         self.session: Session | None = None
 
     def call(self, name: str, arguments: str) -> str | bytes:
-        """Do what a page asks for. arguments : a JSON object.
+        """Call a method of the session. arguments : a JSON object.
 
-        Returns the bytes of a file, or JSON text: {"result": …}, or {"error": why} for what cannot be done.
+        Returns the bytes of a file, or JSON text: {"result": …}, or {"error": why} if the call fails.
         """
         try:
             if self.session is None or name == "hello":

@@ -31,7 +31,7 @@ def test_weights_are_rounded_before_the_product_and_after_it():
     assert np.array_equal(weights, np.float32(0.1) * np.random.RandomState(0).randn(2, 3).astype("float32"))
 
 
-def test_products_are_those_of_float64_rounded(rng):
+def test_products_are_computed_in_float64_and_rounded(rng):
     x, dy = (rng.standard_normal(shape).astype("float32") for shape in [(50, 30), (50, 4)])
     layer = BookDense(4)
     params, _ = layer.init(rng, (30,))
@@ -66,7 +66,7 @@ def test_masks_are_those_of_the_legacy_binomial(rate):
     assert a.randn() == b.randn()  # and the streams go on alike
 
 
-def test_dropout_scales_what_it_keeps_and_is_nothing_in_inference(rng):
+def test_dropout_scales_kept_elements_and_does_nothing_in_inference(rng):
     x = np.ones((200, 50), "float32")
     layer = BookDropout(0.1, Stream(0))
     y, backward = layer({}, x, nn.Key(0))
@@ -85,7 +85,7 @@ def test_the_slope_of_the_penalty_at_0_is_the_books():
     assert BookL1L2(l1=0.5)(w)[0] == nn.L1(0.5)(w)[0]
 
 
-def test_the_loss_is_the_librarys_but_for_rounding_and_the_clip(rng):
+def test_the_loss_equals_the_librarys_except_for_rounding_and_the_clip(rng):
     z, labels = rng.standard_normal((6, 3)), rng.integers(0, 3, 6)
     own, library = BookSoftmaxCrossEntropy()(z, labels), nn.softmax_cross_entropy(z, labels)
     assert own[0] == pytest.approx(library[0], rel=1e-12)
@@ -95,14 +95,14 @@ def test_the_loss_is_the_librarys_but_for_rounding_and_the_clip(rng):
         BookSoftmaxCrossEntropy()(z, labels, sample_weight=np.ones(6))
 
 
-def test_accuracy_is_of_probabilities_where_close_logits_tie():
+def test_accuracy_uses_probabilities_in_which_close_logits_tie():
     z = np.asarray([[0.1, np.nextafter(np.float32(0.1), np.float32(1))]], "float32")
     labels = np.asarray([1])
     assert nn.metrics.accuracy(z, labels) == 1.0
     assert BookAccuracy()(z, labels) == 0.0  # the first of two equal ones
 
 
-def test_decay_is_inverse_time_decay_but_for_the_last_bit():
+def test_decay_is_inverse_time_decay_up_to_the_last_bit():
     assert Decay(0.02, 1e-5)(9999) == 0.018181983472577025
     assert nn.InverseTimeDecay(0.02, decay=1e-5)(9999) == pytest.approx(0.018181983472577025, rel=1e-15)
 
@@ -111,7 +111,7 @@ def test_decay_is_inverse_time_decay_but_for_the_last_bit():
     ("own", "library"),
     [(BookAdam(0.02), nn.Adam(0.02, epsilon=1e-7)), (BookRMSProp(0.02, rho=0.99), nn.RMSProp(0.02, rho=0.99))],
 )
-def test_the_books_rules_are_the_librarys_but_for_rounding(own, library, rng):
+def test_the_books_update_rules_equal_the_librarys_up_to_rounding(own, library, rng):
     start = {"w": rng.standard_normal((4, 3))}
     found = []
     for rule in (own, library):

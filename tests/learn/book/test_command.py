@@ -18,7 +18,7 @@ def book(*words):
     return arguments.run(arguments)
 
 
-def test_the_command_prints_the_table_and_keeps_what_it_found(tmp_path, capsys):
+def test_the_command_prints_the_table_and_stores_the_results(tmp_path, capsys):
     out = tmp_path / "out"
     assert book("sgd", "adam-0.02", "--seeds", 2, "--epochs", 20, "--out", out) == 0
     said = capsys.readouterr().out
@@ -30,7 +30,7 @@ def test_the_command_prints_the_table_and_keeps_what_it_found(tmp_path, capsys):
     assert (out / "loss.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_the_same_folder_goes_on_where_it_stopped(tmp_path, capsys):
+def test_the_same_folder_continues_where_it_stopped(tmp_path, capsys):
     book("sgd", "--seeds", 1, "--epochs", 5, "--out", tmp_path)
     capsys.readouterr()
     book("sgd", "--seeds", 3, "--epochs", 5, "--out", tmp_path)
@@ -48,7 +48,7 @@ def test_folders_count_up(tmp_path, monkeypatch, capsys):
     assert "1/1" not in capsys.readouterr().out
 
 
-def test_fashion_rows_say_what_they_need(tmp_path, monkeypatch, capsys):
+def test_fashion_rows_print_which_files_they_need(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ARRAYNN_DATA", str(tmp_path))
     assert book("fashion-64", "--seeds", 1, "--out", tmp_path / "out") == 0
     assert "not run: needs the four files of Fashion-MNIST" in capsys.readouterr().out
@@ -58,7 +58,7 @@ def test_fashion_rows_say_what_they_need(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "said"), [(["adm"], "'adm' is none of"), (["--seeds", "-1"], "not an integer of at least 0")]
 )
-def test_wrong_words_are_answered(words, said, capsys):
+def test_wrong_arguments_are_refused(words, said, capsys):
     with pytest.raises(SystemExit):
         book(*words)
     assert said in capsys.readouterr().err
@@ -81,7 +81,7 @@ def test_the_longest_runs_come_first():
 
 
 @pytest.mark.thorough
-def test_processes_give_what_one_process_gives(monkeypatch, capsys):
+def test_several_processes_give_the_results_of_one(monkeypatch, capsys):
     jobs = [Job("sgd", "book", "numpy", 30), Job("l2", "1", "numpy", 30)]
     found = {}
     for limit in (1e9, 0.0):  # never, and always in processes
@@ -93,7 +93,7 @@ def test_processes_give_what_one_process_gives(monkeypatch, capsys):
     assert "2/2" in capsys.readouterr().out
 
 
-def test_ctrl_c_stops_the_processes_and_keeps_what_is_done(monkeypatch):
+def test_ctrl_c_stops_the_processes_and_keeps_finished_runs(monkeypatch):
     monkeypatch.setattr(pool, "IN_PROCESS_SECONDS", 0.0)
     finished = []
 
@@ -110,22 +110,22 @@ def test_ctrl_c_stops_the_processes_and_keeps_what_is_done(monkeypatch):
     assert threading.active_count() < 20
 
 
-def test_the_environment_is_as_it_was(monkeypatch):
+def test_the_environment_is_restored(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     before = dict(pool.os.environ)
-    with pool._environment(pool.ALONE):
+    with pool._environment(pool.WORKER_ENVIRONMENT):
         assert pool.os.environ["OMP_NUM_THREADS"] == pool.os.environ["MKL_NUM_THREADS"] == "1"
     assert dict(pool.os.environ) == before
 
 
-def test_how_far_it_is_is_told_now_and_then(monkeypatch, capsys):
+def test_progress_is_printed_now_and_then(monkeypatch, capsys):
     monkeypatch.setattr(pool, "LINE_SECONDS", 0.0)
     pool.run_all([Job("sgd", "book", "numpy", 200)], lambda result: None)
     assert "0 of 1 runs" in capsys.readouterr().out
 
 
-def test_the_command_line_knows_it(tmp_path, capsys):
+def test_the_command_line_has_the_book_command(tmp_path, capsys):
     from arraynn.cli import main
 
     assert main(["book", "sgd", "--seeds", "0", "--epochs", "0", "--quiet", "--out", str(tmp_path)]) == 0

@@ -15,7 +15,7 @@ def printed(figures):
 
 
 @pytest.mark.parametrize("row", [row for row in QUICK if not row.transcribed], ids=lambda row: row.name)
-def test_in_its_own_stream_a_run_prints_the_books_figures(row):
+def test_with_the_books_random_stream_a_run_prints_the_books_figures(row):
     result = run_row(row, "book", epochs=100)
     if row.data == "spiral":
         assert printed(result.start) == ("0.360", "1.099")
@@ -26,7 +26,7 @@ def test_in_its_own_stream_a_run_prints_the_books_figures(row):
 
 
 @pytest.mark.parametrize("name", ["sgd-0.85", "rmsprop-0.001", "binary", "sine"])
-def test_and_those_of_its_arithmetic_written_down_again(name):
+def test_a_run_prints_the_figures_of_the_books_program_run_today(name):
     row = next(row for row in ROWS if row.name == name)
     assert printed(run_row(row, "book", epochs=100).hundred) == printed(row.today_100)
 
@@ -39,7 +39,7 @@ def test_learning_rates_at_the_end_are_the_books_to_the_last_digit(row):
     assert rate_at(_optimizer(row, False).learning_rate, steps - 1) == pytest.approx(row.book.learning_rate, rel=1e-15)
 
 
-def test_the_rate_told_is_that_of_the_update_before():
+def test_the_reported_rate_is_that_of_the_last_update():
     result = run_row("sgd-decay-1e-2", epochs=3)
     assert (result.start.learning_rate, result.end.learning_rate) == (1.0, 1 / (1 + 0.01 * 2))
 
@@ -77,7 +77,7 @@ def test_seeds_take_the_librarys_blocks_and_differ():
     assert run_row(row, 1, epochs=20).end.loss in losses  # and each is itself again
 
 
-def test_seeds_run_on_another_backend_alike():
+def test_a_seed_gives_close_figures_on_another_backend():
     strict = run_row("adam-0.02", 0, epochs=10, backend="array_api_strict")
     assert strict.backend == "array_api_strict"
     assert strict.end.loss == pytest.approx(run_row("adam-0.02", 0, epochs=10).end.loss, rel=1e-4)
@@ -90,36 +90,36 @@ def test_dropout_draws_its_masks_from_the_stream():
     assert one.end != run_row(row, 0, epochs=5).end
 
 
-def test_curves_have_their_ends_and_at_most_two_hundred_points_more():
+def test_curves_have_both_ends_and_at_most_two_hundred_points():
     result = run_row("sgd", epochs=450)
     assert (result.curve[0].epoch, result.curve[-1].epoch, len(result.curve)) == (0, 450, 201)
     assert result.curve[-1].loss == result.end.loss
     assert result.epochs == 450
 
 
-def test_a_run_that_diverges_is_told():
+def test_a_run_that_diverges_is_reported():
     row = Row("wild", "SGD lr 1e30", learning_rate=1e30, samples=10)
     result = run_row(row, 0, epochs=50)
     assert "diverged" in result.problem
     assert result.end.loss is None
 
 
-def test_an_unknown_row_is_answered_with_those_there_are():
+def test_an_unknown_row_is_refused_with_the_list_of_rows():
     with pytest.raises(nn.errors.DataError, match=r"there is no row 'adm'; there are sgd, .*sine-64-0\.1"):
         run_row("adm")
 
 
-def test_fashion_rows_wait_for_their_files(tmp_path, monkeypatch):
+def test_fashion_rows_are_not_run_without_their_files(tmp_path, monkeypatch):
     monkeypatch.setenv("ARRAYNN_DATA", str(tmp_path))
     row = next(row for row in ROWS if row.data == "fashion")
     assert fashion_folder() is None
     assert "not run: needs the four files" in missing(row)
     assert missing(ROWS[0]) == ""
-    with pytest.raises(nn.errors.DataError, match="not there"):
+    with pytest.raises(nn.errors.DataError, match="is missing"):
         run_row(row)
 
 
-def test_fashion_rows_run_where_their_files_are(tmp_path, monkeypatch, rng):
+def test_fashion_rows_run_with_their_files(tmp_path, monkeypatch, rng):
     folder = tmp_path / "fashion_mnist"
     folder.mkdir()
     for part, n in (("train", 300), ("t10k", 40)):

@@ -64,7 +64,7 @@ def test_agreement_to_the_printed_digits_is_counted():
     assert "in 0 of 1 rows, not in l2" in notes.partition("learning rates")[2]
 
 
-def test_what_lies_far_off_is_told_with_its_reason():
+def test_large_differences_are_noted_with_their_reason():
     far = [result(seed, 0.5 + seed / 100, 0.9 + seed / 100) for seed in range(5)]
     notes = "\n".join(table(far).notes())
     assert "l2: the book is more than 3 standard deviations off (accuracy" in notes
@@ -76,7 +76,7 @@ def test_what_lies_far_off_is_told_with_its_reason():
     assert "standard deviations off (accuracy" not in "\n".join(table(near).notes())
 
 
-def test_the_distance_forgives_half_a_printed_digit():
+def test_the_distance_ignores_half_a_printed_digit():
     assert _distance(Line("r", "loss", 0.0, None, None, 0.0004, 0.0001, 5)) == 0
     assert _distance(Line("r", "loss", 0.5, None, None, 0.4, 0.05, 5)) == pytest.approx((0.1 - 0.0005) / 0.05)
     assert _distance(Line("r", "loss", 0.5, None, None, 0.4, 0.0, 5)) == math.inf
@@ -95,7 +95,7 @@ def test_rows_that_cannot_be_run_say_why(monkeypatch, tmp_path):
     assert "not run: needs the four files of Fashion-MNIST" in text
 
 
-def test_a_run_that_broke_off_is_told_and_left_out():
+def test_a_run_that_broke_off_is_noted_and_left_out():
     results = [
         result(0),
         result(1),
@@ -106,7 +106,7 @@ def test_a_run_that_broke_off_is_told_and_left_out():
     assert table(results).lines(ROW)[4].count == 2
 
 
-def test_every_row_has_its_cells_but_fashion():
+def test_every_row_but_fashion_has_recorded_figures():
     for row in ROWS:
         if row.data != "fashion":
             assert row.today.loss is not None, row.name
@@ -114,7 +114,7 @@ def test_every_row_has_its_cells_but_fashion():
             assert row.book.accuracy is not None, row.name
 
 
-def test_rows_have_names_of_their_own():
+def test_names_of_rows_are_unique():
     assert len({row.name for row in ROWS}) == len(ROWS) == 23
     assert isinstance(ROWS[0], Row)
 
@@ -131,7 +131,7 @@ def test_the_csv_has_every_figure_unrounded(tmp_path):
 # ---------------------------------------------------------------- what is kept of runs
 
 
-def test_results_come_back_as_they_were(tmp_path):
+def test_stored_results_are_read_back(tmp_path):
     results = [result("book"), result(0), Result("sgd", "1", "numpy", 5, 2.0, problem="diverged, at once")]
     store = Store(tmp_path)
     for one in results:
@@ -157,7 +157,7 @@ def test_a_broken_last_line_is_cut_away(tmp_path):
 # ---------------------------------------------------------------- the picture
 
 
-def test_a_loss_that_is_printed_as_0_has_no_place_on_a_logarithm():
+def test_a_loss_printed_as_0_is_left_out_on_a_logarithmic_axis():
     from arraynn.learn.book.picture import draw
 
     row = next(row for row in ROWS if row.name == "sine-64-0.1")

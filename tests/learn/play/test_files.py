@@ -10,7 +10,7 @@ import pytest
 
 import arraynn as nn
 from arraynn.learn.play import Session, load_table
-from arraynn.learn.play.files import opened
+from arraynn.learn.play.files import open_data
 from tests.learn.play.serving import ROOT
 
 ROWS = [(0.5, 10, "yes", 1.5), (1.5, 30, "no", 2.5), (2.5, 20, "yes", 0.25), (3.5, 0, "no", 4.75), (4.5, 5, "no", 3.5)]
@@ -59,36 +59,36 @@ def test_a_column_that_never_changes_is_zero(table, value):
 @pytest.mark.parametrize(("x", "target", "said"), [
     ("sise", "good", "has no column 'sise'; did you mean 'size'?; its columns are size, weight, good, price"),
     ("size,weight", "goood", "has no column 'goood'; did you mean 'good'?"),
-    ("good", "price", "column 'good' is not of numbers: 'yes' in row 2 of mine.csv"),
+    ("good", "price", "column 'good' must hold numbers, but has 'yes' in row 2 of mine.csv"),
     ("size,weight,price", "good", "x names 3 columns; the page draws 1 or 2"),
     ("size", "size", "must be different columns, got size, size"),
     ("size,size", "good", "must be different columns, got size, size, good"),
     (None, "good", "is a table: name its columns, --x a,b --target c, out of size, weight, good, price"),
     ("size", None, "is a table: name its columns"),
 ])  # fmt: skip
-def test_what_does_not_fit_is_one_line(table, x, target, said):
+def test_wrong_files_and_columns_give_one_line_of_error(table, x, target, said):
     with pytest.raises(nn.DataError) as error:
-        opened(str(table), x, target)
+        open_data(str(table), x, target)
     assert said in str(error.value)
     assert "mine.csv" in str(error.value) or "different" in said or "x names" in said
     assert "\n" not in str(error.value)
 
 
-def test_more_than_a_page_draws_is_refused(table):
+def test_more_classes_or_rows_than_the_page_draws_are_refused(table):
     table.write_text("a,b\n" + "".join(f"{i},{'abcdefghi'[i % 9]}\n" for i in range(90)), encoding="utf-8")
     with pytest.raises(nn.DataError, match="y holds classes 0 to 8; the page takes 0 to 7"):
-        opened(str(table), "a", "b")
+        open_data(str(table), "a", "b")
     table.write_text("a,b\n" + "1,x\n" * 20_001, encoding="utf-8")
     with pytest.raises(nn.DataError, match="has 20001 rows; the page draws 2 to 20000"):
-        opened(str(table), "a", "b")
+        open_data(str(table), "a", "b")
     table.write_text("a,b\n1,\n,x\n2,x\n", encoding="utf-8")
     with pytest.raises(nn.DataError, match="has 1 row with numbers in a and a b; at least 2 are needed"):
-        opened(str(table), "a", "b")
+        open_data(str(table), "a", "b")
 
 
 @pytest.mark.parametrize(("target", "targets"), [("good", "classes"), ("price", "values")])
 def test_the_program_of_a_table_gives_its_weights(table, target, targets):
-    made = Session(opened(str(table), "size,weight", target))
+    made = Session(open_data(str(table), "size,weight", target))
     assert made.targets == targets
     made.call("configure", {"settings": {"data": "file", "batch_size": 2, "layers": [{"units": 4, "dropout": 0.1}]}})
     made.call("step", {"count": 4})
@@ -106,10 +106,10 @@ def test_the_program_of_a_table_gives_its_weights(table, target, targets):
 
 @pytest.mark.parametrize(("arguments", "said"), [
     (["--x", "a"], "--data FILE.csv names the table"),
-    (["--data", "mine.npz", "--target", "a"], "name columns of a table; mine.npz is none"),
+    (["--data", "mine.npz", "--target", "a"], "name columns of a table; mine.npz is no table"),
     (["--data", "none.csv", "--x", "a", "--target", "b"], "none.csv: there is no such file"),
 ])  # fmt: skip
-def test_options_that_do_not_go_together_are_one_line(arguments, said):
+def test_options_that_exclude_each_other_give_one_line_of_error(arguments, said):
     command = [sys.executable, "-m", "arraynn", "play", "--no-browser", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
@@ -121,15 +121,15 @@ def test_options_that_do_not_go_together_are_one_line(arguments, said):
     ([0, 1, 9], "y_test holds classes 0 to 9; the page takes 0 to 7"),
     ([0.7, 1, 0], "y holds classes, y_test float64 values"),  # 0.7 was class 0
 ])  # fmt: skip
-def test_test_rows_are_checked_as_those_of_the_training_are(tmp_path, targets, said):
+def test_the_rows_of_a_test_set_are_checked_like_training_rows(tmp_path, targets, said):
     rows = {"x": np.zeros((6, 2)), "y": np.arange(6) % 2, "x_test": np.zeros((3, 2)), "y_test": np.asarray(targets)}
     np.savez(tmp_path / "mine.npz", **rows)
     with pytest.raises(nn.DataError, match=said):
-        opened(str(tmp_path / "mine.npz"))
+        open_data(str(tmp_path / "mine.npz"))
 
 
-def test_without_the_extra_its_name_is_said(tmp_path, monkeypatch):
+def test_without_polars_the_error_names_the_extra(tmp_path, monkeypatch):
     (tmp_path / "mine.csv").write_text("a,b\n1,x\n2,y\n", encoding="utf-8")
     monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(nn.DataError, match=r'pip install "arraynn\[tables\]"'):
-        opened(str(tmp_path / "mine.csv"), "a", "b")
+        open_data(str(tmp_path / "mine.csv"), "a", "b")

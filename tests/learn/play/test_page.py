@@ -84,14 +84,14 @@ CONTROLS = [
 
 
 @pytest.mark.parametrize(("selector", "value", "said"), CONTROLS, ids=str)
-def test_every_control_changes_what_it_says(tab, selector, value, said):
+def test_every_control_changes_its_setting(tab, selector, value, said):
     assert said not in code(tab)
     change(tab, selector, value)
     assert said in code(tab)
     assert no_problem(tab)
 
 
-def test_the_other_controls(tab):
+def test_the_other_controls_change_their_settings(tab):
     change(tab, "#data", "moons")
     change(tab, "#loss", "Focal")
     assert "nn.Focal()" in code(tab)
@@ -261,7 +261,7 @@ def test_divergence_names_step_and_layer(tab):
     assert tab.get_attribute("#train", "aria-pressed") == "false"
 
 
-def test_what_is_out_of_range_is_said_and_taken_back(tab):
+def test_a_value_out_of_range_is_reported_and_reset(tab):
     tab.fill("#samples", "99999")
     tab.press("#samples", "Enter")
     settle(tab)
@@ -290,7 +290,7 @@ def test_a_lesson_that_trains_nothing_opens_its_step(tab):
     assert "weight gradient[1, 0] = 2 · 1 + 5 · 2 + 2.7 · 3 = 20.1" in tab.text_content("#stages")
 
 
-def test_the_step_in_full_is_walked_by_keys_and_opens_where_it_was_clicked(tab):
+def test_the_explained_step_opens_at_the_click_and_is_navigated_by_keys(tab):
     tab.locator("#params button").nth(4).click()
     tab.wait_for_selector("#full[open]", **WAIT)
     assert "on '2.weight'" in tab.text_content("#stages .stage:not([hidden]) h2")
@@ -434,7 +434,7 @@ def test_with_reduced_motion_pictures_change_a_few_times_a_second(tab):
     assert min(gaps[1:]) >= 290
 
 
-def test_the_policy_is_in_force(tab):
+def test_the_content_security_policy_is_in_force(tab):
     seen = tab.evaluate("""async () => {
       const broken = [];
       document.addEventListener('securitypolicyviolation', e => broken.push(e.effectiveDirective));
@@ -489,7 +489,7 @@ def violations(tab) -> list:
     )
 
 
-def test_it_draws_while_it_trains_and_how_fast_is_told(tab):
+def test_the_page_draws_while_it_trains_and_shows_the_speed(tab):
     """A quarter of the steps of a bare fit and 50 ms between pictures are aimed at. Both depend on the machine and on
     what else it does, so they are printed; that it trains and draws at the same time is what must hold."""
     x, y = nn.datasets.spiral(100, 3)
@@ -512,7 +512,7 @@ def test_it_draws_while_it_trains_and_how_fast_is_told(tab):
         print(f"fit {bare:.0f} steps/s, the page {rate:.0f} ({rate / bare:.0%}), {gap:.1f} ms between pictures")
 
 
-def test_the_server_ends_by_its_button(chromium):
+def test_the_button_ends_the_server(chromium):
     running = started()
     context = chromium.new_context()
     page = context.new_page()

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import pytest
 
-from arraynn.learn.play.server import LARGEST, POLICY, SESSIONS
+from arraynn.learn.play.server import CONTENT_SECURITY_POLICY, MAX_BODY, MAX_SESSIONS
 from tests.learn.play.serving import ROOT, ended, started
 
 
@@ -50,14 +50,14 @@ def client(server):
     return made
 
 
-def test_the_page_is_served_under_its_policy(client):
+def test_the_page_is_served_with_its_content_security_policy(client):
     for path, kind in (("/", "text/html"), ("/play.js", "text/javascript"), ("/play.css", "text/css")):
         status, data, headers = client.request(path, "GET", b"")
         assert (status, headers["Content-Type"]) == (200, f"{kind}; charset=utf-8")
-        assert headers["Content-Security-Policy"] == POLICY
+        assert headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert data
-    assert "unsafe" not in POLICY
+    assert "unsafe" not in CONTENT_SECURITY_POLICY
     page = client.request("/", "GET", b"")[1].decode()
     assert not re.search(r"<style|<script(?![^>]*src=)|\sstyle=|\son\w+=", page)
 
@@ -70,7 +70,7 @@ def test_a_foreign_host_is_refused(client, host, method):
     assert client.request("/" if method == "GET" else "/call/hello", method, Host=host)[0] == 403
 
 
-def test_another_sites_page_is_refused_and_its_own_is_not(client):
+def test_requests_of_other_sites_are_refused(client):
     assert client.request(Origin="http://evil.example")[0] == 403
     assert client.request(Origin="null")[0] == 403
     assert client.request(Origin=f"http://127.0.0.1:{client.server.port}")[0] == 200
@@ -87,14 +87,14 @@ def test_without_the_token_nothing_is_done(client, token):
     "/../session.py", "/..%2fsession.py", "/%2e%2e/session.py", "//etc/passwd", "/static/play.js", "/session.py",
     "/./../server.py", "/play.js/..", "/index.html%00.js", "/http://127.0.0.1/", "/\\..\\session.py", "/x" * 5000,
 ])  # fmt: skip
-def test_no_path_leads_out_of_the_page(client, path):
+def test_no_path_leads_outside_the_served_folder(client, path):
     assert client.request(path, "GET", b"")[0] in (404, 414)
 
 
 @pytest.mark.parametrize(
     "name", ["", "nothing", "_train", "__init__", "begin", "weights", "call", "hello/x", "a b", "%C3%A9"]
 )
-def test_only_calls_can_be_called(client, name):
+def test_only_public_calls_can_be_called(client, name):
     path = "/call/" + name.replace(" ", "%20")
     assert client.request(path)[0] == 404
 
@@ -104,7 +104,7 @@ def test_only_calls_can_be_called(client, name):
     ('{"self": 1}', 400), ('{"name": 1, "x": 2}', 400), ("[" * 100_000, 400), (b"\xff\xfe", 400), ("9" * 10_000, 400),
     ('{"": 1}', 400),
 ], ids=lambda value: str(value)[:20])  # fmt: skip
-def test_a_body_that_is_not_understood_is_one_clear_answer(client, body, status):
+def test_a_malformed_body_gets_one_clear_error(client, body, status):
     got, data, _ = client.request("/call/code", body=body)
     assert got == status
     if status != 200:
@@ -112,12 +112,12 @@ def test_a_body_that_is_not_understood_is_one_clear_answer(client, body, status)
 
 
 @pytest.mark.parametrize(("headers", "status"), [
-    ({"Content-Length": str(LARGEST + 1)}, 413), ({"Content-Length": "99999999999999"}, 400),
+    ({"Content-Length": str(MAX_BODY + 1)}, 413), ({"Content-Length": "99999999999999"}, 400),
     ({"Content-Length": "-1"}, 400), ({"Content-Length": "x"}, 400), ({"Content-Length": ""}, 411),
     ({"Transfer-Encoding": "chunked"}, 411), ({"X-Session": ""}, 400), ({"X-Session": "a/b"}, 400),
     ({"X-Session": "a" * 65}, 400), ({"X-Session": "never-said-hello"}, 410),
 ], ids=str)  # fmt: skip
-def test_a_header_that_is_wrong_is_one_clear_answer(client, headers, status):
+def test_a_wrong_header_gets_one_clear_error(client, headers, status):
     got, data, _ = client.request("/call/code", body=b"", **headers)
     assert got == status
     assert json.loads(data)["error"]
@@ -134,7 +134,7 @@ def test_other_methods_are_not_allowed(client, method):
     b"GET " + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 200 + b"\r\n",
     b"GET / HTTP/1.1\r\nx: " + b"a" * 70_000 + b"\r\n\r\n",
 ], ids=lambda raw: str(raw[:20]))  # fmt: skip
-def test_what_is_no_request_gets_an_error_or_nothing_and_the_server_lives(client, raw):
+def test_bytes_that_are_not_a_request_do_not_stop_the_server(client, raw):
     with socket.create_connection(("127.0.0.1", client.server.port), timeout=20) as wire:
         wire.sendall(raw)
         wire.shutdown(socket.SHUT_WR)
@@ -159,8 +159,8 @@ def test_two_tabs_are_two_sessions(server):
     assert one.call("step", count=1)[1]["epoch"] == 4
 
 
-def test_the_oldest_session_goes_and_is_told_so(server):
-    clients = [Client(server, f"many{i}") for i in range(SESSIONS + 1)]
+def test_the_oldest_session_is_closed_and_its_tab_informed(server):
+    clients = [Client(server, f"many{i}") for i in range(MAX_SESSIONS + 1)]
     for made in clients:
         made.call("hello")
     status, answer = clients[0].call("code")
@@ -169,7 +169,7 @@ def test_the_oldest_session_goes_and_is_told_so(server):
     assert clients[1].call("code")[0] == 200
 
 
-def test_the_model_comes_as_bytes(client, tmp_path):
+def test_the_model_is_sent_as_bytes(client, tmp_path):
     import arraynn as nn
 
     client.call("step", count=2)
@@ -198,7 +198,7 @@ def _own_address() -> str:
 
 
 @pytest.mark.parametrize("way", ["quit", signal.SIGTERM, signal.SIGINT])
-def test_it_ends_when_it_is_asked(way):
+def test_the_server_ends_on_request(way):
     running = started()
     client = Client(running)
     client.call("hello")
@@ -210,7 +210,7 @@ def test_it_ends_when_it_is_asked(way):
     ended(running)
 
 
-def test_a_file_is_offered_and_taken(tmp_path):
+def test_a_data_file_is_listed_and_opened(tmp_path):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "mine.npz", x=rng.standard_normal((30, 2)), y=rng.integers(0, 4, 30))
     running = started("--data", str(tmp_path / "mine.npz"))
@@ -229,7 +229,7 @@ def test_a_file_is_offered_and_taken(tmp_path):
     (["--data", "none.npz"], "no such file"),
     (["--backend", "nothing"], "nothing"),
 ], ids=str)  # fmt: skip
-def test_a_wrong_command_is_one_line(arguments, said):
+def test_a_wrong_command_prints_one_line_of_error(arguments, said):
     done = subprocess.run(
         [sys.executable, "-m", "arraynn", "play", "--no-browser", *arguments],
         cwd=ROOT, capture_output=True, text=True, timeout=60,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import arraynn as nn
 from arraynn.learn.play import File, Session, advance
 from arraynn.learn.play.export import expression
-from arraynn.learn.play.presets import PRESETS, worked
+from arraynn.learn.play.presets import PRESETS, worked_example
 from arraynn.learn.play.settings import ACTIVATIONS, DATA, LOSSES, OPTIMIZERS, SCHEDULES
 
 ROOT = Path(__file__).parents[3]
@@ -164,12 +164,12 @@ def test_history_is_that_of_fit():
     nn.SGD(nn.OneCycle(0.1, steps=10), momentum=0.9, nesterov=True),
     nn.SoftmaxCrossEntropy(label_smoothing=0.1), nn.Quantile(0.9), nn.BatchNorm(), nn.Focal(alpha=None),
 ], ids=repr)  # fmt: skip
-def test_an_expression_is_what_it_was_made_of(thing):
+def test_evaluating_an_expression_gives_the_original_object(thing):
     assert eval(expression(thing), {"nn": nn}) == thing
 
 
 @pytest.mark.parametrize("backend", ["array_api_strict", "torch", "jax"])
-def test_a_session_lives_on_other_backends_too(backend):
+def test_a_session_runs_on_other_backends(backend):
     pytest.importorskip(backend)
     here, there = Session(), Session(backend=backend)
     layers = [
@@ -226,7 +226,7 @@ def test_every_loss_trains(data, loss):
 
 
 @pytest.mark.parametrize("data", DATA)
-def test_every_data_set_shows_its_points_and_its_answers(data):
+def test_every_data_set_shows_its_points_and_predictions(data):
     made = session(data=data)
     state = made.state()
     assert len(state["points"]) == len(made.x)
@@ -323,7 +323,7 @@ def test_a_preset_gives_the_numbers_that_its_lesson_states(name):
 @pytest.mark.parametrize("name", [name for name, one in PRESETS.items() if not one.settings])
 def test_the_other_presets_explain_their_lessons_numbers(name):
     text = next((ROOT / "examples").glob(f"{name}_*.py")).read_text(encoding="utf-8")
-    stages = worked(name).stages
+    stages = worked_example(name).stages
     numbers = [value for stage in stages for value in _leaves(stage)]
     digits = {"01": "0.00071401", "02": "0.333332", "04": "20.10", "05": "11", "06": "-0.4762", "07": "466.56"}
     digits |= {"08": "0.1333", "16": "0.6439"}
@@ -372,7 +372,7 @@ def _leaves(value):
     ("step", {"count": 0}), ("step", {"count": 10_001}), ("step", {"count": 1.5}), ("show", {"layer": 1}),
     ("show", {"layer": -1}), ("explain", {"rows": 9}), ("preset", {"name": "99"}), ("preset", {"name": {}}),
 ], ids=str)  # fmt: skip
-def test_what_cannot_be_is_refused_and_changes_nothing(call, arguments):
+def test_bad_arguments_are_refused_and_change_nothing(call, arguments):
     made = session()
     before, started = made.weights, made.settings
     with pytest.raises(nn.DataError) as error:
@@ -384,7 +384,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(call, arguments):
 
 
 @pytest.mark.parametrize("name", ["begin", "__init__", "weights", "redo", "nothing", "call", "_train"])
-def test_only_calls_can_be_called(name):
+def test_only_public_calls_can_be_called(name):
     with pytest.raises(LookupError):
         session().call(name, {})
 
@@ -392,7 +392,7 @@ def test_only_calls_can_be_called(name):
 # ---------------------------------------------------------------- taken away
 
 
-def test_the_saved_model_is_the_pages(tmp_path):
+def test_the_saved_model_has_the_weights_of_the_page(tmp_path):
     made = session()
     made.call("step", {"count": 5})
     (tmp_path / "model.safetensors").write_bytes(made.call("save", {}))
@@ -401,7 +401,7 @@ def test_the_saved_model_is_the_pages(tmp_path):
     assert loaded.history == made.model.history
 
 
-def test_the_film_ends_with_the_pages_weights(tmp_path):
+def test_the_film_ends_with_the_weights_of_the_page(tmp_path):
     image = pytest.importorskip("PIL.Image")
     made = session(batch_size=16)
     made.call("step", {"count": 9})

@@ -7,38 +7,38 @@ import json
 import pytest
 
 from arraynn.learn.play.session import Session
-from arraynn.learn.play.worker import Desk
+from arraynn.learn.play.worker import TabSession
 
 
-def ask(desk, name, **given):
-    return json.loads(desk.call(name, json.dumps(given)))
+def ask(tab, name, **given):
+    return json.loads(tab.call(name, json.dumps(given)))
 
 
-def test_a_call_answers_what_the_session_does():
-    desk, session = Desk(), Session()
-    first = ask(desk, "hello")["result"]
+def test_a_call_returns_the_result_of_the_session():
+    tab, session = TabSession(), Session()
+    first = ask(tab, "hello")["result"]
     assert first["presets"].keys() == session.call("hello", {})["presets"].keys()
     settings = {"samples": 10, "layers": [{"units": 3}]}
-    assert ask(desk, "configure", settings=settings)["result"] == _plain(
+    assert ask(tab, "configure", settings=settings)["result"] == _plain(
         session.call("configure", {"settings": settings})
     )
-    assert ask(desk, "step", count=3)["result"] == _plain(session.call("step", {"count": 3}))
-    assert ask(desk, "code")["result"] == session.call("code", {})
+    assert ask(tab, "step", count=3)["result"] == _plain(session.call("step", {"count": 3}))
+    assert ask(tab, "code")["result"] == session.call("code", {})
 
 
 def _plain(value):
     return json.loads(json.dumps(value))
 
 
-def test_hello_begins_anew():
-    desk = Desk()
-    ask(desk, "step", count=2)
-    assert ask(desk, "hello")["result"]["step"] == 0
+def test_hello_starts_a_new_session():
+    tab = TabSession()
+    ask(tab, "step", count=2)
+    assert ask(tab, "hello")["result"]["step"] == 0
 
 
-def test_a_file_comes_as_bytes():
-    desk = Desk()
-    found = desk.call("save", "{}")
+def test_a_file_is_returned_as_bytes():
+    tab = TabSession()
+    found = tab.call("save", "{}")
     assert isinstance(found, bytes)
     assert b"arraynn" in found
 
@@ -53,9 +53,9 @@ def test_a_file_comes_as_bytes():
     ("step", "[", "JSONDecodeError"),
     ("step", "3", "mapping"),
 ])  # fmt: skip
-def test_what_cannot_be_done_is_an_answer_too(name, given, said):
-    desk = Desk()
-    found = json.loads(desk.call(name, given))
+def test_an_impossible_call_returns_an_error_message(name, given, said):
+    tab = TabSession()
+    found = json.loads(tab.call(name, given))
     assert found.keys() == {"error"}
     assert said in found["error"]
-    assert ask(desk, "step")["result"]["step"] == 1
+    assert ask(tab, "step")["result"]["step"] == 1

@@ -1,4 +1,4 @@
-// Pictures on canvases, from what the session answers.
+// Draws images on canvases from the data that the session sends.
 const COLOURS = ["#0072B2", "#E69F00", "#C2407E", "#009E73", "#D55E00", "#56B4E9", "#8C6BB1", "#B8A000"];
 const RGB = COLOURS.map(c => [1, 3, 5].map(i => parseInt(c.slice(i, i + 2), 16)));
 const PALE = RGB.map(c => c.map(v => 255 - 0.45 * (255 - v)));
@@ -10,7 +10,7 @@ export function bytes(text) {
 }
 export const floats = text => new Float32Array(bytes(text).buffer);
 const small = document.createElement("canvas"), inks = {};
-export function restyle() {  // read once, as asking at each picture would lay the page out each time
+export function restyle() {  // read once: reading styles for each image would force a layout each time
   const found = getComputedStyle(document.documentElement);
   for (const name of ["--ink", "--faint", "--card", "--accent"]) inks[name] = found.getPropertyValue(name).trim();
 }
@@ -49,7 +49,7 @@ export function answers(canvas, frame, points) {
   }
 }
 
-export function heights(points) {  // of a curve through points (x, y): what its canvas shows
+export function heights(points) {  // the vertical range of a canvas that shows a curve through points (x, y)
   const y = points.map(p => p[1]), low = Math.min(...y), high = Math.max(...y), edge = 0.15 * (high - low || 1);
   return [low - edge, high + edge];
 }
@@ -86,7 +86,7 @@ export function lines(canvas, series, log) {  // series: [{ points: [[x, y]], co
 
 export function signed(canvas, text, shape) {
   const v = new Int8Array(bytes(text).buffer), rows = shape.length === 2 ? shape[0] : 1, columns = v.length / rows;
-  const tall = rows > columns, wide = tall ? rows : columns, high = tall ? columns : rows;  // lie down what stands
+  const tall = rows > columns, wide = tall ? rows : columns, high = tall ? columns : rows;  // draw a tall matrix transposed
   canvas.width = wide; canvas.height = high;
   const at = i => tall ? v[(i % wide) * columns + Math.floor(i / wide)] : v[i];
   canvas.getContext("2d").drawImage(image(wide, high, i => { const s = at(i) / 127, c = s > 0 ? PLUS : MINUS; return c.map(n => 255 - Math.abs(s) * (255 - n)); }), 0, 0);

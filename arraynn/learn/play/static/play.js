@@ -5,24 +5,24 @@ import { wire } from "./steps.js";
 const $ = id => document.getElementById(id);
 const engine = connected(text => { $("about").textContent = text; });
 const parts = document.querySelectorAll("body > header .run, main, #code");
-for (const part of parts) part.inert = true;  // until there is an answer
+for (const part of parts) part.inert = true;  // until the session has answered
 $("quit").hidden = !engine.remote; $("exact").hidden = !engine.remote; $("close-to").hidden = engine.remote;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const SPEEDS = [[1, 1000, "1 step a second"], [1, 250, "4 steps a second"], [1, 0, "1 step a picture"], [4, 0, "4 steps a picture"],
   [16, 0, "16 steps a picture"], [64, 0, "64 steps a picture"], [0, 0, "as fast as it can"]];
 const state = { running: false, settings: null, frame: null, points: [], loss: [], metric: [], rate: [], fresh: [], preset: "", stride: 1 };
 const stats = { calls: 0, pending: 0, steps: 0, gaps: [], began: 0 };
-window.play = { state, stats };  // what tests look at
+window.play = { state, stats };  // read by tests
 let chain = Promise.resolve(), said = 0, choices, first;
 
-function ask(name, given) {  // one call after the other
+function ask(name, given) {  // calls run one after the other
   stats.calls++; stats.pending++;
   const answer = chain.then(() => engine.call(name, given));
   chain = answer.catch(() => {}).then(() => { stats.pending--; });
   return answer;
 }
 const show = v => v == null ? "–" : Math.abs(v) >= 1e4 || (v && Math.abs(v) < 1e-3) ? v.toExponential(2) : v.toFixed(3);
-function say(text) {  // to those who do not see; at most once a second
+function say(text) {  // for screen readers, at most once a second
   if (performance.now() - said < 1000) return;
   said = performance.now(); $("status").textContent = text;
 }
@@ -68,7 +68,7 @@ function controls() {
   const flat = state.frame.extent.length === 2;
   $("brush-label").hidden = flat || targets() === "values"; $("first").textContent = flat ? "x" : "x[0]"; $("second").textContent = flat ? "y" : "x[1]";
 }
-function own(place, known) {  // a rule's own hyperparameters
+function own(place, known) {  // hyperparameters of an optimizer, a schedule or a loss
   $(place).replaceChildren(...Object.entries(known).map(([name, usual]) => {
     const flag = typeof usual === "boolean", value = state.settings[place][name] ?? usual, input = box(flag ? "checkbox" : "number", value, { step: "any", id: `${place}-${name}` });
     input.onchange = guard(() => set({ [place]: { ...state.settings[place], [name]: flag ? input.checked : input.value === "" ? null : +input.value } }));
@@ -123,7 +123,7 @@ function receive(frame) {
     if (epoch % state.stride) return;
     state.loss.push([epoch, value]); state.metric.push([epoch, metric[i]]); state.rate.push([epoch, frame.history.learning_rate[i]]);
   });
-  while (state.loss.length > 2000) {  // every second one stays
+  while (state.loss.length > 2000) {  // keep every second point
     state.stride *= 2;
     for (const name of ["loss", "metric", "rate"]) state[name] = state[name].filter(p => p[0] % state.stride === 0);
   }
@@ -222,7 +222,7 @@ async function loop() {
     const now = performance.now(), detail = now - detailed > 200, pause = still.matches ? 300 : SPEEDS[+$("speed").value][1];
     const frame = await (next || more(detail));
     if (detail) detailed = now;
-    next = state.running && !pause && !document.hidden && !frame.diverged ? more(detail) : null;  // trains while this one is drawn
+    next = state.running && !pause && !document.hidden && !frame.diverged ? more(detail) : null;  // train the next frame while this one is drawn
     if (next) next.catch(() => {});
     stats.steps += Math.max(0, frame.step - state.frame.step);
     receive(frame);
@@ -282,7 +282,7 @@ $("answers").onclick = guard(event => {
 });
 $("adding").onsubmit = event => { event.preventDefault(); guard(() => add(+$("point0").value, +$("point1").value))(); };
 
-// What can be taken away, and the step in full.
+// Downloads, copies, and the step in full.
 
 function give(data, name, type) {
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(new Blob([data], { type })), download: name });

@@ -1,4 +1,4 @@
-"""What the commands share in speaking: tables, notes of the library, and how to fall silent."""
+"""Output that all commands share: tables of figures, the library's log messages, one-line warnings."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from ..training.progress import short
 
 
 class UsageError(Exception):
-    """The command line asks for something that cannot be: exit code 2."""
+    """The command line is invalid: exit code 2."""
 
 
 def figure_table(lines: Sequence[tuple[str, str, Mapping[str, str]]]) -> str:
-    """A table of figures: of each line its name, its number of rows or "", and {figure: text}. A figure that a line
-    does not have is an empty cell.
+    """A table of figures. lines : for each line its name, its number of rows or "", and {figure: text}.
+
+    A figure that a line does not have is an empty cell.
 
     >>> print(figure_table([("training", "80", {"R²": "0.9", "MAE": "3"}), ("mean, on test", "", {"R²": "0"})]))
                    rows   R²  MAE
@@ -34,35 +35,37 @@ def figure_table(lines: Sequence[tuple[str, str, Mapping[str, str]]]) -> str:
     return table(rows, right=range(1, len(rows[0])))
 
 
-#: figures of which 1 is the best, so that a small value is as good as 0
+#: figures whose best value is 1: a value near 0 is printed without an exponent
 SHARES = ("accuracy", "R²", "r2")
 
 
 def figure_text(value: float, name: str = "") -> str:
-    """A figure in a table: as in the lines of training, but a large one, such as an error in dollars, has no exponent,
-    nor has a small one whose name is one of SHARES.
+    """A figure as text for a table.
+
+    It looks as in the progress lines of training, but without an exponent for large values, such as errors in dollars,
+    and for small values of a figure in SHARES.
 
     >>> figure_text(0.93456), figure_text(123456.7), figure_text(-8.7e-4), figure_text(-8.7e-4, "R²")
     ('0.9346', '123,457', '-8.70e-04', '-0.0009')
     """
     if name in SHARES and abs(value) < 1e-3:
-        return f"{round(value, 4) + 0.0:.4f}"  # plus 0: without the sign of -0.0
+        return f"{round(value, 4) + 0.0:.4f}"  # adding 0.0 removes the sign of -0.0
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else short(value)
 
 
-def silence() -> None:
-    """Send standard output nowhere, after its reader has gone; Python would complain of it at exit."""
+def discard_output() -> None:
+    """Discard standard output after its reader has closed the pipe, so that Python reports no error at exit."""
     with suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 @contextmanager
-def warnings_in_a_line(command: str) -> Iterator[None]:
-    """While it lasts, a warning is one line on standard error, without the place in the source that gave it.
+def one_line_warnings(command: str) -> Iterator[None]:
+    """Within the context, a warning is printed as one line on standard error, without its place in the source.
 
-    Each `DataWarning` is shown, also one that was given before.
+    Each `DataWarning` is shown, even if it is repeated.
     """
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
@@ -74,22 +77,24 @@ def warnings_in_a_line(command: str) -> Iterator[None]:
         yield
 
 
-class _Notes(logging.Handler):
+class _PrintHandler(logging.Handler):
+    """Prints each log message as a line."""
+
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        if not text.startswith("backend 'auto'"):  # the command tells which backend, and why, in its own words
+        if not text.startswith("backend 'auto'"):  # the commands print the backend and the reason themselves
             print(text, flush=True)
 
 
 @contextmanager
-def notes_shown(shown: bool) -> Iterator[None]:
-    """While it lasts, what the library logs (a download, a step too small for a GPU) is printed, a line each."""
-    logger, notes = logging.getLogger("arraynn"), _Notes() if shown else logging.NullHandler()
+def log_printed(enabled: bool) -> Iterator[None]:
+    """Within the context, print the library's log messages (a download, a step too small for a GPU), a line each."""
+    logger, handler = logging.getLogger("arraynn"), _PrintHandler() if enabled else logging.NullHandler()
     before = logger.level
-    logger.addHandler(notes)
+    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        logger.removeHandler(notes)
+        logger.removeHandler(handler)
         logger.setLevel(before)
