@@ -121,8 +121,7 @@ def test_a_step_asks_no_more_than_is_said_and_waits_for_nothing(
 ) -> None:
     lane = cupy_peer.Peer(replace(DENSE[name], rows=16), variant="kernels", backend=gpu)
     found = launches.of_a_step(lane, asked)
-    # the last is the loss with its penalty, which is no part of the compiled step
-    assert found.kernels == {"matmul": products, "fused kernel": ours, "generated kernel": 1, "add": 1}
+    assert found.kernels == {"matmul": products, "fused kernel": ours, "generated kernel": 1}
     assert found.kernels.total() <= gpu_bench.MOST[name]
     assert found.row[1:] == ["0", "0", "0"]
     assert "more than" not in gpu_bench.named(DENSE[name], "arraynn-kernels", found)
@@ -145,11 +144,11 @@ def test_a_step_as_a_graph_is_two_launches_and_stays_so_after_a_reset(gpu: Any, 
     lane = cupy_peer.Peer(work, backend=gpu)
     for _ in range(2):
         found = launches.of_a_step(lane, asked)
-        assert found.kernels == {"load": 1, "graph": 1, "add": 1}  # the last is the loss with its penalty
+        assert found.kernels == {"load": 1, "graph": 1}
     lane.reset()
     with lane.training():
         lane.steps(1)
-    assert [call.function for call in recording.CALLS if not call.free][-3:] == ["load", "graph", "add"]
+    assert [call.function for call in recording.CALLS if not call.free][-2:] == ["load", "graph"]
 
 
 def test_a_profile_is_sorted_into_kernels_copies_and_waits() -> None:

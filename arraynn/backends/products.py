@@ -30,8 +30,8 @@ TILE = 1 << 24
 #: the most tiles of a product
 MOST = 16
 
-#: rows or columns, of which a tile has a multiple: kernels of BLAS take about as many at a time. With 64, a batch of 200
-#: rows was cut at a third
+#: rows or columns, of which a tile has a multiple: kernels of BLAS take about as many at a time. With 64, a batch of
+#: 200 rows was cut at a third
 UNIT = 32
 
 #: the period of the random numbers in a trial, a prime: repeated, they line up with no row

@@ -304,9 +304,7 @@ def finish_of(
 
 def whole_loss(logs: dict[str, Any]) -> dict[str, Any]:
     """The logs with loss = data_loss + penalty before them."""
-    data_loss, penalty = logs["data_loss"], logs["penalty"]
-    none = isinstance(penalty, float) and penalty == 0  # of a network without penalties: nothing is added
-    return {"loss": data_loss if none else data_loss + penalty, **logs}
+    return {"loss": logs["data_loss"] + logs["penalty"], **logs}
 
 
 def placed(network: LayerLike, params: Nest, x: Nest, key: Key | None) -> tuple[Nest, Any]:
