@@ -25,7 +25,7 @@ from sklearn import datasets
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from arraynn.cli._arguments import parser
-from arraynn.cli._table_figures import baselines, score, wide
+from arraynn.cli._table_figures import baselines, one_hot, score
 from arraynn.cli._train import run_once
 
 SETS = {"iris": "csv", "wine": "parquet", "breast_cancer": "xlsx", "diabetes": "csv", "houses": "csv"}
@@ -89,7 +89,7 @@ def scores(path, target, seed, folder):
     assert not why, why
     linear = next(key for key in beside if key in ("ridge", "logistic"))
     found["linear"] = beside[linear][""][name]
-    prediction = _network(encoding, sets["training"], seed).predict(wide(encoding, sets["test"][0]))
+    prediction = _network(encoding, sets["training"], seed).predict(one_hot(encoding, sets["test"][0]))
     own = encoding.decode(prediction) if encoding.classes is None else prediction
     found[NETWORK] = score(encoding, sets["test"][1], own)
     return found
@@ -100,7 +100,7 @@ def _network(encoding, training, seed):
     kind = MLPRegressor if encoding.classes is None else MLPClassifier
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of 200 epochs, its default, that may not suffice
-        return kind(random_state=seed).fit(wide(encoding, training[0]), np.asarray(training[1]))
+        return kind(random_state=seed).fit(one_hot(encoding, training[0]), np.asarray(training[1]))
 
 
 def main():

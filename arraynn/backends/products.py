@@ -103,8 +103,12 @@ def _edges(size: int, count: int) -> list[int]:
 
 
 def _random(shape: tuple[int, int], dtype: np.dtype, order: str, seed: int) -> np.ndarray:
-    numbers = np.random.default_rng(seed).standard_normal(PERIOD).astype(dtype)
-    return np.resize(numbers, math.prod(shape)).reshape(shape, order=order)  # type: ignore[call-overload]
+    return np.resize(_numbers(dtype, seed), math.prod(shape)).reshape(shape, order=order)  # type: ignore[call-overload]
+
+
+@lru_cache(maxsize=4)
+def _numbers(dtype: np.dtype, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(PERIOD).astype(dtype)
 
 
 def _same(a: Any, b: Any, whole: np.ndarray, tiling: Tiling, beside: list[Callable[[], Any]]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -56,7 +57,8 @@ def as_array(what: str, values: Any) -> Array:
 
 def unmasked(what: str, values: Any) -> None:
     """Raise DataError where some of the values are masked."""
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+    masked = sys.modules.get("numpy.ma")  # NumPy imports it when it is first asked for; there is no such array before
+    if masked is not None and isinstance(values, masked.MaskedArray) and masked.is_masked(values):
         raise DataError(f"{what} is a masked array; fill what is masked, as by {what}.filled(0), or drop such rows")
 
 

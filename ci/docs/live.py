@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from arraynn.learn.play.server import FOLDERS, KINDS, POLICY  # noqa: E402
+from arraynn.learn.play.server import CONTENT_SECURITY_POLICY, FOLDERS, MIME_TYPES  # noqa: E402
 
 #: Pyodide 0.27.7, as npm has it
 CORE = {
@@ -31,9 +31,9 @@ ARRAY_API_COMPAT = (
     "0464934d7d5f1e9b728b2e248da52400630b1fcb46b70073eab3c7ae084290aa",
 )
 #: the server's, which here stands in the page itself (where frame-ancestors would mean nothing), and what Pyodide needs
-PAGE_POLICY = POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'").replace(
-    "; frame-ancestors 'none'", ""
-)
+PAGE_POLICY = CONTENT_SECURITY_POLICY.replace(
+    "script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'"
+).replace("; frame-ancestors 'none'", "")
 
 
 def main(site, files):
@@ -43,7 +43,7 @@ def main(site, files):
     (page / "pyodide").mkdir(parents=True)
     for folder in FOLDERS:
         for file in folder.iterdir():
-            if file.suffix in KINDS:
+            if file.suffix in MIME_TYPES:
                 shutil.copy(file, page)
     html = (page / "index.html").read_text(encoding="utf-8")
     first = '<meta charset="utf-8">\n'

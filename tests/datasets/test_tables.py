@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import arraynn as nn
 from arraynn.cli import main
-from arraynn.datasets.tables import Texts, read_table
+from arraynn.datasets.tables import TextColumn, read_table
 from arraynn.encoding import Column
 from tests.datasets.strange_tables import LONG, READ, REFUSED
 
@@ -75,7 +75,7 @@ def texts():
 @example(["1.e5", ".5", "5.", "+.5e+3", "1,5", "1.5,5", " 1", "١", "infinity", "nan", "1e400", None, ""], ".")
 def test_polars_columns_equal_the_reference_columns(values, decimal):
     slow = Column("text", np.asarray([*values, None], object)[:-1])
-    fast = Texts("text", pl.Series(values, dtype=pl.String))
+    fast = TextColumn("text", pl.Series(values, dtype=pl.String))
     for one, other in zip(slow.numbers(decimal), fast.numbers(decimal), strict=True):
         np.testing.assert_array_equal(one, other)
     assert list(slow.texts()) == list(fast.texts())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import arraynn as nn
-from arraynn.learn.play.server import FOLDERS, KINDS
+from arraynn.learn.play.server import FOLDERS, MIME_TYPES
 from tests.learn.play.conftest import absent, watched
 from tests.learn.play.serving import ROOT
 from tests.learn.play.test_page import change, code, no_problem, settle, train_for_a_while, violations
@@ -225,7 +225,7 @@ def test_where_python_cannot_be_loaded_the_page_says_why(context, live):
 def test_the_page_equals_that_of_the_server_except_for_two_lines(live):
     for folder in FOLDERS:
         for file in folder.iterdir():
-            if file.suffix in KINDS and file.name != "index.html":
+            if file.suffix in MIME_TYPES and file.name != "index.html":
                 assert (live[0] / file.name).read_bytes() == file.read_bytes()
     given = (FOLDERS[0] / "index.html").read_text("utf-8").splitlines()
     more = [line for line in (live[0] / "index.html").read_text("utf-8").splitlines() if line not in given]
