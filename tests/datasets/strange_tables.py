@@ -112,9 +112,9 @@ REFUSED = [
     ("nothing.csv", b"", "FILE is empty"),
     ("newlines.csv", b"\n\n\n", "FILE is empty"),
     ("bom_alone.csv", codecs.BOM_UTF8, "FILE is empty"),
-    ("names_alone.csv", b"a,b,y\n", "FILE has a row of names and no rows below it"),
-    ("names_without_end.csv", b"a,b,y", "FILE has a row of names and no rows below it"),
-    ("no_names.csv", b"1,2,3\n4,5,6\n", "FILE: its first row, 1, 2, 3, holds numbers where names belong; add them"),
+    ("names_alone.csv", b"a,b,y\n", "FILE has no rows below its row of names"),
+    ("names_without_end.csv", b"a,b,y", "FILE has no rows below its row of names"),
+    ("no_names.csv", b"1,2,3\n4,5,6\n", "FILE: its first row, 1, 2, 3, holds numbers; add a row of column names"),
     ("twice.csv", b"a,a,y\n1,2,3\n", "FILE has 2 columns named 'a'; give each its own name"),
     ("twice_by_spaces.csv", b"a, a,y\n1,2,3\n", "FILE has 2 columns named 'a'; give each its own name"),
     ("long_row.csv", b"a,b,y\n1,x,2\n3,z,4,5\n", "FILE: row 3 has 4 cells, the row of names has 3"),
@@ -158,12 +158,12 @@ REFUSED = [
     (
         "no_columns.csv",
         b"y\n1.5\n2.5\n3.5\n4.5\n5.5\n6\n",
-        "no column is left to learn from: the table has only the target",
+        "no column is left as an input: the table has only the target",
     ),
     (
         "only_constants.csv",
         b"a,y\n" + b"7,1.5\n7,2.5\n" * 9,
-        "no column is left to learn from: 'a', left out: constant, 7",
+        "no column is left as an input: 'a', left out: constant, 7",
     ),
     (
         "not_packed.csv.gz",

@@ -223,7 +223,7 @@ def test_given_separator_and_encoding_are_used(tmp_path):
     with pytest.raises(nn.DataError, match="is not in utf-8; try --encoding cp1252"):
         read_table(tmp_path / "l.csv", encoding="utf8")
     (tmp_path / "t.pdf").write_bytes(b"%PDF")
-    with pytest.raises(nn.DataError, match=r"t\.pdf ends in none of \.csv, \.tsv"):
+    with pytest.raises(nn.DataError, match=r"t\.pdf has none of the endings \.csv, \.tsv"):
         read_table(tmp_path / "t.pdf")
     with pytest.raises(nn.DataError, match="there is no such file"):
         read_table(tmp_path / "none.csv")
@@ -235,7 +235,7 @@ def test_without_polars_one_line_names_the_extra(tmp_path, monkeypatch, capsys):
     assert main(["train", str(tmp_path / "t.csv"), "--target", "y", "--out", str(tmp_path / "out")]) == 1
     told = capsys.readouterr().err
     assert told.count("\n") == 1
-    assert 'pip install "arraynn[tables]" brings it' in told
+    assert 'pip install "arraynn[tables]" installs it' in told
     assert not (tmp_path / "out").exists()
 
 
