@@ -48,7 +48,7 @@ def dropout_with_two_masks(x):
 
 caught(dropout_with_two_masks, put([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]))
 # > dropout_with_two_masks: dx is wrong, at 4 of 8 elements, most at [1, 0]: expected 0, got -2.627 (x[1, 0] = 5)
-# >   right or zero, element by element: is a mask made from the wrong array?
+# >   each element is right or zero: is a mask made from the wrong array?
 
 # %% [markdown]
 # The full model on the spiral. The book trains it 10,001 epochs on 1000 points a class; here it is 1,001 epochs on 100

@@ -96,5 +96,5 @@ def dense_with_mean(x, w, b):
 
 caught(dense_with_mean, x, w, b)
 # > dense_with_mean: db is wrong, at 3 of 3 elements, most at [1]: expected 3.313, got 1.104 (b[1] = 3)
-# >   it is off by a constant factor 0.3333, 1 / the number of rows: is a mean taken for a sum?
+# >   it is off by a constant factor 0.3333, 1 / the number of rows: is it a mean instead of a sum?
 # >   (dx, dw: right)

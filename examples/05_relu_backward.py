@@ -71,7 +71,7 @@ def relu_masked_by_dy(x):
 
 caught(relu_masked_by_dy, z)
 # > relu_masked_by_dy: dx is wrong, at 7 of 12 elements, most at [1, 1]: expected 0, got 1.413 (x[1, 1] = -7)
-# >   right or zero, element by element: is a mask made from the wrong array?
+# >   each element is right or zero: is a mask made from the wrong array?
 
 
 # %% [markdown]

@@ -63,7 +63,7 @@ def cross_entropy_without_n(p):
 caught(cross_entropy_without_n, p)
 # > cross_entropy_without_n: dp is wrong, at 3 of 9 elements, most at [1, 1]: expected -0.758, got -2.274 (p[1, 1]
 # >     = 0.5)
-# >   it is off by a constant factor 3, the number of rows: is a sum taken for a mean?
+# >   it is off by a constant factor 3, the number of rows: is it a sum instead of a mean?
 
 # %% [markdown]
 # Another mistake is one of form: a loss class that inherits from a base class which the file does not define. Python

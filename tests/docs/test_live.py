@@ -146,7 +146,7 @@ def test_it_trains_draws_and_explains(tab):
 def test_features_that_need_a_server_are_not_offered(tab):
     assert tab.locator("#quit").is_hidden()
     assert tab.locator("#exact").is_hidden()
-    assert "but for rounding" in tab.text_content("#close-to")
+    assert "up to rounding" in tab.text_content("#close-to")
     assert "file" not in tab.evaluate("[...document.querySelectorAll('#data option')].map(o => o.value)")
 
 
