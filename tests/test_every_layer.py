@@ -127,7 +127,7 @@ def numpy_tensors() -> Any:
 
 #: what PyTorch has no module for, by what it says
 NO_MODULE = {
-    (layers.MultiHeadAttention, ((6, 4), (5, 3))): "heads as wide as the input",
+    (layers.MultiHeadAttention, ((6, 4), (5, 3))): "heads of width D / h",
 }
 MASKED = (layers.RNN, layers.GRU, layers.LSTM, layers.Bidirectional)  #: of sequences alone, in PyTorch
 
