@@ -153,8 +153,8 @@ class Trainer:
     def train(self, end: int, interrupt: Interrupt) -> None:
         model = self.model
         held = sum(math.prod(leaf.shape) for leaf in tree.leaves([model.params, model.state["slots"]]))
-        believed = FETCH_SECONDS * max(1.0, held / COPY_RATE / FETCH_COST)
-        self.fetched, self.pause = time.monotonic(), min(believed, FIRST_PAUSE)
+        believed = min(FETCH_SECONDS * held / COPY_RATE / FETCH_COST, FIRST_PAUSE)
+        self.fetched, self.pause = time.monotonic(), max(believed, FETCH_SECONDS)
         self.reported = self.fetched
         while model.epoch < end and not self.dispatcher.stopped:
             self.epoch(model.epoch, interrupt)
