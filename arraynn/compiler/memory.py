@@ -277,7 +277,7 @@ class ParameterPack:
 
     def __init__(self, shapes: Sequence[tuple[int, ...]], dtype: np.dtype) -> None:
         self.shapes, self.dtype, self.count = shapes, dtype, len(shapes)
-        self.ends = [*pairwise(accumulate(map(math.prod, shapes), initial=0))]
+        self.spans = [*pairwise(accumulate(map(math.prod, shapes), initial=0))]
         self.known: dict[int, tuple[tuple[Any, ...], tuple[Any, ...]]] = {}
         self.apart: Callable[[Sequence[Any]], None] | None = None  # looks at arrays that are not known
 
@@ -297,7 +297,7 @@ class ParameterPack:
         for start in range(0, len(arrays), self.count):
             part = arrays[start : start + self.count]
             flat = np.concatenate([x.reshape(-1) for x in part])
-            views += [flat[a:b].reshape(shape) for (a, b), shape in zip(self.ends, self.shapes, strict=True)]
+            views += [flat[a:b].reshape(shape) for (a, b), shape in zip(self.spans, self.shapes, strict=True)]
             flats.append(flat)
         made = tuple(views), tuple(flats)
         # in one assignment: threads may share a program

@@ -248,7 +248,9 @@ def compiled_step(
         logs, grads = summed(params, batch, key, total)
         params, slots, logs["penalty"] = finish(params, slots, grads, scalars)
         logs["total"] = total
-        return params, slots, whole_loss(logs) if with_loss else logs
+        if with_loss:
+            logs = {"loss": logs["data_loss"] + logs["penalty"], **logs}
+        return params, slots, logs
 
     return engine.compile(core, donate=(0, 1))
 
@@ -300,11 +302,6 @@ def finish_of(
         return params, slots, penalty
 
     return finish
-
-
-def whole_loss(logs: dict[str, Any]) -> dict[str, Any]:
-    """The logs with loss = data_loss + penalty before them."""
-    return {"loss": logs["data_loss"] + logs["penalty"], **logs}
 
 
 def placed(network: LayerLike, params: Nest, x: Nest, key: Key | None) -> tuple[Nest, Any]:
